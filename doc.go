@@ -1,0 +1,13 @@
+// Package brunt is the map of a module that brings load tests and resilience
+// tests into go test. It holds no code of its own:
+//
+//   - [example.com/brunt/loadtest] drives load: engines that schedule, clients
+//     that own the wire, results that benchstat can read and a test can assert.
+//   - [example.com/brunt/resilience] survives faults: limiter, circuit breaker,
+//     retries with a budget, pipeline, runtime monitor, HTTP transport.
+//   - [example.com/brunt/fixtures] makes faults: a misbehaving server, a leak
+//     check that works in benchmarks, a private mock transport.
+//
+// loadtest may import resilience; fixtures imports neither, and neither imports
+// fixtures outside its tests. A test of this package holds those arrows.
+package brunt
