@@ -1,0 +1,82 @@
+package loadtest
+
+import (
+	"flag"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+// units tells readers of benchmark output which way each metric is better.
+// benchstat keeps the lines; gates need them.
+const units = `Unit req/s better=higher
+Unit p50-ns better=lower
+Unit p95-ns better=lower
+Unit p99-ns better=lower
+Unit err/op better=lower
+Unit peak-B better=lower
+`
+
+// printUnits writes the Unit lines once a process. The first call comes from the
+// probing run of the first benchmark, before its name is printed: the one moment
+// at which a line on standard output does not break a result.
+var printUnits = sync.OnceFunc(func() {
+	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
+		os.Stdout.WriteString(units)
+	}
+})
+
+// Bench sends b.N requests, cycling through reqs, and reports
+//
+//	req/s    requests per second
+//	p50-ns   latency quantiles; p95 from 20 requests on, p99 from 100
+//	p95-ns
+//	p99-ns
+//	err/op   share of requests that failed
+//	peak-B   largest heap during the run, in bytes, after a collection before it
+//
+// next to ns/op, which is the wall time of the run divided by b.N: so
+// -benchtime=5000x means 5000 requests. The collection, and whatever came before
+// the call, are outside the measured time. Without reqs it sends empty ones,
+// which only a [Func] client takes.
+//
+// A run that cannot start, or in which no request got a response, fails the
+// benchmark. Errors and warnings of the run are logged. Bench does not close e.
+func Bench(b *testing.B, e Engine, reqs ...*Request) *EngineResult {
+	b.Helper()
+	printUnits()
+	runtime.GC()
+	b.ResetTimer()
+	r, err := e.Run(b.Context(), Times(b.N, reqs...))
+	b.StopTimer()
+	if err != nil {
+		b.Fatalf("loadtest: %v", err)
+	}
+	if r.ErrorCount == r.Requests && len(r.StatusCodes) == 0 {
+		b.Fatalf("loadtest: no request succeeded\n%v", r)
+	}
+	b.ReportMetric(r.RPS(), "req/s")
+	for _, m := range []struct {
+		q    float64
+		unit string
+	}{{0.50, "p50-ns"}, {0.95, "p95-ns"}, {0.99, "p99-ns"}} {
+		if r.Requests >= samplesToShow(m.q) {
+			// benchstat treats a 0 as another unit than its neighbours.
+			b.ReportMetric(float64(max(r.Quantile(m.q), time.Nanosecond)), m.unit)
+		}
+	}
+	b.ReportMetric(r.ErrorRate(), "err/op")
+	b.ReportMetric(float64(r.PeakMemory), "peak-B")
+	if r.ErrorCount > 0 {
+		b.Logf("%v", r)
+	} else if b.N > 1 {
+		for _, w := range r.Warnings {
+			if w.Kind != WarnFewSamples {
+				b.Logf("warning: %s", w.Text)
+			}
+		}
+	}
+	return r
+}

@@ -1,0 +1,243 @@
+package loadtest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// ErrorClass says where a request went wrong. Its text form, such as
+// "timeout_headers", is what JSON holds.
+type ErrorClass uint8
+
+// The classes of errors.
+const (
+	ClassNone           ErrorClass = iota // no error
+	ClassDNS                              // the host name did not resolve
+	ClassRefused                          // nothing listens there
+	ClassReset                            // the peer reset the connection
+	ClassEOF                              // the peer closed before the response was complete
+	ClassTLS                              // handshake or certificate
+	ClassTimeout                          // the request's time ran out, phase unknown
+	ClassTimeoutPool                      // … while waiting for a connection of the pool
+	ClassTimeoutDNS                       // … while resolving the host name
+	ClassTimeoutConnect                   // … while connecting
+	ClassTimeoutTLS                       // … in the TLS handshake
+	ClassTimeoutHeaders                   // … while sending, or waiting for the response headers
+	ClassTimeoutBody                      // … while reading the response body
+	ClassProtocol                         // not HTTP, or not HTTP as it should be
+	ClassBodyLimit                        // the response body exceeds MaxResponseBytes
+	ClassRedirect                         // too many redirects
+	ClassStatus                           // 4xx or 5xx
+	ClassCheck                            // Request.Check returned an error
+	ClassCanceled                         // the run ended first
+	ClassLocal                            // this machine ran out of ports or file descriptors
+	ClassInvalid                          // the request could not be sent as it is
+	ClassOther                            // anything else, such as what a Func returns
+	numClasses
+)
+
+var classNames = [numClasses]string{
+	"none", "dns", "refused", "reset", "eof", "tls",
+	"timeout", "timeout_pool", "timeout_dns", "timeout_connect", "timeout_tls", "timeout_headers", "timeout_body",
+	"protocol", "body_limit", "redirect", "status", "check", "canceled", "local", "invalid", "other",
+}
+
+func (c ErrorClass) String() string {
+	if c < numClasses {
+		return classNames[c]
+	}
+	return fmt.Sprintf("ErrorClass(%d)", uint8(c))
+}
+
+// MarshalText gives the class's name.
+func (c ErrorClass) MarshalText() ([]byte, error) {
+	if c >= numClasses {
+		return nil, fmt.Errorf("loadtest: no error class %d", uint8(c))
+	}
+	return []byte(classNames[c]), nil
+}
+
+// UnmarshalText takes the name of a class.
+func (c *ErrorClass) UnmarshalText(text []byte) error {
+	for i, name := range classNames {
+		if name == string(text) {
+			*c = ErrorClass(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("loadtest: no error class %q", text)
+}
+
+// isTimeout says whether the class is one of the timeouts.
+func (c ErrorClass) isTimeout() bool { return c >= ClassTimeout && c <= ClassTimeoutBody }
+
+// Phase is how far a request had come.
+type Phase uint8
+
+// The phases of a request, in order.
+const (
+	PhaseUnknown Phase = iota
+	PhasePool          // waiting for a connection
+	PhaseDNS           // resolving the host name
+	PhaseConnect       // connecting
+	PhaseTLS           // TLS handshake
+	PhaseHeaders       // request sent or being sent, no response yet
+	PhaseBody          // reading the response body
+)
+
+var (
+	phaseNames = [...]string{
+		"", "waiting for a connection", "resolving the host name", "connecting",
+		"in the TLS handshake", "waiting for the response headers", "reading the response body",
+	}
+	phaseTimeouts = [...]ErrorClass{
+		ClassTimeout, ClassTimeoutPool, ClassTimeoutDNS, ClassTimeoutConnect,
+		ClassTimeoutTLS, ClassTimeoutHeaders, ClassTimeoutBody,
+	}
+)
+
+func (p Phase) String() string {
+	if int(p) < len(phaseNames) {
+		return phaseNames[p]
+	}
+	return fmt.Sprintf("Phase(%d)", uint8(p))
+}
+
+// PhaseError adds to a transport's error the phase in which it struck. Sessions
+// return it where the error itself does not tell.
+type PhaseError struct {
+	Phase Phase
+	Err   error
+}
+
+func (e *PhaseError) Error() string {
+	if e.Phase == PhaseUnknown {
+		return e.Err.Error()
+	}
+	return e.Err.Error() + " while " + e.Phase.String()
+}
+
+// Unwrap returns the transport's error.
+func (e *PhaseError) Unwrap() error { return e.Err }
+
+// classify finds the class of a session's error. More specific causes come
+// first: a refused connection is also an *net.OpError, a DNS timeout also a
+// timeout.
+func classify(err error) ErrorClass {
+	if err == nil {
+		return ClassNone
+	}
+	var (
+		classed   *classError
+		status    *StatusError
+		phased    *PhaseError
+		dns       *net.DNSError
+		netErr    net.Error
+		phase     Phase
+		isPhased  = errors.As(err, &phased)
+		isTimeout = errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+			errors.As(err, &netErr) && netErr.Timeout()
+	)
+	if isPhased {
+		phase = phased.Phase
+	}
+	switch {
+	case errors.As(err, &classed):
+		return classed.class
+	case errors.As(err, &status):
+		return ClassStatus
+	case errors.As(err, &dns):
+		if dns.IsTimeout {
+			return ClassTimeoutDNS
+		}
+		return ClassDNS
+	case isTimeout:
+		return timeoutClass(err, phase)
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed):
+		return ClassCanceled
+	case errors.Is(err, ErrInvalidRequest):
+		return ClassInvalid
+	case isLocalLimit(err):
+		return ClassLocal
+	case errors.Is(err, syscall.ECONNREFUSED), isWindowsErrno(err, wsaeConnRefused):
+		return ClassRefused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		isWindowsErrno(err, wsaeConnReset), isWindowsErrno(err, wsaeConnAborted):
+		return ClassReset
+	case isTLS(err):
+		return ClassTLS
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
+		return ClassEOF
+	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "bad Content-Length"),
+		strings.Contains(err.Error(), "invalid byte in chunk length"), strings.Contains(err.Error(), "http2: "),
+		strings.Contains(err.Error(), "unsupported transfer encoding"), strings.Contains(err.Error(), "server response headers exceeded"),
+		strings.Contains(err.Error(), "too many 1xx"):
+		// net/http has no exported errors for these.
+		return ClassProtocol
+	case strings.Contains(err.Error(), "server closed idle connection"), strings.Contains(err.Error(), "http: server closed"):
+		return ClassEOF
+	}
+	return ClassOther
+}
+
+func timeoutClass(err error, phase Phase) ErrorClass {
+	if phase == PhaseUnknown {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			phase = PhaseConnect
+		}
+	}
+	return phaseTimeouts[phase]
+}
+
+func isTLS(err error) bool {
+	var (
+		verify    *tls.CertificateVerificationError
+		record    tls.RecordHeaderError
+		alert     tls.AlertError
+		invalid   x509.CertificateInvalidError
+		hostname  x509.HostnameError
+		authority x509.UnknownAuthorityError
+	)
+	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) ||
+		errors.As(err, &invalid) || errors.As(err, &hostname) || errors.As(err, &authority) ||
+		strings.Contains(err.Error(), "tls: ")
+}
+
+// isLocalLimit tells a limit of this machine from a failure of the server.
+func isLocalLimit(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) ||
+		isWindowsErrno(err, wsaeMFile) || isWindowsErrno(err, wsaeAddrNotAvail) || isWindowsErrno(err, wsaeNoBufs)
+}
+
+// Winsock reports its own numbers, which the portable syscall constants of
+// Windows do not match.
+const (
+	wsaeMFile        = syscall.Errno(10024)
+	wsaeAddrNotAvail = syscall.Errno(10049)
+	wsaeConnAborted  = syscall.Errno(10053)
+	wsaeConnReset    = syscall.Errno(10054)
+	wsaeNoBufs       = syscall.Errno(10055)
+	wsaeConnRefused  = syscall.Errno(10061)
+)
+
+func isWindowsErrno(err error, want syscall.Errno) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && errno == want
+}
+
+// classError fixes the class of an error that brunt itself made.
+type classError struct {
+	class ErrorClass
+	text  string
+}
+
+func (e *classError) Error() string { return e.text }

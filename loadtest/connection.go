@@ -1,0 +1,124 @@
+package loadtest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"reflect"
+	"time"
+)
+
+// Pooling says what becomes of a connection after a request.
+type Pooling uint8
+
+const (
+	// PoolOptimized keeps connections alive and reuses them.
+	PoolOptimized Pooling = iota
+	// PoolNaive opens a connection for every request and closes it afterwards.
+	PoolNaive
+)
+
+func (p Pooling) String() string {
+	switch p {
+	case PoolOptimized:
+		return "optimized"
+	case PoolNaive:
+		return "naive"
+	}
+	return "unknown"
+}
+
+const (
+	defaultConnTimeout      = 30 * time.Second
+	defaultKeepaliveExpiry  = 90 * time.Second
+	defaultMaxResponseBytes = 64 << 20
+)
+
+// ConnectionConfig describes the connections of a client. The zero value is
+// ready to use: a pool that keeps as many connections as there are workers.
+type ConnectionConfig struct {
+	// MaxConnections limits the connections open at once, to all hosts
+	// together; a worker waits for one to come free. 0 means no limit but the
+	// engine's concurrency.
+	MaxConnections int
+	// Timeout limits the opening of a connection: TCP connect and, again, TLS
+	// handshake. 0 means 30 s. The engine's Timeout limits the whole request.
+	Timeout time.Duration
+	// MaxKeepaliveConnections limits the connections to one host, open and idle.
+	// 0 means no limit but the engine's concurrency. HTTP/2 counts streams of one
+	// connection as one.
+	MaxKeepaliveConnections int
+	// KeepaliveExpiry closes a connection that was idle for so long. 0 means 90 s.
+	KeepaliveExpiry time.Duration
+	// Pooling is PoolOptimized unless said otherwise.
+	Pooling Pooling
+
+	// Transport replaces brunt's own http.Transport, for instance by a mock or
+	// by one with middleware. The fields above except Pooling, and DialContext,
+	// TLS, Protocols, Proxy and Decompress, then belong to it and must be zero
+	// here. It is used by many goroutines at once. PoolNaive sets Request.Close.
+	// Close calls its CloseIdleConnections if it has that.
+	Transport http.RoundTripper
+	// DialContext opens connections in place of a net.Dialer.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// TLS configures https; nil means the system's roots.
+	TLS *tls.Config
+	// Protocols says which HTTP versions to speak; nil means HTTP/1.1, and
+	// HTTP/2 over TLS where the server offers it.
+	Protocols *http.Protocols
+	// Proxy chooses a proxy, as in http.Transport; nil means none, whatever the
+	// environment says: load goes where it was pointed.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Jar keeps cookies; nil means none. It is shared by all workers.
+	Jar http.CookieJar
+	// MaxRedirects is how many redirects a request follows; one more is an error
+	// in ClassRedirect, and the latency covers them all. 0 means that a 3xx
+	// response is a result like any other.
+	MaxRedirects int
+	// Decompress asks for gzip and counts the decompressed bytes. Otherwise
+	// bodies are left as they come.
+	Decompress bool
+	// MaxResponseBytes limits what is read of a response body; a longer one is an
+	// error in ClassBodyLimit and costs its connection. 0 means 64 MiB.
+	MaxResponseBytes int64
+}
+
+// Validate reports every fault; each matches [ErrConfig].
+func (c ConnectionConfig) Validate() error {
+	var faults []error
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"MaxConnections", int64(c.MaxConnections)},
+		{"Timeout", int64(c.Timeout)},
+		{"MaxKeepaliveConnections", int64(c.MaxKeepaliveConnections)},
+		{"KeepaliveExpiry", int64(c.KeepaliveExpiry)},
+		{"MaxRedirects", int64(c.MaxRedirects)},
+		{"MaxResponseBytes", c.MaxResponseBytes},
+	} {
+		if f.value < 0 {
+			faults = append(faults, fault("Conn.%s is negative", f.name))
+		}
+	}
+	if c.Pooling > PoolNaive {
+		faults = append(faults, fault("Conn.Pooling is %d: neither PoolOptimized nor PoolNaive", c.Pooling))
+	}
+	if c.MaxConnections > 0 && c.MaxKeepaliveConnections > c.MaxConnections {
+		faults = append(faults, fault("Conn.MaxKeepaliveConnections (%d, for one host) exceeds Conn.MaxConnections (%d, for all)",
+			c.MaxKeepaliveConnections, c.MaxConnections))
+	}
+	if c.Transport != nil {
+		own := c
+		own.Transport, own.Pooling, own.Jar, own.MaxRedirects, own.MaxResponseBytes = nil, 0, nil, 0, 0
+		if !own.isZero() {
+			faults = append(faults, fault("Conn.Transport is set, so limits, timeouts, DialContext, TLS, Protocols, Proxy and Decompress are its own to set"))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (c ConnectionConfig) isZero() bool { return reflect.ValueOf(c).IsZero() }

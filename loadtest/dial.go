@@ -1,0 +1,139 @@
+package loadtest
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// connections counts the connections of one client and can close them all, so
+// that nothing outlives it: transports forget HTTP/2 connections and dials that
+// finish late.
+type connections struct {
+	opened atomic.Int64
+	free   chan struct{} // tokens of MaxConnections; nil: no limit
+	evict  func()        // closes idle connections
+
+	ctx    context.Context // ends with closeAll
+	cancel context.CancelFunc
+
+	mu   sync.Mutex
+	open map[*trackedConn]struct{}
+}
+
+func newConnections(limit int) *connections {
+	c := &connections{open: make(map[*trackedConn]struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if limit > 0 {
+		c.free = make(chan struct{}, limit)
+		for range limit {
+			c.free <- struct{}{}
+		}
+	}
+	return c
+}
+
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// wrap makes a dialer of which every connection is tracked.
+func (c *connections) wrap(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(c.ctx, cancel)()
+		if err := c.acquire(ctx); err != nil {
+			return nil, err
+		}
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			c.release()
+			if c.ctx.Err() != nil {
+				err = ErrClosed
+			}
+			return nil, err
+		}
+		return c.track(conn)
+	}
+}
+
+func (c *connections) acquire(ctx context.Context) error {
+	if c.free == nil {
+		return nil
+	}
+	select {
+	case <-c.free:
+		return nil
+	default:
+	}
+	// Idle connections to other hosts must not starve this one.
+	c.evict()
+	select {
+	case <-c.free:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *connections) release() {
+	if c.free != nil {
+		c.free <- struct{}{}
+	}
+}
+
+func (c *connections) track(conn net.Conn) (net.Conn, error) {
+	t := &trackedConn{Conn: conn, all: c}
+	c.mu.Lock()
+	closed := c.ctx.Err() != nil
+	if !closed {
+		c.open[t] = struct{}{}
+	}
+	c.mu.Unlock()
+	if closed {
+		c.release()
+		conn.Close()
+		return nil, ErrClosed
+	}
+	c.opened.Add(1)
+	return t, nil
+}
+
+// closeAll closes every connection that its user has left open, and refuses new
+// ones. It returns how many it closed.
+func (c *connections) closeAll() int {
+	c.mu.Lock()
+	c.cancel()
+	left := make([]*trackedConn, 0, len(c.open))
+	for t := range c.open {
+		left = append(left, t)
+	}
+	c.mu.Unlock()
+	for _, t := range left {
+		t.Close()
+	}
+	return len(left)
+}
+
+func (c *connections) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open)
+}
+
+type trackedConn struct {
+	net.Conn
+	all  *connections
+	once sync.Once
+}
+
+func (t *trackedConn) Close() error {
+	err := t.Conn.Close()
+	t.once.Do(func() {
+		t.all.mu.Lock()
+		delete(t.all.open, t)
+		t.all.mu.Unlock()
+		t.all.release()
+	})
+	return err
+}

@@ -1,0 +1,36 @@
+// Package loadtest drives load from go test and says what happened.
+//
+// Two ideas are kept apart. An [Engine] schedules: one request after another
+// ([SyncEngine]), fixed workers that each hold a session of their own
+// ([ThreadedEngine]), or bounded concurrency over one shared pool
+// ([AsyncEngine]). A [Client] owns the wire: net/http over any
+// http.RoundTripper ([NetHTTP]), or any function ([Func]). Any engine runs any
+// client.
+//
+//	func BenchmarkHome(b *testing.B) {
+//		engine := loadtest.Start(b, loadtest.AsyncConfig{MaxConcurrent: 50})
+//		loadtest.Bench(b, engine, loadtest.Get(url))
+//	}
+//
+// # What is measured
+//
+// The engines here are closed loops: a worker sends its next request when the
+// last one has ended. A latency is a service time, from the moment a worker is
+// free to send until the body has been read and discarded. A server that stalls
+// also stalls its clients, so the requests that would have arrived meanwhile
+// are never sent and never measured (coordinated omission): read closed-loop
+// percentiles as the experience of a fixed crew of workers, not of a fixed
+// stream of arrivals.
+//
+// Percentiles cover every request that was sent, failed or not;
+// [Stats.SuccessQuantile] and [Stats.ErrorQuantile] tell the two apart. They
+// come from an HDR histogram with a relative error of at most 0.1 %, in memory
+// that does not grow with the length of a run.
+//
+// # Who stops what
+//
+// An engine owns its client, its sessions and their connections; Close gives
+// all of them back. Run returns after its last goroutine has ended. A panic in
+// a callback, and a t.FailNow, stop the run and continue in the goroutine that
+// called Run.
+package loadtest

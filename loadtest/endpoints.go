@@ -1,0 +1,35 @@
+package loadtest
+
+const (
+	// maxEndpoints bounds the per-endpoint breakdown, and with it the memory of
+	// a run: each endpoint has histograms of its own.
+	maxEndpoints = 64
+	// foldedEndpoints is the name under which further endpoints are counted.
+	foldedEndpoints = "(others)"
+	noEndpoint      = int32(-1)
+)
+
+// endpoints numbers the names of requests. It is not safe for concurrent use:
+// the feed that owns it serialises access.
+type endpoints struct {
+	names []string
+	ids   map[string]int32
+}
+
+func newEndpoints() *endpoints { return &endpoints{ids: make(map[string]int32)} }
+
+func (e *endpoints) id(name string) int32 {
+	if name == "" {
+		return noEndpoint
+	}
+	if id, ok := e.ids[name]; ok {
+		return id
+	}
+	if len(e.names) >= maxEndpoints-1 && name != foldedEndpoints {
+		return e.id(foldedEndpoints)
+	}
+	id := int32(len(e.names))
+	e.names = append(e.names, name)
+	e.ids[name] = id
+	return id
+}

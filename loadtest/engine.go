@@ -1,0 +1,181 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Engine schedules requests. Its methods are safe for concurrent use; runs
+// that overlap each have workers of their own.
+type Engine interface {
+	// Run sends what src holds and returns when the last request has ended. If
+	// ctx ends first, requests in flight are cancelled and counted, and the
+	// error is the context's cause. The result is nil only if nothing could be
+	// sent at all: a nil context, an empty source, an invalid request, a closed
+	// engine.
+	Run(ctx context.Context, src Source) (*EngineResult, error)
+	// RunStreaming is Run, and hands each outcome to sink as its request ends.
+	// Calls of sink do not overlap; while one lasts, other workers that have an
+	// outcome wait. An error of sink stops the run: requests in flight are still
+	// finished and counted, but not handed over, and the error is returned.
+	RunStreaming(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error)
+	// Close stops admitting requests, waits for those in flight until ctx is
+	// done, then cancels them, and frees every connection. A run that it ends
+	// returns ErrClosed with its result. A request that ignores its cancelled
+	// context for 5 s more is reported as ErrLeak. Close may be called again, and
+	// beside a Run.
+	Close(ctx context.Context) error
+}
+
+// EngineConfig is the configuration of any engine: SyncConfig, ThreadedConfig,
+// AsyncConfig, or one of your own.
+type EngineConfig interface {
+	// Validate reports every fault; each matches ErrConfig.
+	Validate() error
+	// New makes the engine.
+	New() (Engine, error)
+}
+
+const (
+	defaultTimeout       = 30 * time.Second
+	defaultMaxWorkers    = 10
+	defaultMaxConcurrent = 100
+	// maxConcurrency is a bound against slips of the pen: a worker costs about
+	// 10 KB, a connection more.
+	maxConcurrency = 1_000_000
+)
+
+// SyncConfig configures a [SyncEngine]. The zero value is ready to use.
+type SyncConfig struct {
+	// Client owns the wire; nil means NetHTTP(Conn). The engine closes it.
+	Client Client
+	// Conn configures the default client; it must be zero if Client is set.
+	Conn ConnectionConfig
+	// Timeout limits each request, from its beginning to the end of the response
+	// body. 0 means 30 s.
+	Timeout time.Duration
+}
+
+// SyncEngine sends one request after another.
+type SyncEngine struct{ *core }
+
+// Validate reports every fault; each matches ErrConfig.
+func (c SyncConfig) Validate() error {
+	return validateEngine(c.Client, c.Conn, c.Timeout, "", 0)
+}
+
+// New is NewSyncEngine as EngineConfig asks for it.
+func (c SyncConfig) New() (Engine, error) { return asEngine(NewSyncEngine(c)) }
+
+// NewSyncEngine makes an engine, or reports every fault of its configuration.
+func NewSyncEngine(c SyncConfig) (*SyncEngine, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return &SyncEngine{newCore("sync", 1, c.Client, c.Conn, c.Timeout)}, nil
+}
+
+// ThreadedConfig configures a [ThreadedEngine]. The zero value is ready to use.
+type ThreadedConfig struct {
+	// MaxWorkers is the number of workers. 0 means 10; at most 1,000,000.
+	MaxWorkers int
+	// Client owns the wire; nil means NetHTTP(Conn). The engine closes it.
+	Client Client
+	// Conn configures the default client; it must be zero if Client is set.
+	Conn ConnectionConfig
+	// Timeout limits each request, from its beginning to the end of the response
+	// body. 0 means 30 s.
+	Timeout time.Duration
+}
+
+// ThreadedEngine keeps a fixed number of workers busy, each with a session, and
+// so a connection pool, of its own. Sessions live until Close: later runs reuse
+// their connections.
+type ThreadedEngine struct{ *core }
+
+// Validate reports every fault; each matches ErrConfig.
+func (c ThreadedConfig) Validate() error {
+	return validateEngine(c.Client, c.Conn, c.Timeout, "MaxWorkers", c.MaxWorkers)
+}
+
+// New is NewThreadedEngine as EngineConfig asks for it.
+func (c ThreadedConfig) New() (Engine, error) { return asEngine(NewThreadedEngine(c)) }
+
+// NewThreadedEngine makes an engine, or reports every fault of its configuration.
+func NewThreadedEngine(c ThreadedConfig) (*ThreadedEngine, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	e := &ThreadedEngine{newCore("threaded", orDefault(c.MaxWorkers, defaultMaxWorkers), c.Client, c.Conn, c.Timeout)}
+	e.private = true
+	return e, nil
+}
+
+// AsyncConfig configures an [AsyncEngine]. The zero value is ready to use.
+type AsyncConfig struct {
+	// MaxConcurrent bounds the requests in flight. 0 means 100; at most 1,000,000.
+	MaxConcurrent int
+	// Client owns the wire; nil means NetHTTP(Conn). The engine closes it.
+	Client Client
+	// Conn configures the default client; it must be zero if Client is set.
+	Conn ConnectionConfig
+	// Timeout limits each request, from its beginning to the end of the response
+	// body. 0 means 30 s.
+	Timeout time.Duration
+}
+
+// AsyncEngine keeps a bounded number of requests in flight over one shared pool.
+type AsyncEngine struct{ *core }
+
+// Validate reports every fault; each matches ErrConfig.
+func (c AsyncConfig) Validate() error {
+	return validateEngine(c.Client, c.Conn, c.Timeout, "MaxConcurrent", c.MaxConcurrent)
+}
+
+// New is NewAsyncEngine as EngineConfig asks for it.
+func (c AsyncConfig) New() (Engine, error) { return asEngine(NewAsyncEngine(c)) }
+
+// NewAsyncEngine makes an engine, or reports every fault of its configuration.
+func NewAsyncEngine(c AsyncConfig) (*AsyncEngine, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return &AsyncEngine{newCore("async", orDefault(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}, nil
+}
+
+// asEngine keeps a nil pointer from becoming a non-nil Engine.
+func asEngine[E Engine](e E, err error) (Engine, error) {
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+func validateEngine(client Client, conn ConnectionConfig, timeout time.Duration, name string, concurrency int) error {
+	var faults []error
+	if concurrency < 0 || concurrency > maxConcurrency {
+		faults = append(faults, fault("%s is %d: must be from 1 to %d, or 0 for the default", name, concurrency, maxConcurrency))
+	}
+	if timeout < 0 {
+		faults = append(faults, fault("Timeout is negative"))
+	}
+	if client == nil {
+		faults = append(faults, conn.Validate())
+	} else {
+		if !conn.isZero() {
+			faults = append(faults, fault("Conn configures the default client only: set it where Client is made"))
+		}
+		if c, ok := client.(configured); ok {
+			faults = append(faults, c.validate())
+		}
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,74 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+var (
+	// ErrClosed is returned by Run on a closed engine, and is the cause with
+	// which Close cancels requests that outlast its context.
+	ErrClosed = errors.New("loadtest: engine closed")
+	// ErrNilContext is returned for a nil context.
+	ErrNilContext = errors.New("loadtest: nil context")
+	// ErrConfig matches every fault that a Validate reports.
+	ErrConfig = errors.New("loadtest: bad configuration")
+	// ErrLeak is returned by Close when a request ignores its cancelled context.
+	ErrLeak = errors.New("loadtest: requests still running after cancellation")
+)
+
+// TimeoutError is the error of a request that took longer than the engine's
+// Timeout. It matches context.DeadlineExceeded, and Timeout reports true.
+type TimeoutError struct {
+	Limit time.Duration
+	Phase Phase // how far the request had come
+}
+
+func (e *TimeoutError) Error() string {
+	if e.Phase == PhaseUnknown {
+		return fmt.Sprintf("loadtest: no result within %v", e.Limit)
+	}
+	return fmt.Sprintf("loadtest: no result within %v, %v", e.Limit, e.Phase)
+}
+
+// Is matches context.DeadlineExceeded.
+func (e *TimeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Timeout reports true, as net.Error asks.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// Temporary reports true: another attempt may be quicker.
+func (e *TimeoutError) Temporary() bool { return true }
+
+// StatusError is the error of a 4xx or 5xx response.
+type StatusError struct {
+	Code int
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("status %d %s", e.Code, http.StatusText(e.Code))
+}
+
+// PanicError carries a panic of a callback, or of a Func, from the worker on
+// which it struck to the goroutine that called Run, which panics with it.
+type PanicError struct {
+	Value any    // what was passed to panic
+	Stack []byte // of the worker
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("loadtest: panic in a worker: %v\n\n%s", e.Value, e.Stack)
+}
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+func fault(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...)
+}

@@ -1,0 +1,370 @@
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// NetHTTP is the client over net/http: HTTP/1.1, HTTP/2, TLS, proxies, any
+// http.RoundTripper. Faults of cfg show when an engine is made with it, or at
+// the first Session.
+func NetHTTP(cfg ConnectionConfig) Client {
+	c := &httpClient{cfg: cfg, err: cfg.Validate()}
+	if c.err != nil {
+		return c
+	}
+	c.conns = newConnections(cfg.MaxConnections)
+	c.conns.evict = c.closeIdle
+	c.shared = cfg.Transport
+	if c.shared == nil {
+		c.shared = c.newTransport()
+	}
+	return c
+}
+
+type httpClient struct {
+	cfg    ConnectionConfig
+	err    error
+	conns  *connections
+	shared http.RoundTripper
+	traced atomic.Int64 // connections that a foreign transport reported as new
+
+	mu         sync.Mutex
+	transports map[*http.Transport]struct{}
+	closed     bool
+}
+
+func (c *httpClient) validate() error { return c.err }
+
+func (c *httpClient) validateRequest(r *Request) error { return r.Validate() }
+
+func (c *httpClient) connectionsOpened() int64 { return c.conns.opened.Load() + c.traced.Load() }
+
+func (c *httpClient) pooled() bool { return c.cfg.Pooling == PoolOptimized }
+
+// newTransport keeps as many idle connections as there are workers to use them:
+// in a closed loop no more than that are ever open. net/http's default of two a
+// host would close all others after each request.
+func (c *httpClient) newTransport() *http.Transport {
+	cfg := c.cfg
+	timeout := cfg.Timeout
+	if timeout == 0 {
+		timeout = defaultConnTimeout
+	}
+	expiry := cfg.KeepaliveExpiry
+	if expiry == 0 {
+		expiry = defaultKeepaliveExpiry
+	}
+	const unlimited = 1 << 30 // MaxIdleConnsPerHost has no value for it
+	idle := cfg.MaxKeepaliveConnections
+	if idle == 0 {
+		idle = unlimited
+	}
+	dial := cfg.DialContext
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: timeout}).DialContext
+	} else {
+		dial = limitDial(dial, timeout)
+	}
+	t := &http.Transport{
+		Proxy:               cfg.Proxy,
+		DialContext:         c.conns.wrap(dial),
+		TLSHandshakeTimeout: timeout,
+		DisableKeepAlives:   cfg.Pooling == PoolNaive,
+		DisableCompression:  !cfg.Decompress,
+		MaxIdleConnsPerHost: idle,
+		MaxConnsPerHost:     cfg.MaxKeepaliveConnections,
+		IdleConnTimeout:     expiry,
+		ForceAttemptHTTP2:   cfg.Protocols == nil,
+		Protocols:           cfg.Protocols,
+	}
+	if cfg.TLS != nil {
+		t.TLSClientConfig = cfg.TLS.Clone()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transports == nil {
+		c.transports = make(map[*http.Transport]struct{})
+	}
+	c.transports[t] = struct{}{}
+	return t
+}
+
+// limitDial gives a foreign dialer the time limit that a net.Dialer has built in.
+func limitDial(dial dialFunc, timeout time.Duration) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		return dial(ctx, network, addr)
+	}
+}
+
+// Session shares the client's pool.
+func (c *httpClient) Session() (Session, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.session(c.shared, nil)
+}
+
+// privateSession has a pool of its own, unless the user gave the transport.
+func (c *httpClient) privateSession() (Session, error) {
+	if c.err != nil || c.cfg.Transport != nil {
+		return c.Session()
+	}
+	t := c.newTransport()
+	return c.session(t, t)
+}
+
+func (c *httpClient) session(rt http.RoundTripper, own *http.Transport) (Session, error) {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
+	}
+	s := &httpSession{client: c, rt: rt, own: own, limit: c.cfg.MaxResponseBytes}
+	if s.limit == 0 {
+		s.limit = defaultMaxResponseBytes
+	}
+	s.send = rt.RoundTrip
+	if c.cfg.MaxRedirects > 0 || c.cfg.Jar != nil {
+		s.send = (&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}).Do
+	}
+	return s, nil
+}
+
+func (c *httpClient) checkRedirect(_ *http.Request, via []*http.Request) error {
+	switch {
+	case c.cfg.MaxRedirects == 0:
+		return http.ErrUseLastResponse
+	case len(via) > c.cfg.MaxRedirects:
+		return &classError{ClassRedirect, fmt.Sprintf("loadtest: stopped after %d redirects", c.cfg.MaxRedirects)}
+	}
+	return nil
+}
+
+func (c *httpClient) closeIdle() {
+	c.mu.Lock()
+	transports := make([]*http.Transport, 0, len(c.transports))
+	for t := range c.transports {
+		transports = append(transports, t)
+	}
+	c.mu.Unlock()
+	for _, t := range transports {
+		t.CloseIdleConnections()
+	}
+}
+
+// Close closes every connection, idle or not.
+func (c *httpClient) Close() error {
+	if c.err != nil {
+		return nil
+	}
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	if foreign, ok := c.cfg.Transport.(interface{ CloseIdleConnections() }); ok {
+		foreign.CloseIdleConnections()
+	}
+	c.closeIdle()
+	c.conns.closeAll()
+	if n := c.conns.count(); n > 0 {
+		return fmt.Errorf("loadtest: %d connections could not be closed", n)
+	}
+	return nil
+}
+
+// httpSession is one worker's hold on a transport. It keeps the requests it has
+// built: making one anew costs as much as half the round trip's bookkeeping.
+type httpSession struct {
+	client *httpClient
+	rt     http.RoundTripper
+	own    *http.Transport // closed with the session; nil if rt is shared
+	send   func(*http.Request) (*http.Response, error)
+	limit  int64
+
+	ctx      context.Context // the context that traced and requests belong to
+	traced   context.Context
+	requests map[*Request]*http.Request
+	last     *Request
+	lastHTTP *http.Request
+
+	phase atomic.Uint32 // a Phase; the transport's dialing goroutine sets it too
+	buf   []byte
+}
+
+// maxKeptRequests bounds the memory of a session whose requests are all different.
+const maxKeptRequests = 256
+
+func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
+	hr, err := s.request(ctx, req)
+	if err != nil {
+		return Response{}, err
+	}
+	s.phase.Store(uint32(PhasePool))
+	resp, err := s.send(hr)
+	if err != nil {
+		return Response{}, s.explain(ctx, err)
+	}
+	out := Response{StatusCode: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
+	if resp.Body != http.NoBody {
+		s.phase.Store(uint32(PhaseBody))
+		out.Bytes, err = s.drain(resp.Body, req.Check != nil)
+		resp.Body.Close()
+	}
+	if req.Check != nil {
+		out.Body = s.buf[:min(out.Bytes, int64(len(s.buf)))]
+	}
+	return out, s.explain(ctx, err)
+}
+
+// explain adds the phase to errors that do not tell it themselves.
+func (s *httpSession) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var netErr net.Error
+	if ctx.Err() != nil || errors.As(err, &netErr) && netErr.Timeout() {
+		return &PhaseError{Phase: Phase(s.phase.Load()), Err: err}
+	}
+	return err
+}
+
+// request returns the http.Request for req, built once for each context.
+func (s *httpSession) request(ctx context.Context, req *Request) (*http.Request, error) {
+	if s.ctx != ctx {
+		s.ctx, s.traced = ctx, httptrace.WithClientTrace(ctx, s.trace())
+		s.requests = make(map[*Request]*http.Request)
+		s.last = nil
+	}
+	hr := s.lastHTTP
+	if s.last != req {
+		var ok bool
+		if hr, ok = s.requests[req]; !ok {
+			var err error
+			if hr, err = s.build(req); err != nil {
+				return nil, err
+			}
+			if len(s.requests) >= maxKeptRequests {
+				clear(s.requests)
+			}
+			s.requests[req] = hr
+		}
+		s.last, s.lastHTTP = req, hr
+	}
+	jar := s.client.cfg.Jar != nil
+	if len(req.Body) == 0 && !jar {
+		return hr, nil
+	}
+	fresh := *hr
+	if jar {
+		fresh.Header = hr.Header.Clone() // http.Client adds the cookies to it
+	}
+	if hr.GetBody != nil {
+		// A transport may read the body, and so the request, after it has
+		// responded: each round trip gets a request and a reader of its own.
+		fresh.Body, _ = hr.GetBody()
+	}
+	return &fresh, nil
+}
+
+func (s *httpSession) build(req *Request) (*http.Request, error) {
+	hr, err := http.NewRequestWithContext(s.traced, req.Method, req.URL, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	}
+	if req.Header != nil {
+		hr.Header = req.Header.Clone()
+		for name, values := range hr.Header {
+			if strings.EqualFold(name, "Host") && len(values) > 0 {
+				hr.Host = values[0]
+				delete(hr.Header, name)
+			}
+		}
+	}
+	if len(req.Body) > 0 {
+		hr.ContentLength = int64(len(req.Body))
+		hr.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Body)), nil }
+	}
+	hr.Close = s.client.cfg.Pooling == PoolNaive && s.client.cfg.Transport != nil
+	return hr, nil
+}
+
+// trace follows the phases. The hooks of dialing run on the transport's own
+// goroutine, at times for a request that has meanwhile got another connection:
+// they may only advance a request that still waits for one.
+func (s *httpSession) trace() *httptrace.ClientTrace {
+	advance := func(to Phase) {
+		for {
+			now := s.phase.Load()
+			if now == uint32(PhaseUnknown) || now >= uint32(PhaseHeaders) || s.phase.CompareAndSwap(now, uint32(to)) {
+				return
+			}
+		}
+	}
+	foreign := s.client.cfg.Transport != nil
+	return &httptrace.ClientTrace{
+		DNSStart:          func(httptrace.DNSStartInfo) { advance(PhaseDNS) },
+		ConnectStart:      func(_, _ string) { advance(PhaseConnect) },
+		TLSHandshakeStart: func() { advance(PhaseTLS) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			s.phase.Store(uint32(PhaseHeaders))
+			if foreign && !info.Reused {
+				s.client.traced.Add(1)
+			}
+		},
+	}
+}
+
+// drain reads body to its end, so that the connection can be used again. With
+// keep, s.buf holds it all afterwards.
+func (s *httpSession) drain(body io.Reader, keep bool) (n int64, err error) {
+	const small, large = 4 << 10, 32 << 10
+	if s.buf == nil {
+		s.buf = make([]byte, small)
+	}
+	s.buf = s.buf[:cap(s.buf)]
+	for {
+		into := s.buf
+		if keep {
+			if n == int64(len(s.buf)) {
+				s.buf = append(s.buf, make([]byte, max(large, len(s.buf)))...)
+			}
+			into = s.buf[n:]
+		} else if n > small && len(s.buf) < large {
+			s.buf = make([]byte, large)
+			into = s.buf
+		}
+		k, err := body.Read(into)
+		n += int64(k)
+		switch {
+		case n > s.limit:
+			return n, &classError{ClassBodyLimit, fmt.Sprintf("loadtest: response body exceeds MaxResponseBytes (%d)", s.limit)}
+		case err == io.EOF:
+			return n, nil
+		case err != nil:
+			return n, err
+		}
+	}
+}
+
+func (s *httpSession) Close() error {
+	if s.own != nil {
+		s.own.CloseIdleConnections()
+		s.client.mu.Lock()
+		delete(s.client.transports, s.own)
+		s.client.mu.Unlock()
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ErrInvalidRequest matches every error about a request that cannot be sent.
+var ErrInvalidRequest = errors.New("loadtest: invalid request")
+
+// Request is one thing to send. Workers share it and send it many times: it
+// must not change while a run uses it.
+type Request struct {
+	// Method is the HTTP method; empty means GET.
+	Method string
+	// URL is absolute, http or https. Only a [Func] client may leave it empty.
+	URL string
+	// Header is sent with every request; a Host entry sets the Host header.
+	Header http.Header
+	// Body is replayed from its first byte each time the request is sent.
+	Body []byte
+	// Name groups results: requests of one name share an entry in
+	// [EngineResult.Endpoints]. Unnamed requests count in the totals only.
+	Name string
+	// Check judges a response that arrived in time; an error counts the request
+	// as failed, in [ClassCheck]. It runs on the worker that sent the request,
+	// outside the measured latency, and concurrently with the checks of other
+	// workers. A panic or a t.FailNow in it stops the run.
+	Check func(Response) error
+}
+
+// Response is what came back, as far as a load test needs it.
+type Response struct {
+	// StatusCode is the HTTP status; 0 for a [Func] client.
+	StatusCode int
+	// Proto is the protocol version, such as "HTTP/1.1"; empty for [Func].
+	Proto string
+	// Header must not be changed. It is only valid until Check returns.
+	Header http.Header
+	// Body holds the response body if the request has a Check, nil otherwise.
+	// It is only valid until Check returns: the next request reuses its memory.
+	Body []byte
+	// Bytes counts the body bytes read.
+	Bytes int64
+}
+
+// Get is a GET request for url.
+func Get(url string) *Request { return &Request{Method: http.MethodGet, URL: url} }
+
+// Post is a POST request of body to url.
+func Post(url, contentType string, body []byte) *Request {
+	return &Request{
+		Method: http.MethodPost,
+		URL:    url,
+		Header: http.Header{"Content-Type": {contentType}},
+		Body:   body,
+	}
+}
+
+// Validate reports every fault of an HTTP request; each matches
+// [ErrInvalidRequest]. Run calls it before anything is sent.
+func (r *Request) Validate() error {
+	if r == nil {
+		return fmt.Errorf("%w: nil", ErrInvalidRequest)
+	}
+	var faults []error
+	if r.Method != "" && !validToken(r.Method) {
+		faults = append(faults, fmt.Errorf("%w: method %q is not a token", ErrInvalidRequest, r.Method))
+	}
+	if err := validateURL(r.URL); err != nil {
+		faults = append(faults, fmt.Errorf("%w: %w", ErrInvalidRequest, err))
+	}
+	for name, values := range r.Header {
+		if !validToken(name) {
+			faults = append(faults, fmt.Errorf("%w: header name %q is not a token", ErrInvalidRequest, name))
+		}
+		for _, v := range values {
+			if strings.ContainsAny(v, "\r\n\x00") {
+				faults = append(faults, fmt.Errorf("%w: header %s holds a line break or NUL", ErrInvalidRequest, name))
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// validateURL says why raw is not an absolute http or https URL.
+func validateURL(raw string) error {
+	if raw == "" {
+		return errors.New("empty URL")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return fmt.Errorf("bad URL: %w", err)
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("URL %q: scheme must be http or https", raw)
+	case u.Hostname() == "":
+		return fmt.Errorf("URL %q: no host", raw)
+	}
+	return nil
+}
+
+// validToken is the token of RFC 9110 §5.6.2, which methods and header names are.
+func validToken(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}

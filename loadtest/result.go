@@ -1,0 +1,160 @@
+package loadtest
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// RequestResult is one request's outcome, as RunStreaming hands it over.
+type RequestResult struct {
+	Name       string // Request.Name
+	Method     string
+	URL        string
+	StatusCode int           // 0 if there was no response
+	Latency    time.Duration // service time
+	Timestamp  time.Time     // when the request began
+	Attempt    int           // from 1; includes the first
+	Bytes      int64         // of the response body
+	Class      ErrorClass    // ClassNone for a success, and for 1xx and 3xx
+	Err        error         // nil exactly when Class is ClassNone
+}
+
+// EngineResult is what a run, or several merged, amounts to. It is not safe for
+// concurrent use.
+type EngineResult struct {
+	// Stats covers every request of the run.
+	Stats
+	// Engine names the scheduling: "sync", "threaded" or "async".
+	Engine string
+	// Concurrency is how many requests the engine would keep in flight.
+	Concurrency int
+	// StartedAt is when the run began.
+	StartedAt time.Time
+	// Elapsed runs from the first request's beginning to the last one's end.
+	// After Merge it is the time in which at least one of the runs was going on.
+	Elapsed time.Duration
+	// Unsent requests were due by the source but never sent, because the run
+	// was stopped; 0 where the source has no known end.
+	Unsent int64
+	// ConnectionsOpened counts connections; 0 for a client that has none.
+	ConnectionsOpened int64
+	// PeakMemory is the largest heap of this process seen during the run, in
+	// bytes: live objects and garbage not yet swept, sampled about once a
+	// millisecond. It includes whatever else the process does, such as a server
+	// under test. After Merge it is the largest of the runs.
+	PeakMemory uint64
+	// ErrorExamples holds the text of one error of each class.
+	ErrorExamples map[ErrorClass]string
+	// Endpoints breaks the run down by Request.Name; nil if no request had one.
+	// Names beyond the 64th are counted under "(others)".
+	Endpoints map[string]*Stats
+	// Warnings say what keeps the numbers from meaning what they seem to.
+	Warnings []Warning
+
+	pooled bool // the client keeps connections alive, so churn is worth a warning
+	spans  []span
+}
+
+// span is a stretch of wall-clock time.
+type span struct{ From, To time.Time }
+
+// RPS is the number of requests sent per second of Elapsed, failed ones
+// included; 0 if no time has passed.
+func (r *EngineResult) RPS() float64 {
+	if r.Elapsed <= 0 {
+		return 0
+	}
+	return float64(r.Requests) / r.Elapsed.Seconds()
+}
+
+// Merge adds other to r: counts and histograms exactly, so that the quantiles
+// are those of one run that had seen all requests. Results may come from other
+// machines, as JSON; their clocks then say which runs overlapped. other is not
+// changed.
+func (r *EngineResult) Merge(other *EngineResult) {
+	if other == nil {
+		return
+	}
+	r.Stats.merge(&other.Stats)
+	if r.Engine == "" {
+		r.Engine = other.Engine
+	} else if other.Engine != "" && other.Engine != r.Engine {
+		r.Engine = "mixed"
+	}
+	r.Unsent += other.Unsent
+	r.ConnectionsOpened += other.ConnectionsOpened
+	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)
+	r.pooled = r.pooled || other.pooled
+	for class, text := range other.ErrorExamples {
+		if r.ErrorExamples == nil {
+			r.ErrorExamples = make(map[ErrorClass]string)
+		}
+		if _, ok := r.ErrorExamples[class]; !ok {
+			r.ErrorExamples[class] = text
+		}
+	}
+	for name, ep := range other.Endpoints {
+		if r.Endpoints == nil {
+			r.Endpoints = make(map[string]*Stats)
+		}
+		if mine := r.Endpoints[name]; mine != nil {
+			mine.merge(ep)
+		} else {
+			r.Endpoints[name] = ep.clone()
+		}
+	}
+	r.Concurrency = peakConcurrency(r, other)
+	r.spans = unite(slices.Concat(r.spans, other.spans))
+	r.StartedAt, r.Elapsed = measure(r.spans)
+	r.Warnings = r.assess()
+}
+
+// peakConcurrency adds the concurrency of runs that overlapped.
+func peakConcurrency(a, b *EngineResult) int {
+	for _, x := range a.spans {
+		for _, y := range b.spans {
+			if x.From.Before(y.To) && y.From.Before(x.To) {
+				return a.Concurrency + b.Concurrency
+			}
+		}
+	}
+	return max(a.Concurrency, b.Concurrency)
+}
+
+// unite sorts spans and joins those that touch.
+func unite(spans []span) []span {
+	spans = slices.Clone(spans)
+	slices.SortFunc(spans, func(a, b span) int { return a.From.Compare(b.From) })
+	var out []span
+	for _, s := range spans {
+		if n := len(out); n > 0 && !s.From.After(out[n-1].To) {
+			if s.To.After(out[n-1].To) {
+				out[n-1].To = s.To
+			}
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func measure(spans []span) (start time.Time, total time.Duration) {
+	if len(spans) > 0 {
+		start = spans[0].From
+	}
+	for _, s := range spans {
+		total += s.To.Sub(s.From)
+	}
+	return start, total
+}
+
+// topErrors lists the classes by falling count.
+func (s *Stats) topErrors() []ErrorClass {
+	return slices.SortedFunc(maps.Keys(s.Errors), func(a, b ErrorClass) int {
+		if d := s.Errors[b] - s.Errors[a]; d != 0 {
+			return int(max(-1, min(1, d)))
+		}
+		return int(a) - int(b)
+	})
+}

@@ -1,0 +1,214 @@
+package loadtest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// The JSON of results uses the key names of the Python lab that brunt began as;
+// what it adds are further keys. The histograms go along, so that results read
+// back can be merged exactly.
+
+type statsJSON struct {
+	Requests    int64                `json:"requests"`
+	Success     int64                `json:"success_count"`
+	Errors      int64                `json:"error_count"`
+	Other       int64                `json:"other_count"`
+	P50         float64              `json:"p50_latency_ms"`
+	P95         float64              `json:"p95_latency_ms"`
+	P99         float64              `json:"p99_latency_ms"`
+	Min         float64              `json:"min_latency_ms"`
+	Mean        float64              `json:"mean_latency_ms"`
+	Max         float64              `json:"max_latency_ms"`
+	Bytes       int64                `json:"bytes_read"`
+	ErrorClass  map[ErrorClass]int64 `json:"errors,omitempty"`
+	StatusCodes map[int]int64        `json:"status_codes,omitempty"`
+	Good        *histogramJSON       `json:"success_histogram,omitempty"`
+	Bad         *histogramJSON       `json:"error_histogram,omitempty"`
+}
+
+type resultJSON struct {
+	Engine        string                `json:"engine"`
+	Concurrency   int                   `json:"concurrency"`
+	RPS           float64               `json:"rps"`
+	StartedAt     float64               `json:"started_at"`
+	Elapsed       float64               `json:"elapsed_seconds"`
+	PeakMemory    float64               `json:"peak_memory_mb"`
+	PeakBytes     uint64                `json:"peak_memory_bytes"`
+	Unsent        int64                 `json:"unsent_count"`
+	Connections   int64                 `json:"connections_opened"`
+	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
+	Warnings      []Warning             `json:"warnings,omitempty"`
+	Pooled        bool                  `json:"pooled"`
+	Spans         [][2]int64            `json:"spans_unix_ns,omitempty"`
+	statsJSON
+	Endpoints map[string]*Stats `json:"endpoints,omitempty"`
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixNano()) / 1e9
+}
+
+func (s *Stats) toJSON() (statsJSON, error) {
+	good, err := s.good.encode()
+	if err != nil {
+		return statsJSON{}, err
+	}
+	bad, err := s.bad.encode()
+	if err != nil {
+		return statsJSON{}, err
+	}
+	return statsJSON{
+		Requests: s.Requests, Success: s.SuccessCount, Errors: s.ErrorCount, Other: s.OtherCount,
+		P50: millis(s.P50()), P95: millis(s.P95()), P99: millis(s.P99()),
+		Min: millis(s.Quantile(0)), Mean: millis(s.Mean()), Max: millis(s.Quantile(1)),
+		Bytes: s.BytesRead, ErrorClass: s.Errors, StatusCodes: s.StatusCodes, Good: good, Bad: bad,
+	}, nil
+}
+
+func (j *statsJSON) stats() (Stats, error) {
+	good, err := j.Good.decode()
+	if err != nil {
+		return Stats{}, err
+	}
+	bad, err := j.Bad.decode()
+	if err != nil {
+		return Stats{}, err
+	}
+	if n := good.count() + bad.count(); n != j.Requests || j.Success+j.Errors+j.Other != j.Requests || bad.count() != j.Errors {
+		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, of them %d successes, %d errors, %d others, and %d latencies",
+			j.Requests, j.Success, j.Errors, j.Other, n)
+	}
+	return Stats{
+		Requests: j.Requests, SuccessCount: j.Success, ErrorCount: j.Errors, OtherCount: j.Other,
+		BytesRead: j.Bytes, Errors: j.ErrorClass, StatusCodes: j.StatusCodes, good: good, bad: bad,
+	}, nil
+}
+
+// MarshalJSON writes latencies in milliseconds and includes the histograms.
+func (s *Stats) MarshalJSON() ([]byte, error) {
+	j, err := s.toJSON()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, without loss.
+func (s *Stats) UnmarshalJSON(data []byte) error {
+	var j statsJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	got, err := j.stats()
+	if err != nil {
+		return err
+	}
+	*s = got
+	return nil
+}
+
+// MarshalJSON writes the keys rps, success_count, error_count, p50_latency_ms,
+// p95_latency_ms, p99_latency_ms and peak_memory_mb (10⁶ bytes), and more,
+// with latencies in milliseconds and times as Unix seconds.
+func (r *EngineResult) MarshalJSON() ([]byte, error) {
+	stats, err := r.Stats.toJSON()
+	if err != nil {
+		return nil, err
+	}
+	j := resultJSON{
+		Engine: r.Engine, Concurrency: r.Concurrency,
+		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
+		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
+		Unsent: r.Unsent, Connections: r.ConnectionsOpened,
+		ErrorExamples: r.ErrorExamples, Warnings: r.Warnings, Pooled: r.pooled,
+		statsJSON: stats, Endpoints: r.Endpoints,
+	}
+	for _, s := range r.spans {
+		j.Spans = append(j.Spans, [2]int64{s.From.UnixNano(), s.To.UnixNano()})
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, without loss; the result can be
+// merged with others.
+func (r *EngineResult) UnmarshalJSON(data []byte) error {
+	var j resultJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	stats, err := j.stats()
+	if err != nil {
+		return err
+	}
+	got := EngineResult{
+		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
+		Unsent: j.Unsent, ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
+		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Warnings: j.Warnings, pooled: j.Pooled,
+	}
+	for _, s := range j.Spans {
+		got.spans = append(got.spans, span{From: time.Unix(0, s[0]), To: time.Unix(0, s[1])})
+	}
+	got.StartedAt, got.Elapsed = measure(got.spans)
+	*r = got
+	return nil
+}
+
+type requestJSON struct {
+	URL        string     `json:"url"`
+	StatusCode int        `json:"status_code"`
+	Latency    float64    `json:"latency_ms"`
+	Timestamp  float64    `json:"timestamp"`
+	Attempt    int        `json:"attempt"`
+	Error      *string    `json:"error"`
+	Class      ErrorClass `json:"error_class,omitempty"`
+	Name       string     `json:"name,omitempty"`
+	Method     string     `json:"method,omitempty"`
+	Bytes      int64      `json:"bytes,omitempty"`
+}
+
+// MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
+// seconds), attempt and error (null without one), and more.
+func (r RequestResult) MarshalJSON() ([]byte, error) {
+	j := requestJSON{
+		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
+		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes,
+	}
+	if r.Err != nil {
+		text := r.Err.Error()
+		j.Error = &text
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote: times to the microsecond, errors
+// as their text.
+func (r *RequestResult) UnmarshalJSON(data []byte) error {
+	var j requestJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	if j.Timestamp < 0 || j.Timestamp > math.MaxInt64/1e9 || j.Latency < 0 || j.Latency > math.MaxInt64/1e6 {
+		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms: out of range", j.Timestamp, j.Latency)
+	}
+	*r = RequestResult{
+		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes,
+		Latency:   time.Duration(math.Round(j.Latency * float64(time.Millisecond))),
+		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
+	}
+	if j.Error != nil {
+		r.Err = errors.New(*j.Error)
+		if r.Class == ClassNone {
+			r.Class = ClassOther
+		}
+	}
+	return nil
+}

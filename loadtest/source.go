@@ -1,0 +1,254 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrEmptySource is returned by Run for a source that has nothing to send.
+var ErrEmptySource = errors.New("loadtest: nothing to send")
+
+// Source says what a run sends and when there is no more. Make one with [URLs],
+// [Times], [For] or [Seq]; the zero Source is empty. A Source may be used by
+// many runs, except that one made with [Seq] is only as repeatable as its
+// iterator.
+type Source struct {
+	open func() (feed, error)
+}
+
+// feed is one run's hold on a source. claim is safe for concurrent use; close
+// is called once, after the last claim.
+type feed interface {
+	// claim fills dst with the next requests, at most len(dst), and returns how
+	// many; 0 means that there are no more. now is the time since the run began;
+	// share is the number of workers that claim from this feed.
+	claim(dst []item, now time.Duration, share int) int
+	// size is how many requests the feed holds, or -1 when that is not known.
+	size() int64
+	// claimed is how many requests have been handed out.
+	claimed() int64
+	// fault is why the feed ended early, if it did.
+	fault() error
+	close()
+}
+
+// item is a request as a worker gets it.
+type item struct {
+	req      *Request
+	endpoint int32
+}
+
+func (s Source) start(names *endpoints, validate func(*Request) error) (feed, error) {
+	if s.open == nil {
+		return nil, ErrEmptySource
+	}
+	f, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	switch f := f.(type) {
+	case *listFeed:
+		err = f.resolve(names, validate)
+	case *seqFeed:
+		f.names, f.validate = names, validate
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// URLs sends a GET request to each of urls, once, in order.
+func URLs(urls ...string) Source {
+	return Source{open: func() (feed, error) {
+		reqs := make([]*Request, len(urls))
+		for i, u := range urls {
+			reqs[i] = Get(u)
+		}
+		return newListFeed(reqs, int64(len(reqs)), 0)
+	}}
+}
+
+// Times sends n requests, cycling through reqs. Without reqs it sends empty
+// ones, which only a [Func] client takes.
+func Times(n int, reqs ...*Request) Source {
+	return Source{open: func() (feed, error) {
+		if n < 0 {
+			return nil, fmt.Errorf("loadtest: Times(%d): negative count", n)
+		}
+		return newListFeed(reqs, int64(n), 0)
+	}}
+}
+
+// For sends requests, cycling through reqs, until d has passed since the run
+// began; requests in flight then are finished. Without reqs it sends empty
+// ones, which only a [Func] client takes.
+func For(d time.Duration, reqs ...*Request) Source {
+	return Source{open: func() (feed, error) {
+		if d <= 0 {
+			return nil, fmt.Errorf("loadtest: For(%v): the duration must be above 0", d)
+		}
+		return newListFeed(reqs, -1, d)
+	}}
+}
+
+// Seq sends what seq yields. The workers take turns: seq is never run by two of
+// them at once, and it is asked for a request only when a worker is free to send
+// it. Run waits for a seq that blocks, so it should end by itself or when the
+// context does that its author gave it. A nil or invalid request ends the run
+// with an error.
+func Seq(seq iter.Seq[*Request]) Source {
+	if seq == nil {
+		return Source{}
+	}
+	return Source{open: func() (feed, error) {
+		f := &seqFeed{}
+		f.next, f.stop = iter.Pull(seq)
+		return f, nil
+	}}
+}
+
+// listFeed cycles through a fixed list until a count or a time is reached.
+type listFeed struct {
+	reqs  []*Request
+	items []item
+	total int64         // -1: no limit
+	until time.Duration // 0: no limit
+	_     [64]byte      // next is written by every worker: keep it off the line they read
+	next  atomic.Int64
+}
+
+func newListFeed(reqs []*Request, total int64, until time.Duration) (*listFeed, error) {
+	if total == 0 {
+		return nil, ErrEmptySource
+	}
+	if len(reqs) == 0 {
+		reqs = []*Request{{}}
+	}
+	return &listFeed{reqs: reqs, total: total, until: until}, nil
+}
+
+func (f *listFeed) resolve(names *endpoints, validate func(*Request) error) error {
+	var faults []error
+	f.items = make([]item, len(f.reqs))
+	for i, r := range f.reqs {
+		if err := validate(r); err != nil {
+			faults = append(faults, fmt.Errorf("request %d: %w", i, err))
+			continue
+		}
+		f.items[i] = item{req: r, endpoint: names.id(r.Name)}
+	}
+	return errors.Join(faults...)
+}
+
+func (f *listFeed) claim(dst []item, now time.Duration, share int) int {
+	want := int64(len(dst))
+	if f.until > 0 && now >= f.until {
+		return 0
+	}
+	if f.total >= 0 {
+		left := f.total - f.next.Load()
+		if left <= 0 {
+			return 0
+		}
+		// Guided self-scheduling: near the end claims shrink, so that no worker
+		// sits on a batch while the others have nothing left.
+		want = min(want, max(1, left/int64(2*share)))
+	}
+	first := f.next.Add(want) - want
+	if f.total >= 0 {
+		if first >= f.total {
+			return 0
+		}
+		want = min(want, f.total-first)
+	}
+	if len(f.items) == 1 {
+		for i := range want {
+			dst[i] = f.items[0]
+		}
+		return int(want)
+	}
+	k := int(first % int64(len(f.items)))
+	for i := range want {
+		dst[i] = f.items[k]
+		if k++; k == len(f.items) {
+			k = 0
+		}
+	}
+	return int(want)
+}
+
+func (f *listFeed) size() int64 { return f.total }
+
+func (f *listFeed) claimed() int64 {
+	n := f.next.Load()
+	if f.total >= 0 {
+		n = min(n, f.total)
+	}
+	return n
+}
+
+func (f *listFeed) fault() error { return nil }
+func (f *listFeed) close()       {}
+
+// seqFeed pulls from the user's iterator, one request a claim: a request waits
+// for no other, however slowly the iterator yields.
+type seqFeed struct {
+	names    *endpoints
+	validate func(*Request) error
+
+	mu    sync.Mutex
+	next  func() (*Request, bool)
+	stop  func()
+	count int64
+	done  bool
+	err   error
+}
+
+func (f *seqFeed) claim(dst []item, _ time.Duration, _ int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done {
+		return 0
+	}
+	// Until next returns, the feed counts as done: a panic or Goexit in the
+	// iterator must not let another worker call it again.
+	f.done = true
+	r, ok := f.next()
+	if !ok {
+		return 0
+	}
+	if err := f.validate(r); err != nil {
+		f.err = fmt.Errorf("request %d of the sequence: %w", f.count, err)
+		return 0
+	}
+	f.done = false
+	f.count++
+	dst[0] = item{req: r, endpoint: f.names.id(r.Name)}
+	return 1
+}
+
+func (f *seqFeed) size() int64 { return -1 }
+
+func (f *seqFeed) claimed() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count
+}
+
+func (f *seqFeed) fault() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+func (f *seqFeed) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done = true
+	f.stop()
+}

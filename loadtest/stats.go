@@ -1,0 +1,126 @@
+package loadtest
+
+import (
+	"maps"
+	"time"
+)
+
+// Stats counts the requests of a run, or those of one name in it. It is not
+// safe for concurrent use.
+type Stats struct {
+	// Requests were sent: SuccessCount + ErrorCount + OtherCount.
+	Requests int64
+	// SuccessCount had a 2xx response (a Func: no error) that passed its Check.
+	SuccessCount int64
+	// ErrorCount had a 4xx or 5xx response, none, or one that failed its Check.
+	ErrorCount int64
+	// OtherCount had a 1xx or 3xx response: neither a success nor an error.
+	OtherCount int64
+	// BytesRead counts the bytes of response bodies.
+	BytesRead int64
+	// Errors counts errors by class; nil if there were none.
+	Errors map[ErrorClass]int64
+	// StatusCodes counts responses by status; nil if there were none.
+	StatusCodes map[int]int64
+
+	good, bad *histogram // latencies without and with an error
+	all       *histogram // both; made when first asked for
+}
+
+// P50 is the median latency of every request sent.
+func (s *Stats) P50() time.Duration { return s.Quantile(0.50) }
+
+// P95 is the latency that 95 % of the requests sent did not exceed.
+func (s *Stats) P95() time.Duration { return s.Quantile(0.95) }
+
+// P99 is the latency that 99 % of the requests sent did not exceed.
+func (s *Stats) P99() time.Duration { return s.Quantile(0.99) }
+
+// Quantile is the latency at rank ceil(q·n) among all requests sent, failed or
+// not, within 0.1 %; q is from 0 (the exact minimum) to 1 (the exact maximum).
+// It is 0 if nothing was sent.
+func (s *Stats) Quantile(q float64) time.Duration { return s.latencies().quantile(q) }
+
+// SuccessQuantile is Quantile among the requests without an error.
+func (s *Stats) SuccessQuantile(q float64) time.Duration { return s.good.quantile(q) }
+
+// ErrorQuantile is Quantile among the requests with an error.
+func (s *Stats) ErrorQuantile(q float64) time.Duration { return s.bad.quantile(q) }
+
+// Mean is the mean latency of every request sent.
+func (s *Stats) Mean() time.Duration { return s.latencies().mean() }
+
+// ErrorRate is ErrorCount ÷ Requests, from 0 to 1; 0 if nothing was sent.
+func (s *Stats) ErrorRate() float64 {
+	if s.Requests == 0 {
+		return 0
+	}
+	return float64(s.ErrorCount) / float64(s.Requests)
+}
+
+func (s *Stats) latencies() *histogram {
+	switch {
+	case s.bad.count() == 0:
+		return s.good
+	case s.good.count() == 0:
+		return s.bad
+	case s.all == nil:
+		s.all = newHistogram()
+		s.all.merge(s.good)
+		s.all.merge(s.bad)
+	}
+	return s.all
+}
+
+// beyond counts the latencies that the histograms could not tell apart.
+func (s *Stats) beyond() int64 {
+	var n int64
+	for _, h := range []*histogram{s.good, s.bad} {
+		if h != nil {
+			n += h.beyond
+		}
+	}
+	return n
+}
+
+func (s *Stats) merge(from *Stats) {
+	s.Requests += from.Requests
+	s.SuccessCount += from.SuccessCount
+	s.ErrorCount += from.ErrorCount
+	s.OtherCount += from.OtherCount
+	s.BytesRead += from.BytesRead
+	s.Errors = addCounts(s.Errors, from.Errors)
+	s.StatusCodes = addCounts(s.StatusCodes, from.StatusCodes)
+	s.good = mergeHistograms(s.good, from.good)
+	s.bad = mergeHistograms(s.bad, from.bad)
+	s.all = nil
+}
+
+func (s *Stats) clone() *Stats {
+	c := *s
+	c.Errors, c.StatusCodes = maps.Clone(s.Errors), maps.Clone(s.StatusCodes)
+	c.good, c.bad, c.all = mergeHistograms(nil, s.good), mergeHistograms(nil, s.bad), nil
+	return &c
+}
+
+func addCounts[K comparable](dst, src map[K]int64) map[K]int64 {
+	if dst == nil && len(src) > 0 {
+		dst = make(map[K]int64, len(src))
+	}
+	for k, n := range src {
+		dst[k] += n
+	}
+	return dst
+}
+
+// mergeHistograms adds src to dst, which may be nil; src is not changed.
+func mergeHistograms(dst, src *histogram) *histogram {
+	if src.count() == 0 {
+		return dst
+	}
+	if dst == nil {
+		dst = newHistogram()
+	}
+	dst.merge(src)
+	return dst
+}

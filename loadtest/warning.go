@@ -1,0 +1,88 @@
+package loadtest
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// WarningKind says what a warning is about, for programs.
+type WarningKind string
+
+// The kinds of warnings.
+const (
+	WarnFewSamples      WarningKind = "few_samples"      // a percentile rests on too few requests
+	WarnConnectionChurn WarningKind = "connection_churn" // a pool that should reuse connections does not
+	WarnOutOfRange      WarningKind = "out_of_range"     // latencies beyond the histogram's range
+	WarnRedirects       WarningKind = "redirects"        // 3xx responses, which nobody followed
+	WarnLocalLimit      WarningKind = "local_limit"      // this machine was the limit: ports, file descriptors
+	WarnFastErrors      WarningKind = "fast_errors"      // errors much quicker than successes flatter the percentiles
+	WarnFoldedEndpoints WarningKind = "folded_endpoints" // more names than the breakdown holds
+)
+
+// Warning is a caveat that travels with the numbers.
+type Warning struct {
+	Kind WarningKind `json:"kind"`
+	Text string      `json:"text"`
+}
+
+func (w Warning) Error() string { return w.Text }
+
+// samplesToJudge is how many requests a quantile needs before a verdict may
+// rest on it: ten of them then lie beyond it.
+func samplesToJudge(q float64) int64 { return int64(math.Ceil(10/(1-q) - 1e-6)) }
+
+// samplesToShow is how many requests a quantile needs to differ from the maximum.
+func samplesToShow(q float64) int64 { return int64(math.Ceil(1/(1-q) - 1e-6)) }
+
+// churnShare is the share of requests that may open a connection before a pool
+// that should reuse them is suspected not to.
+const churnShare = 0.1
+
+// assess derives the warnings from the rest of the result.
+func (r *EngineResult) assess() []Warning {
+	var out []Warning
+	warn := func(kind WarningKind, format string, args ...any) {
+		out = append(out, Warning{Kind: kind, Text: fmt.Sprintf(format, args...)})
+	}
+	if n, need := r.Requests, samplesToJudge(0.99); n > 0 && n < need {
+		warn(WarnFewSamples, "p99 rests on %d requests, below the %d that a verdict needs", n, need)
+	}
+	if opened := r.ConnectionsOpened; r.pooled && opened > 2*int64(r.Concurrency) && float64(opened) > churnShare*float64(r.Requests) {
+		warn(WarnConnectionChurn, "%d connections for %d requests at concurrency %d: keep-alive does not hold; does the server close connections, or a proxy?",
+			opened, r.Requests, r.Concurrency)
+	}
+	if n := r.beyond(); n > 0 {
+		warn(WarnOutOfRange, "%d requests took longer than %v; quantiles among them are not told apart", n, histMax)
+	}
+	var redirects int64
+	for status, n := range r.StatusCodes {
+		if status/100 == 3 && status != 304 {
+			redirects += n
+		}
+	}
+	if redirects > 0 {
+		warn(WarnRedirects, "%d redirects (3xx) count neither as successes nor as errors; set Conn.MaxRedirects to follow them", redirects)
+	}
+	if n := r.Errors[ClassLocal]; n > 0 {
+		warn(WarnLocalLimit, "%d requests failed for a limit of this machine, not of the server (%s); reuse connections or raise the limit (ulimit -n, ephemeral ports)",
+			n, r.ErrorExamples[ClassLocal])
+	}
+	if r.ErrorRate() >= 0.01 && r.SuccessCount > 0 && r.bad.quantile(0.5) < r.good.quantile(0.5)/2 {
+		warn(WarnFastErrors, "%.3g %% of the requests failed, and faster (median %v) than the others succeeded (%v): percentiles over all of them flatter, see SuccessQuantile",
+			100*r.ErrorRate(), round(r.bad.quantile(0.5)), round(r.good.quantile(0.5)))
+	}
+	if _, ok := r.Endpoints[foldedEndpoints]; ok {
+		warn(WarnFoldedEndpoints, "more than %d request names: the others are counted together as %q", maxEndpoints-1, foldedEndpoints)
+	}
+	return out
+}
+
+// round keeps three or four significant digits, which is what people read.
+func round(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for limit := 1000 * time.Nanosecond; d >= 10*limit; limit *= 10 {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
