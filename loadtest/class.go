@@ -138,6 +138,7 @@ func classify(err error) ErrorClass {
 	var (
 		classed   *classError
 		status    *StatusError
+		own       *TimeoutError
 		phased    *PhaseError
 		dns       *net.DNSError
 		netErr    net.Error
@@ -154,6 +155,8 @@ func classify(err error) ErrorClass {
 		return classed.class
 	case errors.As(err, &status):
 		return ClassStatus
+	case errors.As(err, &own):
+		return phaseTimeouts[own.Phase]
 	case errors.As(err, &dns):
 		if dns.IsTimeout {
 			return ClassTimeoutDNS
@@ -176,11 +179,7 @@ func classify(err error) ErrorClass {
 		return ClassTLS
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
 		return ClassEOF
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "bad Content-Length"),
-		strings.Contains(err.Error(), "invalid byte in chunk length"), strings.Contains(err.Error(), "http2: "),
-		strings.Contains(err.Error(), "unsupported transfer encoding"), strings.Contains(err.Error(), "server response headers exceeded"),
-		strings.Contains(err.Error(), "too many 1xx"):
-		// net/http has no exported errors for these.
+	case isProtocol(err.Error()):
 		return ClassProtocol
 	case strings.Contains(err.Error(), "server closed idle connection"), strings.Contains(err.Error(), "http: server closed"):
 		return ClassEOF
@@ -196,6 +195,20 @@ func timeoutClass(err error, phase Phase) ErrorClass {
 		}
 	}
 	return phaseTimeouts[phase]
+}
+
+// isProtocol knows the texts of net/http, which exports no errors for them. What
+// breaks a connection and is no error of the network is one of the protocol.
+func isProtocol(text string) bool {
+	for _, part := range []string{
+		"malformed HTTP", "transport connection broken", "bad Content-Length", "invalid byte in chunk length",
+		"malformed chunked encoding", "chunked line too long", "unsupported transfer encoding", "http2: ",
+	} {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
 }
 
 func isTLS(err error) bool {

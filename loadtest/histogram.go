@@ -76,7 +76,10 @@ func (h *histogram) quantile(q float64) time.Duration {
 	case q >= 1:
 		return h.max
 	}
-	v := time.Duration(h.hdr.ValueAtQuantile(q * 100))
+	// The library rounds to the nearest rank; ask it for the rank itself.
+	n := float64(h.count())
+	rank := math.Ceil(q*n - 1e-9*n)
+	v := time.Duration(h.hdr.ValueAtQuantile(100 * rank / n))
 	if v >= histMax && h.beyond > 0 {
 		return h.max
 	}

@@ -52,6 +52,9 @@ func (c *httpClient) connectionsOpened() int64 { return c.conns.opened.Load() + 
 
 func (c *httpClient) pooled() bool { return c.cfg.Pooling == PoolOptimized }
 
+// maxHeaderBytes is a tenth of net/http's default, and still absurd.
+const maxHeaderBytes = 1 << 20
+
 // newTransport keeps as many idle connections as there are workers to use them:
 // in a closed loop no more than that are ever open. net/http's default of two a
 // host would close all others after each request.
@@ -77,16 +80,17 @@ func (c *httpClient) newTransport() *http.Transport {
 		dial = limitDial(dial, timeout)
 	}
 	t := &http.Transport{
-		Proxy:               cfg.Proxy,
-		DialContext:         c.conns.wrap(dial),
-		TLSHandshakeTimeout: timeout,
-		DisableKeepAlives:   cfg.Pooling == PoolNaive,
-		DisableCompression:  !cfg.Decompress,
-		MaxIdleConnsPerHost: idle,
-		MaxConnsPerHost:     cfg.MaxKeepaliveConnections,
-		IdleConnTimeout:     expiry,
-		ForceAttemptHTTP2:   cfg.Protocols == nil,
-		Protocols:           cfg.Protocols,
+		Proxy:                  cfg.Proxy,
+		DialContext:            c.conns.wrap(dial),
+		TLSHandshakeTimeout:    timeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		DisableKeepAlives:      cfg.Pooling == PoolNaive,
+		DisableCompression:     !cfg.Decompress,
+		MaxIdleConnsPerHost:    idle,
+		MaxConnsPerHost:        cfg.MaxKeepaliveConnections,
+		IdleConnTimeout:        expiry,
+		ForceAttemptHTTP2:      cfg.Protocols == nil,
+		Protocols:              cfg.Protocols,
 	}
 	if cfg.TLS != nil {
 		t.TLSClientConfig = cfg.TLS.Clone()
@@ -100,9 +104,13 @@ func (c *httpClient) newTransport() *http.Transport {
 	return t
 }
 
-// limitDial gives a foreign dialer the time limit that a net.Dialer has built in.
+// limitDial gives a foreign dialer the time limit and the trace that a
+// net.Dialer has built in.
 func limitDial(dial dialFunc, timeout time.Duration) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.ConnectStart != nil {
+			trace.ConnectStart(network, addr) // a net.Dialer does so itself
+		}
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		return dial(ctx, network, addr)

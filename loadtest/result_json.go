@@ -54,7 +54,7 @@ func unixSeconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0
 	}
-	return float64(t.UnixNano()) / 1e9
+	return float64(t.UnixMicro()) / 1e6
 }
 
 func (s *Stats) toJSON() (statsJSON, error) {

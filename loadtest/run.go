@@ -245,11 +245,17 @@ func (w *worker) loop() {
 		}
 		now = r.now()
 		start := now
-		for _, it := range w.items[:n] {
+		for i, it := range w.items[:n] {
 			if r.over() {
 				return
 			}
+			began := now
 			now = w.send(it, now)
+			if now-began > slowBatch && i+1 < n {
+				// What was quick has become slow: let idle workers share the rest.
+				r.feed.giveBack(w.items[i+1 : n])
+				break
+			}
 		}
 		switch spent := now - start; {
 		case spent < quickBatch && w.batch < maxBatch:

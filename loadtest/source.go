@@ -29,8 +29,8 @@ type feed interface {
 	claim(dst []item, now time.Duration, share int) int
 	// size is how many requests the feed holds, or -1 when that is not known.
 	size() int64
-	// claimed is how many requests have been handed out.
-	claimed() int64
+	// giveBack returns claimed requests that were not sent, for others to claim.
+	giveBack(rest []item)
 	// fault is why the feed ended early, if it did.
 	fault() error
 	close()
@@ -120,6 +120,11 @@ type listFeed struct {
 	until time.Duration // 0: no limit
 	_     [64]byte      // next is written by every worker: keep it off the line they read
 	next  atomic.Int64
+	_     [64]byte
+
+	hasBack atomic.Bool // len(back) > 0
+	mu      sync.Mutex
+	back    []item // given back
 }
 
 func newListFeed(reqs []*Request, total int64, until time.Duration) (*listFeed, error) {
@@ -149,6 +154,11 @@ func (f *listFeed) claim(dst []item, now time.Duration, share int) int {
 	want := int64(len(dst))
 	if f.until > 0 && now >= f.until {
 		return 0
+	}
+	if f.hasBack.Load() {
+		if n := f.reclaim(dst, share); n > 0 {
+			return n
+		}
 	}
 	if f.total >= 0 {
 		left := f.total - f.next.Load()
@@ -184,11 +194,20 @@ func (f *listFeed) claim(dst []item, now time.Duration, share int) int {
 
 func (f *listFeed) size() int64 { return f.total }
 
-func (f *listFeed) claimed() int64 {
-	n := f.next.Load()
-	if f.total >= 0 {
-		n = min(n, f.total)
-	}
+func (f *listFeed) giveBack(rest []item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.back = append(f.back, rest...)
+	f.hasBack.Store(true)
+}
+
+func (f *listFeed) reclaim(dst []item, share int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := min(len(dst), len(f.back), max(1, len(f.back)/(2*share)))
+	copy(dst, f.back[len(f.back)-n:])
+	f.back = f.back[:len(f.back)-n]
+	f.hasBack.Store(len(f.back) > 0)
 	return n
 }
 
@@ -234,11 +253,7 @@ func (f *seqFeed) claim(dst []item, _ time.Duration, _ int) int {
 
 func (f *seqFeed) size() int64 { return -1 }
 
-func (f *seqFeed) claimed() int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.count
-}
+func (f *seqFeed) giveBack([]item) {} // it hands out one at a time
 
 func (f *seqFeed) fault() error {
 	f.mu.Lock()

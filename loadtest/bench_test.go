@@ -1,0 +1,242 @@
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/perf/benchfmt"
+
+	"example.com/brunt/fixtures"
+)
+
+func nop(context.Context) error { return nil }
+
+// BenchmarkOverhead is what the engines themselves cost: the client does nothing.
+func BenchmarkOverhead(b *testing.B) {
+	for _, c := range engines {
+		b.Run("engine="+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			Bench(b, Start(b, c.make(Func(nop), 0)), &Request{})
+		})
+	}
+}
+
+// BenchmarkOverheadNamed adds the breakdown by endpoint.
+func BenchmarkOverheadNamed(b *testing.B) {
+	b.ReportAllocs()
+	Bench(b, Start(b, ThreadedConfig{Client: Func(nop)}), &Request{Name: "a"}, &Request{Name: "b"})
+}
+
+func TestARequestAllocatesNothing(t *testing.T) {
+	for _, c := range engines {
+		t.Run(c.name, func(t *testing.T) {
+			e := Start(t, c.make(Func(nop), 0))
+			allocs := func(n int) float64 {
+				return testing.AllocsPerRun(5, func() {
+					_, err := e.Run(t.Context(), Times(n, &Request{Name: "a"}))
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			small, large := allocs(1000), allocs(201_000)
+			// A run allocates for itself and, rarely, for the scheduler; 200,000
+			// requests more must not show.
+			require.Less(t, (large-small)/200_000, 0.001, "%v allocations for 1,000 requests, %v for 201,000", small, large)
+		})
+	}
+}
+
+func TestMemoryDoesNotGrowWithTheRun(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's own memory drowns the engine's")
+	}
+	peak := func(n int) float64 {
+		e := Start(t, ThreadedConfig{Client: Func(nop)})
+		var out float64
+		for range 3 {
+			runtime.GC()
+			r, err := e.Run(t.Context(), Times(n, &Request{Name: "a"}))
+			require.NoError(t, err)
+			out = float64(r.PeakMemory)
+		}
+		return out
+	}
+	peak(10_000) // warm up
+	require.InEpsilon(t, peak(10_000), peak(1_000_000), 0.10)
+}
+
+// withFlag sets a flag of the testing package for the duration of a test.
+func withFlag(t *testing.T, name, value string) {
+	t.Helper()
+	old := flag.Lookup(name).Value.String()
+	require.NoError(t, flag.Set(name, value))
+	t.Cleanup(func() { _ = flag.Set(name, old) })
+}
+
+func TestBenchReportsItsMetrics(t *testing.T) {
+	withFlag(t, "test.benchtime", "1000x")
+	var last *EngineResult
+	res := testing.Benchmark(func(b *testing.B) {
+		last = Bench(b, Start(b, ThreadedConfig{MaxWorkers: 4, Client: Func(sleep(100 * time.Microsecond))}))
+	})
+	require.Equal(t, 1000, res.N, "b.N is the number of requests")
+	require.EqualValues(t, 1000, last.Requests)
+	require.InEpsilon(t, last.RPS(), res.Extra["req/s"], 1e-9)
+	require.InEpsilon(t, float64(last.P50()), res.Extra["p50-ns"], 1e-9)
+	require.InEpsilon(t, float64(last.P95()), res.Extra["p95-ns"], 1e-9)
+	require.InEpsilon(t, float64(last.P99()), res.Extra["p99-ns"], 1e-9)
+	require.Zero(t, res.Extra["err/op"])
+	require.Positive(t, res.Extra["peak-B"])
+	require.Contains(t, res.Extra, "err/op")
+	require.GreaterOrEqual(t, res.T, last.Elapsed)
+}
+
+func TestBenchOmitsQuantilesThatAreTheMaximum(t *testing.T) {
+	for n, want := range map[string][]string{
+		"19x":  {"p50-ns"},
+		"20x":  {"p50-ns", "p95-ns"},
+		"99x":  {"p50-ns", "p95-ns"},
+		"100x": {"p50-ns", "p95-ns", "p99-ns"},
+	} {
+		withFlag(t, "test.benchtime", n)
+		res := testing.Benchmark(func(b *testing.B) {
+			Bench(b, Start(b, SyncConfig{Client: Func(nop)}))
+		})
+		var got []string
+		for _, unit := range []string{"p50-ns", "p95-ns", "p99-ns"} {
+			if v, ok := res.Extra[unit]; ok {
+				require.GreaterOrEqual(t, v, 1.0, "a zero is another unit to benchstat")
+				got = append(got, unit)
+			}
+		}
+		require.Equal(t, want, got, n)
+	}
+}
+
+func TestBenchCountsErrors(t *testing.T) {
+	srv := fixtures.NewServer(t, fixtures.WithErrorRate(0.5))
+	withFlag(t, "test.benchtime", "200x")
+	res := testing.Benchmark(func(b *testing.B) {
+		Bench(b, Start(b, ThreadedConfig{}), Get(srv.URL+"/get"))
+	})
+	require.InDelta(t, 0.5, res.Extra["err/op"], 0.15)
+}
+
+// These benchmarks run in a process of their own, below: their names say how.
+func BenchmarkHelperGood(b *testing.B) {
+	helper(b)
+	for _, sub := range []string{"a", "b"} {
+		b.Run("sub="+sub, func(b *testing.B) { Bench(b, Start(b, ThreadedConfig{Client: Func(nop)})) })
+	}
+}
+
+func BenchmarkHelperWarns(b *testing.B) {
+	helper(b)
+	n := 0
+	Bench(b, Start(b, SyncConfig{Client: Func(func(context.Context) error {
+		if n++; n%2 == 0 {
+			return errTest
+		}
+		return nil
+	})}))
+}
+
+func BenchmarkHelperRefused(b *testing.B) {
+	helper(b)
+	Bench(b, Start(b, SyncConfig{}), Get("http://127.0.0.1:1/"))
+}
+
+func BenchmarkHelperBadURL(b *testing.B) {
+	helper(b)
+	Bench(b, Start(b, SyncConfig{}), Get("127.0.0.1"))
+}
+
+func helper(b *testing.B) {
+	b.Helper()
+	if os.Getenv("BRUNT_TEST_HELPER") == "" {
+		b.Skip("runs only under TestBenchOutput")
+	}
+}
+
+func runBenchmarks(t *testing.T, args ...string) (out string, failed bool) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	//nolint:gosec // this very test binary
+	cmd := exec.CommandContext(t.Context(), self, append([]string{"-test.run=^$", "-test.benchtime=300x"}, args...)...)
+	cmd.Env = append(os.Environ(), "BRUNT_TEST_HELPER=1")
+	text, err := cmd.CombinedOutput()
+	return string(text), err != nil
+}
+
+func TestBenchOutputIsCleanBenchfmt(t *testing.T) {
+	for name, args := range map[string][]string{
+		"plain":      nil,
+		"count":      {"-test.count=3"},
+		"cpu":        {"-test.cpu=1,2"},
+		"both":       {"-test.count=2", "-test.cpu=1,2"},
+		"verbose":    {"-test.v"},
+		"many names": {"-test.count=2", "-test.bench=HelperGood|HelperWarns"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, failed := runBenchmarks(t, append([]string{"-test.bench=HelperGood|HelperWarns"}, args...)...)
+			require.False(t, failed, out)
+			results, better := 0, map[string]int{}
+			reader := benchfmt.NewReader(bytes.NewReader([]byte(out)), name)
+			for reader.Scan() {
+				switch rec := reader.Result().(type) {
+				case *benchfmt.SyntaxError:
+					t.Fatalf("%v\n%s", rec, out)
+				case *benchfmt.Result:
+					results++
+					for _, unit := range []string{"req/s", "p50-sec", "p95-sec", "p99-sec", "err/op", "peak-B"} {
+						_, ok := rec.Value(unit)
+						require.True(t, ok, "%s of %s\n%s", unit, rec.Name, out)
+					}
+					for _, c := range rec.Config {
+						require.Contains(t, []string{"goos", "goarch", "pkg", "cpu"}, c.Key, "a stray line became configuration\n%s", out)
+					}
+				case *benchfmt.UnitMetadata:
+					better[rec.Unit]++
+				}
+			}
+			require.NoError(t, reader.Err())
+			require.Equal(t, map[string]int{"req/s": 1, "p50-sec": 1, "p95-sec": 1, "p99-sec": 1, "err/op": 1, "peak-B": 1}, better, out)
+			want := 3
+			if strings.Contains(name, "count") {
+				want *= 3
+			}
+			if name == "cpu" || name == "both" {
+				want *= 2
+			}
+			if name == "both" || name == "many names" {
+				want *= 2
+			}
+			require.Equal(t, want, results, out)
+		})
+	}
+}
+
+func TestBenchFailsClearly(t *testing.T) {
+	out, failed := runBenchmarks(t, "-test.bench=HelperRefused")
+	require.True(t, failed)
+	require.Contains(t, out, "no request succeeded")
+	require.Contains(t, out, "refused: dial tcp 127.0.0.1:1")
+
+	out, failed = runBenchmarks(t, "-test.bench=HelperBadURL")
+	require.True(t, failed)
+	require.Contains(t, out, `invalid request: URL "127.0.0.1": scheme must be http or https`)
+
+	out, failed = runBenchmarks(t, "-test.bench=HelperWarns")
+	require.False(t, failed)
+	require.Contains(t, out, "150 × other: test error", "errors are logged after the line")
+}

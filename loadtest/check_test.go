@@ -1,0 +1,148 @@
+package loadtest
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// run1000 had 990 successes of 10 ms and 10 resets after 50 ms, in 2 s.
+func run1000() *EngineResult {
+	var samples []sample
+	for i := range 1000 {
+		s := sample{latency: 10 * time.Millisecond, status: 200, endpoint: noEndpoint}
+		if i%100 == 0 {
+			s = sample{latency: 50 * time.Millisecond, class: ClassReset, endpoint: noEndpoint}
+		}
+		samples = append(samples, s)
+	}
+	r := record(epoch, 2*time.Second, nil, samples)
+	r.PeakMemory = 64 << 20
+	return r
+}
+
+func TestCheckPassesWhatMeetsItsObjectives(t *testing.T) {
+	for name, slo := range map[string]SLO{
+		"all": {P50: 11 * time.Millisecond, P95: 11 * time.Millisecond, P99: 11 * time.Millisecond, MaxErrorRate: 0.01,
+			MinRPS: 500, MinRequests: 1000, MaxPeakMemory: 64 << 20},
+		"no objective but errors": {MaxErrorRate: 0.01},
+	} {
+		tb := watch(t, func(tb testing.TB) { Check(tb, run1000(), slo) })
+		require.Empty(t, tb.errors, name)
+	}
+}
+
+func TestCheckShowsObservedAgainstWanted(t *testing.T) {
+	slo := SLO{
+		P50: 5 * time.Millisecond, P95: 6 * time.Millisecond, P99: 7 * time.Millisecond,
+		MinRPS: 600, MinRequests: 2000, MaxPeakMemory: 1 << 20,
+	}
+	tb := watch(t, func(tb testing.TB) { Check(tb, run1000(), slo) })
+	require.False(t, tb.fatal, "the test goes on")
+	require.Len(t, tb.errors, 1, "one message")
+	golden(t, "check.golden", tb.text()+"\n")
+}
+
+func TestCheckFailsEachObjectiveAlone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		slo  SLO
+		text string
+	}{
+		"p50":         {SLO{P50: 9 * time.Millisecond, MaxErrorRate: 1}, "p50         observed 10ms, wanted at most 9ms"},
+		"p95":         {SLO{P95: 9 * time.Millisecond, MaxErrorRate: 1}, "p95         observed 10ms, wanted at most 9ms"},
+		"p99":         {SLO{P99: 9 * time.Millisecond, MaxErrorRate: 1}, "p99         observed 10ms, wanted at most 9ms"},
+		"errors":      {SLO{}, "error rate  observed 1 % (10 of 1,000), wanted at most 0 %"},
+		"error share": {SLO{MaxErrorRate: 0.009}, "wanted at most 0.9 %"},
+		"rate":        {SLO{MinRPS: 501, MaxErrorRate: 1}, "req/s       observed 500, wanted at least 501"},
+		"requests":    {SLO{MinRequests: 1001, MaxErrorRate: 1}, "requests    observed 1,000, wanted at least 1,001"},
+		"memory":      {SLO{MaxPeakMemory: 1 << 20, MaxErrorRate: 1}, "peak memory observed 64.0 MiB, wanted at most 1.0 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tb := watch(t, func(tb testing.TB) { Check(tb, run1000(), tt.slo) })
+			require.Len(t, tb.errors, 1)
+			require.Contains(t, tb.text(), "1 of the objectives missed")
+			require.Contains(t, tb.text(), tt.text)
+			require.Contains(t, tb.text(), "10 × reset: example of reset", "the errors")
+		})
+	}
+}
+
+func TestCheckRefusesToJudgeTooFewSamples(t *testing.T) {
+	for _, tt := range []struct {
+		n    int
+		slo  SLO
+		text string
+	}{
+		{999, SLO{P99: time.Hour}, "p99         not judged: 999 requests, needs 1,000 (wanted at most 1h0m0s)"},
+		{199, SLO{P95: time.Hour}, "p95         not judged: 199 requests, needs 200"},
+		{19, SLO{P50: time.Hour}, "p50         not judged: 19 requests, needs 20"},
+		{0, SLO{}, "requests    observed 0, wanted at least 1"},
+	} {
+		samples := make([]sample, tt.n)
+		tb := watch(t, func(tb testing.TB) { Check(tb, record(epoch, time.Second, []string{"a"}, samples), tt.slo) })
+		require.Contains(t, tb.text(), tt.text)
+		tb = watch(t, func(tb testing.TB) {
+			Check(tb, record(epoch, time.Second, []string{"a"}, append(samples, sample{})), tt.slo)
+		})
+		require.Empty(t, tb.errors, "one more is enough")
+	}
+}
+
+func TestCheckNeverRoundsAMissAway(t *testing.T) {
+	r := record(epoch, time.Second, []string{"a"}, []sample{{latency: 100_000_001}})
+	require.Equal(t, "100ms", round(r.P50()).String())
+	require.Equal(t, "100.000001ms", precise(r.P50(), 100*time.Millisecond))
+}
+
+func TestCheckRefusesNonsense(t *testing.T) {
+	tb := watch(t, func(tb testing.TB) { Check(tb, nil, SLO{}) })
+	require.True(t, tb.fatal)
+	require.Contains(t, tb.text(), "nil result")
+
+	bad := SLO{P50: -1, P95: -1, P99: -1, MaxErrorRate: math.NaN(), MinRPS: math.Inf(1), MinRequests: -1}
+	tb = watch(t, func(tb testing.TB) { Check(tb, run1000(), bad) })
+	require.True(t, tb.fatal)
+	for _, text := range []string{"SLO.P50", "SLO.P95", "SLO.P99", "SLO.MaxErrorRate is NaN", "SLO.MinRPS is +Inf", "SLO.MinRequests"} {
+		require.Contains(t, tb.text(), text)
+	}
+	require.ErrorIs(t, bad.Validate(), ErrConfig)
+	require.Error(t, SLO{MaxErrorRate: 1.1}.Validate())
+	require.Error(t, SLO{MinRPS: math.NaN()}.Validate())
+}
+
+func TestStart(t *testing.T) {
+	t.Run("closes the engine at the end", func(t *testing.T) {
+		var e Engine
+		tb := watch(t, func(tb testing.TB) {
+			e = Start(tb, ThreadedConfig{Client: Func(func(context.Context) error { return nil })})
+			_, err := e.Run(t.Context(), Times(10))
+			require.NoError(t, err)
+		})
+		require.Empty(t, tb.errors)
+		_, err := e.Run(t.Context(), Times(10))
+		require.ErrorIs(t, err, ErrClosed)
+	})
+	t.Run("refuses a bad configuration", func(t *testing.T) {
+		tb := watch(t, func(tb testing.TB) { Start(tb, SyncConfig{Timeout: -1}) })
+		require.True(t, tb.fatal)
+		require.Contains(t, tb.text(), "Timeout is negative")
+		tb = watch(t, func(tb testing.TB) { Start(tb, nil) })
+		require.True(t, tb.fatal)
+		require.Contains(t, tb.text(), "without a configuration")
+	})
+	t.Run("fails when something is left", func(t *testing.T) {
+		tb := watch(t, func(tb testing.TB) { Start(tb, SyncConfig{Client: leaky{}}) })
+		require.False(t, tb.fatal)
+		require.True(t, strings.HasPrefix(tb.text(), "loadtest: closing the engine: test error"), tb.text())
+	})
+}
+
+// leaky is a client that cannot give everything back.
+type leaky struct{}
+
+func (leaky) Session() (Session, error) { return nil, errTest }
+func (leaky) Close() error              { return errTest }

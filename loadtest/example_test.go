@@ -1,0 +1,254 @@
+package loadtest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/brunt/loadtest"
+)
+
+// hello is a handler to drive.
+var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
+
+func Example() {
+	srv := httptest.NewServer(hello)
+	defer srv.Close()
+
+	engine, err := loadtest.NewAsyncEngine(loadtest.AsyncConfig{MaxConcurrent: 20})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(context.Background())
+
+	result, err := engine.Run(context.Background(), loadtest.Times(1000, loadtest.Get(srv.URL)))
+	fmt.Println(result.SuccessCount, "ok,", result.ErrorCount, "failed,", err)
+	fmt.Println(result.P50() > 0, result.P99() >= result.P95(), result.RPS() > 0)
+	// Output:
+	// 1000 ok, 0 failed, <nil>
+	// true true true
+}
+
+func ExampleNewSyncEngine() {
+	engine, err := loadtest.NewSyncEngine(loadtest.SyncConfig{Timeout: -time.Second})
+	fmt.Println(engine == nil, err)
+	// Output: true loadtest: bad configuration: Timeout is negative
+}
+
+func ExampleNewThreadedEngine() {
+	engine, _ := loadtest.NewThreadedEngine(loadtest.ThreadedConfig{
+		MaxWorkers: 4,
+		Client:     loadtest.Func(func(context.Context) error { return nil }),
+	})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(100))
+	fmt.Println(result.Engine, result.Concurrency, result.Requests)
+	// Output: threaded 4 100
+}
+
+func ExampleNewAsyncEngine() {
+	engine, _ := loadtest.NewAsyncEngine(loadtest.AsyncConfig{
+		Client: loadtest.Func(func(context.Context) error { return nil }),
+	})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(100))
+	fmt.Println(result.Engine, result.Concurrency, result.Requests)
+	// Output: async 100 100
+}
+
+func ExampleFunc() {
+	query := func(ctx context.Context) error {
+		select {
+		case <-time.After(time.Millisecond): // a query, an RPC, a function
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	engine, _ := loadtest.NewThreadedEngine(loadtest.ThreadedConfig{Client: loadtest.Func(query)})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(200))
+	fmt.Println(result.SuccessCount, result.P50() >= time.Millisecond)
+	// Output: 200 true
+}
+
+func ExampleNetHTTP() {
+	srv := httptest.NewTLSServer(hello)
+	defer srv.Close()
+
+	client := loadtest.NetHTTP(loadtest.ConnectionConfig{
+		TLS:     srv.Client().Transport.(*http.Transport).TLSClientConfig,
+		Pooling: loadtest.PoolNaive, // a connection for each request
+	})
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{Client: client})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(5, loadtest.Get(srv.URL)))
+	fmt.Println(result.SuccessCount, "requests,", result.ConnectionsOpened, "connections")
+	// Output: 5 requests, 5 connections
+}
+
+func ExampleGet() {
+	req := loadtest.Get("http://127.0.0.1:8080/")
+	req.Name = "home"
+	req.Check = func(r loadtest.Response) error {
+		if !strings.Contains(string(r.Body), "welcome") {
+			return errors.New("not the home page")
+		}
+		return nil
+	}
+	fmt.Println(req.Method, req.URL)
+	// Output: GET http://127.0.0.1:8080/
+}
+
+func ExamplePost() {
+	req := loadtest.Post("http://127.0.0.1:8080/orders", "application/json", []byte(`{"item":7}`))
+	fmt.Println(req.Method, req.Header.Get("Content-Type"), len(req.Body))
+	// Output: POST application/json 10
+}
+
+// seen runs src on one worker and prints what it sent.
+func seen(src loadtest.Source) {
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })})
+	defer engine.Close(context.Background())
+	var names []string
+	_, err := engine.RunStreaming(context.Background(), src, func(r loadtest.RequestResult) error {
+		names = append(names, r.URL)
+		return nil
+	})
+	fmt.Println(strings.Join(names, " "), err)
+}
+
+func ExampleURLs() {
+	seen(loadtest.URLs("http://h/a", "http://h/b"))
+	// Output: http://h/a http://h/b <nil>
+}
+
+func ExampleTimes() {
+	seen(loadtest.Times(5, loadtest.Get("http://h/a"), loadtest.Get("http://h/b")))
+	// Output: http://h/a http://h/b http://h/a http://h/b http://h/a <nil>
+}
+
+func ExampleFor() {
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error {
+		time.Sleep(time.Millisecond)
+		return nil
+	})})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.For(20*time.Millisecond))
+	fmt.Println(result.Elapsed >= 20*time.Millisecond, result.Requests > 0, result.Unsent)
+	// Output: true true 0
+}
+
+func ExampleSeq() {
+	reqs := []*loadtest.Request{loadtest.Get("http://h/1"), loadtest.Get("http://h/2")}
+	seen(loadtest.Seq(slices.Values(reqs)))
+	// Output: http://h/1 http://h/2 <nil>
+}
+
+func ExampleReadURLs() {
+	urls, err := loadtest.ReadURLs(strings.NewReader("# targets\nhttp://h/a\n\nhttp://h/b\n"))
+	fmt.Println(urls, err)
+	_, err = loadtest.ReadURLs(strings.NewReader("http://h/a\nh/b\n"))
+	fmt.Println(err)
+	// Output:
+	// [http://h/a http://h/b] <nil>
+	// loadtest: line 2: URL "h/b": scheme must be http or https
+}
+
+func ExampleEngine_close() {
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{})
+	fmt.Println(engine.Close(context.Background()))
+	_, err := engine.Run(context.Background(), loadtest.URLs("http://127.0.0.1:1/"))
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// loadtest: engine closed
+}
+
+func ExampleSyncEngine_RunStreaming() {
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error {
+		return errors.New("boom")
+	})})
+	defer engine.Close(context.Background())
+	enough := errors.New("enough")
+	result, err := engine.RunStreaming(context.Background(), loadtest.Times(100), func(r loadtest.RequestResult) error {
+		fmt.Println(r.Attempt, r.Class, r.Err)
+		return enough
+	})
+	fmt.Println(result.Requests, "sent,", result.Unsent, "not,", err)
+	// Output:
+	// 1 other boom
+	// 1 sent, 99 not, enough
+}
+
+func ExampleEngineResult_Merge() {
+	run := func(n int) *loadtest.EngineResult {
+		engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })})
+		defer engine.Close(context.Background())
+		result, _ := engine.Run(context.Background(), loadtest.Times(n))
+		return result
+	}
+	// A result from another machine arrives as JSON, and loses nothing by it.
+	data, _ := json.Marshal(run(1000))
+	var remote loadtest.EngineResult
+	if err := json.Unmarshal(data, &remote); err != nil {
+		fmt.Println(err)
+	}
+	sum := run(500)
+	sum.Merge(&remote)
+	fmt.Println(sum.Requests)
+	// Output: 1500
+}
+
+func ExampleBench() {
+	// In a test file: func BenchmarkHello(b *testing.B).
+	benchmark := func(b *testing.B) {
+		srv := httptest.NewServer(hello)
+		defer srv.Close()
+		engine := loadtest.Start(b, loadtest.ThreadedConfig{MaxWorkers: 8})
+		loadtest.Bench(b, engine, loadtest.Get(srv.URL))
+	}
+	result := testing.Benchmark(benchmark)
+	fmt.Println(result.N > 0, result.Extra["req/s"] > 0, result.Extra["err/op"])
+	// Output: true true 0
+}
+
+// printer is a test that prints its failures.
+type printer struct{ testing.TB }
+
+func (printer) Helper()                           {}
+func (printer) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+func ExampleCheck() {
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(2000))
+
+	var t printer // in a test: t *testing.T
+	loadtest.Check(t, result, loadtest.SLO{P99: time.Second, MinRPS: 100})
+	fmt.Println("checked")
+	// Output: checked
+}
+
+func ExampleStart() {
+	// In a test file: func TestHello(t *testing.T).
+	test := func(t testing.TB) {
+		engine := loadtest.Start(t, loadtest.AsyncConfig{MaxConcurrent: 10}) // closed by the test
+		result, err := engine.Run(t.Context(), loadtest.URLs("http://127.0.0.1:1/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		loadtest.Check(t, result, loadtest.SLO{MaxErrorRate: 0.01})
+	}
+	_ = test
+	fmt.Println("ok")
+	// Output: ok
+}

@@ -1,0 +1,102 @@
+package loadtest
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The reference is the definition: the value at rank ceil(q·n) of the sorted list.
+func TestHistogramQuantileIsWithinAThousandthOfTheExactOne(t *testing.T) {
+	const seed = 7
+	rng := rand.New(rand.NewPCG(seed, seed))
+	for range 20 {
+		h := newHistogram()
+		values := make([]time.Duration, 1+rng.IntN(3000))
+		for i := range values {
+			// Every order of magnitude from nanoseconds to an hour.
+			values[i] = time.Duration(1 + rng.Int64N(1<<rng.IntN(42)))
+			values[i] = min(values[i], histMax)
+			h.record(values[i])
+		}
+		slices.Sort(values)
+		for _, q := range []float64{0, 0.001, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1} {
+			rank := max(int(math.Ceil(q*float64(len(values)))), 1)
+			want := values[rank-1]
+			require.InEpsilon(t, float64(want), float64(h.quantile(q)), 0.001, "q=%v n=%d seed=%d", q, len(values), seed)
+		}
+		require.Equal(t, values[0], h.quantile(0), "the minimum is exact")
+		require.Equal(t, values[len(values)-1], h.quantile(1), "the maximum is exact")
+		require.LessOrEqual(t, h.quantile(0.9999), h.quantile(1), "no quantile exceeds the maximum")
+	}
+}
+
+func TestHistogramCountsWhatLiesBeyondItsRange(t *testing.T) {
+	h := newHistogram()
+	h.record(time.Millisecond)
+	h.record(3 * time.Hour)
+	h.record(-time.Second)
+	require.EqualValues(t, 3, h.count(), "nothing is dropped")
+	require.EqualValues(t, 1, h.beyond)
+	require.Equal(t, 3*time.Hour, h.quantile(1))
+	require.Equal(t, 3*time.Hour, h.quantile(0.99))
+	require.Equal(t, time.Duration(0), h.quantile(0), "a clock that runs back counts as zero")
+}
+
+func TestHistogramEmpty(t *testing.T) {
+	for _, h := range []*histogram{nil, newHistogram()} {
+		require.Zero(t, h.count())
+		require.Zero(t, h.quantile(0.5))
+		require.Zero(t, h.mean())
+		j, err := h.encode()
+		require.NoError(t, err)
+		require.Nil(t, j)
+	}
+}
+
+func TestHistogramMergeAndCodecAreExact(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	whole, merged := newHistogram(), newHistogram()
+	for range 7 {
+		part := newHistogram()
+		for range rng.IntN(500) {
+			d := time.Duration(rng.Int64N(int64(2 * histMax)))
+			whole.record(d)
+			part.record(d)
+		}
+		j, err := part.encode()
+		require.NoError(t, err)
+		back, err := j.decode()
+		require.NoError(t, err)
+		merged.merge(back)
+	}
+	require.Equal(t, whole.count(), merged.count())
+	require.Equal(t, whole.beyond, merged.beyond)
+	require.InEpsilon(t, whole.sum, merged.sum, 1e-12)
+	for q := 0.0; q <= 1; q += 0.05 {
+		require.Equal(t, whole.quantile(q), merged.quantile(q), "q=%v", q)
+	}
+}
+
+func FuzzHistogramDecode(f *testing.F) {
+	h := newHistogram()
+	for i := range 100 {
+		h.record(time.Duration(i) * time.Millisecond)
+	}
+	j, err := h.encode()
+	require.NoError(f, err)
+	f.Add(j.HDR)
+	f.Add("")
+	f.Add("HISTFAAAAC")
+	f.Fuzz(func(t *testing.T, text string) {
+		back, err := (&histogramJSON{HDR: text}).decode()
+		if err != nil {
+			return
+		}
+		require.GreaterOrEqual(t, back.count(), int64(0))
+	})
+}

@@ -1,0 +1,209 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func open(t *testing.T, src Source) feed {
+	t.Helper()
+	f, err := src.start(newEndpoints(), (*Request).Validate)
+	require.NoError(t, err)
+	t.Cleanup(f.close)
+	return f
+}
+
+// take claims up to n at a time until the feed ends.
+func take(f feed, n, share int) []string {
+	var urls []string
+	dst := make([]item, n)
+	for {
+		k := f.claim(dst, 0, share)
+		if k == 0 {
+			return urls
+		}
+		for _, it := range dst[:k] {
+			urls = append(urls, it.req.URL)
+		}
+	}
+}
+
+func TestURLsAreEachSentOnceInOrder(t *testing.T) {
+	f := open(t, URLs("http://a", "http://b", "http://c"))
+	require.EqualValues(t, 3, f.size())
+	require.Equal(t, []string{"http://a", "http://b", "http://c"}, take(f, 64, 1))
+}
+
+func TestTimesCycles(t *testing.T) {
+	for batch := 1; batch <= 9; batch++ {
+		f := open(t, Times(7, Get("http://a"), Get("http://b"), Get("http://c")))
+		require.Equal(t, []string{"http://a", "http://b", "http://c", "http://a", "http://b", "http://c", "http://a"}, take(f, batch, 1), "batch %d", batch)
+	}
+}
+
+func TestTimesHandsOutExactlyItsCountToManyWorkers(t *testing.T) {
+	for _, total := range []int{1, 2, 63, 64, 65, 1000, 10007} {
+		f := open(t, Times(total, Get("http://a")))
+		var (
+			wg  sync.WaitGroup
+			mu  sync.Mutex
+			sum int
+		)
+		for range 8 {
+			wg.Go(func() { // ends with the feed
+				n := len(take(f, maxBatch, 8))
+				mu.Lock()
+				sum += n
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		require.Equal(t, total, sum)
+	}
+}
+
+func TestClaimsShrinkTowardsTheEnd(t *testing.T) {
+	f := open(t, Times(1000, Get("http://a")))
+	dst := make([]item, maxBatch)
+	left := 1000
+	for left > 0 {
+		n := f.claim(dst, 0, 10)
+		require.LessOrEqual(t, n, max(1, left/20), "with %d left for 10 workers", left)
+		left -= n
+	}
+}
+
+func TestWhatIsGivenBackIsHandedOutAgain(t *testing.T) {
+	f := open(t, Times(10, Get("http://a"), Get("http://b")))
+	dst := make([]item, 5)
+	require.Equal(t, 5, f.claim(dst, 0, 1))
+	f.giveBack(dst[2:5])
+	got := take(f, 4, 1)
+	require.Len(t, got, 8)
+	require.ElementsMatch(t, []string{"http://a", "http://b", "http://a", "http://b", "http://a", "http://b", "http://a", "http://b"}, got)
+}
+
+func TestForEndsWithItsTime(t *testing.T) {
+	f := open(t, For(time.Second, Get("http://a")))
+	require.EqualValues(t, -1, f.size())
+	dst := make([]item, 4)
+	require.Equal(t, 4, f.claim(dst, 0, 1))
+	require.Equal(t, 4, f.claim(dst, time.Second-1, 1))
+	require.Zero(t, f.claim(dst, time.Second, 1))
+}
+
+func TestSeqIsAskedForOneRequestAtATime(t *testing.T) {
+	yielded := 0
+	f := open(t, Seq(func(yield func(*Request) bool) {
+		for i := range 3 {
+			yielded++
+			if !yield(Get(fmt.Sprintf("http://h/%d", i))) {
+				return
+			}
+		}
+	}))
+	dst := make([]item, maxBatch)
+	require.Equal(t, 1, f.claim(dst, 0, 1))
+	require.Equal(t, 1, yielded, "a slow iterator must not hold back what it has yielded")
+	require.Equal(t, []string{"http://h/1", "http://h/2"}, take(f, maxBatch, 1))
+	require.NoError(t, f.fault())
+}
+
+func TestSeqIsStoppedWhenTheRunEndsFirst(t *testing.T) {
+	stopped := false
+	f, err := Seq(func(yield func(*Request) bool) {
+		defer func() { stopped = true }()
+		for yield(Get("http://a")) {
+		}
+	}).start(newEndpoints(), (*Request).Validate)
+	require.NoError(t, err)
+	require.Equal(t, 1, f.claim(make([]item, 1), 0, 1))
+	f.close()
+	require.True(t, stopped)
+	require.Zero(t, f.claim(make([]item, 1), 0, 1))
+}
+
+func TestSeqIsNotCalledAgainAfterAPanic(t *testing.T) {
+	f := open(t, Seq(func(func(*Request) bool) { panic("boom") }))
+	require.PanicsWithValue(t, "boom", func() { f.claim(make([]item, 1), 0, 1) })
+	require.Zero(t, f.claim(make([]item, 1), 0, 1))
+}
+
+func TestSeqEndsWithAnErrorAtABadRequest(t *testing.T) {
+	for name, bad := range map[string]*Request{"nil": nil, "no host": Get("http:///x")} {
+		t.Run(name, func(t *testing.T) {
+			f := open(t, Seq(func(yield func(*Request) bool) {
+				_ = yield(Get("http://a")) && yield(bad) && yield(Get("http://c"))
+			}))
+			require.Equal(t, []string{"http://a"}, take(f, 1, 1))
+			require.ErrorIs(t, f.fault(), ErrInvalidRequest)
+			require.ErrorContains(t, f.fault(), "request 1 of the sequence")
+		})
+	}
+}
+
+func TestSourcesRefuseNonsense(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		src  Source
+		is   error
+		text string
+	}{
+		{"zero value", Source{}, ErrEmptySource, "nothing to send"},
+		{"no URLs", URLs(), ErrEmptySource, "nothing to send"},
+		{"zero times", Times(0, Get("http://a")), ErrEmptySource, "nothing to send"},
+		{"nil sequence", Seq(nil), ErrEmptySource, "nothing to send"},
+		{"negative times", Times(-1, Get("http://a")), nil, "Times(-1): negative count"},
+		{"no duration", For(0, Get("http://a")), nil, "must be above 0"},
+		{"negative duration", For(-time.Second, Get("http://a")), nil, "must be above 0"},
+		{"bad URL", URLs("http://ok", "ftp://x"), ErrInvalidRequest, "request 1: "},
+		{"nil request", Times(3, nil), ErrInvalidRequest, "nil"},
+		{"empty request over HTTP", Times(3), ErrInvalidRequest, "empty URL"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := tt.src.start(newEndpoints(), (*Request).Validate)
+			require.ErrorContains(t, err, tt.text)
+			if tt.is != nil {
+				require.ErrorIs(t, err, tt.is)
+			}
+		})
+	}
+}
+
+func TestEveryBadRequestIsReported(t *testing.T) {
+	_, err := URLs("http://ok", "x", "http://ok", "http://").start(newEndpoints(), (*Request).Validate)
+	require.ErrorContains(t, err, "request 1: ")
+	require.ErrorContains(t, err, "request 3: ")
+}
+
+func TestEndpointsFoldBeyondTheirBound(t *testing.T) {
+	e := newEndpoints()
+	require.Equal(t, noEndpoint, e.id(""))
+	for i := range 3 * maxEndpoints {
+		e.id(fmt.Sprint(i))
+	}
+	require.Len(t, e.names, maxEndpoints)
+	require.Equal(t, foldedEndpoints, e.names[maxEndpoints-1])
+	require.Equal(t, int32(5), e.id("5"), "known names keep their entry")
+	require.Equal(t, int32(maxEndpoints-1), e.id("another"))
+}
+
+func TestRequestValidateReportsEveryFault(t *testing.T) {
+	bad := &Request{Method: "GE T", URL: "http://", Header: map[string][]string{"a b": {"v"}, "X": {"a\r\nb"}}}
+	err := bad.Validate()
+	require.ErrorIs(t, err, ErrInvalidRequest)
+	for _, text := range []string{`method "GE T"`, "no host", `header name "a b"`, "header X holds a line break"} {
+		require.ErrorContains(t, err, text)
+	}
+	require.NoError(t, Get("http://127.0.0.1:1/").Validate())
+	require.NoError(t, Post("https://h", "text/plain", []byte("x")).Validate())
+	require.ErrorIs(t, (*Request)(nil).Validate(), ErrInvalidRequest)
+	require.ErrorContains(t, Get("http://h:port/").Validate(), "bad URL")
+}
+
+var errTest = errors.New("test error")
