@@ -52,9 +52,11 @@ const rate = "req/s"
 type Verdict struct {
 	Bound
 	Ratio Spread
-	// Met is true if the median keeps the bound, and Rounds counts the rounds
-	// that keep it by themselves.
-	Met    bool
+	// Met is true if the median keeps the bound; Clear, if the whole interval of
+	// the median lies on one side of it, so that noise alone would hardly have
+	// decided otherwise.
+	Met, Clear bool
+	// Rounds counts the rounds that keep the bound by themselves.
 	Rounds int
 	// Known is false if the run has not measured what the bound is about.
 	Known bool
@@ -68,6 +70,7 @@ func (r *Results) Judge(b Bound) Verdict {
 		return v
 	}
 	v.Met = b.keeps(v.Ratio.Median)
+	v.Clear = b.keeps(v.Ratio.Lo) == b.keeps(v.Ratio.Hi)
 	for _, x := range v.Ratio.Values {
 		if b.keeps(x) {
 			v.Rounds++
@@ -93,13 +96,18 @@ func (b Bound) String() string {
 		b.Quantity, b.Subject, sign, b.Limit, b.Reference, b.Concurrency)
 }
 
-// Word is "met", "NOT met" or "not measured".
+// Word is "met", "NOT met" or "not measured", and says so if the noise is too
+// large to be sure of it.
 func (v Verdict) Word() string {
+	word := "NOT met"
 	switch {
 	case !v.Known:
 		return "not measured"
 	case v.Met:
-		return "met"
+		word = "met"
 	}
-	return "NOT met"
+	if !v.Clear {
+		word += ", within noise"
+	}
+	return word
 }

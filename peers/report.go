@@ -76,12 +76,12 @@ func (r *Results) table(concurrency int) table {
 // WriteVerdicts holds the bounds against the results.
 func (r *Results) WriteVerdicts(w io.Writer, bounds []Bound) (met bool, err error) {
 	met = true
-	t := table{head: []string{"bound", "ratio", "min–max", "rounds that keep it", "verdict"}, left: 1}
+	t := table{head: []string{"bound", "ratio", "95 % interval", "rounds that keep it", "verdict"}, left: 1}
 	for _, b := range bounds {
 		v := r.Judge(b)
 		met = met && v.Met
 		t.rows = append(t.rows, []string{
-			b.String(), known(v.Known, ratio(v.Ratio)), known(v.Known, extremes(v.Ratio)),
+			b.String(), known(v.Known, ratio(v.Ratio)), known(v.Known, interval(v.Ratio)),
 			known(v.Known, fmt.Sprintf("%d of %d", v.Rounds, len(v.Ratio.Values))), v.Word(),
 		})
 	}
@@ -98,6 +98,8 @@ func known(ok bool, text string) string {
 func percent(s Spread) string { return fmt.Sprintf("%.0f %%", 100*s.Median) }
 
 func ratio(s Spread) string { return fmt.Sprintf("%.3f", s.Median) }
+
+func interval(s Spread) string { return fmt.Sprintf("%.3f–%.3f", s.Lo, s.Hi) }
 
 func extremes(s Spread) string { return fmt.Sprintf("%.3f–%.3f", s.Min, s.Max) }
 

@@ -70,11 +70,11 @@ func TestReport(t *testing.T) {
 | brunt-async           | 35227 |   0.955 | 0.909–1.000 |           31.0 | 1.050 | 1.000–1.100 |           36.0 |       100 % |        50 % |
 | vegeta                | 25000 |   0.667 | 0.667–0.667 |           45.0 | 1.500 | 1.500–1.500 |           36.0 |       100 % |        50 % |
 
-| bound                                                               | ratio |     min–max | rounds that keep it |      verdict |
-|---------------------------------------------------------------------|------:|------------:|--------------------:|-------------:|
-| CPU/request of brunt-async ≤ 1.05 × plain-roundtrip, 10 connections | 1.050 | 1.000–1.100 |              1 of 2 |          met |
-| req/s of brunt-async ≥ 1.45 × vegeta, 10 connections                | 1.432 | 1.364–1.500 |              1 of 2 |      NOT met |
-| req/s of brunt-async ≥ 1.35 × fortio-standard, 10 connections       |     – |           – |                   – | not measured |
+| bound                                                               | ratio | 95 % interval | rounds that keep it |               verdict |
+|---------------------------------------------------------------------|------:|--------------:|--------------------:|----------------------:|
+| CPU/request of brunt-async ≤ 1.05 × plain-roundtrip, 10 connections | 1.050 |   1.000–1.100 |              1 of 2 |     met, within noise |
+| req/s of brunt-async ≥ 1.45 × vegeta, 10 connections                | 1.432 |   1.364–1.500 |              1 of 2 | NOT met, within noise |
+| req/s of brunt-async ≥ 1.35 × fortio-standard, 10 connections       |     – |             – |                   – |          not measured |
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -111,6 +111,39 @@ func TestSpread(t *testing.T) {
 	for _, tt := range tests {
 		if s := spread(tt.values); [3]float64{s.Median, s.Min, s.Max} != tt.want {
 			t.Errorf("%s: got %+v, want %v", tt.reason, s, tt.want)
+		}
+	}
+}
+
+// The cuts are those of the tables of the sign test for 95 %.
+func TestTrim(t *testing.T) {
+	for n, want := range map[int]int{1: 0, 5: 0, 6: 0, 8: 0, 9: 1, 12: 2, 16: 3, 20: 5, 25: 7} {
+		if got := trim(n); got != want {
+			t.Errorf("trim(%d): got %d, want %d", n, got, want)
+		}
+	}
+}
+
+func TestVerdictWord(t *testing.T) {
+	b := Bound{Metric: Measurement.CPUPerRequest, Limit: 1.05}
+	tests := []struct {
+		reason         string
+		lo, median, hi float64
+		want           string
+	}{
+		{"all below", 1.00, 1.01, 1.02, "met"},
+		{"all above", 1.06, 1.07, 1.08, "NOT met"},
+		{"reaches above", 1.00, 1.04, 1.08, "met, within noise"},
+		{"reaches below", 1.00, 1.06, 1.08, "NOT met, within noise"},
+	}
+	for _, tt := range tests {
+		v := Verdict{
+			Bound: b, Known: true,
+			Met:   b.keeps(tt.median),
+			Clear: b.keeps(tt.lo) == b.keeps(tt.hi),
+		}
+		if got := v.Word(); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.reason, got, tt.want)
 		}
 	}
 }

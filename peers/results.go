@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"math"
 	"slices"
 )
 
@@ -21,6 +22,10 @@ type Metric func(Measurement) float64
 // Spread is a quantity over the rounds.
 type Spread struct {
 	Median, Min, Max float64
+	// Lo and Hi bound the median with a confidence of at least 95 %, whatever the
+	// values are distributed like; with fewer than six there are not enough for
+	// that, and they are Min and Max.
+	Lo, Hi float64
 	// Values holds one for each round, in order.
 	Values []float64
 }
@@ -31,7 +36,31 @@ func spread(values []float64) Spread {
 	}
 	s := slices.Sorted(slices.Values(values))
 	n := len(s)
-	return Spread{Median: (s[(n-1)/2] + s[n/2]) / 2, Min: s[0], Max: s[n-1], Values: values}
+	cut := trim(n)
+	return Spread{
+		Median: (s[(n-1)/2] + s[n/2]) / 2,
+		Min:    s[0], Max: s[n-1],
+		Lo: s[cut], Hi: s[n-1-cut],
+		Values: values,
+	}
+}
+
+// trim is how many of n sorted values can be left out at each end so that the
+// rest still spans the median with a confidence of 95 %. Each value lies below it
+// with a probability of one half: it is the binomial distribution of n coins.
+func trim(n int) int {
+	const tail = 0.025
+	term := math.Pow(0.5, float64(n)) // the probability of no value below
+	below := term
+	cut := 0
+	for k := 1; k < n/2; k++ {
+		term *= float64(n-k+1) / float64(k)
+		if below += term; below > tail {
+			break
+		}
+		cut = k
+	}
+	return cut
 }
 
 // Of is the metric of one contestant; false if it did not take part.
