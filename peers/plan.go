@@ -68,8 +68,7 @@ func (p Plan) Run(ctx context.Context, url string) (*Results, error) {
 			}
 		}
 	}
-	// A weak generator is what a printed seed is for.
-	order := rand.New(rand.NewPCG(p.Seed, 0)) //nolint:gosec // as said
+	order := rand.New(rand.NewPCG(p.Seed, 0))
 	concurrencies, contestants := slices.Clone(p.Concurrencies), slices.Clone(p.Contestants)
 	for round := range p.Rounds {
 		p.say("round %d of %d\n", round+1, p.Rounds)

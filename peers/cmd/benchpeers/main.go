@@ -121,7 +121,7 @@ func parent(ctx context.Context, o options) error {
 	}
 	seed := o.seed
 	if seed == 0 {
-		seed = rand.Uint64N(1_000_000) //nolint:gosec // it is printed: nothing depends on its secrecy
+		seed = rand.Uint64N(1_000_000)
 	}
 	cmd := exec.CommandContext(ctx, self, append(slices.Clone(os.Args[1:]), "-seed", fmt.Sprint(seed))...)
 	cmd.Env = append(os.Environ(), urlVariable+"="+server.URL, bindingVariable+"="+binding)
@@ -196,7 +196,7 @@ func client(ctx context.Context, o options, url string) (err error) {
 		return fmt.Errorf("print the report: %w", err)
 	}
 	if o.markdown != "" {
-		if err := os.WriteFile(o.markdown, []byte(report.String()), 0o644); err != nil { //nolint:gosec // a report is for all to read
+		if err := os.WriteFile(o.markdown, []byte(report.String()), 0o644); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}
 	}
