@@ -1,0 +1,100 @@
+package target
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"example.com/brunt/peers/internal/proc"
+)
+
+// kindVariable tells a process that it is to be the server, and of which kind.
+const kindVariable = "BRUNT_PEERS_SERVER"
+
+// Anywhere is the CPU of a process that is not bound to one.
+const Anywhere = -1
+
+// ServeIfChild turns this process into the server if [Spawn] started it for
+// that, and then does not return. A program that calls Spawn calls it first.
+func ServeIfChild() {
+	kind := os.Getenv(kindVariable)
+	if kind == "" {
+		return
+	}
+	if err := serveChild(Kind(kind), os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// serveChild tells its address on out and serves until in ends. The parent holds
+// the other end of in, so the server cannot outlive it, however it dies.
+func serveChild(kind Kind, in io.Reader, out io.Writer) error {
+	s, err := Start(kind)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(out, s.URL); err != nil {
+		return errors.Join(fmt.Errorf("target: tell the address: %w", err), s.Close())
+	}
+	_, err = io.Copy(io.Discard, in)
+	return errors.Join(err, s.Close())
+}
+
+// Process is a server in a process of its own.
+type Process struct {
+	URL string
+
+	cmd *exec.Cmd
+	in  io.Closer
+}
+
+// Spawn starts this program again as a server, bound to one CPU unless cpu is
+// [Anywhere]. It ends with Close, with ctx, and with this process.
+func Spawn(ctx context.Context, kind Kind, cpu int) (*Process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("target: find this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), kindVariable+"="+string(kind))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("target: pipe to the server: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("target: pipe from the server: %w", err)
+	}
+	if cpu == Anywhere {
+		err = cmd.Start()
+	} else {
+		err = proc.StartOn(cmd, cpu)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("target: start the server: %w", err)
+	}
+	p := &Process{cmd: cmd, in: in}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("target: address of the server: %w", err), p.Close())
+	}
+	p.URL = strings.TrimSpace(line)
+	return p, nil
+}
+
+// Close ends the server and returns when its process has ended.
+func (p *Process) Close() error {
+	p.in.Close()
+	if err := p.cmd.Wait(); err != nil {
+		return fmt.Errorf("target: end the server: %w", err)
+	}
+	return nil
+}
