@@ -27,8 +27,10 @@ func run1000() *EngineResult {
 
 func TestCheckPassesWhatMeetsItsObjectives(t *testing.T) {
 	for name, slo := range map[string]SLO{
-		"all": {P50: 11 * time.Millisecond, P95: 11 * time.Millisecond, P99: 11 * time.Millisecond, MaxErrorRate: 0.01,
-			MinRPS: 500, MinRequests: 1000, MaxPeakMemory: 64 << 20},
+		"all": {
+			P50: 11 * time.Millisecond, P95: 11 * time.Millisecond, P99: 11 * time.Millisecond, MaxErrorRate: 0.01,
+			MinRPS: 500, MinRequests: 1000, MaxPeakMemory: 64 << 20,
+		},
 		"no objective but errors": {MaxErrorRate: 0.01},
 	} {
 		tb := watch(t, func(tb testing.TB) { Check(tb, run1000(), slo) })

@@ -76,9 +76,6 @@ func (c *ErrorClass) UnmarshalText(text []byte) error {
 	return fmt.Errorf("loadtest: no error class %q", text)
 }
 
-// isTimeout says whether the class is one of the timeouts.
-func (c ErrorClass) isTimeout() bool { return c >= ClassTimeout && c <= ClassTimeoutBody }
-
 // Phase is how far a request had come.
 type Phase uint8
 

@@ -79,12 +79,20 @@ func accounted(t *testing.T, n int64, r *EngineResult) {
 
 func TestEnginesKeepTheirConcurrencyBusy(t *testing.T) {
 	forEngines(t, func(t *testing.T, c config) {
-		var inside, peak atomic.Int64
+		var (
+			mu           sync.Mutex
+			inside, peak int
+		)
 		e := newEngine(t, c.make(Func(func(ctx context.Context) error {
-			n := inside.Add(1)
-			defer inside.Add(-1)
-			for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
-			}
+			mu.Lock()
+			inside++
+			peak = max(peak, inside)
+			mu.Unlock()
+			defer func() {
+				mu.Lock()
+				inside--
+				mu.Unlock()
+			}()
 			return sleep(10 * time.Millisecond)(ctx)
 		}), 0))
 		defer closeEngine(t, e)
@@ -93,7 +101,7 @@ func TestEnginesKeepTheirConcurrencyBusy(t *testing.T) {
 		require.NoError(t, err)
 		accounted(t, 1000, r)
 		require.EqualValues(t, 1000, r.SuccessCount)
-		require.EqualValues(t, c.workers, peak.Load())
+		require.Equal(t, c.workers, peak)
 		// A closed loop without overhead: n ÷ concurrency rounds of 10 ms.
 		require.Equal(t, 10*time.Millisecond*time.Duration(1000/c.workers), r.Elapsed)
 		require.InDelta(t, float64(c.workers)*100, r.RPS(), 1e-6)
@@ -112,7 +120,7 @@ func TestEnginesKeepTheirConcurrencyBusy(t *testing.T) {
 func TestUnequalRequestsLeaveNoWorkerIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
-		e := newEngine(t, ThreadedConfig{MaxWorkers: 4, Client: Func(func(ctx context.Context) error {
+		e := newEngine(t, ThreadedConfig{MaxWorkers: 4, Client: Func(func(context.Context) error {
 			// The first 400 take nothing, which makes batches grow; then it gets slow.
 			if n.Add(1) > 400 {
 				time.Sleep(time.Second)
@@ -666,11 +674,10 @@ func TestSeqRunsAndReportsItsFault(t *testing.T) {
 func TestRunRefusesBadInput(t *testing.T) {
 	e := newEngine(t, SyncConfig{})
 	defer closeEngine(t, e)
-	//nolint:staticcheck // a nil context is the point
-	_, err := e.Run(nil, URLs("http://127.0.0.1:1/"))
+	var none context.Context
+	_, err := e.Run(none, URLs("http://127.0.0.1:1/"))
 	require.ErrorIs(t, err, ErrNilContext)
-	//nolint:staticcheck // a nil context is the point
-	require.ErrorIs(t, e.Close(nil), ErrNilContext)
+	require.ErrorIs(t, e.Close(none), ErrNilContext)
 	_, err = e.Run(t.Context(), Source{})
 	require.ErrorIs(t, err, ErrEmptySource)
 	_, err = e.Run(t.Context(), URLs("::"))
@@ -705,7 +712,9 @@ func TestConfigsReportEveryFault(t *testing.T) {
 			}
 			e, newErr := tt.cfg.New()
 			require.EqualError(t, newErr, err.Error())
-			require.True(t, e == nil, "no half-made engine behind a nil pointer")
+			if e != nil { // testify would let a nil pointer pass
+				t.Errorf("got %T", e)
+			}
 		})
 	}
 	for _, cfg := range []EngineConfig{SyncConfig{}, ThreadedConfig{}, AsyncConfig{}} {

@@ -38,7 +38,6 @@ type fakeTB struct {
 
 	mu       sync.Mutex
 	errors   []string
-	logs     []string
 	fatal    bool
 	cleanups []func()
 }

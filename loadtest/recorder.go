@@ -34,7 +34,9 @@ type recorder struct {
 func newRecorder(workers int) *recorder {
 	r := &recorder{shards: make([]*shard, min(workers, runtime.GOMAXPROCS(0), maxShards))}
 	for i := range r.shards {
-		r.shards[i] = new(shard)
+		// Made at once, so that the memory of a run does not depend on which
+		// workers happen to get most of the work.
+		r.shards[i] = &shard{total: tally{good: newHistogram()}}
 	}
 	return r
 }
@@ -174,7 +176,7 @@ func (t *tally) stats() *Stats {
 func (r *recorder) result(names []string) *EngineResult {
 	res := &EngineResult{}
 	for _, s := range r.shards {
-		res.Stats.merge(s.total.stats())
+		res.merge(s.total.stats())
 		res.BytesRead += s.bytes
 		for id, t := range s.endpoints {
 			if t == nil {

@@ -76,7 +76,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	if other == nil {
 		return
 	}
-	r.Stats.merge(&other.Stats)
+	r.merge(&other.Stats)
 	if r.Engine == "" {
 		r.Engine = other.Engine
 	} else if other.Engine != "" && other.Engine != r.Engine {

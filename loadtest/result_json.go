@@ -120,7 +120,7 @@ func (s *Stats) UnmarshalJSON(data []byte) error {
 // p95_latency_ms, p99_latency_ms and peak_memory_mb (10⁶ bytes), and more,
 // with latencies in milliseconds and times as Unix seconds.
 func (r *EngineResult) MarshalJSON() ([]byte, error) {
-	stats, err := r.Stats.toJSON()
+	stats, err := r.toJSON()
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func TestMergeIsExact(t *testing.T) {
 			require.Equal(t, p99, parts[i].P99())
 		}
 		sameResult(t, whole, merged)
-		require.Equal(t, whole.RPS(), merged.RPS())
+		require.InEpsilon(t, whole.RPS(), merged.RPS(), 1e-12)
 		merged.Merge(nil)
 		sameResult(t, whole, merged)
 	}
@@ -153,13 +153,13 @@ func TestResultJSONHasTheReferenceKeys(t *testing.T) {
 	require.NoError(t, err)
 	var m map[string]any
 	require.NoError(t, json.Unmarshal(data, &m))
-	require.Equal(t, 1.0, m["rps"])
-	require.Equal(t, 1.0, m["success_count"])
-	require.Equal(t, 1.0, m["error_count"])
+	require.InEpsilon(t, 1.0, m["rps"], 1e-12)
+	require.InEpsilon(t, 1.0, m["success_count"], 1e-12)
+	require.InEpsilon(t, 1.0, m["error_count"], 1e-12)
 	require.InEpsilon(t, 1.0, m["p50_latency_ms"], 0.001)
 	require.InEpsilon(t, 1.5, m["p95_latency_ms"], 0.001)
 	require.InEpsilon(t, 1.5, m["p99_latency_ms"], 0.001)
-	require.Equal(t, 5.0, m["peak_memory_mb"])
+	require.InEpsilon(t, 5.0, m["peak_memory_mb"], 1e-12)
 	require.Equal(t, map[string]any{"reset": 1.0}, m["errors"])
 }
 

@@ -1,0 +1,160 @@
+# make help lists the targets. Everything works on a machine with Go and make;
+# the linters are built from tools/go.mod when first asked for.
+
+GO      ?= go
+OUT     ?= out
+TOOL     = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+
+# benchmark: how often, how many requests, what the server adds to each.
+COUNT   ?= 6
+N       ?= 5000
+LATENCY ?= 1ms
+# TARGET=http://127.0.0.1:8080/ drives your own server instead of brunt's.
+TARGET  ?=
+# fuzz: how long each target.
+FUZZTIME ?= 30s
+
+# The race detector needs a C compiler on some systems; without one the tests
+# run all the same, and say so.
+RACE = $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null && echo -race)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  make benchmark LATENCY=10ms COUNT=3                 a slower server, fewer rounds'
+	@echo '  make benchmark TARGET=http://127.0.0.1:8080/        your own server'
+
+.PHONY: test
+test: ## run every test: race-checked, shuffled, leak-checked
+	$(if $(RACE),,@echo 'no C compiler: testing without the race detector')
+	$(GO) test $(RACE) -shuffle=on ./...
+
+.PHONY: race
+race: ## run every test 20 times under the race detector (minutes)
+	$(GO) test -race -shuffle=on -count=20 ./...
+
+.PHONY: vet
+vet: ## go vet, for this system and cross-wise for the others
+	$(GO) vet ./...
+	GOOS=linux GOARCH=amd64 $(GO) vet ./...
+	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+	GOOS=windows GOARCH=amd64 $(GO) vet ./...
+
+.PHONY: lint
+lint: ## staticcheck and golangci-lint, which also checks the format
+	$(TOOL) staticcheck ./...
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: tidy
+tidy: ## tidy go.mod and go.sum of every module
+	$(GO) mod tidy
+	cd tools && $(GO) mod tidy
+	cd peers && $(GO) mod tidy
+
+.PHONY: tidy-check
+tidy-check: ## fail if tidy would change anything
+	$(GO) mod tidy -diff
+	cd peers && $(GO) mod tidy -diff
+
+.PHONY: cover
+cover: ## coverage by package, and coverage.html
+	$(GO) test -coverprofile=coverage.out -coverpkg=./... ./...
+	$(GO) test -cover ./...
+	$(GO) tool cover -html=coverage.out -o coverage.html
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "fuzzing $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+# ---- benchmarks ---------------------------------------------------------------
+
+$(OUT):
+	@mkdir -p $@
+
+.PHONY: bench-binary
+bench-binary: | $(OUT)
+	@$(GO) test -c -o $(OUT)/brunt.test .
+
+# Each round runs every configuration once, so that a machine that slows down
+# slows all of them; the rounds are what the intervals come from.
+define rounds
+	@: > $(2)
+	@for round in $$(seq $(COUNT)); do \
+		echo "round $$round of $(COUNT): $(N) requests through each" >&2; \
+		BRUNT_LATENCY='$(LATENCY)' BRUNT_TARGET='$(TARGET)' $(OUT)/brunt.test -test.run '^$$' \
+			-test.bench '$(1)' -test.benchtime $(N)x -test.timeout 30m > $(OUT)/round.txt 2>&1 \
+			|| { cat $(OUT)/round.txt; exit 1; }; \
+		cat $(OUT)/round.txt >> $(2); \
+		sed -n 's/^Benchmark\(.*\)-[0-9]*[ \t].*[ \t]\([0-9.]* req\/s\).*/  \1  \2/p' $(OUT)/round.txt >&2; \
+	done
+endef
+
+METRICS = .unit:(req/s OR p50-sec OR p99-sec OR err/op OR peak-B)
+
+.PHONY: benchmark
+benchmark: bench-binary ## compare engines and pooling strategies against a real server
+	$(call rounds,^BenchmarkEngines$$,$(OUT)/benchmark.txt)
+	@echo
+	@echo '== engine against engine =='
+	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row /pool -col '/engine@(sync threaded async)' $(OUT)/benchmark.txt
+	@echo
+	@echo '== naive against optimized pool =='
+	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row /engine -col '/pool@(naive optimized)' $(OUT)/benchmark.txt
+
+.PHONY: benchmark-limit
+benchmark-limit: bench-binary ## how near the engines come to the physical limit of a 10 ms server
+	$(call rounds,^BenchmarkLimit$$,$(OUT)/limit.txt)
+	@$(GO) tool benchstat -filter '.unit:(%limit OR req/s)' -row /concurrency -col /loop $(OUT)/limit.txt
+
+.PHONY: benchmark-overhead
+benchmark-overhead: ## what an engine costs when the client does nothing
+	$(GO) test -run '^$$' -bench Overhead -count $(COUNT) ./loadtest
+
+.PHONY: benchmark-baseline
+benchmark-baseline: bench-binary ## renew testdata/baseline.txt on this machine
+	$(call rounds,^BenchmarkEngines$$,$(OUT)/baseline.txt)
+	cp $(OUT)/baseline.txt testdata/baseline.txt
+
+.PHONY: benchstat
+benchstat: bench-binary ## compare a fresh run with testdata/baseline.txt
+	$(call rounds,^BenchmarkEngines$$,$(OUT)/fresh.txt)
+	@$(GO) tool benchstat -filter '$(METRICS)' baseline=testdata/baseline.txt fresh=$(OUT)/fresh.txt
+
+.PHONY: bench-peers
+bench-peers: ## the same work by other load testing libraries, side by side
+	cd peers && $(GO) run ./cmd/benchpeers $(ARGS)
+
+# ---- the rest -----------------------------------------------------------------
+
+.PHONY: test-peers
+test-peers: ## test the comparison module (downloads the peers)
+	cd peers && $(GO) vet ./... && $(GO) test $(RACE) ./...
+
+.PHONY: ci
+ci: ## what the continuous integration runs
+	bash .ci/run
+
+.PHONY: rename
+rename: ## MODULE=host/path: give the module its path, everywhere
+	@test -n '$(MODULE)' || { echo 'usage: make rename MODULE=host/path'; exit 2; }
+	@old=$$($(GO) list -m); \
+	git grep -lF "$$old" -- . | while read -r f; do \
+		sed "s|$$old|$(MODULE)|g" "$$f" > "$$f.renamed" && cat "$$f.renamed" > "$$f" && rm "$$f.renamed"; \
+	done; \
+	echo "$$old is now $(MODULE)"
+	gofmt -l .
+
+.PHONY: clean
+clean: ## remove what the targets have made
+	rm -rf $(OUT) coverage.out coverage.html _artifacts

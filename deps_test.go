@@ -1,0 +1,37 @@
+package brunt_test
+
+import (
+	"go/build"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "example.com/brunt"
+
+// The import arrows of the module: what each package may import of this module
+// and of others, outside its tests. Packages form a star, so that a user of one
+// pays for no other.
+func TestImportArrows(t *testing.T) {
+	for dir, allowed := range map[string][]string{
+		".": {},
+		"loadtest": {
+			module + "/resilience",
+			"github.com/HdrHistogram/hdrhistogram-go",
+		},
+		"fixtures": {
+			"go.uber.org/goleak",
+			"github.com/jarcoal/httpmock",
+		},
+	} {
+		pkg, err := build.ImportDir(dir, 0)
+		require.NoError(t, err, dir)
+		for _, path := range pkg.Imports {
+			if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
+				continue // standard library
+			}
+			require.Contains(t, allowed, path, "%s must not import it", dir)
+		}
+	}
+}
