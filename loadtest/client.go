@@ -35,6 +35,10 @@ type (
 	requestValidator interface {
 		validateRequest(*Request) error
 	}
+	// parker sessions can do without their connection between two runs.
+	parker interface {
+		park()
+	}
 	// connectionCounter counts connections ever opened; pooled says whether the
 	// client means to reuse them.
 	connectionCounter interface {

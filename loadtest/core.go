@@ -145,6 +145,9 @@ func (c *core) session() (Session, error) {
 // giveBack keeps a session for the next run; one that is broken, or comes back
 // after Close, is closed.
 func (c *core) giveBack(s Session, broken bool) {
+	if p, ok := s.(parker); ok && !broken {
+		p.park()
+	}
 	c.mu.Lock()
 	keep := !c.closed && !broken
 	if keep {

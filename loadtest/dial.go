@@ -53,7 +53,14 @@ func (c *connections) wrap(dial dialFunc) dialFunc {
 			}
 			return nil, err
 		}
-		return c.track(conn)
+		t, err := c.track(conn)
+		if err != nil {
+			return nil, err
+		}
+		if l, ok := ctx.Value(laneSlot{}).(*lane); ok {
+			l.conn = t
+		}
+		return t, nil
 	}
 }
 
@@ -82,7 +89,7 @@ func (c *connections) release() {
 	}
 }
 
-func (c *connections) track(conn net.Conn) (net.Conn, error) {
+func (c *connections) track(conn net.Conn) (*trackedConn, error) {
 	t := &trackedConn{Conn: conn, all: c}
 	c.mu.Lock()
 	closed := c.ctx.Err() != nil
@@ -121,10 +128,25 @@ func (c *connections) count() int {
 	return len(c.open)
 }
 
+// trackedConn counts what goes through it, so that a request that failed can be
+// known not to have been sent.
 type trackedConn struct {
 	net.Conn
-	all  *connections
-	once sync.Once
+	all         *connections
+	once        sync.Once
+	wrote, read atomic.Int64
+}
+
+func (t *trackedConn) Write(p []byte) (int, error) {
+	n, err := t.Conn.Write(p)
+	t.wrote.Add(int64(n))
+	return n, err
+}
+
+func (t *trackedConn) Read(p []byte) (int, error) {
+	n, err := t.Conn.Read(p)
+	t.read.Add(int64(n))
+	return n, err
 }
 
 func (t *trackedConn) Close() error {

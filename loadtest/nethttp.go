@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,8 +29,10 @@ func NetHTTP(cfg ConnectionConfig) Client {
 	c.conns.evict = c.closeIdle
 	c.shared = cfg.Transport
 	if c.shared == nil {
-		c.shared = c.newTransport()
+		c.ours = c.newTransport()
+		c.shared = c.ours
 	}
+	c.lanes = c.newLanePool()
 	return c
 }
 
@@ -37,10 +41,13 @@ type httpClient struct {
 	err    error
 	conns  *connections
 	shared http.RoundTripper
-	traced atomic.Int64 // connections that a foreign transport reported as new
+	ours   *http.Transport // shared, if it is ours
+	lanes  *lanePool       // shared
+	traced atomic.Int64    // connections that a foreign transport reported as new
 
 	mu         sync.Mutex
 	transports map[*http.Transport]struct{}
+	pools      map[*lanePool]struct{}
 	closed     bool
 }
 
@@ -52,6 +59,17 @@ func (c *httpClient) connectionsOpened() int64 { return c.conns.opened.Load() + 
 
 func (c *httpClient) pooled() bool { return c.cfg.Pooling == PoolOptimized }
 
+func (c *httpClient) newLanePool() *lanePool {
+	p := &lanePool{expiry: orDefault(c.cfg.KeepaliveExpiry, defaultKeepaliveExpiry)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pools == nil {
+		c.pools = make(map[*lanePool]struct{})
+	}
+	c.pools[p] = struct{}{}
+	return p
+}
+
 // maxHeaderBytes is a tenth of net/http's default, and still absurd.
 const maxHeaderBytes = 1 << 20
 
@@ -60,14 +78,7 @@ const maxHeaderBytes = 1 << 20
 // host would close all others after each request.
 func (c *httpClient) newTransport() *http.Transport {
 	cfg := c.cfg
-	timeout := cfg.Timeout
-	if timeout == 0 {
-		timeout = defaultConnTimeout
-	}
-	expiry := cfg.KeepaliveExpiry
-	if expiry == 0 {
-		expiry = defaultKeepaliveExpiry
-	}
+	timeout := orDefault(cfg.Timeout, defaultConnTimeout)
 	const unlimited = 1 << 30 // MaxIdleConnsPerHost has no value for it
 	idle := cfg.MaxKeepaliveConnections
 	if idle == 0 {
@@ -88,7 +99,7 @@ func (c *httpClient) newTransport() *http.Transport {
 		DisableCompression:     !cfg.Decompress,
 		MaxIdleConnsPerHost:    idle,
 		MaxConnsPerHost:        cfg.MaxKeepaliveConnections,
-		IdleConnTimeout:        expiry,
+		IdleConnTimeout:        orDefault(cfg.KeepaliveExpiry, defaultKeepaliveExpiry),
 		ForceAttemptHTTP2:      cfg.Protocols == nil,
 		Protocols:              cfg.Protocols,
 	}
@@ -122,7 +133,7 @@ func (c *httpClient) Session() (Session, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return c.session(c.shared, nil)
+	return c.session(c.shared, c.ours, c.lanes, false)
 }
 
 // privateSession has a pool of its own, unless the user gave the transport.
@@ -131,17 +142,17 @@ func (c *httpClient) privateSession() (Session, error) {
 		return c.Session()
 	}
 	t := c.newTransport()
-	return c.session(t, t)
+	return c.session(t, t, c.newLanePool(), true)
 }
 
-func (c *httpClient) session(rt http.RoundTripper, own *http.Transport) (Session, error) {
+func (c *httpClient) session(rt http.RoundTripper, t *http.Transport, lanes *lanePool, private bool) (Session, error) {
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
 	if closed {
 		return nil, ErrClosed
 	}
-	s := &httpSession{client: c, rt: rt, own: own, limit: c.cfg.MaxResponseBytes}
+	s := &httpSession{client: c, transport: t, lanes: lanes, private: private, limit: c.cfg.MaxResponseBytes}
 	if s.limit == 0 {
 		s.limit = defaultMaxResponseBytes
 	}
@@ -186,6 +197,12 @@ func (c *httpClient) Close() error {
 		foreign.CloseIdleConnections()
 	}
 	c.closeIdle()
+	c.mu.Lock()
+	pools := slices.Collect(maps.Keys(c.pools))
+	c.mu.Unlock()
+	for _, p := range pools {
+		p.close()
+	}
 	c.conns.closeAll()
 	if n := c.conns.count(); n > 0 {
 		return fmt.Errorf("loadtest: %d connections could not be closed", n)
@@ -196,32 +213,46 @@ func (c *httpClient) Close() error {
 // httpSession is one worker's hold on a transport. It keeps the requests it has
 // built: making one anew costs as much as half the round trip's bookkeeping.
 type httpSession struct {
-	client *httpClient
-	rt     http.RoundTripper
-	own    *http.Transport // closed with the session; nil if rt is shared
-	send   func(*http.Request) (*http.Response, error)
-	limit  int64
+	client    *httpClient
+	transport *http.Transport // nil if it is the user's
+	lanes     *lanePool
+	private   bool // transport and lanes are closed with the session
+	send      func(*http.Request) (*http.Response, error)
+	limit     int64
 
 	ctx      context.Context // the context that traced and requests belong to
-	traced   context.Context
-	requests map[*Request]*http.Request
+	traced   context.Context // for requests that go through a transport
+	requests map[*Request]*prepared
 	last     *Request
-	lastHTTP *http.Request
+	lastHTTP *prepared
+
+	lane *lane // the connection at hand, if any
 
 	phase atomic.Uint32 // a Phase; the transport's dialing goroutine sets it too
 	buf   []byte
+}
+
+// prepared is a request as net/http wants it.
+type prepared struct {
+	http.Request
+	lane string // the key of the lanes it goes by; empty if it goes by transport
 }
 
 // maxKeptRequests bounds the memory of a session whose requests are all different.
 const maxKeptRequests = 256
 
 func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
-	hr, err := s.request(ctx, req)
+	hr, lane, err := s.request(ctx, req)
 	if err != nil {
 		return Response{}, err
 	}
 	s.phase.Store(uint32(PhasePool))
-	resp, err := s.send(hr)
+	var resp *http.Response
+	if lane != "" {
+		resp, err = s.ride(ctx, hr, lane)
+	} else {
+		resp, err = s.send(hr)
+	}
 	if err != nil {
 		return Response{}, s.explain(ctx, err)
 	}
@@ -249,48 +280,57 @@ func (s *httpSession) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// request returns the http.Request for req, built once for each context.
-func (s *httpSession) request(ctx context.Context, req *Request) (*http.Request, error) {
+// request returns the http.Request for req, built once for each context, and
+// the key of the lanes it goes by, if it does.
+func (s *httpSession) request(ctx context.Context, req *Request) (hr *http.Request, lane string, err error) {
 	if s.ctx != ctx {
-		s.ctx, s.traced = ctx, httptrace.WithClientTrace(ctx, s.trace())
-		s.requests = make(map[*Request]*http.Request)
+		s.ctx, s.traced = ctx, nil
+		s.requests = make(map[*Request]*prepared)
 		s.last = nil
 	}
-	hr := s.lastHTTP
+	p := s.lastHTTP
 	if s.last != req {
 		var ok bool
-		if hr, ok = s.requests[req]; !ok {
-			var err error
-			if hr, err = s.build(req); err != nil {
-				return nil, err
+		if p, ok = s.requests[req]; !ok {
+			if p, err = s.build(req); err != nil {
+				return nil, "", err
 			}
 			if len(s.requests) >= maxKeptRequests {
 				clear(s.requests)
 			}
-			s.requests[req] = hr
+			s.requests[req] = p
 		}
-		s.last, s.lastHTTP = req, hr
+		s.last, s.lastHTTP = req, p
 	}
 	jar := s.client.cfg.Jar != nil
 	if len(req.Body) == 0 && !jar {
-		return hr, nil
+		return &p.Request, p.lane, nil
 	}
-	fresh := *hr
+	fresh := p.Request
 	if jar {
-		fresh.Header = hr.Header.Clone() // http.Client adds the cookies to it
+		fresh.Header = p.Header.Clone() // http.Client adds the cookies to it
 	}
-	if hr.GetBody != nil {
+	if p.GetBody != nil {
 		// A transport may read the body, and so the request, after it has
 		// responded: each round trip gets a request and a reader of its own.
-		fresh.Body, _ = hr.GetBody()
+		fresh.Body, _ = p.GetBody()
 	}
-	return &fresh, nil
+	return &fresh, p.lane, nil
 }
 
-func (s *httpSession) build(req *Request) (*http.Request, error) {
-	hr, err := http.NewRequestWithContext(s.traced, req.Method, req.URL, nil)
+func (s *httpSession) build(req *Request) (*prepared, error) {
+	hr, err := http.NewRequestWithContext(s.ctx, req.Method, req.URL, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	}
+	lane := ""
+	if s.client.lanesFit(hr.URL) {
+		lane = hr.URL.Scheme + "://" + hr.URL.Host
+	} else {
+		if s.traced == nil {
+			s.traced = httptrace.WithClientTrace(s.ctx, s.trace())
+		}
+		hr = hr.WithContext(s.traced)
 	}
 	if req.Header != nil {
 		hr.Header = req.Header.Clone()
@@ -306,7 +346,7 @@ func (s *httpSession) build(req *Request) (*http.Request, error) {
 		hr.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Body)), nil }
 	}
 	hr.Close = s.client.cfg.Pooling == PoolNaive && s.client.cfg.Transport != nil
-	return hr, nil
+	return &prepared{*hr, lane}, nil
 }
 
 // trace follows the phases. The hooks of dialing run on the transport's own
@@ -368,10 +408,13 @@ func (s *httpSession) drain(body io.Reader, keep bool) (n int64, err error) {
 }
 
 func (s *httpSession) Close() error {
-	if s.own != nil {
-		s.own.CloseIdleConnections()
+	s.park()
+	if s.private {
+		s.lanes.close()
+		s.transport.CloseIdleConnections()
 		s.client.mu.Lock()
-		delete(s.client.transports, s.own)
+		delete(s.client.transports, s.transport)
+		delete(s.client.pools, s.lanes)
 		s.client.mu.Unlock()
 	}
 	return nil

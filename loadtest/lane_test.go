@@ -1,0 +1,169 @@
+package loadtest
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/fixtures"
+)
+
+func TestLanesAreForPlainHTTP1Pools(t *testing.T) {
+	protocols := func(f func(*http.Protocols)) *http.Protocols { p := new(http.Protocols); f(p); return p }
+	h1 := protocols(func(p *http.Protocols) { p.SetHTTP1(true) })
+	h2c := protocols(func(p *http.Protocols) { p.SetHTTP1(true); p.SetUnencryptedHTTP2(true) })
+	both := protocols(func(p *http.Protocols) { p.SetHTTP1(true); p.SetHTTP2(true) })
+	for _, tt := range []struct {
+		reason string
+		url    string
+		conn   ConnectionConfig
+		want   bool
+	}{
+		{"the default", "http://h/", ConnectionConfig{}, true},
+		{"TLS may become HTTP/2", "https://h/", ConnectionConfig{}, false},
+		{"TLS with HTTP/1.1 only", "https://h/", ConnectionConfig{Protocols: h1}, true},
+		{"TLS with both", "https://h/", ConnectionConfig{Protocols: both}, false},
+		{"HTTP/1.1 only", "http://h/", ConnectionConfig{Protocols: h1}, true},
+		{"unencrypted HTTP/2", "http://h/", ConnectionConfig{Protocols: h2c}, false},
+		{"naive", "http://h/", ConnectionConfig{Pooling: PoolNaive}, false},
+		{"limited", "http://h/", ConnectionConfig{MaxConnections: 1}, false},
+		{"limited by host", "http://h/", ConnectionConfig{MaxKeepaliveConnections: 1}, false},
+		{"redirects", "http://h/", ConnectionConfig{MaxRedirects: 1}, false},
+		{"international name", "http://bücher.test/", ConnectionConfig{}, false},
+	} {
+		u, err := url.Parse(tt.url)
+		require.NoError(t, err)
+		require.Equal(t, tt.want, (&httpClient{cfg: tt.conn}).lanesFit(u), tt.reason)
+	}
+}
+
+func TestAuthority(t *testing.T) {
+	for raw, want := range map[string]string{
+		"http://h/": "h:80", "https://h/": "h:443", "http://h:81/": "h:81",
+		"http://[::1]/": "[::1]:80", "https://[::1]:444/": "[::1]:444", "http://h:/": "h:80",
+	} {
+		u, err := url.Parse(raw)
+		require.NoError(t, err)
+		require.Equal(t, want, authority(u))
+	}
+}
+
+func TestWorkersReturnTheirConnectionsWhenTheyTurnToAnotherHost(t *testing.T) {
+	fixtures.NoLeaks(t)
+	a, b := fixtures.NewServer(t), fixtures.NewServer(t)
+	for name, cfg := range httpEngines(ConnectionConfig{}, 0) {
+		t.Run(name, func(t *testing.T) {
+			a.ResetCounters()
+			b.ResetCounters()
+			e := Start(t, cfg)
+			for range 2 {
+				r, err := e.Run(t.Context(), Times(200, Get(a.URL+"/get"), Get(b.URL+"/get"), Get(b.URL+"/status/204")))
+				require.NoError(t, err)
+				require.EqualValues(t, 200, r.SuccessCount, r.String())
+			}
+			require.LessOrEqual(t, a.Connections(), int64(8))
+			require.LessOrEqual(t, b.Connections(), int64(8))
+		})
+	}
+}
+
+// oneShot answers one request on each connection as if it would keep it, and
+// closes it.
+func oneShot(hits *atomic.Int64) func(net.Conn) {
+	return func(c net.Conn) {
+		if readRequest(c) {
+			hits.Add(1)
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	}
+}
+
+func TestConnectionsThatTheServerClosedWhileIdleAreNoErrors(t *testing.T) {
+	fixtures.NoLeaks(t)
+	for name, cfg := range httpEngines(ConnectionConfig{}, 0) {
+		var hits atomic.Int64
+		target := rawServer(t, oneShot(&hits))
+		r, err := Start(t, cfg).Run(t.Context(), Times(100, Get(target)))
+		require.NoError(t, err)
+		require.EqualValues(t, 100, r.SuccessCount, "%s: %v", name, r)
+		require.EqualValues(t, 100, hits.Load(), "and none is sent twice")
+		require.GreaterOrEqual(t, r.ConnectionsOpened, int64(100))
+	}
+}
+
+func TestRequestsThatMustNotBeRepeatedAreNot(t *testing.T) {
+	fixtures.NoLeaks(t)
+	for name, cfg := range httpEngines(ConnectionConfig{}, 0) {
+		// The second request on a connection is read, and never answered.
+		var hits atomic.Int64
+		target := rawServer(t, func(c net.Conn) {
+			for i := range 2 {
+				if !readRequest(c) {
+					return
+				}
+				hits.Add(1)
+				if i == 0 {
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				}
+			}
+		})
+		post := &Request{Method: http.MethodPost, URL: target}
+		r, err := Start(t, cfg).Run(t.Context(), Times(100, post))
+		require.NoError(t, err)
+		require.EqualValues(t, 100, hits.Load(), "%s: every request arrives once", name)
+		require.Positive(t, r.ErrorCount)
+		require.EqualValues(t, r.ErrorCount, r.Errors[ClassEOF]+r.Errors[ClassReset], r.String())
+
+		hits.Store(0)
+		keyed := &Request{Method: http.MethodPost, URL: target, Body: []byte(strings.Repeat("x", 10)), Header: http.Header{"Idempotency-Key": {"k"}}}
+		r, err = Start(t, cfg).Run(t.Context(), Times(20, keyed))
+		require.NoError(t, err)
+		require.EqualValues(t, 20, r.SuccessCount, "one that says it may be repeated is: %v", r)
+	}
+}
+
+func TestIdleLanesExpireOneByOne(t *testing.T) {
+	fixtures.NoLeaks(t)
+	srv := fixtures.NewServer(t, fixtures.WithLatency(fixtures.Constant(2*time.Millisecond)))
+	c := NetHTTP(ConnectionConfig{KeepaliveExpiry: time.Hour}).(*httpClient)
+	defer c.Close()
+	for range 3 {
+		s, err := c.Session()
+		require.NoError(t, err)
+		_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
+		require.NoError(t, err)
+		defer s.(parker).park()
+		require.NotNil(t, s.(*httpSession).lane)
+	}
+	require.EqualValues(t, 3, srv.Connections())
+
+	s, err := c.Session()
+	require.NoError(t, err)
+	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
+	require.NoError(t, err)
+	key := s.(*httpSession).lane.key
+	s.(parker).park()
+	l := c.lanes.idle[key][0]
+	require.NotNil(t, c.lanes.timer)
+	l.idleSince = l.idleSince.Add(-2 * time.Hour)
+	require.Nil(t, c.lanes.get(key), "too old to be used")
+	require.Error(t, l.cc.Err(), "so it is closed")
+
+	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
+	require.NoError(t, err)
+	l = s.(*httpSession).lane
+	s.(parker).park()
+	c.lanes.expire()
+	require.Len(t, c.lanes.idle[key], 1, "young enough to stay")
+	l.idleSince = l.idleSince.Add(-2 * time.Hour)
+	c.lanes.expire()
+	require.Empty(t, c.lanes.idle[key])
+	require.Nil(t, c.lanes.timer, "nothing is left to wait for")
+}
