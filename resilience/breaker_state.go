@@ -216,7 +216,7 @@ func (c *breakerCore) placeLocked(now int64) *breakerProbe {
 		if p.ticket == 0 {
 			return p
 		}
-		if oldest == nil || p.expires < oldest.expires {
+		if oldest == nil || p.expires < oldest.expires || p.expires == oldest.expires && p.ticket < oldest.ticket {
 			oldest = p
 		}
 	}
