@@ -137,6 +137,7 @@ type breakerModelView struct {
 
 // runBreaker feeds operations decoded from data to the core and to the model.
 func runBreaker(t *testing.T, data []byte) []Reason {
+	t.Helper()
 	if len(data) < 4 {
 		return nil
 	}

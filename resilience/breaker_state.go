@@ -234,18 +234,17 @@ func (c *breakerCore) placeLocked(now int64) *breakerProbe {
 // finish records the outcome, at now, of a call that era e admitted while
 // closed, and reports whether a transition is to be delivered.
 func (c *breakerCore) finish(e *breakerEra, now int64, o breakerOutcome) (moved bool) {
-	counted, evaluate := true, true
+	var counted, evaluate bool
 	switch o {
 	case breakerIgnored:
 		if counted = c.era.Load() == e; counted {
 			c.ignored.Add(1)
 		}
-		evaluate = false
 	case breakerSuccess:
 		counted, evaluate = e.window.success(uint64(now))
 	default:
 		counted = e.window.failure(uint64(now), o == breakerSlow)
-		if counted {
+		if evaluate = counted; counted {
 			c.noteFailure(now)
 		}
 	}

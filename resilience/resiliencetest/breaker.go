@@ -263,7 +263,7 @@ var breakerSuite = []property[BreakerFactory]{
 			running := make(chan struct{}, 100)
 			for range 100 {
 				c.spawn(func() {
-					_ = b.b.Do(context.Background(), func(ctx context.Context) error {
+					_ = b.b.Do(context.Background(), func(context.Context) error {
 						running <- struct{}{}
 						<-c.ctx.Done()
 						return nil

@@ -107,6 +107,7 @@ func (c *checker) spawn(f func()) <-chan struct{} {
 // run checks one property, for at most wall of real time, and contains what can
 // be contained.
 func run[F any](t *testing.T, p property[F], build F, wall time.Duration) Result {
+	t.Helper()
 	c := &checker{}
 	checked := make(chan struct{}) // the verdict is in
 	left := make(chan struct{})    // and the bubble has no goroutine any more

@@ -64,13 +64,11 @@ func (c *checker) limiter(build LimiterFactory, permits int, timeout time.Durati
 	return limiterCheck{c, l}
 }
 
-// take acquires n permits that must be free.
-func (l limiterCheck) take(n int) {
-	for i := range n {
-		began := time.Now()
-		err := l.l.Acquire(l.ctx)
-		l.require(err == nil && time.Since(began) == 0, "free permit %d of %d was granted after %v with error %v", i+1, n, time.Since(began), err)
-	}
+// take acquires a permit that must be free.
+func (l limiterCheck) take() {
+	began := time.Now()
+	err := l.l.Acquire(l.ctx)
+	l.require(err == nil && time.Since(began) == 0, "a permit was free, and Acquire returned after %v with error %v", time.Since(began), err)
 }
 
 // free reports how many of n more permits can be had without waiting; it keeps
@@ -141,7 +139,7 @@ var limiterSuite = []property[LimiterFactory]{
 		explanation: "Callers are admitted in arrival order; otherwise an unlucky one starves under load.",
 		check: func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 0)
-			l.take(1)
+			l.take()
 			order := make(chan int, 20)
 			for i := range 20 {
 				c.spawn(func() {
@@ -171,7 +169,7 @@ var limiterSuite = []property[LimiterFactory]{
 			if !ok {
 				c.unsupported("no TryAcquire")
 			}
-			l.take(1)
+			l.take()
 			waiting := l.wait(c.ctx)
 			l.l.Release() // to the waiter, which has not run yet
 			c.require(!trier.TryAcquire(), "TryAcquire took the permit of a caller that was waiting")
@@ -200,7 +198,7 @@ var limiterSuite = []property[LimiterFactory]{
 		explanation: "A waiting caller leaves as soon as its context ends, and leaves nothing behind.",
 		check: func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 0)
-			l.take(1)
+			l.take()
 			ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
 			defer cancel()
 			began := time.Now()
@@ -222,7 +220,7 @@ var limiterSuite = []property[LimiterFactory]{
 		check: func(c *checker, build LimiterFactory) {
 			for range 100 { // which of the two the waiter sees first is chance
 				l := c.limiter(build, 1, 0)
-				l.take(1)
+				l.take()
 				ctx, cancel := context.WithCancel(c.ctx)
 				first, second := l.wait(ctx), l.wait(c.ctx)
 				cancel()
@@ -248,7 +246,7 @@ var limiterSuite = []property[LimiterFactory]{
 		explanation: "A wait ends after AcquireTimeout, with an error that is not the context's, which has not ended.",
 		check: func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, time.Second)
-			l.take(1)
+			l.take()
 			for range 3 {
 				began := time.Now()
 				err := <-l.wait(c.ctx)
@@ -266,7 +264,7 @@ var limiterSuite = []property[LimiterFactory]{
 		check: func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 1)
 			for range 1000 {
-				l.take(1)
+				l.take()
 				l.l.Release()
 			}
 		},
@@ -276,7 +274,7 @@ var limiterSuite = []property[LimiterFactory]{
 		explanation: "A Release too many would admit one caller too many for ever; it is a bug to be heard of.",
 		check: func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 2, 0)
-			l.take(1)
+			l.take()
 			l.l.Release()
 			c.violatedIf(!panics(l.l.Release), "Release without a permit did not panic")
 			c.require(l.free(3) == 2, "afterwards %d permits are free, not 2", l.free(3))
@@ -291,7 +289,7 @@ var limiterSuite = []property[LimiterFactory]{
 			if !ok {
 				c.unsupported("cannot be resized")
 			}
-			l.take(1)
+			l.take()
 			var admitted atomic.Int32
 			for range 4 {
 				c.spawn(func() {
@@ -321,7 +319,7 @@ var limiterSuite = []property[LimiterFactory]{
 		leaks:       true,
 		check: func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, time.Second)
-			l.take(1)
+			l.take()
 			if err := <-l.wait(c.ctx); err == nil {
 				c.violated("Acquire found a permit though none is free")
 			}

@@ -296,7 +296,7 @@ func (l *plainLimiter) Acquire(ctx context.Context) error {
 		}
 	}
 	if l.fault == "timeout-not-while-free" {
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if l.spec.AcquireTimeout == 1 {
 			return errRefused
 		}
@@ -425,7 +425,7 @@ func (r *plainRetrier) Execute(ctx context.Context, fn func(context.Context) err
 		r.used++
 	}
 	delay := r.spec.BaseDelay
-	for n := 0; n < attempts; n++ {
+	for n := range attempts {
 		if ctx.Err() != nil && r.fault != "canceled-never-runs" {
 			return errors.Join(ctx.Err(), err)
 		}
