@@ -8,6 +8,14 @@
 //   - [CheckBreaker], [CheckLimiter] and [CheckRetrier] fail nothing and return
 //     a [Report], for instance to put several implementations side by side.
 //
+// An adapter is a few lines:
+//
+//	func TestConforms(t *testing.T) {
+//		resiliencetest.TestLimiter(t, func(spec resiliencetest.LimiterSpec) (resiliencetest.Limiter, error) {
+//			return mine.NewLimiter(spec.MaxConcurrent, spec.AcquireTimeout)
+//		})
+//	}
+//
 // Each property was found broken in some widely used library. An implementation
 // need not have them all: what it documents otherwise is a choice, and a report
 // shows it.

@@ -199,22 +199,6 @@ func TestMissingAbilitiesAreUnsupported(t *testing.T) {
 	}
 }
 
-func ExampleTestBreaker() {
-	// In a test of the package that has the breaker:
-	_ = func(t *testing.T) {
-		TestBreaker(t, func(spec BreakerSpec) (Breaker, error) {
-			return resilience.NewCircuitBreaker(resilience.BreakerConfig{
-				FailureThreshold:   spec.FailureThreshold,
-				ErrorRateThreshold: spec.ErrorRateThreshold,
-				WindowDuration:     spec.WindowDuration,
-				OpenStateDuration:  spec.OpenStateDuration,
-				HalfOpenMaxCalls:   spec.HalfOpenMaxCalls,
-				ProbeCount:         spec.ProbeCount,
-			})
-		})
-	}
-}
-
 func ExampleReport() {
 	report := Report{{Property: "fifo", Status: Violated, Details: "2 before 1"}, {Property: "resize", Status: Holds}}
 	fmt.Print(report)
