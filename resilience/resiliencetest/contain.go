@@ -66,6 +66,13 @@ func (c *checker) require(ok bool, format string, args ...any) {
 	}
 }
 
+// violatedIf records a violation if bad, and lets the check go on.
+func (c *checker) violatedIf(bad bool, format string, args ...any) {
+	if bad {
+		c.violated(format, args...)
+	}
+}
+
 // unsupported ends the check without a verdict.
 func (c *checker) unsupported(what string) {
 	c.set(Unsupported, "%s", what)
@@ -185,4 +192,11 @@ func complain(tb testing.TB, res Result) {
 	case !res.Status.OK():
 		tb.Errorf("%s: %s: %s\nwhy it matters: %s", res.Property, res.Status, res.Details, res.Explanation)
 	}
+}
+
+// panics reports whether f panics.
+func panics(f func()) (yes bool) {
+	defer func() { yes = recover() != nil }()
+	f()
+	return false
 }

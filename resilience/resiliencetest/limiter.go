@@ -88,7 +88,7 @@ func (l limiterCheck) free(n int) int {
 	cancel()
 	synctest.Wait()
 	for range got.Load() {
-		l.l.Release()
+		_ = panics(l.l.Release) // a limiter that has lost count may; the count tells
 	}
 	synctest.Wait()
 	return free
