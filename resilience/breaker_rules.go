@@ -52,10 +52,11 @@ func breakerFraction(x float64) (num, den uint64) {
 		// left is x as the binary fraction it is.
 		if q1 > 1<<31 || rest > 1<<31 {
 			frac, exp := math.Frexp(x)
-			if shift := 53 - exp; shift < 64 {
-				return uint64(math.Ldexp(frac, 53)), 1 << shift
+			num, shift := uint64(math.Ldexp(frac, 53)), 53-exp
+			if shift > 63 { // x is below 2^-10: its last bits do not fit, nor matter
+				num, shift = max(1, num>>(shift-63)), 63
 			}
-			return 1, math.MaxUint64 // x < 1e-19: any failure at all
+			return num, 1 << shift
 		}
 	}
 }
