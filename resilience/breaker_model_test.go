@@ -1,0 +1,291 @@
+package resilience
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// breakerModel is the documentation of CircuitBreaker written down a second
+// time, naively: lists of events and calls, and loops over them.
+type breakerModel struct {
+	threshold, num, den uint64
+	open, width         int64
+	closeAfter, places  int
+
+	state      State
+	generation uint64
+	openedAt   int64
+	passed     int
+	events     windowOracle
+	calls      []*breakerModelCall // admitted, not reported
+	moves      []Reason
+
+	admitted, successes, failures, ignored, late, rejected, expired uint64
+}
+
+type breakerModelCall struct {
+	probe      bool
+	generation uint64
+	admittedAt int64
+	evicted    bool
+	reported   bool
+
+	era    *breakerEra // what the core handed out for it
+	ticket uint64
+}
+
+func (m *breakerModel) move(to State, now int64, why Reason) {
+	if to != m.state {
+		m.moves = append(m.moves, why)
+	}
+	m.state = to
+	m.generation++
+	m.passed = 0
+	m.events = windowOracle{width: uint64(m.width), latest: uint64(now)}
+	if to == StateOpen {
+		m.openedAt = now
+	}
+}
+
+func (m *breakerModel) probes() (out []*breakerModelCall) {
+	for _, c := range m.calls {
+		if c.probe && c.generation == m.generation && !c.evicted {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (m *breakerModel) allow(now int64) *breakerModelCall {
+	if m.state == StateOpen && now-m.openedAt >= m.open {
+		m.move(StateHalfOpen, now, ReasonOpenElapsed)
+	}
+	switch m.state {
+	case StateOpen:
+		m.rejected++
+		return nil
+	case StateHalfOpen:
+		if ps := m.probes(); len(ps) >= m.places {
+			oldest := slices.MinFunc(ps, func(a, b *breakerModelCall) int { return int(a.admittedAt - b.admittedAt) })
+			if now-oldest.admittedAt < m.open {
+				m.rejected++
+				return nil
+			}
+			oldest.evicted = true
+			m.expired++
+		}
+	}
+	m.admitted++
+	c := &breakerModelCall{probe: m.state == StateHalfOpen, generation: m.generation, admittedAt: now}
+	m.calls = append(m.calls, c)
+	return c
+}
+
+func (m *breakerModel) done(c *breakerModelCall, now int64, o breakerOutcome) {
+	if c.reported {
+		return
+	}
+	c.reported = true
+	m.calls = slices.DeleteFunc(m.calls, func(x *breakerModelCall) bool { return x == c })
+	switch {
+	case c.generation != m.generation || c.evicted:
+		m.late++
+	case o == breakerIgnored:
+		m.ignored++
+	case c.probe && o == breakerSuccess:
+		m.successes++
+		if m.passed++; m.passed == m.closeAfter {
+			m.move(StateClosed, now, ReasonProbesSucceeded)
+		}
+	case c.probe:
+		m.failures++
+		m.move(StateOpen, now, map[breakerOutcome]Reason{breakerFailure: ReasonProbeFailed, breakerSlow: ReasonProbeSlow}[o])
+	case o == breakerSuccess:
+		m.successes++
+		m.count(now, o)
+	default:
+		m.failures++
+		m.count(now, o)
+	}
+}
+
+func (m *breakerModel) count(now int64, o breakerOutcome) {
+	m.events.record(uint64(now), o != breakerSuccess, o == breakerSlow)
+	s := m.events.sum(uint64(now))
+	switch total := s.successes + s.failures; {
+	case s.failures >= m.threshold:
+		m.move(StateOpen, now, ReasonFailures)
+	case total >= 10 && s.failures*m.den >= m.num*total:
+		m.move(StateOpen, now, ReasonErrorRate)
+	}
+}
+
+// runBreaker feeds operations decoded from data to the core and to the model.
+func runBreaker(t *testing.T, data []byte) []Reason {
+	if len(data) < 4 {
+		return nil
+	}
+	rates := [][2]uint64{{1, 2}, {57, 100}, {1, 3}, {2, 3}, {1, 1}, {1, 10}, {9, 10}, {999, 1000}}
+	rate := rates[data[0]%8]
+	m := &breakerModel{
+		threshold:  uint64(data[1]%32) + 1,
+		num:        rate[0],
+		den:        rate[1],
+		open:       int64(data[2]%16)*50 + 1,
+		width:      int64(data[2]/16)*40 + 1,
+		closeAfter: int(data[3]%4) + 1,
+		places:     int(data[3]/4%4) + 1,
+		generation: 1,
+	}
+	if data[1]&32 != 0 {
+		m.threshold = 1 << 40 // the error rate decides
+	}
+	m.events = windowOracle{width: uint64(m.width)}
+	var c breakerCore
+	rules := breakerRules{
+		failures: m.threshold, open: m.open, closeAfter: m.closeAfter, probes: m.places, width: uint64(m.width),
+	}
+	rules.rateNum, rules.rateDen = breakerFraction(float64(rate[0]) / float64(rate[1]))
+	var moves []Reason
+	c.onMove = func(_, _ *breakerEra, why Reason, _ windowCounts) { moves = append(moves, why) }
+	c.init(rules, 0)
+
+	var now int64
+	var all []*breakerModelCall
+	for data = data[4:]; len(data) >= 2; data = data[2:] {
+		arg := int64(data[1])
+		switch op := data[0] % 16; op {
+		case 0:
+			now += arg
+		case 1: // to the brink of the end of open, on it, past it
+			if at := m.openedAt + m.open + arg%3 - 1; at > now {
+				now = at
+			}
+		case 2:
+			now += arg * m.width / 8
+		case 3: // idle for 2^k windows
+			if d := m.width * 10 << (arg % 50); d > 0 && d < 1<<61 && now < 1<<61 {
+				now += d
+			}
+		case 4, 5, 6, 7:
+			want := m.allow(now)
+			e, ticket, _, ok := c.admit(now)
+			require.Equal(t, want != nil, ok, "admission at %d in %v", now, m.state)
+			if ok {
+				c.admitted.Add(1)
+				want.era, want.ticket = e, ticket
+				require.Equal(t, want.generation, e.generation)
+				require.Equal(t, want.probe, ticket != 0)
+				all = append(all, want)
+			}
+		case 13:
+			if arg%8 == 0 {
+				m.move(StateClosed, now, ReasonReset)
+				m.admitted, m.successes, m.failures, m.ignored, m.late, m.rejected, m.expired = 0, 0, 0, 0, 0, 0, 0
+				c.reset(now)
+			}
+		case 14: // a slow call behind no permit
+			c.slowCall(now)
+			if m.state == StateClosed {
+				m.failures++
+				m.count(now, breakerSlow)
+			}
+		default: // report: the outcome by op, the call by arg, probes also twice
+			if len(all) == 0 {
+				continue
+			}
+			call := all[int(arg)%len(all)]
+			if call.reported && !call.probe {
+				continue // forbidden, and not detected
+			}
+			o := []breakerOutcome{breakerSuccess, breakerSuccess, breakerFailure, breakerFailure, breakerSlow, 0, 0, breakerIgnored}[op-8]
+			m.done(call, now, o)
+			if call.probe {
+				c.finishProbe(call.era, call.ticket, now, o)
+			} else {
+				c.finish(call.era, now, o)
+			}
+		}
+
+		e := c.era.Load()
+		require.Equal(t, m.state, e.state, "state at %d", now)
+		require.Equal(t, m.generation, e.generation)
+		require.Equal(t, m.moves, moves)
+		if m.state == StateClosed {
+			require.Equal(t, m.events.sum(uint64(now)), e.window.sum(uint64(now)), "window at %d", now)
+		}
+		c.mu.Lock()
+		got, cleared, pending, passed := c.totalsLocked(), c.cleared, c.pendingLocked(), c.passed
+		c.mu.Unlock()
+		require.Equal(t, len(m.calls), pending, "pending after op %d at %d in %v: %+v reported %d", data[0]%16, now, m.state, got, c.reported)
+		require.Equal(t, m.passed, passed)
+		require.Equal(t,
+			breakerTotals{m.admitted, m.successes, m.failures, m.ignored, m.late, m.rejected, m.expired},
+			breakerTotals{
+				got.admitted - cleared.admitted, got.successes - cleared.successes, got.failures - cleared.failures,
+				got.ignored - cleared.ignored, got.late - cleared.late, got.rejected - cleared.rejected, got.expired - cleared.expired,
+			})
+	}
+	return moves
+}
+
+func FuzzBreaker(f *testing.F) {
+	trip := []byte{4, 0, 10, 0, 4, 0, 10, 1, 4, 0, 10, 2}
+	f.Add([]byte{0, 2, 0x11, 0})
+	f.Add(append([]byte{0, 2, 0x11, 0}, append(trip, 1, 1, 4, 0, 8, 3, 8, 3)...))
+	for k := range byte(50) { // stale failures after an idle gap of 2^k windows
+		f.Add(append([]byte{0, 3, 0x11, 0}, append(slices.Clone(trip), 3, k, 4, 0, 10, 3)...))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { runBreaker(t, data) })
+}
+
+func TestBreakerAgainstModel(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	reached := map[Reason]int{}
+	for range 1500 {
+		data := make([]byte, 4+2*(r.IntN(200)+8))
+		for i := 0; i+8 <= len(data); i += 8 {
+			binary.NativeEndian.PutUint64(data[i:], r.Uint64())
+		}
+		for _, why := range runBreaker(t, data) {
+			reached[why]++
+		}
+	}
+	// The operations must be such that they lead everywhere.
+	for why := ReasonFailures; why <= ReasonReset; why++ {
+		require.Greater(t, reached[why], 20, "%v", why)
+	}
+}
+
+func TestBreakerFractionIsExact(t *testing.T) {
+	gcd := func(a, b uint64) uint64 {
+		for b != 0 {
+			a, b = b, a%b
+		}
+		return a
+	}
+	for den := uint64(1); den <= 1000; den++ {
+		for num := uint64(1); num <= den; num++ {
+			g := gcd(num, den)
+			n, d := breakerFraction(float64(num) / float64(den))
+			if n != num/g || d != den/g {
+				t.Fatalf("%d/%d became %d/%d", num, den, n, d)
+			}
+		}
+	}
+	for _, x := range []float64{1e-3, 1e-9, 1e-18, 1e-30, 5e-324, 0.1234567890123456, 0.9999999999999999} {
+		n, d := breakerFraction(x)
+		require.NotZero(t, n, x)
+		require.NotZero(t, d, x)
+		require.LessOrEqual(t, n, d, x)
+		if x > 1e-18 {
+			require.InEpsilon(t, x, float64(n)/float64(d), 1e-15)
+		}
+	}
+}

@@ -1,0 +1,407 @@
+package resilience
+
+import (
+	"math"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// breakerMinRequests is the number of calls in the window from which the error
+// rate means something.
+const breakerMinRequests = 10
+
+// breakerRules are a BreakerConfig in the form the core computes with.
+type breakerRules struct {
+	failures         uint64 // FailureThreshold
+	rateNum, rateDen uint64 // ErrorRateThreshold as a fraction
+	slowAfter        int64  // nanoseconds a call may last; 0 = any
+	open             int64  // OpenStateDuration in nanoseconds
+	closeAfter       int    // HalfOpenMaxCalls
+	probes           int    // ProbeCount
+	width            uint64 // nanoseconds per bucket of the window
+}
+
+// verdict says whether counts c trip the breaker, and why. The rate is compared
+// as a product of integers, 128 bits wide: 57 of 100 is exactly 0.57.
+func (r *breakerRules) verdict(c windowCounts) Reason {
+	if c.failures >= r.failures {
+		return ReasonFailures
+	}
+	if total := c.successes + c.failures; total >= breakerMinRequests {
+		hi1, lo1 := bits.Mul64(c.failures, r.rateDen)
+		hi2, lo2 := bits.Mul64(total, r.rateNum)
+		if hi1 > hi2 || hi1 == hi2 && lo1 >= lo2 {
+			return ReasonErrorRate
+		}
+	}
+	return 0
+}
+
+// breakerFraction returns the simplest fraction that is x as a float64: 57/100
+// for 0.57, 2/3 for 2.0/3. It walks the continued fraction of x, 0 < x <= 1.
+func breakerFraction(x float64) (num, den uint64) {
+	p0, q0, p1, q1 := uint64(0), uint64(1), uint64(1), uint64(0)
+	for rest := x; ; {
+		whole := math.Floor(rest)
+		a := uint64(whole)
+		p0, q0, p1, q1 = p1, q1, a*p1+p0, a*q1+q0
+		if float64(p1)/float64(q1) == x {
+			return p1, q1
+		}
+		rest = 1 / (rest - whole)
+		// Rounding spoils the expansion before it grows past this; what is
+		// left is x as the binary fraction it is.
+		if q1 > 1<<31 || rest > 1<<31 {
+			frac, exp := math.Frexp(x)
+			if shift := 53 - exp; shift < 64 {
+				return uint64(math.Ldexp(frac, 53)), 1 << shift
+			}
+			return 1, math.MaxUint64 // x < 1e-19: any failure at all
+		}
+	}
+}
+
+// breakerOutcome is how one call counts.
+type breakerOutcome uint8
+
+const (
+	breakerSuccess breakerOutcome = iota
+	breakerFailure
+	breakerSlow    // succeeded, too late: a failure
+	breakerIgnored // says nothing about the service
+)
+
+// breakerEra is the time a breaker spends in one state without a break. A call
+// belongs to the era that admitted it; once that is over its result is late.
+// All but the window is immutable, so holding the pointer is knowing the
+// generation: no number can wrap around and make an old call look current.
+type breakerEra struct {
+	state      State
+	generation uint64
+	since      int64 // when it began
+	until      int64 // open: the first instant at which a probe is admitted
+	window     window
+}
+
+// breakerProbe is one of ProbeCount places in half-open.
+type breakerProbe struct {
+	ticket  uint64 // whose place; 0 = free
+	expires int64  // from when on a newcomer may take it
+}
+
+// breakerCore is the state machine of a CircuitBreaker. Time comes in as an
+// argument: nanoseconds since the breaker was made, never negative.
+type breakerCore struct {
+	rules breakerRules
+	era   atomic.Pointer[breakerEra]
+	_     [56]byte
+
+	admitted atomic.Uint64 // written by every call, like the window's successes
+	_        [56]byte
+
+	ignored     atomic.Uint64
+	late        atomic.Uint64
+	rejected    atomic.Uint64
+	lastFailure atomic.Int64 // -1 without one
+
+	mu             sync.Mutex          // guards what follows, and changing the era
+	successes      uint64              // of eras that are over, and of probes
+	failures       uint64              // likewise, and of RecordLatency
+	reported       uint64              // failures by RecordLatency: no admitted call is behind them
+	probes         []breakerProbe      // half-open: the places
+	passed         int                 // half-open: probes that succeeded
+	tickets        uint64              // probes ever admitted
+	outstanding    map[uint64]struct{} // tickets of probes that have not reported
+	expired        uint64              // leases taken over
+	openedAt       int64               // -1 before the first trip
+	lastTransition int64               // -1 before the first
+	cleared        breakerTotals       // what the last Reset subtracted
+	onMove         func(from *breakerEra, to *breakerEra, reason Reason, c windowCounts)
+}
+
+// breakerTotals are counts over a breaker's life.
+type breakerTotals struct {
+	admitted, successes, failures, ignored, late, rejected, expired uint64
+}
+
+// init puts a zero core into the closed state at now.
+func (c *breakerCore) init(rules breakerRules, now int64) {
+	c.rules = rules
+	c.lastFailure.Store(-1)
+	c.openedAt, c.lastTransition = -1, -1
+	c.outstanding = make(map[uint64]struct{})
+	c.begin(StateClosed, 1, now)
+}
+
+func (c *breakerCore) begin(state State, generation uint64, now int64) *breakerEra {
+	e := &breakerEra{state: state, generation: generation, since: now}
+	if state == StateOpen {
+		e.until = breakerAfter(now, c.rules.open)
+	}
+	e.window.open(c.rules.width, uint64(now))
+	c.probes, c.passed = nil, 0
+	c.era.Store(e)
+	return e
+}
+
+// breakerAfter is t+d, or the end of time.
+func breakerAfter(t, d int64) int64 {
+	if t > math.MaxInt64-d {
+		return math.MaxInt64
+	}
+	return t + d
+}
+
+// move ends the current era and begins the next. Holds mu.
+func (c *breakerCore) move(state State, now int64, reason Reason, counts windowCounts) *breakerEra {
+	from := c.era.Load()
+	s, f := from.window.seal()
+	c.successes += s
+	c.failures += f
+	// A clock read before the era began, by a caller who was then held up, must
+	// not bend the timeline.
+	now = max(now, from.since)
+	to := c.begin(state, from.generation+1, now)
+	if from.state != state {
+		c.lastTransition = now
+		if state == StateOpen {
+			c.openedAt = now
+		}
+		if c.onMove != nil {
+			c.onMove(from, to, reason, counts)
+		}
+	}
+	return to
+}
+
+// admit decides on a call at now outside the closed fast path. It returns the
+// era the call belongs to and, for a probe, its ticket, or ok=false. moved says
+// that a transition is to be delivered. The caller adds to admitted.
+func (c *breakerCore) admit(now int64) (e *breakerEra, ticket uint64, moved, ok bool) {
+	if e = c.era.Load(); e.state == StateOpen && now < e.until {
+		c.rejected.Add(1)
+		return e, 0, false, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e = c.era.Load()
+	switch e.state {
+	case StateClosed:
+		return e, 0, false, true
+	case StateOpen:
+		if now < e.until {
+			c.rejected.Add(1)
+			return e, 0, false, false
+		}
+		e, moved = c.move(StateHalfOpen, now, ReasonOpenElapsed, windowCounts{}), true
+	}
+	place := c.placeLocked(now)
+	if place == nil {
+		c.rejected.Add(1)
+		return e, 0, moved, false
+	}
+	c.tickets++
+	*place = breakerProbe{ticket: c.tickets, expires: breakerAfter(now, c.rules.open)}
+	c.outstanding[c.tickets] = struct{}{}
+	return e, c.tickets, moved, true
+}
+
+// placeLocked finds a place for a probe: a free one, a new one, or the one
+// whose lease ran out first.
+func (c *breakerCore) placeLocked(now int64) *breakerProbe {
+	var oldest *breakerProbe
+	for i := range c.probes {
+		p := &c.probes[i]
+		if p.ticket == 0 {
+			return p
+		}
+		if oldest == nil || p.expires < oldest.expires || p.expires == oldest.expires && p.ticket < oldest.ticket {
+			oldest = p
+		}
+	}
+	if len(c.probes) < c.rules.probes {
+		c.probes = append(c.probes, breakerProbe{})
+		return &c.probes[len(c.probes)-1]
+	}
+	if now < oldest.expires {
+		return nil
+	}
+	c.expired++
+	return oldest
+}
+
+// finish records the outcome, at now, of a call that era e admitted while
+// closed, and reports whether a transition is to be delivered.
+func (c *breakerCore) finish(e *breakerEra, now int64, o breakerOutcome) (moved bool) {
+	counted, evaluate := true, true
+	switch o {
+	case breakerIgnored:
+		if counted = c.era.Load() == e; counted {
+			c.ignored.Add(1)
+		}
+		evaluate = false
+	case breakerSuccess:
+		counted, evaluate = e.window.success(uint64(now))
+	default:
+		counted = e.window.failure(uint64(now), o == breakerSlow)
+		if counted {
+			c.noteFailure(now)
+		}
+	}
+	if !counted {
+		c.late.Add(1)
+		return false
+	}
+	return evaluate && c.evaluate(e, now)
+}
+
+// noteFailure keeps the latest failure; clocks of two callers may cross.
+func (c *breakerCore) noteFailure(now int64) {
+	for {
+		last := c.lastFailure.Load()
+		if now <= last || c.lastFailure.CompareAndSwap(last, now) {
+			return
+		}
+	}
+}
+
+// evaluate trips the breaker if the window of e, which was closed, demands it.
+// It runs after successes as well: nine failures and one success are ten calls.
+func (c *breakerCore) evaluate(e *breakerEra, now int64) bool {
+	counts := e.window.sum(uint64(now))
+	reason := c.rules.verdict(counts)
+	if reason == 0 {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.era.Load() != e {
+		return false // somebody else was faster
+	}
+	c.move(StateOpen, now, reason, counts)
+	return true
+}
+
+// finishProbe is finish for the probe holding ticket. A second call for the
+// same ticket changes nothing whatever.
+func (c *breakerCore) finishProbe(e *breakerEra, ticket uint64, now int64, o breakerOutcome) (moved bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, first := c.outstanding[ticket]; !first {
+		return false
+	}
+	delete(c.outstanding, ticket)
+	if c.era.Load() != e || !c.vacateLocked(ticket) {
+		c.late.Add(1)
+		return false
+	}
+	switch o {
+	case breakerIgnored:
+		c.ignored.Add(1)
+		return false
+	case breakerSuccess:
+		c.successes++
+		if c.passed++; c.passed < c.rules.closeAfter {
+			return false
+		}
+		c.move(StateClosed, now, ReasonProbesSucceeded, windowCounts{})
+		return true
+	}
+	c.failures++
+	c.noteFailure(now)
+	reason := ReasonProbeFailed
+	if o == breakerSlow {
+		reason = ReasonProbeSlow
+	}
+	c.move(StateOpen, now, reason, windowCounts{})
+	return true
+}
+
+// abandon takes back a ticket whose call never began.
+func (c *breakerCore) abandon(ticket uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.outstanding, ticket)
+	c.vacateLocked(ticket)
+}
+
+// vacateLocked frees the place of ticket, unless its lease was taken over.
+func (c *breakerCore) vacateLocked(ticket uint64) bool {
+	for i := range c.probes {
+		if c.probes[i].ticket == ticket {
+			c.probes[i] = breakerProbe{}
+			return true
+		}
+	}
+	return false
+}
+
+// slowCall records a slow call, at now, that is not behind any permit.
+func (c *breakerCore) slowCall(now int64) (moved bool) {
+	c.mu.Lock()
+	e := c.era.Load()
+	if e.state == StateClosed {
+		e.window.failure(uint64(now), true) // not sealed: that needs mu
+		c.reported++
+		c.noteFailure(now)
+	}
+	c.mu.Unlock()
+	return e.state == StateClosed && c.evaluate(e, now)
+}
+
+// reset closes the breaker and clears its counts.
+func (c *breakerCore) reset(now int64) (moved bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	moved = c.era.Load().state != StateClosed
+	c.move(StateClosed, now, ReasonReset, windowCounts{})
+	c.lastFailure.Store(-1)
+	c.openedAt = -1
+	c.cleared = c.totalsLocked()
+	return moved
+}
+
+// totalsLocked reads the counts since the breaker was made. Admitted is read
+// last: a call is admitted before it reports, so admitted can only be too large
+// for the rest, and a difference of zero is the truth.
+func (c *breakerCore) totalsLocked() breakerTotals {
+	s, f := c.era.Load().window.ever()
+	t := breakerTotals{
+		successes: c.successes + s,
+		failures:  c.failures + f,
+		ignored:   c.ignored.Load(),
+		late:      c.late.Load(),
+		rejected:  c.rejected.Load(),
+		expired:   c.expired,
+	}
+	t.admitted = c.admitted.Load()
+	return t
+}
+
+// pendingLocked is the number of admitted calls that have not reported.
+func (c *breakerCore) pendingLocked() int {
+	t := c.totalsLocked()
+	return int(t.admitted - (t.successes + t.failures - c.reported + t.ignored + t.late))
+}
+
+// retryAfter is how long from now on a call would be refused.
+func (c *breakerCore) retryAfter(now int64) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.era.Load()
+	var at int64
+	switch {
+	case e.state == StateOpen:
+		at = e.until
+	case e.state == StateHalfOpen && len(c.probes) == c.rules.probes:
+		at = math.MaxInt64
+		for _, p := range c.probes {
+			if p.ticket == 0 {
+				return 0
+			}
+			at = min(at, p.expires)
+		}
+	}
+	return max(0, at-now)
+}

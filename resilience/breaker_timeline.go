@@ -1,0 +1,117 @@
+package resilience
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Reason says what moved a breaker from one state to another.
+type Reason uint8
+
+// The reasons, each with the transition it belongs to.
+const (
+	ReasonFailures        Reason = iota + 1 // closed → open: FailureThreshold reached
+	ReasonErrorRate                         // closed → open: ErrorRateThreshold reached
+	ReasonOpenElapsed                       // open → half-open: a call came after OpenStateDuration
+	ReasonProbeFailed                       // half-open → open
+	ReasonProbeSlow                         // half-open → open: a probe succeeded, but too slowly
+	ReasonProbesSucceeded                   // half-open → closed: HalfOpenMaxCalls reached
+	ReasonReset                             // any → closed: Reset was called
+)
+
+// String returns the reason in words.
+func (r Reason) String() string {
+	switch r {
+	case ReasonFailures:
+		return "failure threshold"
+	case ReasonErrorRate:
+		return "error rate"
+	case ReasonOpenElapsed:
+		return "open duration elapsed"
+	case ReasonProbeFailed:
+		return "probe failed"
+	case ReasonProbeSlow:
+		return "probe slow"
+	case ReasonProbesSucceeded:
+		return "probes succeeded"
+	case ReasonReset:
+		return "reset"
+	}
+	return fmt.Sprintf("Reason(%d)", uint8(r))
+}
+
+// Transition is one change of a breaker's state.
+type Transition struct {
+	Name       string        // the breaker's Name
+	From, To   State         // never the same
+	Reason     Reason        // what caused it
+	At         time.Time     // when it happened
+	Elapsed    time.Duration // the same since the breaker was made
+	Generation uint64        // the breaker's generation from then on
+
+	// When the breaker trips: the window's counts that tripped it. Slow calls
+	// are among the failures. Zero for other transitions.
+	Successes, Failures, Slow uint64
+}
+
+// String describes the transition in one line, without its name and date.
+func (t Transition) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v → %v (%v", t.From, t.To, t.Reason)
+	if t.From == StateClosed {
+		fmt.Fprintf(&b, ": %d of %d failed", t.Failures, t.Failures+t.Successes)
+		if t.Slow > 0 {
+			fmt.Fprintf(&b, ", %d too slow", t.Slow)
+		}
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+// breakerTimelineCap bounds the history a breaker keeps.
+const breakerTimelineCap = 128
+
+// Timeline is the recent history of a breaker, oldest transition first. Each
+// begins where the one before ended, and times never go backward.
+type Timeline []Transition
+
+// String renders one transition a line, each with its time since the breaker
+// was made.
+func (tl Timeline) String() string {
+	if len(tl) == 0 {
+		return "no transitions"
+	}
+	var b strings.Builder
+	for i, t := range tl {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "+%v %v", t.Elapsed, t)
+	}
+	return b.String()
+}
+
+// breakerHistory is a ring of the last breakerTimelineCap transitions.
+type breakerHistory struct {
+	ring  []Transition
+	total uint64
+}
+
+func (h *breakerHistory) add(t Transition) {
+	if len(h.ring) < breakerTimelineCap {
+		h.ring = append(h.ring, t)
+	} else {
+		h.ring[h.total%breakerTimelineCap] = t
+	}
+	h.total++
+}
+
+func (h *breakerHistory) timeline() Timeline {
+	tl := make(Timeline, 0, len(h.ring))
+	if len(h.ring) < breakerTimelineCap {
+		return append(tl, h.ring...)
+	}
+	oldest := h.total % breakerTimelineCap
+	return append(append(tl, h.ring[oldest:]...), h.ring[:oldest]...)
+}

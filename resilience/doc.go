@@ -1,0 +1,37 @@
+// Package resilience keeps a client standing while what it calls falls over.
+//
+//   - [SemaphoreLimiter] admits so many callers at once, in arrival order.
+//   - [CircuitBreaker] stops calling a service that fails and finds out when it
+//     is well again.
+//   - RetryPolicy tries again, with backoff, jitter and a budget, what may
+//     succeed on another attempt.
+//   - Pipeline takes items through a bounded queue in batches.
+//   - RuntimeMonitor tells a slow service from a starved client.
+//   - Transport puts all of it around an http.RoundTripper.
+//
+// # Order of composition
+//
+// Outermost first: retry, breaker, limiter, call. Each attempt then asks the
+// breaker anew, so that a tripped breaker ends the retries; a refused attempt
+// takes no permit; and a wait for a permit never looks like a slow service,
+// unless it is to be judged as one.
+//
+//	err := policy.Execute(ctx, func(ctx context.Context) error {
+//		return breaker.Do(ctx, func(ctx context.Context) error {
+//			return limiter.Do(ctx, call)
+//		})
+//	})
+//
+// # What holds throughout
+//
+// A panic or runtime.Goexit (t.FailNow) in a protected call releases whatever
+// the call held, counts as a failure, and goes on with its stack intact. A
+// context that has ended wins every tie. Callbacks run without locks held, in
+// order, and may use what called them. Configurations are checked as a whole
+// and never bent into shape. Sentinel errors are matched with errors.Is, and
+// the typed errors behind them with errors.As.
+//
+// No clock, pool, timer or goroutine is shared by the whole package, and the
+// limiter and the breaker start no goroutine at all: what is made inside a
+// testing/synctest bubble lives on that bubble's time.
+package resilience
