@@ -21,10 +21,6 @@ var (
 // errRetryTooLate is the reason when the wait would outlast the context.
 var errRetryTooLate = fmt.Errorf("resilience: the next attempt would begin after the %w", context.DeadlineExceeded)
 
-// errRetryAborted is what a breaker is told of an attempt that ended by a panic
-// or by runtime.Goexit.
-var errRetryAborted = errors.New("resilience: attempt ended by panic or Goexit")
-
 // RetryError is how an execution ends that wanted another attempt and could not
 // have it. [errors.Is] and [errors.As] find both Reason and Last in it.
 type RetryError struct {

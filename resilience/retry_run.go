@@ -33,11 +33,27 @@ func (r *retryRun) guarded(ctx context.Context, b *CircuitBreaker, fn func(conte
 	if err != nil {
 		return err
 	}
-	err = errRetryAborted
-	defer func() { permit.Done(unmarkPermanent(err)) }()
+	returned := false
+	defer func() { permit.report(ctx, returned, unmarkPermanent(err)) }()
 	r.begin()
 	err = fn(ctx)
+	returned = true
 	return err
+}
+
+// report tells the breaker how an attempt ended: with err, or, if it did not
+// return, by a panic or Goexit. A cancellation counts as the caller's own only
+// if ctx has ended.
+func (p Permit) report(ctx context.Context, returned bool, err error) {
+	switch {
+	case p.breaker == nil:
+	case !returned:
+		p.finish(breakerFailure)
+	case err == nil:
+		p.Done(nil)
+	default:
+		p.doneErr(err, ctx.Err() != nil)
+	}
 }
 
 // next decides what follows a failed attempt: a wait for another, whose slot of
