@@ -77,32 +77,34 @@ func TestTransportPeerBug18RetryBodiesClosed(t *testing.T) {
 func TestTransportPeerBug21BodyOutlivesRoundTrip(t *testing.T) {
 	const size = 1 << 20
 	var served atomic.Int32
-	url, _ := transportListen(t, func(w http.ResponseWriter, _ *http.Request) {
+	url, _ := transportListen(t, func(w http.ResponseWriter, r *http.Request) {
 		if served.Add(1)%2 != 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		for range size / 1024 {
-			_, _ = w.Write(make([]byte, 1024))
+		for sent := 0; sent < size || r.URL.Path == "/endless"; sent += 1024 {
+			if _, err := w.Write(make([]byte, 1024)); err != nil {
+				return // the client has gone
+			}
 		}
 	})
 	tr := NewTransport(TransportConfig{Retry: transportFast(t, 3)})
 	defer tr.CloseIdleConnections()
 	first, cancelFirst := context.WithCancel(t.Context())
-	var bodies []io.ReadCloser
-	for _, ctx := range []context.Context{first, t.Context()} {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	bodies := map[string]io.ReadCloser{}
+	for path, ctx := range map[string]context.Context{"/endless": first, "/": t.Context()} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+path, nil)
 		require.NoError(t, err)
 		resp, err := tr.RoundTrip(req)
 		require.NoError(t, err)
 		defer resp.Body.Close()
-		bodies = append(bodies, resp.Body)
+		bodies[path] = resp.Body
 	}
 	cancelFirst()
-	n, err := io.Copy(io.Discard, bodies[1])
+	n, err := io.Copy(io.Discard, bodies["/"])
 	require.NoError(t, err, "cancelling one call leaves the other alone")
 	require.Equal(t, int64(size), n)
-	_, err = io.Copy(io.Discard, bodies[0])
+	_, err = io.Copy(io.Discard, bodies["/endless"])
 	require.ErrorIs(t, err, context.Canceled, "and does end its own")
 }
 
