@@ -115,7 +115,7 @@ func (r *retryRun) backoff(err error) time.Duration {
 }
 
 // wait tells OnRetry and sleeps. When ctx ends first, or at the same moment, it
-// gives the slot back and returns the error that ends the execution.
+// returns the error that ends the execution.
 func (r *retryRun) wait(ctx context.Context, delay time.Duration) error {
 	if notify := r.policy.cfg.OnRetry; notify != nil {
 		notify(RetryEvent{Context: ctx, Attempt: r.attempts, Delay: delay, Err: r.last})
@@ -128,17 +128,9 @@ func (r *retryRun) wait(ctx context.Context, delay time.Duration) error {
 	case <-ctx.Done():
 	}
 	if err := ctx.Err(); err != nil {
-		r.release()
 		return r.giveUp(err)
 	}
 	return nil
-}
-
-func (r *retryRun) release() {
-	if r.holding {
-		r.holding = false
-		r.policy.budget.refund()
-	}
 }
 
 func (r *retryRun) giveUp(reason error) error {
@@ -157,7 +149,9 @@ func (r *retryRun) end() {
 	} else {
 		p.failures.Add(1)
 	}
-	r.release()
+	if r.holding { // the retry it was held for never began
+		p.budget.refund()
+	}
 	p.attempts.Add(uint64(r.attempts))
 	p.retries.Add(uint64(max(r.attempts-1, 0)))
 	p.totalDelay.Add(int64(r.delay))
