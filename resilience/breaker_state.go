@@ -2,65 +2,9 @@ package resilience
 
 import (
 	"math"
-	"math/bits"
 	"sync"
 	"sync/atomic"
 )
-
-// breakerMinRequests is the number of calls in the window from which the error
-// rate means something.
-const breakerMinRequests = 10
-
-// breakerRules are a BreakerConfig in the form the core computes with.
-type breakerRules struct {
-	failures         uint64 // FailureThreshold
-	rateNum, rateDen uint64 // ErrorRateThreshold as a fraction
-	slowAfter        int64  // nanoseconds a call may last; 0 = any
-	open             int64  // OpenStateDuration in nanoseconds
-	closeAfter       int    // HalfOpenMaxCalls
-	probes           int    // ProbeCount
-	width            uint64 // nanoseconds per bucket of the window
-}
-
-// verdict says whether counts c trip the breaker, and why. The rate is compared
-// as a product of integers, 128 bits wide: 57 of 100 is exactly 0.57.
-func (r *breakerRules) verdict(c windowCounts) Reason {
-	if c.failures >= r.failures {
-		return ReasonFailures
-	}
-	if total := c.successes + c.failures; total >= breakerMinRequests {
-		hi1, lo1 := bits.Mul64(c.failures, r.rateDen)
-		hi2, lo2 := bits.Mul64(total, r.rateNum)
-		if hi1 > hi2 || hi1 == hi2 && lo1 >= lo2 {
-			return ReasonErrorRate
-		}
-	}
-	return 0
-}
-
-// breakerFraction returns the simplest fraction that is x as a float64: 57/100
-// for 0.57, 2/3 for 2.0/3. It walks the continued fraction of x, 0 < x <= 1.
-func breakerFraction(x float64) (num, den uint64) {
-	p0, q0, p1, q1 := uint64(0), uint64(1), uint64(1), uint64(0)
-	for rest := x; ; {
-		whole := math.Floor(rest)
-		a := uint64(whole)
-		p0, q0, p1, q1 = p1, q1, a*p1+p0, a*q1+q0
-		if float64(p1)/float64(q1) == x {
-			return p1, q1
-		}
-		rest = 1 / (rest - whole)
-		// Rounding spoils the expansion before it grows past this; what is
-		// left is x as the binary fraction it is.
-		if q1 > 1<<31 || rest > 1<<31 {
-			frac, exp := math.Frexp(x)
-			if shift := 53 - exp; shift < 64 {
-				return uint64(math.Ldexp(frac, 53)), 1 << shift
-			}
-			return 1, math.MaxUint64 // x < 1e-19: any failure at all
-		}
-	}
-}
 
 // breakerOutcome is how one call counts.
 type breakerOutcome uint8
@@ -82,12 +26,6 @@ type breakerEra struct {
 	since      int64 // when it began
 	until      int64 // open: the first instant at which a probe is admitted
 	window     window
-}
-
-// breakerProbe is one of ProbeCount places in half-open.
-type breakerProbe struct {
-	ticket  uint64 // whose place; 0 = free
-	expires int64  // from when on a newcomer may take it
 }
 
 // breakerCore is the state machine of a CircuitBreaker. Time comes in as an
@@ -207,45 +145,20 @@ func (c *breakerCore) admit(now int64) (e *breakerEra, ticket uint64, moved, ok 
 	return e, c.tickets, moved, true
 }
 
-// placeLocked finds a place for a probe: a free one, a new one, or the one
-// whose lease ran out first.
-func (c *breakerCore) placeLocked(now int64) *breakerProbe {
-	var oldest *breakerProbe
-	for i := range c.probes {
-		p := &c.probes[i]
-		if p.ticket == 0 {
-			return p
-		}
-		if oldest == nil || p.expires < oldest.expires || p.expires == oldest.expires && p.ticket < oldest.ticket {
-			oldest = p
-		}
-	}
-	if len(c.probes) < c.rules.probes {
-		c.probes = append(c.probes, breakerProbe{})
-		return &c.probes[len(c.probes)-1]
-	}
-	if now < oldest.expires {
-		return nil
-	}
-	c.expired++
-	return oldest
-}
-
 // finish records the outcome, at now, of a call that era e admitted while
 // closed, and reports whether a transition is to be delivered.
 func (c *breakerCore) finish(e *breakerEra, now int64, o breakerOutcome) (moved bool) {
-	counted, evaluate := true, true
+	var counted, evaluate bool
 	switch o {
 	case breakerIgnored:
 		if counted = c.era.Load() == e; counted {
 			c.ignored.Add(1)
 		}
-		evaluate = false
 	case breakerSuccess:
 		counted, evaluate = e.window.success(uint64(now))
 	default:
 		counted = e.window.failure(uint64(now), o == breakerSlow)
-		if counted {
+		if evaluate = counted; counted {
 			c.noteFailure(now)
 		}
 	}
@@ -281,60 +194,6 @@ func (c *breakerCore) evaluate(e *breakerEra, now int64) bool {
 	}
 	c.move(StateOpen, now, reason, counts)
 	return true
-}
-
-// finishProbe is finish for the probe holding ticket. A second call for the
-// same ticket changes nothing whatever.
-func (c *breakerCore) finishProbe(e *breakerEra, ticket uint64, now int64, o breakerOutcome) (moved bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, first := c.outstanding[ticket]; !first {
-		return false
-	}
-	delete(c.outstanding, ticket)
-	if c.era.Load() != e || !c.vacateLocked(ticket) {
-		c.late.Add(1)
-		return false
-	}
-	switch o {
-	case breakerIgnored:
-		c.ignored.Add(1)
-		return false
-	case breakerSuccess:
-		c.successes++
-		if c.passed++; c.passed < c.rules.closeAfter {
-			return false
-		}
-		c.move(StateClosed, now, ReasonProbesSucceeded, windowCounts{})
-		return true
-	}
-	c.failures++
-	c.noteFailure(now)
-	reason := ReasonProbeFailed
-	if o == breakerSlow {
-		reason = ReasonProbeSlow
-	}
-	c.move(StateOpen, now, reason, windowCounts{})
-	return true
-}
-
-// abandon takes back a ticket whose call never began.
-func (c *breakerCore) abandon(ticket uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.outstanding, ticket)
-	c.vacateLocked(ticket)
-}
-
-// vacateLocked frees the place of ticket, unless its lease was taken over.
-func (c *breakerCore) vacateLocked(ticket uint64) bool {
-	for i := range c.probes {
-		if c.probes[i].ticket == ticket {
-			c.probes[i] = breakerProbe{}
-			return true
-		}
-	}
-	return false
 }
 
 // slowCall records a slow call, at now, that is not behind any permit.

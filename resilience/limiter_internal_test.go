@@ -88,3 +88,32 @@ func TestLimiterSettlesTies(t *testing.T) {
 		})
 	}
 }
+
+// Release gives its permit back before it takes the mutex to hand it on. A
+// newcomer that takes the mutex in between finds a free permit that is spoken
+// for.
+func TestLimiterNewcomerDoesNotOvertakeAHandOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := NewSemaphoreLimiter(LimiterConfig{MaxConcurrent: 1})
+		require.NoError(t, err)
+		require.True(t, l.TryAcquire())
+		var order []string
+		wait := func(name string) {
+			go func() {
+				if l.Acquire(context.Background()) == nil {
+					order = append(order, name)
+					l.Release()
+				}
+			}()
+			synctest.Wait()
+		}
+		wait("first")
+		s := l.state.Add(^(limiterActiveOne - 1)) // the first half of Release
+		require.False(t, l.TryAcquire())
+		wait("newcomer")
+		require.Empty(t, order)
+		l.releaseSlow(s) // the second
+		synctest.Wait()
+		require.Equal(t, []string{"first", "newcomer"}, order)
+	})
+}

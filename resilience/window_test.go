@@ -72,6 +72,7 @@ func TestWindowForgetsAtTheDocumentedInstant(t *testing.T) {
 
 // runWindow feeds operations decoded from data to a window and its oracle.
 func runWindow(t *testing.T, data []byte) {
+	t.Helper()
 	if len(data) < 2 {
 		return
 	}
