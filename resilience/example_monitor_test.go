@@ -2,6 +2,7 @@ package resilience_test
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 
 	"example.com/brunt/resilience"
@@ -11,7 +12,9 @@ func ExampleRuntimeMonitor() {
 	monitor, err := resilience.NewRuntimeMonitor(resilience.MonitorConfig{
 		SampleInterval: 100 * time.Millisecond,
 		OnAlert: func(before resilience.MonitorLevel, s resilience.MonitorSnapshot) {
-			_ = before // called when the level changes; s.Reasons says why
+			if s.Level > before { // it got worse
+				slog.Warn("the client is short of processor time", "runtime", s)
+			}
 		},
 	})
 	if err != nil {

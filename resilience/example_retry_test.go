@@ -71,8 +71,8 @@ func ExamplePermanent() {
 		calls++
 		return resilience.Permanent(io.ErrUnexpectedEOF)
 	})
-	fmt.Println(calls, err == io.ErrUnexpectedEOF)
-	// Output: 1 true
+	fmt.Println(calls, err)
+	// Output: 1 unexpected EOF
 }
 
 func ExampleIsTransient() {

@@ -9,6 +9,7 @@ import (
 	"runtime/metrics"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,16 +338,12 @@ func TestMonitorNoticesBusyProcessors(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, m.Start())
-	quit := make(chan struct{})
+	var stop atomic.Bool
 	var wg sync.WaitGroup
 	for range 8 * runtime.GOMAXPROCS(0) {
-		wg.Go(func() { // ends with quit
-			for {
-				select {
-				case <-quit:
-					return
-				default:
-				}
+		wg.Go(func() { // ends with stop
+			for n := 0; !stop.Load(); n++ {
+				_ = n
 			}
 		})
 	}
@@ -360,7 +357,7 @@ func TestMonitorNoticesBusyProcessors(t *testing.T) {
 	notices("late timers", func(s MonitorSnapshot) bool { return s.Reasons&MonitorReasonTimerLag != 0 })
 	notices("a queue for the processors", func(s MonitorSnapshot) bool { return s.Runnable > 0 })
 	notices("waits for a processor", func(s MonitorSnapshot) bool { return s.SchedLatency.P99 >= 100*time.Microsecond })
-	close(quit)
+	stop.Store(true)
 	wg.Wait()
 	m.Stop()
 }

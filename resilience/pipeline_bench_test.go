@@ -8,7 +8,7 @@ import (
 // A plain channel with a goroutine that reads it is the cheapest thing a
 // producer could put into; it has no batches, no Stop and no counts.
 func BenchmarkPipelinePut(b *testing.B) {
-	type record struct{ a, b, c, d int64 }
+	type record [4]int64
 	ctx := context.Background()
 	produce := func(b *testing.B, parallel bool, put func()) {
 		b.Helper()

@@ -140,6 +140,7 @@ func (m *pipelineModel) stop(drain bool) {
 // pipelineFollowsModel plays a script on a pipeline and on the model, and
 // compares every batch: its moment, its items, its order.
 func pipelineFollowsModel(t *testing.T, script []byte) {
+	t.Helper()
 	if len(script) < 6 {
 		return
 	}

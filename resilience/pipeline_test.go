@@ -18,20 +18,20 @@ import (
 var errPipelineTest = errors.New("database is down")
 
 // pipelineStarted builds and starts a pipeline; the test stops it.
-func pipelineStarted[T any](t testing.TB, cfg PipelineConfig[T]) *Pipeline[T] {
-	t.Helper()
+func pipelineStarted[T any](tb testing.TB, cfg PipelineConfig[T]) *Pipeline[T] {
+	tb.Helper()
 	p, err := NewPipeline(cfg)
-	require.NoError(t, err)
-	require.NoError(t, p.Start())
+	require.NoError(tb, err)
+	require.NoError(tb, p.Start())
 	return p
 }
 
 func pipelineIgnore[T any](context.Context, []T) error { return nil }
 
 // pipelineBalanced asserts that no item is unaccounted for.
-func pipelineBalanced(t testing.TB, m PipelineMetrics) {
-	t.Helper()
-	require.Equal(t, m.Put, m.Processed+m.Dropped+m.Failed+uint64(m.QueueDepth+m.InFlight), "%+v", m)
+func pipelineBalanced(tb testing.TB, m PipelineMetrics) {
+	tb.Helper()
+	require.Equal(tb, m.Put, m.Processed+m.Dropped+m.Failed+uint64(m.QueueDepth+m.InFlight), "%+v", m)
 }
 
 func TestPipelineValidateReportsEveryFault(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 
 // transportListen starts a server on a real socket and counts the connections it
 // accepts.
-func transportListen(t testing.TB, handler http.HandlerFunc) (url string, conns *atomic.Int32) {
-	t.Helper()
+func transportListen(tb testing.TB, handler http.HandlerFunc) (url string, conns *atomic.Int32) {
+	tb.Helper()
 	conns = new(atomic.Int32)
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -26,16 +26,16 @@ func transportListen(t testing.TB, handler http.HandlerFunc) (url string, conns 
 		}
 	}
 	server.Start()
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	return server.URL, conns
 }
 
-func transportFast(t testing.TB, attempts int) *RetryPolicy {
-	t.Helper()
+func transportFast(tb testing.TB, attempts int) *RetryPolicy {
+	tb.Helper()
 	p, err := NewRetryPolicy(RetryConfig{
 		MaxAttempts: attempts, BaseDelay: time.Microsecond, MaxDelay: time.Millisecond, RetryBudget: NoBudget,
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return p
 }
 

@@ -75,36 +75,45 @@ func (s *transportServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: s.header, Body: body, ContentLength: -1, Request: req}, nil
 }
 
-func transportRequest(t testing.TB, method, body string) *http.Request {
-	t.Helper()
+func transportRequest(tb testing.TB, method, body string) *http.Request {
+	tb.Helper()
 	var r io.Reader
 	if body != "" {
 		r = strings.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://service.test/", r)
-	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(tb.Context(), method, "http://service.test/", r)
+	require.NoError(tb, err)
 	return req
 }
 
-func transportRead(t testing.TB, resp *http.Response) string {
-	t.Helper()
+// transportFails sends a request that must yield an error and no response.
+func transportFails(tb testing.TB, rt http.RoundTripper, req *http.Request) error {
+	tb.Helper()
+	resp, err := rt.RoundTrip(req) //nolint:bodyclose // there is none
+	require.Nil(tb, resp)
+	require.Error(tb, err)
+	return err
+}
+
+func transportRead(tb testing.TB, resp *http.Response) string {
+	tb.Helper()
 	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
+	require.NoError(tb, err)
+	require.NoError(tb, resp.Body.Close())
 	return string(text)
 }
 
-func transportLimiter(t testing.TB, n int) *SemaphoreLimiter {
-	t.Helper()
+func transportLimiter(tb testing.TB, n int) *SemaphoreLimiter {
+	tb.Helper()
 	l, err := NewSemaphoreLimiter(LimiterConfig{MaxConcurrent: n})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return l
 }
 
-func transportBreaker(t testing.TB, failures int) *CircuitBreaker {
-	t.Helper()
+func transportBreaker(tb testing.TB, failures int) *CircuitBreaker {
+	tb.Helper()
 	b, err := NewCircuitBreaker(BreakerConfig{FailureThreshold: failures, ErrorRateThreshold: 1, OpenStateDuration: time.Minute})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 
@@ -157,13 +166,12 @@ func TestTransportReturnsTheLastResponse(t *testing.T) {
 func TestTransportReturnsTheLastError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTransport(TransportConfig{Base: newTransportServer(503, -1, -1), Retry: retryPolicy(t, RetryConfig{})})
-		resp, err := tr.RoundTrip(transportRequest(t, "GET", ""))
-		require.Nil(t, resp)
+		err := transportFails(t, tr, transportRequest(t, "GET", ""))
 		require.ErrorIs(t, err, ErrExhausted)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 
 		tr = NewTransport(TransportConfig{Base: newTransportServer(-1)})
-		_, err = tr.RoundTrip(transportRequest(t, "GET", ""))
+		err = transportFails(t, tr, transportRequest(t, "GET", ""))
 		require.EqualError(t, err, "dial: connection refused", "without a policy the error is the base's")
 	})
 }
@@ -179,8 +187,7 @@ func TestTransportContextEndsDuringTheWait(t *testing.T) {
 			require.Zero(t, limiter.Metrics().Active, "no permit is held between attempts")
 			cancel()
 		})
-		resp, err := tr.RoundTrip(transportRequest(t, "GET", "").WithContext(ctx))
-		require.Nil(t, resp)
+		err := transportFails(t, tr, transportRequest(t, "GET", "").WithContext(ctx))
 		require.ErrorIs(t, err, context.Canceled)
 		var status *StatusError
 		require.ErrorAs(t, err, &status)
@@ -322,8 +329,7 @@ func TestTransportGetBodyFails(t *testing.T) {
 		tr := NewTransport(TransportConfig{Base: newTransportServer(503), Retry: policy})
 		req := transportRequest(t, "PUT", "payload")
 		req.GetBody = func() (io.ReadCloser, error) { return nil, lost }
-		resp, err := tr.RoundTrip(req)
-		require.Nil(t, resp)
+		err := transportFails(t, tr, req)
 		require.ErrorIs(t, err, lost)
 		require.Zero(t, policy.Metrics().BudgetInUse, "refunded")
 	})
@@ -358,8 +364,7 @@ func TestTransportClosesTheBodyOfWhatItRejects(t *testing.T) {
 		req := transportRequest(t, "PUT", "payload").WithContext(row.ctx)
 		body := transportBodyOf("payload")
 		req.Body = body
-		resp, err := NewTransport(row.cfg).RoundTrip(req)
-		require.Nil(t, resp, row.reason)
+		err := transportFails(t, NewTransport(row.cfg), req)
 		require.ErrorIs(t, err, row.want, row.reason)
 		require.Empty(t, server.at, row.reason)
 		require.Equal(t, int32(1), body.closes.Load(), row.reason)
@@ -374,8 +379,7 @@ func TestTransportBreakerSeesEachAttempt(t *testing.T) {
 		breaker := transportBreaker(t, 2)
 		policy := retryPolicy(t, RetryConfig{MaxAttempts: 9})
 		tr := NewTransport(TransportConfig{Base: server, Breaker: breaker, Retry: policy})
-		resp, err := tr.RoundTrip(transportRequest(t, "GET", ""))
-		require.Nil(t, resp)
+		err := transportFails(t, tr, transportRequest(t, "GET", ""))
 		require.ErrorIs(t, err, ErrOpen)
 		var status *StatusError
 		require.ErrorAs(t, err, &status, "what was wrong before the breaker opened is there too")
@@ -387,7 +391,7 @@ func TestTransportBreakerSeesEachAttempt(t *testing.T) {
 		server.statuses = nil
 		time.Sleep(time.Minute)
 		for range 3 {
-			resp, err = tr.RoundTrip(transportRequest(t, "GET", ""))
+			resp, err := tr.RoundTrip(transportRequest(t, "GET", ""))
 			require.NoError(t, err, "half-open")
 			transportRead(t, resp)
 		}
@@ -404,7 +408,7 @@ func TestTransportCallerCancellationIsNotTheServicesFault(t *testing.T) {
 		})})
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		_, err := tr.RoundTrip(transportRequest(t, "GET", "").WithContext(ctx))
+		err := transportFails(t, tr, transportRequest(t, "GET", "").WithContext(ctx))
 		require.ErrorIs(t, err, context.Canceled)
 		require.Equal(t, StateClosed, breaker.State())
 	})
@@ -449,7 +453,7 @@ func TestTransportLimiterPermitLastsAsLongAsTheBody(t *testing.T) {
 		tr = NewTransport(TransportConfig{Limiter: limiter, Base: transportFunc(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 204, Body: body}, nil
 		})})
-		resp, err = tr.RoundTrip(transportRequest(t, "GET", ""))
+		resp, err := tr.RoundTrip(transportRequest(t, "GET", "")) //nolint:bodyclose // there may be none
 		require.NoError(t, err)
 		require.Equal(t, body, resp.Body)
 		require.Zero(t, limiter.Metrics().Active, "no body, nothing to wait for")
@@ -497,12 +501,13 @@ func TestTransportPeerBug3PanicAndGoexitReleaseEverything(t *testing.T) {
 					return true
 				},
 			})
+			req := transportRequest(t, "GET", "")
 			var wg sync.WaitGroup
 			wg.Add(1)
 			go func() { // ends with RoundTrip, by whatever exit
 				defer wg.Done()
 				defer func() { _ = recover() }()
-				_, _ = tr.RoundTrip(transportRequest(t, "GET", "")) //nolint:bodyclose // never returns
+				_, _ = tr.RoundTrip(req) //nolint:bodyclose // never returns
 			}()
 			wg.Wait()
 			require.Zero(t, limiter.Metrics().Active, "%s in %s", name, where)
