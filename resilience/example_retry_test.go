@@ -63,6 +63,19 @@ func ExampleRetry() {
 	// Output: 42 <nil>
 }
 
+// Every attempt asks the breaker. Once it is open there is no further attempt.
+func ExampleWithBreaker() {
+	breaker, _ := resilience.NewCircuitBreaker(resilience.BreakerConfig{FailureThreshold: 2})
+	policy, _ := resilience.NewRetryPolicy(resilience.RetryConfig{MaxAttempts: 5, BaseDelay: time.Millisecond})
+	calls := 0
+	err := policy.Execute(context.Background(), func(context.Context) error {
+		calls++
+		return io.ErrUnexpectedEOF
+	}, resilience.WithBreaker(breaker))
+	fmt.Println(calls, errors.Is(err, resilience.ErrOpen), errors.Is(err, io.ErrUnexpectedEOF))
+	// Output: 2 true true
+}
+
 // Permanent stops retries of an error that would otherwise look passing.
 func ExamplePermanent() {
 	policy, _ := resilience.NewRetryPolicy(resilience.RetryConfig{})

@@ -491,6 +491,19 @@ func TestRetryPeerBug1CallbackMayReadMetrics(t *testing.T) {
 	})
 }
 
+// Other libraries started a goroutine per policy, or one per sleep that stayed.
+func TestRetryPeerBug25NoGoroutineLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // a bubble with a goroutine left fails
+		for range 20 {
+			p := retryPolicy(t, RetryConfig{})
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Millisecond, cancel)
+			fn, _ := retryFails(9, errRetryTest)
+			require.ErrorIs(t, p.Execute(ctx, fn), context.Canceled)
+		}
+	})
+}
+
 func TestRetryValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := retryPolicy(t, RetryConfig{})

@@ -414,6 +414,57 @@ func TestTransportCallerCancellationIsNotTheServicesFault(t *testing.T) {
 	})
 }
 
+// A probe whose caller went away kept its place in the half-open breaker.
+func TestTransportPeerBug4CancelledProbeReturnsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		breaker := transportBreaker(t, 1)
+		hang := false
+		server := newTransportServer(503)
+		tr := NewTransport(TransportConfig{Breaker: breaker, Base: transportFunc(func(req *http.Request) (*http.Response, error) {
+			if hang {
+				<-req.Context().Done()
+			}
+			return server.RoundTrip(req)
+		})})
+		resp, err := tr.RoundTrip(transportRequest(t, "GET", ""))
+		require.NoError(t, err)
+		transportRead(t, resp)
+		require.Equal(t, StateOpen, breaker.State())
+		time.Sleep(time.Minute)
+		hang = true
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		require.ErrorIs(t, transportFails(t, tr, transportRequest(t, "GET", "").WithContext(ctx)), context.Canceled)
+		require.Equal(t, StateHalfOpen, breaker.State())
+		hang = false
+		resp, err = tr.RoundTrip(transportRequest(t, "GET", ""))
+		require.NoError(t, err, "the place is free at once")
+		transportRead(t, resp)
+	})
+}
+
+// The wrapping costs one object, the body that holds a permit.
+func TestTransportAllocations(t *testing.T) {
+	resp := &http.Response{StatusCode: 200}
+	body := transportBodyOf("")
+	base := transportFunc(func(*http.Request) (*http.Response, error) {
+		resp.Body = body
+		return resp, nil
+	})
+	policy, breaker := retryPolicy(t, RetryConfig{}), transportBreaker(t, 1)
+	req := transportRequest(t, "GET", "")
+	run := func(tr *Transport) float64 {
+		return testing.AllocsPerRun(1000, func() {
+			resp, err := tr.RoundTrip(req)
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	require.Zero(t, run(NewTransport(TransportConfig{Base: base, Retry: policy, Breaker: breaker})))
+	require.LessOrEqual(t, run(NewTransport(TransportConfig{Base: base, Retry: policy, Breaker: breaker, Limiter: transportLimiter(t, 1)})), 1.0)
+}
+
 func TestTransportIsFailure(t *testing.T) {
 	server := newTransportServer(404, 503)
 	breaker := transportBreaker(t, 1)
