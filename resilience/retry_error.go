@@ -19,7 +19,7 @@ var (
 )
 
 // errRetryTooLate is the reason when the wait would outlast the context.
-var errRetryTooLate = fmt.Errorf("resilience: the next attempt would begin after the %w", context.DeadlineExceeded)
+var errRetryTooLate = fmt.Errorf("resilience: no time for another attempt: %w", context.DeadlineExceeded)
 
 // RetryError is how an execution ends that wanted another attempt and could not
 // have it. [errors.Is] and [errors.As] find both Reason and Last in it.

@@ -70,6 +70,7 @@ func TestTransientClasses(t *testing.T) {
 		{"breaker open", fmt.Errorf("x: %w", ErrOpen), false},
 		{"retried already", &RetryError{Reason: ErrExhausted, Last: syscall.ECONNREFUSED}, false},
 		{"closed by us", net.ErrClosed, false},
+		{"no permit from our own limiter", &AcquireTimeoutError{}, false},
 	}
 	for _, row := range rows {
 		require.Equal(t, row.want, IsTransient(row.err), "%s: %v", row.reason, row.err)
