@@ -70,7 +70,7 @@ func (b *CircuitBreaker) Metrics() BreakerMetrics {
 		ProbesPassed:   c.passed,
 		RetryAfter:     time.Duration(retryAfter),
 		OpenedAt:       b.instant(c.openedAt),
-		LastFailure:    b.instant(c.lastFailure.Load()),
+		LastFailure:    b.instant(c.lastFailure),
 		LastTransition: b.instant(c.lastTransition),
 	}
 	for _, p := range c.probes {

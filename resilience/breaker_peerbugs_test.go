@@ -17,8 +17,9 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// The tests in this file are named after faults found in other breakers, by
-// their number in this project's list of them.
+// Each test in this file is about a fault that some other library had. The
+// numbers are shared with the limiter's tests and leave out what is no concern
+// of a breaker.
 
 var errBreakerDown = errors.New("down")
 

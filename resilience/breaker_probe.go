@@ -56,7 +56,7 @@ func (c *breakerCore) finishProbe(e *breakerEra, ticket uint64, now int64, o bre
 		return true
 	}
 	c.failures++
-	c.noteFailure(now)
+	c.lastFailure = max(c.lastFailure, now)
 	reason := ReasonProbeFailed
 	if o == breakerSlow {
 		reason = ReasonProbeSlow

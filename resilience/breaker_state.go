@@ -38,10 +38,9 @@ type breakerCore struct {
 	admitted atomic.Uint64 // written by every call, like the window's successes
 	_        [56]byte
 
-	ignored     atomic.Uint64
-	late        atomic.Uint64
-	rejected    atomic.Uint64
-	lastFailure atomic.Int64 // -1 without one
+	ignored  atomic.Uint64
+	late     atomic.Uint64
+	rejected atomic.Uint64
 
 	mu             sync.Mutex          // guards what follows, and changing the era
 	successes      uint64              // of eras that are over, and of probes
@@ -52,6 +51,7 @@ type breakerCore struct {
 	tickets        uint64              // probes ever admitted
 	outstanding    map[uint64]struct{} // tickets of probes that have not reported
 	expired        uint64              // leases taken over
+	lastFailure    int64               // -1 without one
 	openedAt       int64               // -1 before the first trip
 	lastTransition int64               // -1 before the first
 	cleared        breakerTotals       // what the last Reset subtracted
@@ -66,7 +66,7 @@ type breakerTotals struct {
 // init puts a zero core into the closed state at now.
 func (c *breakerCore) init(rules breakerRules, now int64) {
 	c.rules = rules
-	c.lastFailure.Store(-1)
+	c.lastFailure = -1
 	c.openedAt, c.lastTransition = -1, -1
 	c.outstanding = make(map[uint64]struct{})
 	c.begin(StateClosed, 1, now)
@@ -148,39 +148,44 @@ func (c *breakerCore) admit(now int64) (e *breakerEra, ticket uint64, moved, ok 
 // finish records the outcome, at now, of a call that era e admitted while
 // closed, and reports whether a transition is to be delivered.
 func (c *breakerCore) finish(e *breakerEra, now int64, o breakerOutcome) (moved bool) {
-	var counted, evaluate bool
+	var counted bool
 	switch o {
 	case breakerIgnored:
 		if counted = c.era.Load() == e; counted {
 			c.ignored.Add(1)
 		}
 	case breakerSuccess:
-		counted, evaluate = e.window.success(uint64(now))
+		var withFailures bool
+		counted, withFailures = e.window.success(uint64(now))
+		moved = withFailures && c.evaluate(e, now)
 	default:
-		counted = e.window.failure(uint64(now), o == breakerSlow)
-		if evaluate = counted; counted {
-			c.noteFailure(now)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if counted = c.era.Load() == e; counted {
+			moved = c.failLocked(e, now, o == breakerSlow)
 		}
 	}
 	if !counted {
 		c.late.Add(1)
-		return false
 	}
-	return evaluate && c.evaluate(e, now)
+	return moved
 }
 
-// noteFailure keeps the latest failure; clocks of two callers may cross.
-func (c *breakerCore) noteFailure(now int64) {
-	for {
-		last := c.lastFailure.Load()
-		if now <= last || c.lastFailure.CompareAndSwap(last, now) {
-			return
-		}
+// failLocked counts a failure and evaluates it in one step, so that of many
+// failures at once exactly as many count as it takes to trip the breaker.
+func (c *breakerCore) failLocked(e *breakerEra, now int64, slow bool) (moved bool) {
+	e.window.failure(uint64(now), slow) // not sealed: that needs mu
+	c.lastFailure = max(c.lastFailure, now)
+	counts := e.window.sum(uint64(now))
+	reason := c.rules.verdict(counts)
+	if reason != 0 {
+		c.move(StateOpen, now, reason, counts)
 	}
+	return reason != 0
 }
 
 // evaluate trips the breaker if the window of e, which was closed, demands it.
-// It runs after successes as well: nine failures and one success are ten calls.
+// It runs after a success: nine failures and one success are ten calls.
 func (c *breakerCore) evaluate(e *breakerEra, now int64) bool {
 	counts := e.window.sum(uint64(now))
 	reason := c.rules.verdict(counts)
@@ -199,14 +204,13 @@ func (c *breakerCore) evaluate(e *breakerEra, now int64) bool {
 // slowCall records a slow call, at now, that is not behind any permit.
 func (c *breakerCore) slowCall(now int64) (moved bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	e := c.era.Load()
-	if e.state == StateClosed {
-		e.window.failure(uint64(now), true) // not sealed: that needs mu
-		c.reported++
-		c.noteFailure(now)
+	if e.state != StateClosed {
+		return false
 	}
-	c.mu.Unlock()
-	return e.state == StateClosed && c.evaluate(e, now)
+	c.reported++
+	return c.failLocked(e, now, true)
 }
 
 // reset closes the breaker and clears its counts.
@@ -215,7 +219,7 @@ func (c *breakerCore) reset(now int64) (moved bool) {
 	defer c.mu.Unlock()
 	moved = c.era.Load().state != StateClosed
 	c.move(StateClosed, now, ReasonReset, windowCounts{})
-	c.lastFailure.Store(-1)
+	c.lastFailure = -1
 	c.openedAt = -1
 	c.cleared = c.totalsLocked()
 	return moved

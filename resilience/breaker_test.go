@@ -603,7 +603,7 @@ func TestBreakerAllocatesNothing(t *testing.T) {
 			}
 		}
 	}
-	closed := newBreaker(t, resilience.BreakerConfig{FailureThreshold: 1 << 40, ErrorRateThreshold: 1, BaselineLatency: time.Hour})
+	closed := newBreaker(t, resilience.BreakerConfig{FailureThreshold: 1 << 30, ErrorRateThreshold: 1, BaselineLatency: time.Hour})
 	require.Zero(t, testing.AllocsPerRun(1000, pair(closed, nil)), "success")
 	require.Zero(t, testing.AllocsPerRun(1000, pair(closed, errBreakerDown)), "failure")
 	fn := func(context.Context) error { return nil }
