@@ -1,0 +1,120 @@
+package resilience
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// NoThreshold turns off a threshold of [MonitorConfig].
+const NoThreshold = -1
+
+// maxMonitorHistory bounds the memory of the history: about 300 bytes a sample.
+const maxMonitorHistory = 1 << 20
+
+// MonitorConfig configures a [RuntimeMonitor]. The zero value of every field
+// means its default. A threshold is crossed by a value at or above it.
+type MonitorConfig struct {
+	// SampleInterval is the time between samples. Default 1 s; at least 1 ms.
+	SampleInterval time.Duration
+
+	// ProbeInterval is the time between probes of the timer. Default
+	// SampleInterval/10; at least 100 µs, at most SampleInterval.
+	ProbeInterval time.Duration
+
+	// HistorySize is how many samples History keeps. Default 60; 1 to 1,048,576.
+	HistorySize int
+
+	// WarnSchedLatency and CriticalSchedLatency judge the 99th percentile of the
+	// time goroutines waited for a processor. Defaults 10 ms and 100 ms;
+	// positive, or NoThreshold.
+	WarnSchedLatency, CriticalSchedLatency time.Duration
+
+	// WarnTimerLag and CriticalTimerLag judge the latest of the probes. Defaults
+	// 20 ms and 100 ms, where an idle machine is some 1 ms late and one with four
+	// busy goroutines per processor 35 ms; positive, or NoThreshold.
+	WarnTimerLag, CriticalTimerLag time.Duration
+
+	// WarnCPU and CriticalCPU judge the share of processor time that was not
+	// idle. Defaults 0.9 and 0.99; in (0, 1], or NoThreshold.
+	WarnCPU, CriticalCPU float64
+
+	// WarnGC and CriticalGC judge the share of processor time that the garbage
+	// collector took. Defaults 0.25 and 0.5; in (0, 1], or NoThreshold.
+	WarnGC, CriticalGC float64
+
+	// Logger, when not nil, gets a record of each sample at debug level, and one
+	// at info, warn or error level whenever the level of samples changes.
+	Logger *slog.Logger
+
+	// OnAlert, when not nil, is called whenever the level changes, for better or
+	// worse, on the monitor's goroutine and outside all locks. The next sample
+	// waits for it. Sampling begins at MonitorOK.
+	OnAlert func(before MonitorLevel, s MonitorSnapshot)
+}
+
+// Validate reports everything that is wrong with the configuration, joined into
+// one error, or nil. It judges fields left zero by their defaults, and changes
+// nothing.
+func (c MonitorConfig) Validate() error {
+	c = c.withDefaults()
+	var faults []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf("resilience: MonitorConfig."+format, args...))
+		}
+	}
+	const shortest = 100 * time.Microsecond
+	fault(c.SampleInterval < time.Millisecond, "SampleInterval is %v, want at least 1ms", c.SampleInterval)
+	fault(c.ProbeInterval < shortest, "ProbeInterval is %v, want at least %v", c.ProbeInterval, shortest)
+	fault(c.ProbeInterval > c.SampleInterval, "ProbeInterval %v exceeds SampleInterval %v", c.ProbeInterval, c.SampleInterval)
+	fault(c.HistorySize < 1 || c.HistorySize > maxMonitorHistory, "HistorySize is %d, want 1 to %d", c.HistorySize, maxMonitorHistory)
+	durations := func(name string, warn, critical time.Duration) {
+		fault(warn <= 0 && warn != NoThreshold, "Warn%s is %v, want a positive duration or NoThreshold", name, warn)
+		fault(critical <= 0 && critical != NoThreshold, "Critical%s is %v, want a positive duration or NoThreshold", name, critical)
+		fault(critical > 0 && warn > critical, "Warn%[1]s %[2]v exceeds Critical%[1]s %[3]v", name, warn, critical)
+	}
+	durations("SchedLatency", c.WarnSchedLatency, c.CriticalSchedLatency)
+	durations("TimerLag", c.WarnTimerLag, c.CriticalTimerLag)
+	shares := func(name string, warn, critical float64) {
+		ok := func(v float64) bool { return v == NoThreshold || v > 0 && v <= 1 }
+		fault(!ok(warn), "Warn%s is %v, want a share in (0, 1] or NoThreshold", name, warn)
+		fault(!ok(critical), "Critical%s is %v, want a share in (0, 1] or NoThreshold", name, critical)
+		fault(critical > 0 && warn > critical, "Warn%[1]s %[2]v exceeds Critical%[1]s %[3]v", name, warn, critical)
+	}
+	shares("CPU", c.WarnCPU, c.CriticalCPU)
+	shares("GC", c.WarnGC, c.CriticalGC)
+	return errors.Join(faults...)
+}
+
+func (c MonitorConfig) withDefaults() MonitorConfig {
+	if c.SampleInterval == 0 {
+		c.SampleInterval = time.Second
+	}
+	if c.ProbeInterval == 0 {
+		c.ProbeInterval = max(c.SampleInterval/10, 100*time.Microsecond)
+	}
+	if c.HistorySize == 0 {
+		c.HistorySize = 60
+	}
+	duration := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	duration(&c.WarnSchedLatency, 10*time.Millisecond)
+	duration(&c.CriticalSchedLatency, 100*time.Millisecond)
+	duration(&c.WarnTimerLag, 20*time.Millisecond)
+	duration(&c.CriticalTimerLag, 100*time.Millisecond)
+	share := func(s *float64, value float64) {
+		if *s == 0 {
+			*s = value
+		}
+	}
+	share(&c.WarnCPU, 0.9)
+	share(&c.CriticalCPU, 0.99)
+	share(&c.WarnGC, 0.25)
+	share(&c.CriticalGC, 0.5)
+	return c
+}

@@ -1,0 +1,121 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors of things that start once and stop: [Pipeline] and [RuntimeMonitor].
+var (
+	ErrNotStarted = errors.New("resilience: not started")
+	ErrStarted    = errors.New("resilience: started already")
+	ErrStopped    = errors.New("resilience: stopped")
+)
+
+// ErrQueueFull is what [Pipeline.Put] returns for an item that [DropNewest] has
+// dropped.
+var ErrQueueFull = errors.New("resilience: pipeline queue full, item dropped")
+
+// ErrGoexit is the Value of a [*PanicError] for a callback that called
+// runtime.Goexit, as testing's FailNow does.
+var ErrGoexit = errors.New("runtime.Goexit called")
+
+// DropPolicy says what [Pipeline.Put] does when the queue is full.
+type DropPolicy uint8
+
+// The policies. Both that drop never wait.
+const (
+	Backpressure DropPolicy = iota // wait for room (the default)
+	DropNewest                     // drop the item that is put and return ErrQueueFull
+	DropOldest                     // drop the item that has waited longest and take the new one
+)
+
+// PipelineConfig configures a [Pipeline]. OnBatch is required; the zero value of
+// every other field means its default.
+type PipelineConfig[T any] struct {
+	// OnBatch consumes a batch of 1 to BatchSize items. It runs on the pipeline's
+	// goroutine, one call at a time. The slice is valid until it returns and
+	// must not be kept. Its context ends when Stop runs out of patience.
+	//
+	// When it returns an error, panics or calls runtime.Goexit, the whole batch
+	// counts as failed and goes to OnError; the pipeline runs on.
+	OnBatch func(ctx context.Context, batch []T) error
+
+	// MaxQueueSize bounds the items waiting, not counting the batch in OnBatch.
+	// Default 1000, or BatchSize where that is larger; at least BatchSize.
+	MaxQueueSize int
+
+	// BatchSize is the most items of a batch. Default 100, or MaxQueueSize where
+	// that is smaller; at least 1.
+	BatchSize int
+
+	// BatchTimeout is the longest a partial batch waits for company, from its
+	// first item, or from when the batch before it was taken if that is later.
+	// Default 1 s; positive.
+	BatchTimeout time.Duration
+
+	// OnError, when not nil, is told of each failed batch: err is OnBatch's, or a
+	// [*PanicError]. The slice is valid until it returns. A panic in OnError is
+	// not caught.
+	OnError func(err error, batch []T)
+
+	// DropOnFull says what becomes of an item that finds the queue full. Default
+	// [Backpressure].
+	DropOnFull DropPolicy
+}
+
+// Validate reports everything that is wrong with the configuration, joined into
+// one error, or nil. It judges fields left zero by their defaults, and changes
+// nothing.
+func (c PipelineConfig[T]) Validate() error {
+	c = c.withDefaults()
+	var faults []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf("resilience: PipelineConfig."+format, args...))
+		}
+	}
+	fault(c.OnBatch == nil, "OnBatch is nil")
+	fault(c.MaxQueueSize < 1, "MaxQueueSize is %d, want at least 1", c.MaxQueueSize)
+	fault(c.BatchSize < 1, "BatchSize is %d, want at least 1", c.BatchSize)
+	fault(c.MaxQueueSize >= 1 && c.BatchSize > c.MaxQueueSize, "BatchSize %d exceeds MaxQueueSize %d", c.BatchSize, c.MaxQueueSize)
+	fault(c.BatchTimeout < 0, "BatchTimeout is %v, want a positive duration", c.BatchTimeout)
+	fault(c.DropOnFull > DropOldest, "DropOnFull is %d, want Backpressure, DropNewest or DropOldest", c.DropOnFull)
+	return errors.Join(faults...)
+}
+
+func (c PipelineConfig[T]) withDefaults() PipelineConfig[T] {
+	const queueSize, batchSize = 1000, 100
+	queueSet, batchSet := c.MaxQueueSize, c.BatchSize
+	if queueSet == 0 {
+		c.MaxQueueSize = max(queueSize, batchSet)
+	}
+	if batchSet == 0 {
+		c.BatchSize = batchSize
+		if queueSet > 0 {
+			c.BatchSize = min(batchSize, queueSet)
+		}
+	}
+	if c.BatchTimeout == 0 {
+		c.BatchTimeout = time.Second
+	}
+	return c
+}
+
+// PanicError is what OnError receives when OnBatch did not return.
+type PanicError struct {
+	Value any    // what was passed to panic, or ErrGoexit
+	Stack []byte // the goroutine's stack at that moment, as runtime/debug formats it
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("resilience: panic in OnBatch: %v", e.Value)
+}
+
+// Unwrap returns Value if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}

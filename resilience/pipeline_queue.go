@@ -1,0 +1,137 @@
+package resilience
+
+// pipelineQueue is a ring that grows by doubling up to a limit and never
+// shrinks. Its owner's lock guards it.
+type pipelineQueue[T any] struct {
+	ring []T
+	head int
+	size int
+}
+
+// push appends an item; the caller has made sure that size < limit.
+func (q *pipelineQueue[T]) push(item T, limit int) {
+	if q.size == len(q.ring) {
+		q.grow(limit)
+	}
+	at := q.head + q.size
+	if at >= len(q.ring) {
+		at -= len(q.ring)
+	}
+	q.ring[at] = item
+	q.size++
+}
+
+func (q *pipelineQueue[T]) grow(limit int) {
+	length := max(64, 2*len(q.ring))
+	if length > limit || length < 0 {
+		length = limit
+	}
+	ring := make([]T, length)
+	q.copyTo(ring, q.size)
+	q.ring, q.head = ring, 0
+}
+
+// pop moves the n oldest items to the end of dst.
+func (q *pipelineQueue[T]) pop(dst []T, n int) []T {
+	first := q.ring[q.head:min(q.head+n, len(q.ring))]
+	dst = append(dst, first...)
+	dst = append(dst, q.ring[:n-len(first)]...)
+	q.drop(n)
+	return dst
+}
+
+// drop forgets the n oldest items, and lets the collector have them.
+func (q *pipelineQueue[T]) drop(n int) {
+	end := min(q.head+n, len(q.ring))
+	clear(q.ring[q.head:end])
+	wrapped := n - (end - q.head)
+	clear(q.ring[:wrapped])
+	q.head += n
+	if q.head >= len(q.ring) {
+		q.head = wrapped
+	}
+	q.size -= n
+}
+
+func (q *pipelineQueue[T]) copyTo(dst []T, n int) {
+	copied := copy(dst, q.ring[q.head:min(q.head+n, len(q.ring))])
+	copy(dst[copied:], q.ring[:n-copied])
+}
+
+// pipelineWaiter is a producer that waits for room with its item.
+type pipelineWaiter[T any] struct {
+	item       T
+	verdict    chan error // holds one: nil when the item is in
+	settled    bool       // a verdict was sent
+	prev, next *pipelineWaiter[T]
+}
+
+// pipelineWaiters lists waiting producers in order of arrival, and keeps used
+// waiters for the next. Its owner's lock guards it.
+type pipelineWaiters[T any] struct {
+	first, last *pipelineWaiter[T]
+	free        *pipelineWaiter[T]
+}
+
+func (l *pipelineWaiters[T]) add(item T) *pipelineWaiter[T] {
+	w := l.free
+	if w != nil {
+		l.free = w.next
+		w.next = nil
+	} else {
+		w = &pipelineWaiter[T]{verdict: make(chan error, 1)}
+	}
+	w.item = item
+	w.prev = l.last
+	if l.last != nil {
+		l.last.next = w
+	} else {
+		l.first = w
+	}
+	l.last = w
+	return w
+}
+
+// remove takes out a waiter that was not settled.
+func (l *pipelineWaiters[T]) remove(w *pipelineWaiter[T]) {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		l.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		l.last = w.prev
+	}
+	w.prev, w.next = nil, nil
+}
+
+// settle takes a waiter out and tells it the verdict.
+func (l *pipelineWaiters[T]) settle(w *pipelineWaiter[T], verdict error) {
+	l.remove(w)
+	w.settled = true
+	w.verdict <- verdict
+}
+
+func (l *pipelineWaiters[T]) rejectAll(verdict error) {
+	for l.first != nil {
+		l.settle(l.first, verdict)
+	}
+}
+
+// recycle keeps a waiter that is out of the list and has read its verdict.
+func (l *pipelineWaiters[T]) recycle(w *pipelineWaiter[T]) {
+	var none T
+	w.item = none
+	w.settled = false
+	w.next = l.free
+	l.free = w
+}
+
+// pipelineFlush is a caller of Flush.
+type pipelineFlush struct {
+	upTo    uint64     // number of the first item it does not wait for
+	dropped bool       // one of its items was dropped by Stop
+	result  chan error // holds one
+}

@@ -1,0 +1,198 @@
+package resilience
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// RetryPolicy runs functions again when they fail for a passing reason: waiting
+// longer each time, never more than a budget shared by all its executions allows.
+//
+// A RetryPolicy is safe for concurrent use and starts no goroutine. Inside a
+// testing/synctest bubble, build it there.
+type RetryPolicy struct {
+	cfg    RetryConfig
+	budget *retryBudget
+	epoch  time.Time // instants of the budget count from here
+
+	// The only field a first attempt that succeeds writes to.
+	successes atomic.Uint64
+
+	failures   atomic.Uint64
+	attempts   atomic.Uint64 // made by executions that did not succeed at once
+	later      atomic.Uint64 // successes among them
+	retries    atomic.Uint64
+	exhausted  atomic.Uint64
+	rejections atomic.Uint64
+	totalDelay atomic.Int64
+}
+
+// RetryMetrics counts what a policy has done. An execution is counted when it
+// ends, however it ends.
+type RetryMetrics struct {
+	Executions       uint64        // executions that ended: Successes + Failures
+	Attempts         uint64        // calls of the function: first ones and retries
+	Retries          uint64        // attempts after the first
+	Successes        uint64        // executions that returned nil
+	Failures         uint64        // executions that returned an error, panicked or called Goexit
+	Exhausted        uint64        // failures because MaxAttempts were used up
+	BudgetRejections uint64        // failures because the budget was spent
+	TotalDelay       time.Duration // waits between attempts, summed
+	BudgetInUse      int           // retries begun in the current window, plus those waiting to begin
+}
+
+// NewRetryPolicy returns a policy, or the error of [RetryConfig.Validate].
+func NewRetryPolicy(cfg RetryConfig) (*RetryPolicy, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	if cfg.IsTransient == nil {
+		cfg.IsTransient = IsTransient
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Float64
+	}
+	return &RetryPolicy{
+		cfg:    cfg,
+		budget: newRetryBudget(cfg.RetryBudget, cfg.RetryBudgetWindow),
+		epoch:  time.Now(),
+	}, nil
+}
+
+// ExecuteOption adjusts one call of [RetryPolicy.Execute].
+type ExecuteOption struct{ breaker *CircuitBreaker }
+
+// WithBreaker makes every attempt ask the breaker first and report its outcome.
+// A rejection ends the execution at once, with an error that matches [ErrOpen];
+// a retry so rejected is returned to the budget. A nil breaker is none.
+func WithBreaker(b *CircuitBreaker) ExecuteOption { return ExecuteOption{breaker: b} }
+
+// Execute calls fn until it succeeds, fails for good, or the policy allows no
+// further attempt.
+//
+// It returns nil after a success; the error itself when it is not transient,
+// without the mark of [Permanent]; and otherwise a [*RetryError] that matches
+// both the reason for giving up and fn's last error. It gives up when MaxAttempts
+// are used up ([ErrExhausted]), when the budget is spent ([ErrBudgetExceeded]),
+// when ctx ends, and, without waiting, when ctx would end during the wait (both
+// match ctx's error). A context that has ended already, or whose deadline has
+// passed, is returned before fn is called.
+//
+// Between attempts Execute waits as [RetryConfig.Delay] says, or as long as a
+// [RetryAfterError] asks when that is longer, and never more than MaxDelay.
+//
+// A panic or runtime.Goexit in fn passes through: what the execution held is
+// released and the breaker told of a failure.
+func (p *RetryPolicy) Execute(ctx context.Context, fn func(context.Context) error, opts ...ExecuteOption) error {
+	var breaker *CircuitBreaker
+	for _, opt := range opts {
+		if opt.breaker != nil {
+			breaker = opt.breaker
+		}
+	}
+	if err := retryAdmit(ctx); err != nil {
+		p.failures.Add(1)
+		return err
+	}
+	if breaker != nil {
+		return p.loop(ctx, nil, breaker, fn)
+	}
+	// The common case, an attempt that succeeds, pays for one counter and a flag.
+	returned := false
+	defer func() {
+		if !returned {
+			p.countAborted()
+		}
+	}()
+	err := fn(ctx)
+	returned = true
+	if err == nil {
+		p.successes.Add(1)
+		return nil
+	}
+	return p.loop(ctx, err, nil, fn)
+}
+
+// loop is the rest of Execute. failed is the error of a first attempt that was
+// made already, or nil when none was.
+func (p *RetryPolicy) loop(ctx context.Context, failed error, breaker *CircuitBreaker, fn func(context.Context) error) error {
+	run := retryRun{policy: p}
+	defer run.end()
+	if failed != nil {
+		run.begin()
+	}
+	for {
+		err := failed
+		switch {
+		case failed != nil:
+			failed = nil
+		case breaker != nil:
+			err = run.guarded(ctx, breaker, fn)
+		default:
+			run.begin()
+			err = fn(ctx)
+		}
+		if err == nil {
+			run.succeeded = true
+			return nil
+		}
+		delay, err := run.next(ctx, err)
+		if err != nil {
+			return err
+		}
+		if err := run.wait(ctx, delay); err != nil {
+			return err
+		}
+	}
+}
+
+// countAborted counts an execution whose only attempt ended by panic or Goexit.
+func (p *RetryPolicy) countAborted() {
+	p.failures.Add(1)
+	p.attempts.Add(1)
+}
+
+// retryAdmit refuses a context that has ended. It looks at the deadline too,
+// because the timer that ends a context may run late.
+func retryAdmit(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Retry is [RetryPolicy.Execute] for a function that returns a value. The value
+// is the last attempt's, and meaningful only when the error is nil.
+func Retry[T any](ctx context.Context, p *RetryPolicy, fn func(context.Context) (T, error), opts ...ExecuteOption) (T, error) {
+	var value T
+	err := p.Execute(ctx, func(ctx context.Context) (err error) {
+		value, err = fn(ctx)
+		return err
+	}, opts...)
+	return value, err
+}
+
+// Metrics returns the counts so far. Each is exact; together they may straddle
+// an execution that ends meanwhile.
+func (p *RetryPolicy) Metrics() RetryMetrics {
+	successes, failures := p.successes.Load(), p.failures.Load()
+	return RetryMetrics{
+		Executions:       successes + failures,
+		Attempts:         successes - min(successes, p.later.Load()) + p.attempts.Load(),
+		Retries:          p.retries.Load(),
+		Successes:        successes,
+		Failures:         failures,
+		Exhausted:        p.exhausted.Load(),
+		BudgetRejections: p.rejections.Load(),
+		TotalDelay:       time.Duration(p.totalDelay.Load()),
+		BudgetInUse:      p.budget.inUse(p.now()),
+	}
+}
+
+func (p *RetryPolicy) now() time.Duration { return time.Since(p.epoch) }

@@ -1,0 +1,161 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// StatusError is an HTTP response that counts as a failure. [Transport] makes
+// one for its retry policy and its breaker; a function run by
+// [RetryPolicy.Execute] may return one to have its status classified.
+type StatusError struct {
+	Code  int           // HTTP status code
+	After time.Duration // the response's Retry-After; zero means none, or no wait
+}
+
+// NewStatusError makes a StatusError of a response's status and its
+// Retry-After header. It leaves the body alone.
+func NewStatusError(resp *http.Response) *StatusError {
+	after, _ := retryAfterHeader(resp.Header, time.Now)
+	return &StatusError{Code: resp.StatusCode, After: after}
+}
+
+func (e *StatusError) Error() string {
+	if text := http.StatusText(e.Code); text != "" {
+		return fmt.Sprintf("resilience: HTTP status %d %s", e.Code, text)
+	}
+	return fmt.Sprintf("resilience: HTTP status %d", e.Code)
+}
+
+// RetryAfter implements [RetryAfterError].
+func (e *StatusError) RetryAfter() (time.Duration, bool) { return e.After, e.After > 0 }
+
+// IsTransient reports whether err is of a kind that a later attempt may not
+// meet again. It is the default of [RetryConfig.IsTransient], and looks through
+// wrapping with [errors.Is] and [errors.As].
+//
+// Transient are: connections refused, reset, aborted or broken; hosts and
+// networks that can't be reached; timeouts of every kind, [os.ErrDeadlineExceeded]
+// and [context.DeadlineExceeded] among them; [io.ErrUnexpectedEOF];
+// [io.ErrClosedPipe]; [io.EOF], which is how a peer that closed a reused
+// connection appears; DNS failures that say they are temporary or timed out; and
+// a [*StatusError] for which [HTTPFailure] holds (5xx and 429).
+//
+// Everything else is permanent, unknown errors included: the reference retries
+// only what it recognises. Named permanent, because they could be taken for
+// something above: [context.Canceled]; an error marked by [Permanent]; a DNS
+// name that does not exist; a breaker's [ErrOpen]; and any [*RetryError], so that
+// nested policies don't multiply their attempts.
+//
+// IsTransient can't see whose deadline has passed. Execute asks it only while
+// its own context is alive, so there a deadline is always an attempt's.
+// A function for which io.EOF is an ordinary end should not return it as an
+// error to retry.
+func IsTransient(err error) bool {
+	if err == nil || isPermanent(err) {
+		return false
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, ErrOpen) {
+		return false
+	}
+	var retried *RetryError
+	if errors.As(err, &retried) {
+		return false
+	}
+	var status *StatusError
+	if errors.As(err, &status) {
+		return HTTPFailure(status.Code)
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return !dns.IsNotFound && (dns.IsTemporary || dns.IsTimeout)
+	}
+	for _, target := range []error{
+		io.ErrUnexpectedEOF, io.EOF, io.ErrClosedPipe,
+		os.ErrDeadlineExceeded, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return transientErrno(err) || timedOut(err)
+}
+
+// timedOut reports whether any error of the chain says it is a timeout. It does
+// not stop at the first that can say so: a *url.Error denies a timeout which
+// another wrapper hides from it.
+func timedOut(err error) bool {
+	for err != nil {
+		var t interface {
+			error
+			Timeout() bool
+		}
+		if !errors.As(err, &t) {
+			return false
+		}
+		if t.Timeout() {
+			return true
+		}
+		err = errors.Unwrap(t)
+	}
+	return false
+}
+
+// Permanent marks err as not worth another attempt, whatever
+// [RetryConfig.IsTransient] would say of it. The mark is addressed to the nearest
+// [RetryPolicy] and ends there: Execute returns err without it, so a policy
+// around that one makes up its own mind. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+func isPermanent(err error) bool {
+	var mark *permanentError
+	return errors.As(err, &mark)
+}
+
+// unmarkPermanent removes what Permanent added. A mark at the surface is peeled
+// off; one deeper in the chain, which can't be rebuilt, is covered.
+func unmarkPermanent(err error) error {
+	if err == nil {
+		return nil // errors.As would cost every success an allocation
+	}
+	for {
+		mark, ok := err.(*permanentError) //nolint:errorlint // peels one layer at a time
+		if !ok {
+			break
+		}
+		err = mark.err
+	}
+	if isPermanent(err) {
+		return coveredError{err}
+	}
+	return err
+}
+
+// coveredError shows everything of an error except its permanent marks.
+type coveredError struct{ err error }
+
+func (e coveredError) Error() string        { return e.err.Error() }
+func (e coveredError) Is(target error) bool { return errors.Is(e.err, target) }
+
+func (e coveredError) As(target any) bool {
+	if _, ok := target.(**permanentError); ok {
+		return false
+	}
+	return errors.As(e.err, target)
+}

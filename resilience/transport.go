@@ -1,0 +1,294 @@
+package resilience
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// TransportConfig configures a [Transport]. Every field may be left out.
+type TransportConfig struct {
+	// Base sends the requests. Default: a clone of [http.DefaultTransport],
+	// private to the Transport, that keeps as many idle connections to one host
+	// as to all (100, or the limiter's MaxConcurrent if that is more; the usual 2
+	// make a busy client dial without end). If the program has replaced
+	// http.DefaultTransport by something other than an *http.Transport, that is
+	// used as it is.
+	Base http.RoundTripper
+
+	// Limiter bounds the requests under way. A permit is taken for each attempt
+	// and held until the response's body is closed or read to its end, because
+	// until then the connection is busy. It is not held between attempts.
+	Limiter *SemaphoreLimiter
+
+	// Breaker is asked before each attempt and told its outcome when the
+	// response's header is in: what happens to the body is not its concern.
+	Breaker *CircuitBreaker
+
+	// Retry repeats attempts of requests that can be sent again: see [Transport].
+	Retry *RetryPolicy
+
+	// IsFailure reports whether a response is a failure: one that the breaker
+	// counts, and that the retry policy is asked about, as a [*StatusError].
+	// Default: [HTTPFailure] of its status, that is 5xx and 429. It must not
+	// touch the body.
+	IsFailure func(*http.Response) bool
+
+	// IsIdempotent reports whether a request may be sent twice. Default
+	// [IsIdempotent].
+	IsIdempotent func(*http.Request) bool
+}
+
+// Transport is an [http.RoundTripper] that puts a limiter, a breaker and a retry
+// policy around another one.
+//
+// Each attempt waits for a permit, asks the breaker, and only then goes out; a
+// breaker that is open refuses before any wait. Attempts are repeated when they
+// fail with an error or a response that the policy calls transient, and only if
+// the request is idempotent and its body, if any, can be had again from GetBody.
+// Bodies are never read into memory. A response that is not returned is read to
+// its end, within 64 KiB and 100 ms, so that its connection can serve the next
+// attempt, and closed. For that its Close may be called during a Read, which
+// bodies of net/http allow.
+//
+// When no further attempt follows, the caller gets what the last one yielded: a
+// response, whatever its status, with its body unread; or an error. If the
+// context ends or the breaker opens while a retry waits, the last response has
+// been given up and the result is a [*RetryError] that holds its status.
+//
+// The caller's request is not modified, and its body closed exactly once, also
+// when the request is never sent. As with net/http, the caller must close the
+// response's body; one that is neither closed nor read to its end keeps its
+// limiter permit.
+//
+// A Transport is safe for concurrent use and starts no goroutine; a timer ends
+// the reading of a response that is given up.
+type Transport struct {
+	base         http.RoundTripper
+	limiter      *SemaphoreLimiter
+	breaker      *CircuitBreaker
+	retry        *RetryPolicy
+	isFailure    func(*http.Response) bool
+	isIdempotent func(*http.Request) bool
+}
+
+// NewTransport returns a Transport. Every configuration is valid.
+func NewTransport(cfg TransportConfig) *Transport {
+	t := &Transport{
+		base:         cfg.Base,
+		limiter:      cfg.Limiter,
+		breaker:      cfg.Breaker,
+		retry:        cfg.Retry,
+		isFailure:    cfg.IsFailure,
+		isIdempotent: cfg.IsIdempotent,
+	}
+	if t.base == nil {
+		t.base = transportBase(cfg.Limiter)
+	}
+	if t.isFailure == nil {
+		t.isFailure = func(resp *http.Response) bool { return HTTPFailure(resp.StatusCode) }
+	}
+	if t.isIdempotent == nil {
+		t.isIdempotent = IsIdempotent
+	}
+	return t
+}
+
+func transportBase(limiter *SemaphoreLimiter) http.RoundTripper {
+	shared, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	private := shared.Clone()
+	if limiter != nil && private.MaxIdleConns > 0 {
+		private.MaxIdleConns = max(private.MaxIdleConns, limiter.Metrics().MaxConcurrent)
+	}
+	private.MaxIdleConnsPerHost = max(private.MaxIdleConns, 100)
+	return private
+}
+
+// IsIdempotent reports whether sending req twice is as good as once: its method
+// is GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110 §9.2.2), or its header
+// has Idempotency-Key or X-Idempotency-Key. As in net/http the key may be there
+// without a value, which is not sent.
+func IsIdempotent(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	if _, ok := req.Header["Idempotency-Key"]; ok {
+		return true
+	}
+	_, ok := req.Header["X-Idempotency-Key"]
+	return ok
+}
+
+// CloseIdleConnections closes the idle connections of the base, if it can.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	run := retryRun{policy: t.retry}
+	if t.retry == nil || !transportReplayable(req) || !t.isIdempotent(req) {
+		resp, err := t.attempt(req, &run)
+		if resp != nil {
+			return resp, nil
+		}
+		return nil, err
+	}
+	defer run.end()
+	ctx := req.Context()
+	if err := retryAdmit(ctx); err != nil {
+		transportCloseBody(req)
+		return nil, err
+	}
+	for try := req; ; {
+		resp, err := t.attempt(try, &run)
+		if err == nil {
+			run.succeeded = true
+			return resp, nil
+		}
+		delay, err := run.next(ctx, err)
+		if err != nil {
+			if resp != nil {
+				return resp, nil
+			}
+			return nil, err
+		}
+		if resp != nil {
+			transportDiscard(resp)
+		}
+		if err := run.wait(ctx, delay); err != nil {
+			return nil, err
+		}
+		if try, err = transportReplay(req); err != nil {
+			return nil, run.giveUp(err)
+		}
+	}
+}
+
+// attempt sends req once. It returns a response and nil; a response and a
+// *StatusError when that counts as a failure; or an error alone.
+func (t *Transport) attempt(req *http.Request, run *retryRun) (resp *http.Response, err error) {
+	ctx := req.Context()
+	sent, done := false, false
+	defer func() {
+		if !sent { // the base closes what it is given; the rest is ours to close
+			transportCloseBody(req)
+		}
+	}()
+	if err := t.refusal(); err != nil {
+		return nil, err
+	}
+	if t.limiter != nil {
+		if err := t.limiter.Acquire(ctx); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if !transportHold(resp, done, t.limiter) {
+				t.limiter.Release()
+			}
+		}()
+	}
+	resp, err = t.send(ctx, req, run, &sent)
+	done = true
+	return resp, err
+}
+
+// send asks the breaker, sends req and reports the outcome. It sets sent when
+// the base takes charge of the request's body.
+func (t *Transport) send(ctx context.Context, req *http.Request, run *retryRun, sent *bool) (resp *http.Response, err error) {
+	var permit Permit
+	if t.breaker != nil {
+		if permit, err = t.breaker.Allow(); err != nil {
+			return nil, err
+		}
+	}
+	returned := false
+	defer func() {
+		handed := false
+		defer func() {
+			if !handed && resp != nil && resp.Body != nil { // a callback panicked
+				_ = resp.Body.Close()
+			}
+		}()
+		permit.report(ctx, returned, err)
+		handed = returned
+	}()
+	run.begin()
+	*sent = true
+	resp, err = t.base.RoundTrip(req)
+	if err == nil && t.isFailure(resp) {
+		err = NewStatusError(resp)
+	}
+	returned = true
+	return resp, err
+}
+
+// refusal lets a breaker that is open refuse before the request queues for a
+// permit. Whether it lets the request pass is decided with the permit in hand.
+func (t *Transport) refusal() error {
+	if t.breaker == nil || t.breaker.State() != StateOpen || t.breaker.RetryAfter() == 0 {
+		return nil
+	}
+	permit, err := t.breaker.Allow()
+	if err == nil {
+		permit.Ignore() // it has half-opened this very moment
+	}
+	return err
+}
+
+func transportCloseBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+// transportReplayable reports whether the body of req, if any, can be had again.
+func transportReplayable(req *http.Request) bool {
+	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
+}
+
+// transportReplay returns a copy of req with a fresh body.
+func transportReplay(req *http.Request) (*http.Request, error) {
+	next := req.Clone(req.Context())
+	if req.Body == nil || req.Body == http.NoBody {
+		return next, nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, fmt.Errorf("resilience: request body can't be had again: %w", err)
+	}
+	next.Body = body
+	return next, nil
+}
+
+// Bounds of what is read of a response that is given up.
+const (
+	transportDrainBytes = 64 << 10
+	transportDrainTime  = 100 * time.Millisecond
+)
+
+// transportDiscard reads a response to its end, within bounds, and closes it.
+func transportDiscard(resp *http.Response) {
+	body := resp.Body
+	if body == nil {
+		return
+	}
+	if resp.ContentLength > transportDrainBytes {
+		_ = body.Close()
+		return
+	}
+	// The function ends with Close, which also ends a Read that hangs.
+	timer := time.AfterFunc(transportDrainTime, func() { _ = body.Close() })
+	_, _ = io.CopyN(io.Discard, body, transportDrainBytes)
+	if timer.Stop() {
+		_ = body.Close()
+	}
+}
