@@ -10,7 +10,7 @@ import (
 )
 
 // SLO is a set of objectives for a run. A zero duration, rate or size sets no
-// objective; a zero MaxErrorRate allows no error at all.
+// objective; a zero MaxErrorRate or MaxRejectedRate allows none at all.
 type SLO struct {
 	// P50, P95 and P99 are the longest latencies allowed at these quantiles, over
 	// all requests sent. A quantile is judged only if ten requests lie beyond it:
@@ -18,6 +18,9 @@ type SLO struct {
 	P50, P95, P99 time.Duration
 	// MaxErrorRate is the share of requests that may fail, from 0 to 1.
 	MaxErrorRate float64
+	// MaxRejectedRate is the share of the requests due that the engine's own
+	// Breaker may refuse, from 0 to 1.
+	MaxRejectedRate float64
 	// MinRPS is the least number of requests per second.
 	MinRPS float64
 	// MinRequests is the least number of requests sent.
@@ -39,6 +42,9 @@ func (s SLO) Validate() error {
 	}
 	if !(s.MaxErrorRate >= 0 && s.MaxErrorRate <= 1) {
 		faults = append(faults, fault("SLO.MaxErrorRate is %v: must be from 0 to 1", s.MaxErrorRate))
+	}
+	if !(s.MaxRejectedRate >= 0 && s.MaxRejectedRate <= 1) {
+		faults = append(faults, fault("SLO.MaxRejectedRate is %v: must be from 0 to 1", s.MaxRejectedRate))
 	}
 	if !(s.MinRPS >= 0) || math.IsInf(s.MinRPS, 1) {
 		faults = append(faults, fault("SLO.MinRPS is %v: must be finite and not negative", s.MinRPS))
@@ -89,6 +95,9 @@ func (s SLO) misses(r *EngineResult) []string {
 	if got := r.ErrorRate(); got > s.MaxErrorRate {
 		miss("error rate", fmt.Sprintf("%.4g %% (%s of %s)", 100*got, thousands(r.ErrorCount), thousands(r.Requests)),
 			fmt.Sprintf("at most %.4g %%", 100*s.MaxErrorRate))
+	}
+	if got := r.RejectedRate(); got > s.MaxRejectedRate {
+		miss("rejected", fmt.Sprintf("%.4g %% (%s)", 100*got, thousands(r.RejectedCount)), fmt.Sprintf("at most %.4g %%", 100*s.MaxRejectedRate))
 	}
 	if got := r.RPS(); got < s.MinRPS {
 		miss("req/s", fmt.Sprintf("%.4g", got), fmt.Sprintf("at least %.4g", s.MinRPS))

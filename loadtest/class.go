@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"example.com/brunt/resilience"
 )
 
 // ErrorClass says where a request went wrong. Its text form, such as
@@ -40,6 +42,7 @@ const (
 	ClassCanceled                         // the run ended first
 	ClassLocal                            // this machine ran out of ports or file descriptors
 	ClassInvalid                          // the request could not be sent as it is
+	ClassRejected                         // the breaker was open: nothing was sent
 	ClassOther                            // anything else, such as what a Func returns
 	numClasses
 )
@@ -47,7 +50,7 @@ const (
 var classNames = [numClasses]string{
 	"none", "dns", "refused", "reset", "eof", "tls",
 	"timeout", "timeout_pool", "timeout_dns", "timeout_connect", "timeout_tls", "timeout_headers", "timeout_body",
-	"protocol", "body_limit", "redirect", "status", "check", "canceled", "local", "invalid", "other",
+	"protocol", "body_limit", "redirect", "status", "check", "canceled", "local", "invalid", "breaker_open", "other",
 }
 
 func (c ErrorClass) String() string {
@@ -134,7 +137,7 @@ func classify(err error) ErrorClass {
 	}
 	var (
 		classed   *classError
-		status    *StatusError
+		status    *resilience.StatusError
 		own       *TimeoutError
 		phased    *PhaseError
 		dns       *net.DNSError
@@ -152,6 +155,8 @@ func classify(err error) ErrorClass {
 		return classed.class
 	case errors.As(err, &status):
 		return ClassStatus
+	case errors.Is(err, resilience.ErrOpen):
+		return ClassRejected
 	case errors.As(err, &own):
 		return phaseTimeouts[own.Phase]
 	case errors.As(err, &dns):

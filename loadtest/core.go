@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"example.com/brunt/resilience"
 )
 
 // core is what the engines share: the client, the sessions that wait for the
@@ -16,6 +18,8 @@ type core struct {
 	timeout     time.Duration
 	client      Client
 	private     bool // sessions do not share a pool
+	breaker     *resilience.CircuitBreaker
+	retry       *resilience.RetryPolicy
 
 	mu     sync.Mutex
 	closed bool

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"example.com/brunt/resilience"
 )
 
 // Engine schedules requests. Its methods are safe for concurrent use; runs
@@ -120,12 +122,24 @@ type AsyncConfig struct {
 	Client Client
 	// Conn configures the default client; it must be zero if Client is set.
 	Conn ConnectionConfig
-	// Timeout limits each request, from its beginning to the end of the response
+	// Timeout limits each attempt, from its beginning to the end of the response
 	// body. 0 means 30 s.
 	Timeout time.Duration
+	// Breaker is asked before each attempt and learns its outcome and, if it has
+	// a BaselineLatency, its latency; nil means none. 5xx and 429 responses and
+	// attempts without a response are errors to it, failed Checks are not. A
+	// request that it refuses is counted in RejectedCount, and its worker pauses
+	// for 10 ms. It may be shared with other users.
+	Breaker *resilience.CircuitBreaker
+	// Retry repeats attempts that fail as it says; nil means one attempt each.
+	// It hears of 5xx and 429 responses, with their Retry-After, and of attempts
+	// without a response. The latency of a request then runs from its first
+	// attempt to the end of the last, the waits included.
+	Retry *resilience.RetryPolicy
 }
 
-// AsyncEngine keeps a bounded number of requests in flight over one shared pool.
+// AsyncEngine keeps a bounded number of requests in flight over one shared pool,
+// behind a breaker and with retries if it is given them.
 type AsyncEngine struct{ *core }
 
 // Validate reports every fault; each matches ErrConfig.
@@ -141,7 +155,9 @@ func NewAsyncEngine(c AsyncConfig) (*AsyncEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &AsyncEngine{newCore("async", orDefault(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}, nil
+	e := &AsyncEngine{newCore("async", orDefault(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}
+	e.breaker, e.retry = c.Breaker, c.Retry
+	return e, nil
 }
 
 // asEngine keeps a nil pointer from becoming a non-nil Engine.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -42,15 +41,6 @@ func (e *TimeoutError) Timeout() bool { return true }
 
 // Temporary reports true: another attempt may be quicker.
 func (e *TimeoutError) Temporary() bool { return true }
-
-// StatusError is the error of a 4xx or 5xx response.
-type StatusError struct {
-	Code int
-}
-
-func (e *StatusError) Error() string {
-	return fmt.Sprintf("status %d %s", e.Code, http.StatusText(e.Code))
-}
 
 // PanicError carries a panic of a callback, or of a Func, from the worker on
 // which it struck to the goroutine that called Run, which panics with it.

@@ -46,6 +46,7 @@ type buffer struct {
 	shard   *shard
 	n       int
 	bytes   int64
+	retries int64
 	samples [samplesPerFlush]sample
 }
 
@@ -71,7 +72,8 @@ func (b *buffer) flush() {
 		b.shard.add(&b.samples[i])
 	}
 	b.shard.bytes += b.bytes
-	b.n, b.bytes = 0, 0
+	b.shard.retries += b.retries
+	b.n, b.bytes, b.retries = 0, 0, 0
 }
 
 // example keeps the first error of each class, for reports. Errors are rare
@@ -93,6 +95,7 @@ type shard struct {
 	total     tally
 	endpoints []*tally
 	bytes     int64
+	retries   int64
 	examples  map[ErrorClass]string
 }
 
@@ -117,16 +120,19 @@ const (
 )
 
 type tally struct {
-	success, failed, other int64
-	classes                [numClasses]int64
-	statuses               [maxStatus - minStatus + 1]int64
-	oddStatuses            map[int]int64
-	good, bad              *histogram
+	success, failed, other, rejected int64
+	classes                          [numClasses]int64
+	statuses                         [maxStatus - minStatus + 1]int64
+	oddStatuses                      map[int]int64
+	good, bad                        *histogram
 }
 
 func (t *tally) add(x *sample) {
 	h := &t.good
 	switch {
+	case x.class == ClassRejected:
+		t.rejected++
+		return // no latency: nothing was sent
 	case x.class != ClassNone:
 		t.failed++
 		t.classes[x.class]++
@@ -151,13 +157,14 @@ func (t *tally) add(x *sample) {
 
 func (t *tally) stats() *Stats {
 	s := &Stats{
-		Requests:     t.success + t.failed + t.other,
-		SuccessCount: t.success,
-		ErrorCount:   t.failed,
-		OtherCount:   t.other,
-		StatusCodes:  addCounts(nil, t.oddStatuses),
-		good:         t.good,
-		bad:          t.bad,
+		Requests:      t.success + t.failed + t.other,
+		SuccessCount:  t.success,
+		ErrorCount:    t.failed,
+		OtherCount:    t.other,
+		RejectedCount: t.rejected,
+		StatusCodes:   addCounts(nil, t.oddStatuses),
+		good:          t.good,
+		bad:           t.bad,
 	}
 	for class, n := range t.classes {
 		if n > 0 {
@@ -178,6 +185,7 @@ func (r *recorder) result(names []string) *EngineResult {
 	for _, s := range r.shards {
 		res.merge(s.total.stats())
 		res.BytesRead += s.bytes
+		res.Retries += s.retries
 		for id, t := range s.endpoints {
 			if t == nil {
 				continue

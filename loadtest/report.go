@@ -61,6 +61,9 @@ func (r *EngineResult) String() string {
 
 func (r *EngineResult) outcome() string {
 	text := r.Stats.outcome()
+	if r.Retries > 0 {
+		text += fmt.Sprintf(", %s retries", thousands(r.Retries))
+	}
 	if r.Unsent > 0 {
 		text += fmt.Sprintf(", %s never sent", thousands(r.Unsent))
 	}
@@ -74,6 +77,9 @@ func (s *Stats) outcome() string {
 	}
 	if s.OtherCount > 0 {
 		text += fmt.Sprintf(", %s other", thousands(s.OtherCount))
+	}
+	if s.RejectedCount > 0 {
+		text += fmt.Sprintf(", %s rejected by the breaker", thousands(s.RejectedCount))
 	}
 	return text
 }

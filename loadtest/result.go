@@ -12,9 +12,9 @@ type RequestResult struct {
 	Method     string
 	URL        string
 	StatusCode int           // 0 if there was no response
-	Latency    time.Duration // service time
+	Latency    time.Duration // service time, from the first attempt to the end of the last
 	Timestamp  time.Time     // when the request began
-	Attempt    int           // from 1; includes the first
+	Attempt    int           // the last attempt, from 1; 0 if rejected
 	Bytes      int64         // of the response body
 	Class      ErrorClass    // ClassNone for a success, and for 1xx and 3xx
 	Err        error         // nil exactly when Class is ClassNone
@@ -34,9 +34,11 @@ type EngineResult struct {
 	// Elapsed runs from the first request's beginning to the last one's end.
 	// After Merge it is the time in which at least one of the runs was going on.
 	Elapsed time.Duration
-	// Unsent requests were due by the source but never sent, because the run
-	// was stopped; 0 where the source has no known end.
+	// Unsent requests were due by the source but neither sent nor rejected,
+	// because the run was stopped; 0 where the source has no known end.
 	Unsent int64
+	// Retries counts attempts beyond the first of each request.
+	Retries int64
 	// ConnectionsOpened counts connections; 0 for a client that has none.
 	ConnectionsOpened int64
 	// PeakMemory is the largest heap of this process seen during the run, in
@@ -68,6 +70,9 @@ func (r *EngineResult) RPS() float64 {
 	return float64(r.Requests) / r.Elapsed.Seconds()
 }
 
+// Attempts is how often something was sent: Requests + Retries.
+func (r *EngineResult) Attempts() int64 { return r.Requests + r.Retries }
+
 // Merge adds other to r: counts and histograms exactly, so that the quantiles
 // are those of one run that had seen all requests. Results may come from other
 // machines, as JSON; their clocks then say which runs overlapped. other is not
@@ -83,6 +88,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 		r.Engine = "mixed"
 	}
 	r.Unsent += other.Unsent
+	r.Retries += other.Retries
 	r.ConnectionsOpened += other.ConnectionsOpened
 	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)
 	r.pooled = r.pooled || other.pooled

@@ -17,6 +17,7 @@ type statsJSON struct {
 	Success     int64                `json:"success_count"`
 	Errors      int64                `json:"error_count"`
 	Other       int64                `json:"other_count"`
+	Rejected    int64                `json:"rejected_count"`
 	P50         float64              `json:"p50_latency_ms"`
 	P95         float64              `json:"p95_latency_ms"`
 	P99         float64              `json:"p99_latency_ms"`
@@ -39,6 +40,7 @@ type resultJSON struct {
 	PeakMemory    float64               `json:"peak_memory_mb"`
 	PeakBytes     uint64                `json:"peak_memory_bytes"`
 	Unsent        int64                 `json:"unsent_count"`
+	Retries       int64                 `json:"retries"`
 	Connections   int64                 `json:"connections_opened"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
@@ -67,7 +69,7 @@ func (s *Stats) toJSON() (statsJSON, error) {
 		return statsJSON{}, err
 	}
 	return statsJSON{
-		Requests: s.Requests, Success: s.SuccessCount, Errors: s.ErrorCount, Other: s.OtherCount,
+		Requests: s.Requests, Success: s.SuccessCount, Errors: s.ErrorCount, Other: s.OtherCount, Rejected: s.RejectedCount,
 		P50: millis(s.P50()), P95: millis(s.P95()), P99: millis(s.P99()),
 		Min: millis(s.Quantile(0)), Mean: millis(s.Mean()), Max: millis(s.Quantile(1)),
 		Bytes: s.BytesRead, ErrorClass: s.Errors, StatusCodes: s.StatusCodes, Good: good, Bad: bad,
@@ -88,7 +90,7 @@ func (j *statsJSON) stats() (Stats, error) {
 			j.Requests, j.Success, j.Errors, j.Other, n)
 	}
 	return Stats{
-		Requests: j.Requests, SuccessCount: j.Success, ErrorCount: j.Errors, OtherCount: j.Other,
+		Requests: j.Requests, SuccessCount: j.Success, ErrorCount: j.Errors, OtherCount: j.Other, RejectedCount: j.Rejected,
 		BytesRead: j.Bytes, Errors: j.ErrorClass, StatusCodes: j.StatusCodes, good: good, bad: bad,
 	}, nil
 }
@@ -128,7 +130,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		Engine: r.Engine, Concurrency: r.Concurrency,
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
-		Unsent: r.Unsent, Connections: r.ConnectionsOpened,
+		Unsent: r.Unsent, Retries: r.Retries, Connections: r.ConnectionsOpened,
 		ErrorExamples: r.ErrorExamples, Warnings: r.Warnings, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
@@ -151,7 +153,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	}
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
-		Unsent: j.Unsent, ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
+		Unsent: j.Unsent, Retries: j.Retries, ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
 		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Warnings: j.Warnings, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/brunt/resilience"
 )
 
 // run is one Run of an engine. This file has every go statement of the package.
@@ -84,7 +86,11 @@ func (r *run) hire() error {
 			}
 			return err
 		}
-		r.workers[i] = &worker{run: r, session: s, out: r.recorder.buffer(i), batch: 1}
+		w := &worker{run: r, session: s, out: r.recorder.buffer(i), batch: 1}
+		if r.core.breaker != nil || r.core.retry != nil {
+			w.guard = newGuard(w)
+		}
+		r.workers[i] = w
 	}
 	return nil
 }
@@ -166,7 +172,7 @@ func (r *run) result(names []string, peak uint64, opened int64) (*EngineResult, 
 	}
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
 	if size := r.feed.size(); size >= 0 {
-		res.Unsent = size - res.Requests
+		res.Unsent = size - res.Requests - res.RejectedCount
 	}
 	res.PeakMemory, res.ConnectionsOpened, res.pooled = peak, opened, r.core.pooled()
 	res.Warnings = res.assess()
@@ -179,7 +185,7 @@ func (r *run) result(names []string, peak uint64, opened int64) (*EngineResult, 
 // complete says whether a run that was halted had in fact sent everything. A
 // sink that failed has not got everything.
 func (r *run) complete(res *EngineResult) bool {
-	return r.feed.size() == res.Requests && res.Errors[ClassCanceled] == 0 && !r.sinkEnd
+	return r.feed.size() == res.Requests+res.RejectedCount && res.Errors[ClassCanceled] == 0 && !r.sinkEnd
 }
 
 // hand passes an outcome to the sink, one at a time.
@@ -205,6 +211,7 @@ type worker struct {
 	ctx     context.Context
 	ended   time.Duration // when its last request ended, since the run's base
 	batch   int           // how many requests to claim at once
+	guard   *guard        // nil without breaker and retry
 	seen    [numClasses]bool
 	items   [maxBatch]item
 	slot    slot
@@ -266,52 +273,106 @@ func (w *worker) loop() {
 	}
 }
 
+// outcome is how an attempt ended.
+type outcome struct {
+	resp  Response
+	err   error
+	class ErrorClass
+	ended time.Duration
+}
+
+// attempt sends req once, beginning at began.
+func (w *worker) attempt(req *Request, began time.Duration) (out outcome) {
+	w.slot.begin(began)
+	out.resp, out.err = w.session.Do(w.ctx, req)
+	out.ended = w.run.now()
+	if !w.slot.end(began) {
+		out.err = w.expire(out.err)
+	}
+	switch {
+	case out.err != nil:
+		out.class = w.classify(out.err)
+	case out.resp.StatusCode >= http.StatusBadRequest:
+		out.class = ClassStatus
+	}
+	w.ended = out.ended
+	return out
+}
+
 // send sends one request that begins at began, and returns when the next may.
 func (w *worker) send(it item, began time.Duration) time.Duration {
-	w.slot.begin(began)
-	resp, err := w.session.Do(w.ctx, it.req)
-	ended := w.run.now()
-	if !w.slot.end(began) {
-		err = w.expire(err)
+	var out outcome
+	attempts := 1
+	if w.guard == nil {
+		out = w.attempt(it.req, began)
+	} else if out, attempts = w.guard.send(it.req, began); attempts == 0 {
+		return w.refuse(it, began, out)
 	}
-	w.ended = ended
-	now, class := ended, ClassNone
-	switch {
-	case err != nil:
-		class = w.classify(err)
-	case resp.StatusCode >= http.StatusBadRequest:
-		class = ClassStatus
-	case it.req.Check != nil:
-		if err = it.req.Check(resp); err != nil {
-			class = ClassCheck
+	now, dirty := out.ended, w.run.sink != nil
+	if out.class == ClassNone && it.req.Check != nil {
+		if out.err = it.req.Check(out.resp); out.err != nil {
+			out.class = ClassCheck
 		}
-		now = w.run.now()
+		dirty = true
 	}
-	w.out.bytes += resp.Bytes
-	flushed := w.out.add(sample{
-		latency: ended - began, endpoint: it.endpoint, status: uint16(resp.StatusCode), class: class,
-	})
-	if class != ClassNone && (!w.seen[class] || w.run.sink != nil) {
-		if err == nil {
-			err = &StatusError{Code: resp.StatusCode}
-		}
-		if !w.seen[class] {
-			w.seen[class] = true
-			w.out.example(class, err)
-		}
+	w.out.bytes += out.resp.Bytes
+	w.out.retries += int64(attempts - 1)
+	if w.out.add(sample{
+		latency: now - began, endpoint: it.endpoint, status: uint16(out.resp.StatusCode), class: out.class,
+	}) {
+		dirty = true
+	}
+	if out.class != ClassNone {
+		w.explain(&out)
 	}
 	if w.run.sink != nil {
-		w.run.hand(RequestResult{
-			Name: it.req.Name, Method: it.req.Method, URL: it.req.URL,
-			StatusCode: resp.StatusCode, Latency: ended - began, Timestamp: w.run.base.Add(began),
-			Attempt: 1, Bytes: resp.Bytes, Class: class, Err: err,
-		})
-		flushed = true
+		w.report(it.req, began, attempts, out)
 	}
-	if flushed {
-		now = w.run.now() // the bookkeeping is not part of the next latency
+	if dirty {
+		now = w.run.now() // checks and bookkeeping are not part of the next latency
 	}
 	return now
+}
+
+// refuse records a request that was not sent: rejected by the breaker, or cut
+// off by the end of the run, in which case the source counts it as unsent.
+func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration {
+	if out.class == ClassRejected {
+		w.out.add(sample{endpoint: it.endpoint, class: ClassRejected})
+		if w.run.sink != nil {
+			w.report(it.req, began, 0, out)
+		}
+		w.guard.pause()
+	}
+	return w.run.now()
+}
+
+// explain keeps an example of the error's class, and makes the error that a
+// status alone is not.
+func (w *worker) explain(out *outcome) {
+	if w.seen[out.class] && w.run.sink == nil {
+		return
+	}
+	if out.err == nil {
+		out.err = &resilience.StatusError{Code: out.resp.StatusCode}
+	}
+	if !w.seen[out.class] {
+		w.seen[out.class] = true
+		w.out.example(out.class, out.err)
+	}
+}
+
+// report hands the outcome to the sink.
+func (w *worker) report(req *Request, began time.Duration, attempts int, out outcome) {
+	latency := out.ended - began
+	if attempts == 0 {
+		latency = 0
+	}
+	w.run.hand(RequestResult{
+		Name: req.Name, Method: req.Method, URL: req.URL,
+		StatusCode: out.resp.StatusCode, Latency: latency, Timestamp: w.run.base.Add(began),
+		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
+	})
 }
 
 // classify tells a request that failed by itself from one that the end of the

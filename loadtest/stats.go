@@ -16,6 +16,9 @@ type Stats struct {
 	ErrorCount int64
 	// OtherCount had a 1xx or 3xx response: neither a success nor an error.
 	OtherCount int64
+	// RejectedCount requests were refused by the engine's own Breaker and never
+	// sent: they are in none of the counts above, nor in the latencies.
+	RejectedCount int64
 	// BytesRead counts the bytes of response bodies.
 	BytesRead int64
 	// Errors counts errors by class; nil if there were none.
@@ -58,6 +61,15 @@ func (s *Stats) ErrorRate() float64 {
 	return float64(s.ErrorCount) / float64(s.Requests)
 }
 
+// RejectedRate is the share of the requests that were due which the engine's own
+// Breaker refused, from 0 to 1; 0 if none was due.
+func (s *Stats) RejectedRate() float64 {
+	if s.RejectedCount == 0 {
+		return 0
+	}
+	return float64(s.RejectedCount) / float64(s.Requests+s.RejectedCount)
+}
+
 func (s *Stats) latencies() *histogram {
 	switch {
 	case s.bad.count() == 0:
@@ -88,6 +100,7 @@ func (s *Stats) merge(from *Stats) {
 	s.SuccessCount += from.SuccessCount
 	s.ErrorCount += from.ErrorCount
 	s.OtherCount += from.OtherCount
+	s.RejectedCount += from.RejectedCount
 	s.BytesRead += from.BytesRead
 	s.Errors = addCounts(s.Errors, from.Errors)
 	s.StatusCodes = addCounts(s.StatusCodes, from.StatusCodes)
