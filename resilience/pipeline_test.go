@@ -397,7 +397,7 @@ func TestPipelineErrorGoesToOnError(t *testing.T) {
 }
 
 // A panic or Goexit (t.FailNow in a callback) lost the batch, or the worker.
-func TestPipelinePeerBug3PanicAndGoexitLoseNothing(t *testing.T) {
+func TestPipelinePeerBug03PanicAndGoexitLoseNothing(t *testing.T) {
 	for name, exit := range map[string]func(){
 		"panic":  func() { panic(errPipelineTest) },
 		"Goexit": runtime.Goexit,
@@ -458,7 +458,7 @@ func TestPipelineGoexitInOnError(t *testing.T) {
 }
 
 // Callbacks run outside the lock: they may look at the pipeline.
-func TestPipelinePeerBug1CallbacksMayReadMetrics(t *testing.T) {
+func TestPipelinePeerBug01CallbacksMayReadMetrics(t *testing.T) {
 	var p *Pipeline[int]
 	inFlight := 0
 	p, err := NewPipeline(PipelineConfig[int]{

@@ -425,7 +425,7 @@ func TestRetryBreakerNeverSeesThePermanentMark(t *testing.T) {
 }
 
 // A panic or Goexit (t.FailNow inside the function) leaked permits and budgets.
-func TestRetryPeerBug3PanicAndGoexitReleaseEverything(t *testing.T) {
+func TestRetryPeerBug03PanicAndGoexitReleaseEverything(t *testing.T) {
 	exits := map[string]func(){"panic": func() { panic("boom") }, "Goexit": runtime.Goexit}
 	for name, exit := range exits {
 		for _, where := range []string{"first", "retry", "OnRetry", "IsTransient", "Rand"} {
@@ -477,7 +477,7 @@ func TestRetryPeerBug3PanicAndGoexitReleaseEverything(t *testing.T) {
 }
 
 // A callback that reads the metrics deadlocked where callbacks ran under a lock.
-func TestRetryPeerBug1CallbackMayReadMetrics(t *testing.T) {
+func TestRetryPeerBug01CallbackMayReadMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p *RetryPolicy
 		inUse := 0

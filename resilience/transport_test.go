@@ -415,7 +415,7 @@ func TestTransportCallerCancellationIsNotTheServicesFault(t *testing.T) {
 }
 
 // A probe whose caller went away kept its place in the half-open breaker.
-func TestTransportPeerBug4CancelledProbeReturnsItsPlace(t *testing.T) {
+func TestTransportPeerBug04CancelledProbeReturnsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		breaker := transportBreaker(t, 1)
 		hang := false
@@ -526,7 +526,7 @@ func TestTransportPeerBug27SerialLoopNeverWaits(t *testing.T) {
 	}
 }
 
-func TestTransportPeerBug3PanicAndGoexitReleaseEverything(t *testing.T) {
+func TestTransportPeerBug03PanicAndGoexitReleaseEverything(t *testing.T) {
 	for name, exit := range map[string]func(){"panic": func() { panic("boom") }, "Goexit": runtime.Goexit} {
 		for _, where := range []string{"base", "IsFailure", "OnStateChange"} {
 			limiter, breaker := transportLimiter(t, 1), transportBreaker(t, 1)
