@@ -117,6 +117,10 @@ benchmark-limit: bench-binary ## how near the engines come to the physical limit
 	$(call rounds,^BenchmarkLimit$$,$(OUT)/limit.txt)
 	@$(GO) tool benchstat -filter '.unit:(%limit OR req/s)' -row /concurrency -col /loop $(OUT)/limit.txt
 
+.PHONY: benchmark-resilience
+benchmark-resilience: ## a breaker opens, probes and heals under 100 % errors, against a real server
+	@BRUNT_RESILIENCE=1 $(GO) test -count=1 -run '^TestResilienceAgainstAServer$$'
+
 .PHONY: benchmark-overhead
 benchmark-overhead: ## what an engine costs when the client does nothing
 	$(GO) test -run '^$$' -bench Overhead -count $(COUNT) ./loadtest

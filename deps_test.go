@@ -20,6 +20,8 @@ func TestImportArrows(t *testing.T) {
 			module + "/resilience",
 			"github.com/HdrHistogram/hdrhistogram-go",
 		},
+		"resilience":                {},
+		"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
 		"fixtures": {
 			"go.uber.org/goleak",
 			"github.com/jarcoal/httpmock",

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/resilience"
 )
 
 // rawServer speaks to each connection with serve, then closes it.
