@@ -46,7 +46,8 @@ type EngineResult struct {
 	// millisecond. It includes whatever else the process does, such as a server
 	// under test. After Merge it is the largest of the runs.
 	PeakMemory uint64
-	// ErrorExamples holds the text of one error of each class.
+	// ErrorExamples holds the text of one error of each class but ClassStatus,
+	// for which StatusCodes tells more.
 	ErrorExamples map[ErrorClass]string
 	// Endpoints breaks the run down by Request.Name; nil if no request had one.
 	// Names beyond the 64th are counted under "(others)".

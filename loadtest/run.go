@@ -348,15 +348,14 @@ func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration
 }
 
 // explain keeps an example of the error's class, and makes the error that a
-// status alone is not.
+// status alone is not. Statuses need no example: they are counted each.
 func (w *worker) explain(out *outcome) {
-	if w.seen[out.class] && w.run.sink == nil {
-		return
-	}
-	if out.err == nil {
-		out.err = &resilience.StatusError{Code: out.resp.StatusCode}
-	}
-	if !w.seen[out.class] {
+	switch {
+	case out.err == nil:
+		if w.run.sink != nil {
+			out.err = &resilience.StatusError{Code: out.resp.StatusCode}
+		}
+	case !w.seen[out.class]:
 		w.seen[out.class] = true
 		w.out.example(out.class, out.err)
 	}

@@ -22,6 +22,10 @@
 //		})
 //	})
 //
+// [Transport] asks the limiter before the breaker, because its permit lasts
+// until the response body has been read; it looks first whether the breaker is
+// open, so that a refused request does not wait in line.
+//
 // # What holds throughout
 //
 // A panic or runtime.Goexit (t.FailNow) in a protected call releases whatever
