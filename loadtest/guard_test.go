@@ -310,6 +310,8 @@ func TestPanicsReleaseThePermit(t *testing.T) {
 		e := newEngine(t, cfg)
 		require.Panics(t, func() { _, _ = e.Run(t.Context(), Times(10)) })
 		closeEngine(t, e)
+		require.Zero(t, b.Metrics().Pending)
+		b.Reset() // that many failures open it
 
 		cfg.Client = Func(nop)
 		tb := watch(t, func(tb testing.TB) {
