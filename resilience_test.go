@@ -173,7 +173,11 @@ func (v *verdict) finish(w *watched) {
 	v.path, v.timeline = w.path(), w.Timeline().String()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v.sampled = strings.Trim(strings.ReplaceAll(fmt.Sprint(w.sampled), " ", " → "), "[]")
+	var seen []string
+	for _, s := range w.sampled {
+		seen = append(seen, s.String())
+	}
+	v.sampled = strings.Join(seen, " → ")
 }
 
 // drive sends n requests through the breaker and notes what came of them.

@@ -119,7 +119,7 @@ func TestRequestsThatMustNotBeRepeatedAreNot(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 100, hits.Load(), "%s: every request arrives once", name)
 		require.Positive(t, r.ErrorCount)
-		require.EqualValues(t, r.ErrorCount, r.Errors[ClassEOF]+r.Errors[ClassReset], r.String())
+		require.Equal(t, r.ErrorCount, r.Errors[ClassEOF]+r.Errors[ClassReset], r.String())
 
 		hits.Store(0)
 		keyed := &Request{Method: http.MethodPost, URL: target, Body: []byte(strings.Repeat("x", 10)), Header: http.Header{"Idempotency-Key": {"k"}}}
