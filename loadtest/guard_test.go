@@ -338,6 +338,6 @@ func TestAGuardedRequestAllocatesNothing(t *testing.T) {
 			}
 		})
 	}
-	small, large := allocs(1000), allocs(101_000)
-	require.Less(t, (large-small)/100_000, 0.001)
+	small, large := allocs(1000), allocs(51_000)
+	require.Less(t, (large-small)/50_000, 0.001)
 }
