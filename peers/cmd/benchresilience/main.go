@@ -244,6 +244,10 @@ func body(w io.Writer, r *results, o options) (met bool, err error) {
 	if met, err = r.writeVerdicts(w); err != nil {
 		return false, err
 	}
+	fmt.Fprintf(w, "\nThe floor is the bare call, as many atomic additions as brunt makes, and, for breakers, C:\n\n")
+	if err := r.writeFloors(w); err != nil {
+		return false, err
+	}
 	fmt.Fprintf(w, "\nMedians of %d rounds; − C, × C and × brunt are taken within a round. Names in .permits are compared with brunt.permits.\n", o.rounds)
 	return met, r.writeTables(w)
 }

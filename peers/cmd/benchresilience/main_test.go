@@ -36,7 +36,7 @@ func TestWholeRun(t *testing.T) {
 		t.Fatalf("%v\n%s", err, progress.String())
 	}
 	for _, want := range []string{
-		"-seed 7", "gobreaker/v2 v", "Noise:", "| RetrySuccess, timesince | one ", "retry success ≤ 10 ns", "not measured",
+		"-seed 7", "gobreaker/v2 v", "Noise:", "| RetrySuccess, timesince | one ", "retry success ≤ 10 ns", "not measured", "beyond the floor",
 		"RetrySuccess, by=all", "| avast.reused ",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -104,6 +104,26 @@ func (r *results) writeVerdicts(w io.Writer) (met bool, err error) {
 	return met, t.Write(w)
 }
 
+// writeFloors says how much of brunt's time is what the processor takes for the
+// clock and the counting, which no code can save without counting less.
+func (r *results) writeFloors(w io.Writer) error {
+	t := markdown.Table{Left: 2, Head: []string{"pattern, by=one", "impl", "floor, ns", "floor − C, ns", "beyond the floor, ns", "95 % interval"}}
+	for _, v := range r.order {
+		floor := variant{v.group, "floor", v.by}
+		least, ok := r.of(floor, ns)
+		if !ok || v.by != "one" || !isOwn(v.impl) {
+			continue
+		}
+		extra, okC := r.pairs(floor, variant{v.group, clock, v.by}, minus)
+		beyond, _ := r.pairs(v, floor, minus)
+		t.Rows = append(t.Rows, []string{
+			v.group, v.impl, fmt.Sprintf("%.1f", least.Median), known(okC, signed(extra.Median)),
+			signed(beyond.Median), signed(beyond.Lo) + " to " + signed(beyond.Hi),
+		})
+	}
+	return t.Write(w)
+}
+
 // unit renders a value that a bound of this kind is about.
 func (b bound) unit(value float64) string {
 	switch b.kind {
