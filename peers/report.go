@@ -5,26 +5,26 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
-	"unicode/utf8"
+
+	"example.com/brunt/peers/internal/markdown"
 )
 
 // WriteNoise writes what two identical contestants differ by: a difference of
 // others that is not larger says nothing.
 func (r *Results) WriteNoise(w io.Writer) error {
-	t := table{head: []string{"connections", "req/s", "min–max", "CPU/request", "min–max"}, left: 0}
+	t := markdown.Table{Head: []string{"connections", "req/s", "min–max", "CPU/request", "min–max"}}
 	for _, concurrency := range r.plan.Concurrencies {
 		rate, ok := r.Ratio(PlainAgain, PlainRoundTrip, concurrency, Measurement.Rate)
 		if !ok {
 			return nil
 		}
 		cpu, _ := r.Ratio(PlainAgain, PlainRoundTrip, concurrency, Measurement.CPUPerRequest)
-		t.rows = append(t.rows, []string{fmt.Sprint(concurrency), ratio(rate), extremes(rate), ratio(cpu), extremes(cpu)})
+		t.Rows = append(t.Rows, []string{fmt.Sprint(concurrency), ratio(rate), extremes(rate), ratio(cpu), extremes(cpu)})
 	}
 	if _, err := fmt.Fprintf(w, "Noise: %s ÷ %s, which are the same.\n\n", PlainAgain, PlainRoundTrip); err != nil {
 		return fmt.Errorf("peers: write the noise: %w", err)
 	}
-	return t.write(w)
+	return write(w, t)
 }
 
 // WriteTables writes a table for each concurrency, by rising CPU time.
@@ -39,15 +39,15 @@ func (r *Results) WriteTables(w io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("peers: write a table: %w", err)
 		}
-		if err := r.table(concurrency).write(w); err != nil {
+		if err := write(w, r.table(concurrency)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Results) table(concurrency int) table {
-	t := table{left: 1, head: []string{
+func (r *Results) table(concurrency int) markdown.Table {
+	t := markdown.Table{Left: 1, Head: []string{
 		"contestant", "req/s", "× req/s", "min–max", "CPU µs/request", "× CPU", "min–max", "allocs/request", "client busy", "server busy",
 	}}
 	by := func(name string) float64 {
@@ -68,7 +68,7 @@ func (r *Results) table(concurrency int) table {
 		rel, ok = r.Ratio(c.Name, PlainRoundTrip, concurrency, Measurement.CPUPerRequest)
 		row = append(row, known(ok, ratio(rel)), known(ok, extremes(rel)),
 			fmt.Sprintf("%.1f", allocs.Median), percent(client), percent(server))
-		t.rows = append(t.rows, row)
+		t.Rows = append(t.Rows, row)
 	}
 	return t
 }
@@ -76,16 +76,23 @@ func (r *Results) table(concurrency int) table {
 // WriteVerdicts holds the bounds against the results.
 func (r *Results) WriteVerdicts(w io.Writer, bounds []Bound) (met bool, err error) {
 	met = true
-	t := table{head: []string{"bound", "ratio", "95 % interval", "rounds that keep it", "verdict"}, left: 1}
+	t := markdown.Table{Head: []string{"bound", "ratio", "95 % interval", "rounds that keep it", "verdict"}, Left: 1}
 	for _, b := range bounds {
 		v := r.Judge(b)
 		met = met && v.Met
-		t.rows = append(t.rows, []string{
+		t.Rows = append(t.Rows, []string{
 			b.String(), known(v.Known, ratio(v.Ratio)), known(v.Known, interval(v.Ratio)),
 			known(v.Known, fmt.Sprintf("%d of %d", v.Rounds, len(v.Ratio.Values))), v.Word(),
 		})
 	}
-	return met, t.write(w)
+	return met, write(w, t)
+}
+
+func write(w io.Writer, t markdown.Table) error {
+	if err := t.Write(w); err != nil {
+		return fmt.Errorf("peers: %w", err)
+	}
+	return nil
 }
 
 func known(ok bool, text string) string {
@@ -102,49 +109,3 @@ func ratio(s Spread) string { return fmt.Sprintf("%.3f", s.Median) }
 func interval(s Spread) string { return fmt.Sprintf("%.3f–%.3f", s.Lo, s.Hi) }
 
 func extremes(s Spread) string { return fmt.Sprintf("%.3f–%.3f", s.Min, s.Max) }
-
-// table is Markdown that can be read as it stands: its columns are padded.
-type table struct {
-	head []string
-	rows [][]string
-	left int // how many columns are aligned to the left
-}
-
-func (t table) write(w io.Writer) error {
-	widths := make([]int, len(t.head))
-	for _, row := range append([][]string{t.head}, t.rows...) {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var b strings.Builder
-	line := func(row []string) {
-		b.WriteByte('|')
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i < t.left {
-				b.WriteString(" " + cell + pad + " |")
-			} else {
-				b.WriteString(" " + pad + cell + " |")
-			}
-		}
-		b.WriteByte('\n')
-	}
-	line(t.head)
-	b.WriteByte('|')
-	for i, width := range widths {
-		if i < t.left {
-			b.WriteString(strings.Repeat("-", width+2) + "|")
-		} else {
-			b.WriteString(strings.Repeat("-", width+1) + ":|")
-		}
-	}
-	b.WriteByte('\n')
-	for _, row := range t.rows {
-		line(row)
-	}
-	if _, err := io.WriteString(w, b.String()); err != nil {
-		return fmt.Errorf("peers: write a table: %w", err)
-	}
-	return nil
-}

@@ -1,9 +1,6 @@
 package peers
 
-import (
-	"math"
-	"slices"
-)
+import "example.com/brunt/peers/internal/stats"
 
 // Results is what a plan has measured.
 type Results struct {
@@ -19,49 +16,9 @@ type sampleKey struct {
 // Metric is one number of a measurement.
 type Metric func(Measurement) float64
 
-// Spread is a quantity over the rounds.
-type Spread struct {
-	Median, Min, Max float64
-	// Lo and Hi bound the median with a confidence of at least 95 %, whatever the
-	// values are distributed like; with fewer than six there are not enough for
-	// that, and they are Min and Max.
-	Lo, Hi float64
-	// Values holds one for each round, in order.
-	Values []float64
-}
-
-func spread(values []float64) Spread {
-	if len(values) == 0 {
-		return Spread{}
-	}
-	s := slices.Sorted(slices.Values(values))
-	n := len(s)
-	cut := trim(n)
-	return Spread{
-		Median: (s[(n-1)/2] + s[n/2]) / 2,
-		Min:    s[0], Max: s[n-1],
-		Lo: s[cut], Hi: s[n-1-cut],
-		Values: values,
-	}
-}
-
-// trim is how many of n sorted values can be left out at each end so that the
-// rest still spans the median with a confidence of 95 %. Each value lies below it
-// with a probability of one half: it is the binomial distribution of n coins.
-func trim(n int) int {
-	const tail = 0.025
-	term := math.Pow(0.5, float64(n)) // the probability of no value below
-	below := term
-	cut := 0
-	for k := 1; k < n/2; k++ {
-		term *= float64(n-k+1) / float64(k)
-		if below += term; below > tail {
-			break
-		}
-		cut = k
-	}
-	return cut
-}
+// Spread is a quantity over the rounds: its median with an interval, its
+// extremes, and the values themselves, one for each round in order.
+type Spread = stats.Spread
 
 // Of is the metric of one contestant; false if it did not take part.
 func (r *Results) Of(contestant string, concurrency int, metric Metric) (Spread, bool) {
@@ -70,7 +27,7 @@ func (r *Results) Of(contestant string, concurrency int, metric Metric) (Spread,
 	for i, m := range ms {
 		values[i] = metric(m)
 	}
-	return spread(values), len(values) > 0
+	return stats.Of(values), len(values) > 0
 }
 
 // Ratio is the metric of one contestant divided by another's of the same round;
@@ -88,5 +45,5 @@ func (r *Results) Ratio(contestant, by string, concurrency int, metric Metric) (
 		}
 		values[i] = a.Values[i] / b.Values[i]
 	}
-	return spread(values), true
+	return stats.Of(values), true
 }

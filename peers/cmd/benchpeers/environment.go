@@ -7,9 +7,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
-	"slices"
 	"strings"
 	"time"
+
+	"example.com/brunt/peers/internal/machine"
 )
 
 // environment is what the numbers depend on besides the code.
@@ -21,7 +22,7 @@ type environment struct {
 
 // head says what was measured where, so that the report can stand alone.
 func head(w io.Writer, o options, e environment) {
-	fmt.Fprintf(w, "- machine: %s, %s/%s, GOMAXPROCS %d in the client\n", processor(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
+	fmt.Fprintf(w, "- machine: %s, %s/%s, GOMAXPROCS %d in the client\n", machine.Processor(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	fmt.Fprintf(w, "- processes: %s; %s server\n", e.binding, o.kind)
 	if e.loadBefore != "" {
 		fmt.Fprintf(w, "- load average over a minute: %s before, %s after; the run took %v\n", e.loadBefore, e.loadAfter, e.took)
@@ -43,43 +44,11 @@ func command(o options) string {
 
 // versions are those of Go and of the peers' modules.
 func versions() string {
-	out := []string{runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return out[0]
+		return runtime.Version()
 	}
-	compared := []string{"github.com/tsenart/vegeta/v12", "fortio.org/fortio"}
-	for _, m := range info.Deps {
-		if slices.Contains(compared, m.Path) {
-			out = append(out, m.Path+" "+m.Version)
-		}
-	}
-	return strings.Join(out, ", ")
-}
-
-// processor is the CPU's name, where the system has it in the usual file.
-func processor() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown processor"
-	}
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown processor"
-}
-
-// load is the load average over the last minute, or empty where there is none.
-// It tells a reader whether the machine had other things to do.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return ""
-	}
-	first, _, _ := strings.Cut(string(text), " ")
-	return first
+	return machine.Versions(info, "github.com/tsenart/vegeta/v12", "fortio.org/fortio")
 }
 
 // profile starts a CPU profile, unless path is empty, and returns what ends it.

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"example.com/brunt/peers"
+	"example.com/brunt/peers/internal/machine"
 	"example.com/brunt/peers/internal/proc"
 	"example.com/brunt/peers/target"
 )
@@ -176,7 +177,7 @@ func client(ctx context.Context, o options, url string) (err error) {
 	if err != nil {
 		return err
 	}
-	began, loadBefore := time.Now(), load()
+	began, loadBefore := time.Now(), machine.Load()
 	results, err := plan.Run(ctx, url)
 	if err := errors.Join(err, stop()); err != nil {
 		return err
@@ -185,7 +186,7 @@ func client(ctx context.Context, o options, url string) (err error) {
 	head(&report, o, environment{
 		binding:    os.Getenv(bindingVariable),
 		loadBefore: loadBefore,
-		loadAfter:  load(),
+		loadAfter:  machine.Load(),
 		took:       time.Since(began).Round(time.Second),
 	})
 	met, err := body(&report, results, o.concurrencies)
