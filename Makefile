@@ -139,6 +139,14 @@ benchstat: bench-binary ## compare a fresh run with testdata/baseline.txt
 bench-peers: ## the same work by other load testing libraries, side by side
 	cd peers && $(GO) run ./cmd/benchpeers $(ARGS)
 
+.PHONY: bench-resilience-peers
+bench-resilience-peers: ## breaker, limiter and retry beside other libraries'
+	cd peers && $(GO) run ./cmd/benchresilience $(ARGS)
+
+.PHONY: conformance-peers
+conformance-peers: ## which resilience properties hold for which library (ARGS=-update renews the table)
+	cd peers && $(GO) test ./resilience -run Conformance $(ARGS)
+
 # ---- the rest -----------------------------------------------------------------
 
 .PHONY: test-peers
