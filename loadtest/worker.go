@@ -1,0 +1,219 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"example.com/brunt/resilience"
+)
+
+// worker sends one request at a time. Its fields are its own, but for the slot.
+type worker struct {
+	run     *run
+	session Session
+	out     *buffer
+	ctx     context.Context
+	ended   time.Duration // when its last request ended, since the run's base
+	batch   int           // how many requests to claim at once
+	guard   *guard        // nil without breaker and retry
+	seen    [numClasses]bool
+	items   [maxBatch]item
+	slot    slot
+}
+
+const (
+	// maxBatch and the times between which a batch grows and shrinks make the
+	// shared counter of the source cost nothing where requests take nanoseconds,
+	// and leave claims at one where they take longer.
+	maxBatch   = 64
+	quickBatch = 50 * time.Microsecond
+	slowBatch  = 200 * time.Microsecond
+)
+
+func (w *worker) main() {
+	orderly := false
+	defer func() {
+		if !orderly {
+			w.run.crash(recover())
+		}
+		w.out.flush()
+		w.slot.state.Store(slotIdle)
+		(*w.slot.cancel.Load())(nil)
+		w.run.core.giveBack(w.session, !orderly)
+		w.run.active.Add(-1)
+	}()
+	w.loop()
+	orderly = true
+}
+
+func (w *worker) loop() {
+	r, share := w.run, len(w.run.workers)
+	now := r.now()
+	for !r.over() {
+		n := r.feed.claim(w.items[:w.batch], now, share)
+		if n == 0 {
+			return
+		}
+		now = r.now()
+		start := now
+		for i, it := range w.items[:n] {
+			if r.over() {
+				return
+			}
+			began := now
+			now = w.send(it, now)
+			if now-began > slowBatch && i+1 < n {
+				// What was quick has become slow: let idle workers share the rest.
+				r.feed.giveBack(w.items[i+1 : n])
+				break
+			}
+		}
+		switch spent := now - start; {
+		case spent < quickBatch && w.batch < maxBatch:
+			w.batch *= 2
+		case spent > slowBatch && w.batch > 1:
+			w.batch /= 2
+		}
+	}
+}
+
+// outcome is how an attempt ended.
+type outcome struct {
+	resp  Response
+	err   error
+	class ErrorClass
+	ended time.Duration
+}
+
+// attempt sends req once, beginning at began.
+func (w *worker) attempt(req *Request, began time.Duration) (out outcome) {
+	w.slot.begin(began)
+	out.resp, out.err = w.session.Do(w.ctx, req)
+	out.ended = w.run.now()
+	if !w.slot.end(began) {
+		out.err = w.expire(out.err)
+	}
+	switch {
+	case out.err != nil:
+		out.class = w.classify(out.err)
+	case out.resp.StatusCode >= http.StatusBadRequest:
+		out.class = ClassStatus
+	}
+	w.ended = out.ended
+	return out
+}
+
+// send sends one request that begins at began, and returns when the next may.
+func (w *worker) send(it item, began time.Duration) time.Duration {
+	var out outcome
+	attempts := 1
+	if w.guard == nil {
+		out = w.attempt(it.req, began)
+	} else if out, attempts = w.guard.send(it.req, began); attempts == 0 {
+		return w.refuse(it, began, out)
+	}
+	now, dirty := out.ended, w.run.sink != nil
+	if out.class == ClassNone && it.req.Check != nil {
+		if out.err = it.req.Check(out.resp); out.err != nil {
+			out.class = ClassCheck
+		}
+		dirty = true
+	}
+	w.out.bytes += out.resp.Bytes
+	w.out.retries += int64(attempts - 1)
+	if w.out.add(sample{
+		latency: now - began, endpoint: it.endpoint, status: uint16(out.resp.StatusCode), class: out.class,
+	}) {
+		dirty = true
+	}
+	if out.class != ClassNone {
+		w.explain(&out)
+	}
+	if w.run.sink != nil {
+		w.report(it.req, began, attempts, out)
+	}
+	if dirty {
+		now = w.run.now() // checks and bookkeeping are not part of the next latency
+	}
+	return now
+}
+
+// refuse records a request that was not sent: rejected by the breaker, or cut
+// off by the end of the run, in which case the source counts it as unsent.
+func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration {
+	if out.class == ClassRejected {
+		w.out.add(sample{endpoint: it.endpoint, class: ClassRejected})
+		if w.run.sink != nil {
+			w.report(it.req, began, 0, out)
+		}
+		w.guard.pause()
+	}
+	return w.run.now()
+}
+
+// explain keeps an example of the error's class, and makes the error that a
+// status alone is not. Statuses need no example: they are counted each.
+func (w *worker) explain(out *outcome) {
+	switch {
+	case out.err == nil:
+		if w.run.sink != nil {
+			out.err = &resilience.StatusError{Code: out.resp.StatusCode}
+		}
+	case !w.seen[out.class]:
+		w.seen[out.class] = true
+		w.out.example(out.class, out.err)
+	}
+}
+
+// report hands the outcome to the sink.
+func (w *worker) report(req *Request, began time.Duration, attempts int, out outcome) {
+	latency := out.ended - began
+	if attempts == 0 {
+		latency = 0
+	}
+	w.run.hand(RequestResult{
+		Name: req.Name, Method: req.Method, URL: req.URL,
+		StatusCode: out.resp.StatusCode, Latency: latency, Timestamp: w.run.base.Add(began),
+		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
+	})
+}
+
+// classify tells a request that failed by itself from one that the end of the
+// run cut short, whatever error that shows as.
+func (w *worker) classify(err error) ErrorClass {
+	class, ctx := classify(err), w.run.ctx
+	if ctx.Err() == nil {
+		return class
+	}
+	w.run.halt(context.Cause(ctx))
+	var own *TimeoutError
+	if errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err()) && !errors.As(err, &own) {
+		return ClassCanceled
+	}
+	return class
+}
+
+// expire replaces the context that the watchdog has cancelled, and says what
+// that did to the request; one that succeeded at the same instant stands.
+func (w *worker) expire(err error) error {
+	w.slot.state.Store(slotIdle)
+	w.renew()
+	if err == nil {
+		return nil
+	}
+	out := &TimeoutError{Limit: w.run.core.timeout}
+	var at *PhaseError
+	if errors.As(err, &at) {
+		out.Phase = at.Phase
+	}
+	return out
+}
+
+// renew gives the worker a context; it serves every request until it is cancelled.
+func (w *worker) renew() {
+	ctx, cancel := context.WithCancelCause(w.run.ctx)
+	w.ctx = ctx
+	w.slot.cancel.Store(&cancel)
+}
