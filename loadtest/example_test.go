@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/resilience"
 )
 
 // hello is a handler to drive.
@@ -62,6 +64,38 @@ func ExampleNewAsyncEngine() {
 	result, _ := engine.Run(context.Background(), loadtest.Times(100))
 	fmt.Println(result.Engine, result.Concurrency, result.Requests)
 	// Output: async 100 100
+}
+
+func ExampleAsyncConfig_breaker() {
+	breaker, _ := resilience.NewCircuitBreaker(resilience.BreakerConfig{Name: "billing", FailureThreshold: 3})
+	engine, _ := loadtest.NewAsyncEngine(loadtest.AsyncConfig{
+		MaxConcurrent: 1,
+		Breaker:       breaker,
+		Client:        loadtest.Func(func(context.Context) error { return errors.New("down") }),
+	})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(10))
+	fmt.Println(result.Requests, "sent,", result.RejectedCount, "rejected,", breaker.State())
+	// Output: 3 sent, 7 rejected, OPEN
+}
+
+func ExampleAsyncConfig_retry() {
+	retry, _ := resilience.NewRetryPolicy(resilience.RetryConfig{MaxAttempts: 3, BaseDelay: time.Millisecond})
+	sent := 0
+	engine, _ := loadtest.NewAsyncEngine(loadtest.AsyncConfig{
+		MaxConcurrent: 1,
+		Retry:         retry,
+		Client: loadtest.Func(func(context.Context) error {
+			if sent++; sent%2 == 1 {
+				return io.ErrUnexpectedEOF // transient: the next attempt may succeed
+			}
+			return nil
+		}),
+	})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(5))
+	fmt.Println(result.SuccessCount, "of", result.Requests, "succeeded, in", result.Attempts(), "attempts")
+	// Output: 5 of 5 succeeded, in 10 attempts
 }
 
 func ExampleFunc() {
