@@ -114,6 +114,7 @@ func TestEveryRequestIsSentRejectedOrUnsent(t *testing.T) {
 		require.EqualValues(t, 40, r.RejectedCount)
 		require.EqualValues(t, 8, r.Requests)
 		require.InEpsilon(t, 40.0/48, r.RejectedRate(), 1e-9)
+		require.Equal(t, 92*time.Millisecond, r.Elapsed, "the last rejection belongs to the run")
 		require.Equal(t, r.Requests, r.good.count()+r.bad.count())
 
 		again := new(EngineResult)

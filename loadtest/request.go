@@ -25,10 +25,10 @@ type Request struct {
 	// Name groups results: requests of one name share an entry in
 	// [EngineResult.Endpoints]. Unnamed requests count in the totals only.
 	Name string
-	// Check judges a response that arrived in time; an error counts the request
-	// as failed, in [ClassCheck]. It runs on the worker that sent the request,
-	// outside the measured latency, and concurrently with the checks of other
-	// workers. A panic or a t.FailNow in it stops the run.
+	// Check judges a response that is not an error already, as 4xx and 5xx are;
+	// its own error counts the request as failed, in [ClassCheck]. It runs on the
+	// worker that sent the request, outside the measured latency, and concurrently
+	// with the checks of other workers. A panic or a t.FailNow in it stops the run.
 	Check func(Response) error
 }
 

@@ -144,6 +144,7 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 // off by the end of the run, in which case the source counts it as unsent.
 func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration {
 	if out.class == ClassRejected {
+		w.ended = w.run.now()
 		w.out.add(sample{endpoint: it.endpoint, class: ClassRejected})
 		if w.run.sink != nil {
 			w.report(it.req, began, 0, out)
