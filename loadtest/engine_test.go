@@ -440,6 +440,20 @@ func TestEachWorkerHasASessionThatLaterRunsReuse(t *testing.T) {
 	})
 }
 
+func TestSessionsThatComeBackAfterCloseAreClosed(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		b := &bookkeeper{do: sleep(time.Second)}
+		e := newEngine(t, c.make(b, 0))
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = e.Run(t.Context(), Times(1000)) }) // ends with Close
+		time.Sleep(500 * time.Millisecond)
+		closeEngine(t, e)
+		wg.Wait()
+		require.EqualValues(t, c.workers, b.opened.Load())
+		require.EqualValues(t, c.workers, b.closed.Load())
+	})
+}
+
 func TestFewRequestsHireFewWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bookkeeper{do: sleep(time.Millisecond)}
