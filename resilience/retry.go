@@ -98,7 +98,7 @@ func (p *RetryPolicy) Execute(ctx context.Context, fn func(context.Context) erro
 		return err
 	}
 	if breaker != nil {
-		return p.loop(ctx, nil, breaker, fn)
+		return p.guarded(ctx, breaker, fn)
 	}
 	// The common case, an attempt that succeeds, pays for one counter and a flag.
 	returned := false
@@ -114,6 +114,32 @@ func (p *RetryPolicy) Execute(ctx context.Context, fn func(context.Context) erro
 		return nil
 	}
 	return p.loop(ctx, err, nil, fn)
+}
+
+// guarded is Execute with a breaker. Like Execute it keeps the first attempt
+// apart from the machinery that only further ones need.
+func (p *RetryPolicy) guarded(ctx context.Context, breaker *CircuitBreaker, fn func(context.Context) error) error {
+	permit, err := breaker.Allow()
+	if err != nil {
+		p.failures.Add(1)
+		return err
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			p.countAborted()
+			permit.report(ctx, false, nil)
+		}
+	}()
+	err = fn(ctx)
+	returned = true
+	if err == nil {
+		p.successes.Add(1)
+		permit.Done(nil)
+		return nil
+	}
+	permit.report(ctx, true, unmarkPermanent(err))
+	return p.loop(ctx, err, breaker, fn)
 }
 
 // loop is the rest of Execute. failed is the error of a first attempt that was
