@@ -151,7 +151,6 @@ func (f *listFeed) resolve(names *endpoints, validate func(*Request) error) erro
 }
 
 func (f *listFeed) claim(dst []item, now time.Duration, share int) int {
-	want := int64(len(dst))
 	if f.until > 0 && now >= f.until {
 		return 0
 	}
@@ -160,22 +159,7 @@ func (f *listFeed) claim(dst []item, now time.Duration, share int) int {
 			return n
 		}
 	}
-	if f.total >= 0 {
-		left := f.total - f.next.Load()
-		if left <= 0 {
-			return 0
-		}
-		// Guided self-scheduling: near the end claims shrink, so that no worker
-		// sits on a batch while the others have nothing left.
-		want = min(want, max(1, left/int64(2*share)))
-	}
-	first := f.next.Add(want) - want
-	if f.total >= 0 {
-		if first >= f.total {
-			return 0
-		}
-		want = min(want, f.total-first)
-	}
+	first, want := f.take(int64(len(dst)), int64(share))
 	if len(f.items) == 1 {
 		for i := range want {
 			dst[i] = f.items[0]
@@ -190,6 +174,26 @@ func (f *listFeed) claim(dst []item, now time.Duration, share int) int {
 		}
 	}
 	return int(want)
+}
+
+// take reserves at most most requests, and returns the first and how many. Near
+// the end the claims shrink (guided self-scheduling), so that no worker sits on
+// a batch while the others have nothing left.
+func (f *listFeed) take(most, share int64) (first, n int64) {
+	if f.total < 0 {
+		return f.next.Add(most) - most, most
+	}
+	for {
+		first = f.next.Load()
+		left := f.total - first
+		if left <= 0 {
+			return first, 0
+		}
+		n = min(most, max(1, left/(2*share)))
+		if f.next.CompareAndSwap(first, first+n) {
+			return first, n
+		}
+	}
 }
 
 func (f *listFeed) size() int64 { return f.total }
