@@ -125,7 +125,13 @@ func TestMergeOfDifferentEnginesSaysSo(t *testing.T) {
 	a, b := record(epoch, 1, nil, nil), record(epoch, 1, nil, nil)
 	b.Engine = "sync"
 	a.PeakMemory, b.PeakMemory = 7, 9
+	a.Retries, b.Retries = 2, 3
+	a.Unsent, b.Unsent = 20, 30
+	a.ConnectionsOpened, b.ConnectionsOpened = 200, 300
 	a.Merge(b)
+	require.EqualValues(t, 5, a.Retries)
+	require.EqualValues(t, 50, a.Unsent)
+	require.EqualValues(t, 500, a.ConnectionsOpened)
 	require.Equal(t, "mixed", a.Engine)
 	require.EqualValues(t, 9, a.PeakMemory, "memory is not additive")
 }
@@ -134,7 +140,7 @@ func TestResultJSONRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	names := []string{"a", "b"}
 	r := record(epoch, 10*time.Second, names, randomSamples(rng, 2000, len(names)))
-	r.PeakMemory, r.ConnectionsOpened, r.Unsent = 12_345_678, 150, 4
+	r.PeakMemory, r.ConnectionsOpened, r.Unsent, r.Retries = 12_345_678, 150, 4, 9
 	data, err := json.Marshal(r)
 	require.NoError(t, err)
 	var back EngineResult
@@ -143,6 +149,9 @@ func TestResultJSONRoundTrip(t *testing.T) {
 	require.Equal(t, r.Endpoints["a"].P99(), back.Endpoints["a"].P99())
 	require.Equal(t, r.Warnings, back.Warnings)
 	require.Equal(t, r.Elapsed, back.Elapsed)
+	require.EqualValues(t, 9, back.Retries)
+	require.EqualValues(t, 4, back.Unsent)
+	require.EqualValues(t, 150, back.ConnectionsOpened)
 	require.True(t, r.StartedAt.Equal(back.StartedAt))
 }
 
