@@ -36,10 +36,20 @@ func BenchmarkHelperWarns(b *testing.B) {
 	})}))
 }
 
+func BenchmarkHelperRefused(b *testing.B) {
+	helper(b)
+	loadtest.Bench(b, loadtest.Start(b, loadtest.SyncConfig{}), loadtest.Get("http://127.0.0.1:1/"))
+}
+
+func BenchmarkHelperBadURL(b *testing.B) {
+	helper(b)
+	loadtest.Bench(b, loadtest.Start(b, loadtest.SyncConfig{}), loadtest.Get("127.0.0.1"))
+}
+
 func helper(b *testing.B) {
 	b.Helper()
 	if os.Getenv("BRUNT_TEST_HELPER") == "" {
-		b.Skip("runs only under TestBenchOutputIsCleanBenchfmt")
+		b.Skip("runs only in the process that the tests below start")
 	}
 }
 
@@ -100,4 +110,19 @@ func TestBenchOutputIsCleanBenchfmt(t *testing.T) {
 			require.Equal(t, want, results, out)
 		})
 	}
+}
+
+func TestBenchFailsClearly(t *testing.T) {
+	out, failed := runBenchmarks(t, "-test.bench=HelperRefused")
+	require.True(t, failed)
+	require.Contains(t, out, "no request succeeded")
+	require.Contains(t, out, "refused: dial tcp 127.0.0.1:1")
+
+	out, failed = runBenchmarks(t, "-test.bench=HelperBadURL")
+	require.True(t, failed)
+	require.Contains(t, out, `invalid request: URL "127.0.0.1": scheme must be http or https`)
+
+	out, failed = runBenchmarks(t, "-test.bench=HelperWarns")
+	require.False(t, failed)
+	require.Contains(t, out, "150 × other: test error", "errors are logged after the line")
 }

@@ -3,8 +3,6 @@ package loadtest
 import (
 	"context"
 	"flag"
-	"os"
-	"os/exec"
 	"runtime"
 	"testing"
 	"time"
@@ -126,59 +124,4 @@ func TestBenchCountsErrors(t *testing.T) {
 		Bench(b, Start(b, ThreadedConfig{}), Get(srv.URL+"/get"))
 	})
 	require.InDelta(t, 0.5, res.Extra["err/op"], 0.15)
-}
-
-// These benchmarks run in a process of their own, below: their names say how.
-func BenchmarkHelperRefused(b *testing.B) {
-	helper(b)
-	Bench(b, Start(b, SyncConfig{}), Get("http://127.0.0.1:1/"))
-}
-
-func BenchmarkHelperBadURL(b *testing.B) {
-	helper(b)
-	Bench(b, Start(b, SyncConfig{}), Get("127.0.0.1"))
-}
-
-func BenchmarkHelperWarns(b *testing.B) {
-	helper(b)
-	n := 0
-	Bench(b, Start(b, SyncConfig{Client: Func(func(context.Context) error {
-		if n++; n%2 == 0 {
-			return errTest
-		}
-		return nil
-	})}))
-}
-
-func helper(b *testing.B) {
-	b.Helper()
-	if os.Getenv("BRUNT_TEST_HELPER") == "" {
-		b.Skip("runs only under TestBenchFailsClearly")
-	}
-}
-
-func runBenchmarks(t *testing.T, args ...string) (out string, failed bool) {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	//nolint:gosec // this very test binary
-	cmd := exec.CommandContext(t.Context(), self, append([]string{"-test.run=^$", "-test.benchtime=300x"}, args...)...)
-	cmd.Env = append(os.Environ(), "BRUNT_TEST_HELPER=1")
-	text, err := cmd.CombinedOutput()
-	return string(text), err != nil
-}
-
-func TestBenchFailsClearly(t *testing.T) {
-	out, failed := runBenchmarks(t, "-test.bench=HelperRefused")
-	require.True(t, failed)
-	require.Contains(t, out, "no request succeeded")
-	require.Contains(t, out, "refused: dial tcp 127.0.0.1:1")
-
-	out, failed = runBenchmarks(t, "-test.bench=HelperBadURL")
-	require.True(t, failed)
-	require.Contains(t, out, `invalid request: URL "127.0.0.1": scheme must be http or https`)
-
-	out, failed = runBenchmarks(t, "-test.bench=HelperWarns")
-	require.False(t, failed)
-	require.Contains(t, out, "150 × other: test error", "errors are logged after the line")
 }
