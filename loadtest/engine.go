@@ -57,6 +57,12 @@ type SyncConfig struct {
 	// Timeout limits each request, from its beginning to the end of the response
 	// body. 0 means 30 s.
 	Timeout time.Duration
+	// OnProgress, if set, is told how a run stands: about once a second and, with
+	// Done set, once at its end. The calls of one run come from one goroutine, do
+	// not overlap, and hold no lock; time spent in one delays only the next, and
+	// the end of Run. A panic or Goexit in it, such as that of FailNow, stops the
+	// run and is passed on by Run. It must not close the engine.
+	OnProgress func(Progress)
 }
 
 // SyncEngine sends one request after another.
@@ -89,6 +95,12 @@ type ThreadedConfig struct {
 	// Timeout limits each request, from its beginning to the end of the response
 	// body. 0 means 30 s.
 	Timeout time.Duration
+	// OnProgress, if set, is told how a run stands: about once a second and, with
+	// Done set, once at its end. The calls of one run come from one goroutine, do
+	// not overlap, and hold no lock; time spent in one delays only the next, and
+	// the end of Run. A panic or Goexit in it, such as that of FailNow, stops the
+	// run and is passed on by Run. It must not close the engine.
+	OnProgress func(Progress)
 }
 
 // ThreadedEngine keeps a fixed number of workers busy, each with a session, and
@@ -136,6 +148,12 @@ type AsyncConfig struct {
 	// without a response. The latency of a request then runs from its first
 	// attempt to the end of the last, the waits included.
 	Retry *resilience.RetryPolicy
+	// OnProgress, if set, is told how a run stands: about once a second and, with
+	// Done set, once at its end. The calls of one run come from one goroutine, do
+	// not overlap, and hold no lock; time spent in one delays only the next, and
+	// the end of Run. A panic or Goexit in it, such as that of FailNow, stops the
+	// run and is passed on by Run. It must not close the engine.
+	OnProgress func(Progress)
 }
 
 // AsyncEngine keeps a bounded number of requests in flight over one shared pool,

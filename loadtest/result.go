@@ -52,6 +52,8 @@ type EngineResult struct {
 	// Endpoints breaks the run down by Request.Name; nil if no request had one.
 	// Names beyond the 64th are counted under "(others)".
 	Endpoints map[string]*Stats
+	// Intervals is the run second by second, in the order of From.
+	Intervals []Interval
 	// Warnings say what keeps the numbers from meaning what they seem to.
 	Warnings []Warning
 
