@@ -20,6 +20,7 @@ type core struct {
 	private     bool // sessions do not share a pool
 	breaker     *resilience.CircuitBreaker
 	retry       *resilience.RetryPolicy
+	progress    func(Progress) // nil if nobody listens
 
 	mu     sync.Mutex
 	closed bool

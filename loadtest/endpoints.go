@@ -2,11 +2,11 @@ package loadtest
 
 const (
 	// maxEndpoints bounds the per-endpoint breakdown, and with it the memory of
-	// a run: each endpoint has histograms of its own.
+	// a run: each endpoint has histograms of its own. Their numbers fit an int8.
 	maxEndpoints = 64
 	// foldedEndpoints is the name under which further endpoints are counted.
 	foldedEndpoints = "(others)"
-	noEndpoint      = int32(-1)
+	noEndpoint      = -1
 )
 
 // endpoints numbers the names of requests. It is not safe for concurrent use:

@@ -81,7 +81,9 @@ func NewSyncEngine(c SyncConfig) (*SyncEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &SyncEngine{newCore("sync", 1, c.Client, c.Conn, c.Timeout)}, nil
+	e := &SyncEngine{newCore("sync", 1, c.Client, c.Conn, c.Timeout)}
+	e.progress = c.OnProgress
+	return e, nil
 }
 
 // ThreadedConfig configures a [ThreadedEngine]. The zero value is ready to use.
@@ -122,7 +124,7 @@ func NewThreadedEngine(c ThreadedConfig) (*ThreadedEngine, error) {
 		return nil, err
 	}
 	e := &ThreadedEngine{newCore("threaded", orDefault(c.MaxWorkers, defaultMaxWorkers), c.Client, c.Conn, c.Timeout)}
-	e.private = true
+	e.private, e.progress = true, c.OnProgress
 	return e, nil
 }
 
@@ -174,7 +176,7 @@ func NewAsyncEngine(c AsyncConfig) (*AsyncEngine, error) {
 		return nil, err
 	}
 	e := &AsyncEngine{newCore("async", orDefault(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}
-	e.breaker, e.retry = c.Breaker, c.Retry
+	e.breaker, e.retry, e.progress = c.Breaker, c.Retry, c.OnProgress
 	return e, nil
 }
 

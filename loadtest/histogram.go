@@ -53,6 +53,14 @@ func (h *histogram) count() int64 {
 	return h.hdr.TotalCount()
 }
 
+func (h *histogram) reset() {
+	if h.count() == 0 {
+		return
+	}
+	h.hdr.Reset()
+	h.min, h.max, h.sum, h.beyond = math.MaxInt64, 0, 0, 0
+}
+
 // merge adds from to h. Nothing is lost: both have the same range and precision.
 func (h *histogram) merge(from *histogram) {
 	if from.count() == 0 {

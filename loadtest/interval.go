@@ -1,6 +1,10 @@
 package loadtest
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Interval is what happened in one stretch of a run, usually a second.
 type Interval struct {
@@ -26,4 +30,95 @@ func (i Interval) RPS() float64 {
 		return 0
 	}
 	return float64(i.Requests) / (i.To - i.From).Seconds()
+}
+
+const (
+	// harvestEvery is the length of an interval.
+	harvestEvery = time.Second
+	// maxIntervals bounds the rows of a run.
+	maxIntervals = 3600
+)
+
+// and is the interval that covers i and the later, or overlapping, next.
+func (i Interval) and(next Interval) Interval {
+	out := Interval{
+		From: min(i.From, next.From), To: max(i.To, next.To),
+		Requests:      i.Requests + next.Requests,
+		ErrorCount:    i.ErrorCount + next.ErrorCount,
+		RejectedCount: i.RejectedCount + next.RejectedCount,
+		P99:           max(i.P99, next.P99),
+		InFlight:      next.InFlight,
+		HeapBytes:     max(i.HeapBytes, next.HeapBytes),
+	}
+	if next.From < i.To { // of runs side by side
+		out.InFlight += i.InFlight
+	}
+	if out.Requests > 0 {
+		out.P50 = time.Duration((float64(i.P50)*float64(i.Requests) + float64(next.P50)*float64(next.Requests)) / float64(out.Requests))
+	}
+	return out
+}
+
+// pair joins each two neighbours.
+func pair(rows []Interval) []Interval {
+	out := rows[:0]
+	for i := 0; i < len(rows); i += 2 {
+		row := rows[i]
+		if i+1 < len(rows) {
+			row = row.and(rows[i+1])
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// series is the intervals of a run that is going on. When there are too many,
+// neighbours are joined, and those to come are to be twice as long.
+type series struct {
+	rows  []Interval
+	width int // how many harvests make a row; 0 counts as 1
+	last  int // of how many the last row consists
+}
+
+func (s *series) add(row Interval) {
+	n := len(s.rows)
+	if n > 0 && s.last < s.width {
+		s.rows[n-1] = s.rows[n-1].and(row)
+		s.last++
+		return
+	}
+	if n == maxIntervals {
+		s.rows = pair(s.rows)
+		s.width = 2 * max(s.width, 1)
+	}
+	s.rows, s.last = append(s.rows, row), 1
+}
+
+// end is where the last row ends.
+func (s *series) end() time.Duration {
+	if n := len(s.rows); n > 0 {
+		return s.rows[n-1].To
+	}
+	return 0
+}
+
+// shift returns a copy of rows, later by d.
+func shift(rows []Interval, d time.Duration) []Interval {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].From += d
+		rows[i].To += d
+	}
+	return rows
+}
+
+// interleave puts the rows of two results in order of time, and joins neighbours
+// if there are too many.
+func interleave(a, b []Interval) []Interval {
+	rows := slices.Concat(a, b)
+	slices.SortStableFunc(rows, func(a, b Interval) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
+	for len(rows) > maxIntervals {
+		rows = pair(rows)
+	}
+	return rows
 }

@@ -2,16 +2,20 @@ package loadtest
 
 import (
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
 // heapMetric counts live objects and garbage not yet swept.
 const heapMetric = "/memory/classes/heap/objects:bytes"
 
-// peakSampler watches the size of the heap while a run goes on.
+// peakSampler watches the size of the heap while a run goes on. It is safe for
+// concurrent use.
 type peakSampler struct {
-	read [1]metrics.Sample
-	peak uint64
+	mu     sync.Mutex
+	read   [1]metrics.Sample
+	peak   uint64 // of the run
+	recent uint64 // of the interval
 }
 
 func newPeakSampler() *peakSampler {
@@ -22,8 +26,27 @@ func newPeakSampler() *peakSampler {
 }
 
 func (s *peakSampler) sample() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.look()
+}
+
+// look returns the size at this instant; mu must be held.
+func (s *peakSampler) look() uint64 {
 	metrics.Read(s.read[:])
-	s.peak = max(s.peak, s.read[0].Value.Uint64())
+	now := s.read[0].Value.Uint64()
+	s.peak, s.recent = max(s.peak, now), max(s.recent, now)
+	return now
+}
+
+// interval returns the peak since the last call.
+func (s *peakSampler) interval() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.look()
+	peak := s.recent
+	s.recent = now
+	return peak
 }
 
 // samplePeriod starts at a millisecond and grows with the age of the run: a

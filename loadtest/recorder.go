@@ -3,32 +3,42 @@ package loadtest
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // sample is one request as the recorder keeps it.
 type sample struct {
 	latency  time.Duration
-	endpoint int32
+	bytes    int64
+	retries  uint32
 	status   uint16
+	endpoint int8
 	class    ErrorClass
 }
 
 const (
-	// samplesPerFlush is how many requests a worker keeps to itself before it
-	// takes a shard's lock: often enough to bound memory, rarely enough that the
-	// lock costs nothing.
-	samplesPerFlush = 128
+	// ringSize is how many requests a worker can end before somebody has to take
+	// them from it: so many that taking them costs nothing. Where there are more
+	// than manyWorkers their memory counts for more, and none of them is quick.
+	ringSize      = 128
+	smallRingSize = 32
+	manyWorkers   = 1000
 	// maxShards bounds the memory of the histograms on machines with many
 	// cores: a shard's two take 0.5 MB.
 	maxShards = 8
 )
 
-// recorder collects what the workers of one run saw. Each worker fills a buffer
-// of its own and empties it into one of a few shards; they are merged once, when
-// the run has ended.
+// recorder collects what the workers of one run saw. Each worker writes to a
+// ring of its own, without a lock. Now and then somebody takes what has come: the
+// worker itself when its ring is full, the collector when an interval is over.
+// Both do so under the lock of the shard that the worker belongs to, into the
+// shard's tally of the interval. harvest unites those of all shards.
 type recorder struct {
 	shards []*shard
+	spares []*tally
+	total  *tally     // of the intervals that are over; nil before the first
+	both   *histogram // scratch
 }
 
 func newRecorder(workers int) *recorder {
@@ -36,44 +46,54 @@ func newRecorder(workers int) *recorder {
 	for i := range r.shards {
 		// Made at once, so that the memory of a run does not depend on which
 		// workers happen to get most of the work.
-		r.shards[i] = &shard{total: tally{good: newHistogram()}}
+		r.shards[i] = &shard{interval: newTally()}
+	}
+	size := ringSize
+	if workers > manyWorkers {
+		size = smallRingSize
+	}
+	for i := range workers {
+		s := r.shards[i%len(r.shards)]
+		s.buffers = append(s.buffers, &buffer{shard: s, samples: make([]sample, size), free: uint64(size)})
 	}
 	return r
 }
 
-// buffer is the part of the recorder that one worker owns.
+// buffer is the part of the recorder that one worker owns: a ring with one
+// producer. Its length is a power of two.
 type buffer struct {
 	shard   *shard
-	n       int
-	bytes   int64
-	retries int64
-	samples [samplesPerFlush]sample
+	samples []sample
+	next    uint64        // the worker's own copy of head
+	free    uint64        // next may come up to here before a look at tail
+	head    atomic.Uint64 // samples before it are complete
+	tail    uint64        // samples before it have been taken; guarded by shard.mu
+	_       [56]byte      // keeps other workers off these cache lines
 }
 
 func (r *recorder) buffer(worker int) *buffer {
-	return &buffer{shard: r.shards[worker%len(r.shards)]}
+	n := len(r.shards)
+	return r.shards[worker%n].buffers[worker/n]
 }
 
-// add keeps one sample and reports whether that took the time to empty the buffer.
-func (b *buffer) add(s sample) (flushed bool) {
-	b.samples[b.n] = s
-	b.n++
-	if b.n < len(b.samples) {
-		return false
+// add keeps one sample and reports whether that took the time to empty the ring.
+func (b *buffer) add(s sample) (emptied bool) {
+	if b.next == b.free {
+		b.empty()
+		emptied = true
 	}
-	b.flush()
-	return true
+	b.samples[b.next&uint64(len(b.samples)-1)] = s
+	b.next++
+	b.head.Store(b.next)
+	return emptied
 }
 
-func (b *buffer) flush() {
+// empty is called by the worker that fills the ring.
+func (b *buffer) empty() {
 	b.shard.mu.Lock()
 	defer b.shard.mu.Unlock()
-	for i := range b.samples[:b.n] {
-		b.shard.add(&b.samples[i])
-	}
-	b.shard.bytes += b.bytes
-	b.shard.retries += b.retries
-	b.n, b.bytes, b.retries = 0, 0, 0
+	b.shard.take(b)
+	b.free = b.tail + uint64(len(b.samples))
 }
 
 // example keeps the first error of each class, for reports. Errors are rare
@@ -91,16 +111,24 @@ func (b *buffer) example(class ErrorClass, err error) {
 
 // shard is what some of the workers have recorded.
 type shard struct {
+	buffers []*buffer
+
 	mu        sync.Mutex
-	total     tally
-	endpoints []*tally
-	bytes     int64
-	retries   int64
+	interval  *tally   // of the interval that is going on
+	endpoints []*tally // of the whole run
 	examples  map[ErrorClass]string
 }
 
+// take moves what has come in b to the tallies; mu must be held.
+func (s *shard) take(b *buffer) {
+	mask := uint64(len(b.samples) - 1)
+	for head := b.head.Load(); b.tail != head; b.tail++ {
+		s.add(&b.samples[b.tail&mask])
+	}
+}
+
 func (s *shard) add(x *sample) {
-	s.total.add(x)
+	s.interval.add(x)
 	if x.endpoint == noEndpoint {
 		return
 	}
@@ -113,79 +141,89 @@ func (s *shard) add(x *sample) {
 	s.endpoints[x.endpoint].add(x)
 }
 
-// The statuses that HTTP defines are counted in an array, all others in a map.
-const (
-	minStatus = 100
-	maxStatus = 599
-)
-
-type tally struct {
-	success, failed, other, rejected int64
-	classes                          [numClasses]int64
-	statuses                         [maxStatus - minStatus + 1]int64
-	oddStatuses                      map[int]int64
-	good, bad                        *histogram
+// collect takes what has come in all rings, and returns the tally of the
+// interval in exchange for the next one's. The lock is given up between rings:
+// there may be thousands, and workers may wait for it.
+func (s *shard) collect(next *tally) *tally {
+	for _, b := range s.buffers {
+		s.mu.Lock()
+		s.take(b)
+		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := s.interval
+	s.interval = next
+	return got
 }
 
-func (t *tally) add(x *sample) {
-	h := &t.good
-	switch {
-	case x.class == ClassRejected:
-		t.rejected++
-		return // no latency: nothing was sent
-	case x.class != ClassNone:
-		t.failed++
-		t.classes[x.class]++
-		h = &t.bad
-	case x.status == 0 || x.status/100 == 2:
-		t.success++
-	default:
-		t.other++
-	}
-	if *h == nil {
-		*h = newHistogram()
-	}
-	(*h).record(x.latency)
-	switch {
-	case x.status == 0:
-	case x.status >= minStatus && x.status <= maxStatus:
-		t.statuses[x.status-minStatus]++
-	default:
-		t.oddStatuses = addCounts(t.oddStatuses, map[int]int64{int(x.status): 1})
-	}
-}
-
-func (t *tally) stats() *Stats {
-	s := &Stats{
-		Requests:      t.success + t.failed + t.other,
-		SuccessCount:  t.success,
-		ErrorCount:    t.failed,
-		OtherCount:    t.other,
-		RejectedCount: t.rejected,
-		StatusCodes:   addCounts(nil, t.oddStatuses),
-		good:          t.good,
-		bad:           t.bad,
-	}
-	for class, n := range t.classes {
-		if n > 0 {
-			s.Errors = addCounts(s.Errors, map[ErrorClass]int64{ErrorClass(class): n})
-		}
-	}
-	for i, n := range t.statuses {
-		if n > 0 {
-			s.StatusCodes = addCounts(s.StatusCodes, map[int]int64{minStatus + i: n})
-		}
-	}
-	return s
-}
-
-// result merges the shards; the workers must have ended.
-func (r *recorder) result(names []string) *EngineResult {
-	res := &EngineResult{}
+// harvest ends an interval: it returns what has come since the one before, and
+// adds it to the total. It is called by one goroutine at a time. After the last
+// call, when no worker is left, the shards hold no tallies any more.
+func (r *recorder) harvest(last bool) (row Interval) {
+	var sum *tally
 	for _, s := range r.shards {
-		res.merge(s.total.stats())
-		res.BytesRead += s.bytes
-		res.Retries += s.retries
+		var next *tally
+		if !last {
+			next = r.spare()
+		}
+		got := s.collect(next)
+		if sum == nil {
+			sum = got
+			continue
+		}
+		sum.merge(got)
+		r.giveBack(got)
+	}
+	row.Requests, row.ErrorCount, row.RejectedCount = sum.requests(), sum.failed, sum.rejected
+	all := r.latencies(sum)
+	row.P50, row.P99 = all.quantile(0.50), all.quantile(0.99)
+	if r.total == nil {
+		r.total = sum
+	} else {
+		r.total.merge(sum)
+		r.giveBack(sum)
+	}
+	return row
+}
+
+func (r *recorder) spare() *tally {
+	n := len(r.spares)
+	if n == 0 {
+		return newTally()
+	}
+	t := r.spares[n-1]
+	r.spares = r.spares[:n-1]
+	return t
+}
+
+func (r *recorder) giveBack(t *tally) {
+	t.reset()
+	r.spares = append(r.spares, t)
+}
+
+// latencies unites those with and without an error; the result is valid until
+// the next call or a change of t.
+func (r *recorder) latencies(t *tally) *histogram {
+	switch {
+	case t.bad.count() == 0:
+		return t.good
+	case t.good.count() == 0:
+		return t.bad
+	case r.both == nil:
+		r.both = newHistogram()
+	default:
+		r.both.reset()
+	}
+	r.both.merge(t.good)
+	r.both.merge(t.bad)
+	return r.both
+}
+
+// result is the total, after the last harvest.
+func (r *recorder) result(names []string) *EngineResult {
+	res := &EngineResult{Stats: *r.total.stats(), Retries: r.total.retries}
+	for _, s := range r.shards {
 		for id, t := range s.endpoints {
 			if t == nil {
 				continue

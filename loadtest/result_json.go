@@ -44,6 +44,7 @@ type resultJSON struct {
 	Connections   int64                 `json:"connections_opened"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
+	Intervals     []Interval            `json:"intervals,omitempty"`
 	Pooled        bool                  `json:"pooled"`
 	Spans         [][2]int64            `json:"spans_unix_ns,omitempty"`
 	statsJSON
@@ -131,7 +132,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, Retries: r.Retries, Connections: r.ConnectionsOpened,
-		ErrorExamples: r.ErrorExamples, Warnings: r.Warnings, Pooled: r.pooled,
+		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Warnings: r.Warnings, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
 	for _, s := range r.spans {
@@ -154,7 +155,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
 		Unsent: j.Unsent, Retries: j.Retries, ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
-		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Warnings: j.Warnings, pooled: j.Pooled,
+		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Warnings: j.Warnings, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {
 		got.spans = append(got.spans, span{From: time.Unix(0, s[0]), To: time.Unix(0, s[1])})
@@ -162,6 +163,57 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got.StartedAt, got.Elapsed = measure(got.spans)
 	*r = got
 	return nil
+}
+
+type intervalJSON struct {
+	From     float64 `json:"from_seconds"`
+	To       float64 `json:"to_seconds"`
+	Requests int64   `json:"requests"`
+	Errors   int64   `json:"error_count"`
+	Rejected int64   `json:"rejected_count"`
+	RPS      float64 `json:"rps"`
+	P50      float64 `json:"p50_latency_ms"`
+	P99      float64 `json:"p99_latency_ms"`
+	InFlight int     `json:"in_flight"`
+	Heap     uint64  `json:"heap_bytes"`
+}
+
+// MarshalJSON writes latencies in milliseconds and offsets in seconds.
+func (i Interval) MarshalJSON() ([]byte, error) {
+	return json.Marshal(intervalJSON{
+		From: i.From.Seconds(), To: i.To.Seconds(),
+		Requests: i.Requests, Errors: i.ErrorCount, Rejected: i.RejectedCount, RPS: i.RPS(),
+		P50: millis(i.P50), P99: millis(i.P99), InFlight: i.InFlight, Heap: i.HeapBytes,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, without loss for times of up to a
+// month.
+func (i *Interval) UnmarshalJSON(data []byte) error {
+	var j intervalJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	const most = math.MaxInt64 / 1e9 // seconds
+	for _, seconds := range []float64{j.From, j.To, j.P50 / 1e3, j.P99 / 1e3} {
+		if seconds < 0 || seconds > most {
+			return fmt.Errorf("loadtest: interval from %v s to %v s, p50 %v ms, p99 %v ms: out of range", j.From, j.To, j.P50, j.P99)
+		}
+	}
+	*i = Interval{
+		From: fromSeconds(j.From), To: fromSeconds(j.To),
+		Requests: j.Requests, ErrorCount: j.Errors, RejectedCount: j.Rejected,
+		P50: fromMillis(j.P50), P99: fromMillis(j.P99), InFlight: j.InFlight, HeapBytes: j.Heap,
+	}
+	return nil
+}
+
+func fromMillis(ms float64) time.Duration {
+	return time.Duration(math.Round(ms * float64(time.Millisecond)))
+}
+
+func fromSeconds(s float64) time.Duration {
+	return time.Duration(math.Round(s * float64(time.Second)))
 }
 
 type requestJSON struct {
@@ -203,7 +255,7 @@ func (r *RequestResult) UnmarshalJSON(data []byte) error {
 	}
 	*r = RequestResult{
 		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes,
-		Latency:   time.Duration(math.Round(j.Latency * float64(time.Millisecond))),
+		Latency:   fromMillis(j.Latency),
 		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
 	}
 	if j.Error != nil {

@@ -20,15 +20,13 @@ func record(start time.Time, elapsed time.Duration, names []string, samples []sa
 	bufs := []*buffer{rec.buffer(0), rec.buffer(1), rec.buffer(2)}
 	for i, s := range samples {
 		b := bufs[i%3]
-		b.bytes += 10
+		s.bytes += 10
 		if s.class != ClassNone {
 			b.example(s.class, fmt.Errorf("example of %v", s.class))
 		}
 		b.add(s)
 	}
-	for _, b := range bufs {
-		b.flush()
-	}
+	rec.harvest(true)
 	r := rec.result(names)
 	r.Engine, r.Concurrency, r.pooled = "async", 100, true
 	r.StartedAt, r.Elapsed = start, elapsed
@@ -40,7 +38,7 @@ func record(start time.Time, elapsed time.Duration, names []string, samples []sa
 func randomSamples(rng *rand.Rand, n, names int) []sample {
 	out := make([]sample, n)
 	for i := range out {
-		s := sample{latency: time.Duration(rng.Int64N(int64(time.Second))), endpoint: int32(rng.IntN(names+1)) - 1}
+		s := sample{latency: time.Duration(rng.Int64N(int64(time.Second))), endpoint: int8(rng.IntN(names+1)) - 1}
 		switch rng.IntN(5) {
 		case 0:
 			s.class = ErrorClass(1 + rng.IntN(int(numClasses)-1))
@@ -282,7 +280,7 @@ func TestOddStatusesAreCounted(t *testing.T) {
 func TestReportGolden(t *testing.T) {
 	var samples []sample
 	for i := range 5000 {
-		s := sample{latency: time.Duration(9000+i) * time.Microsecond, status: 200, endpoint: int32(i % 3)}
+		s := sample{latency: time.Duration(9000+i) * time.Microsecond, status: 200, endpoint: int8(i % 3)}
 		switch {
 		case i%100 == 7:
 			s.status, s.class = 503, ClassStatus

@@ -33,6 +33,7 @@ type run struct {
 	workers  []*worker
 	active   atomic.Int64 // workers that have not ended
 	recorder *recorder
+	collect  *collector
 }
 
 func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error) {
@@ -57,14 +58,14 @@ func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) err
 	}
 
 	opened := c.connections()
-	memory := r.work()
+	r.work()
 	if r.panics != nil {
 		panic(r.panics)
 	}
 	if r.goexit {
 		runtime.Goexit()
 	}
-	return r.result(names.names, memory, c.connections()-opened)
+	return r.result(names.names, c.connections()-opened)
 }
 
 // hire opens a session for each worker that the source can keep busy.
@@ -92,23 +93,27 @@ func (r *run) hire() error {
 	return nil
 }
 
-// work runs the workers and returns when all have ended, with the peak of the
-// heap meanwhile.
-func (r *run) work() (peak uint64) {
-	memory := newPeakSampler()
+// work runs the workers and returns when all have ended and the books are closed.
+func (r *run) work() {
+	r.collect = &collector{run: r, memory: newPeakSampler()}
 	dog := &watchdog{limit: r.core.timeout, clock: r.now}
 	for _, w := range r.workers {
 		w.renew()
 		dog.slots = append(dog.slots, &w.slot)
 	}
-	var workers, helpers sync.WaitGroup
+	var workers, helpers, talk sync.WaitGroup
 	stop := make(chan struct{})
 	r.base = time.Now()
 	r.active.Store(int64(len(r.workers)))
 
 	// The helpers end when stop is closed, below.
-	helpers.Go(func() { memory.watch(stop) })
+	helpers.Go(func() { r.collect.memory.watch(stop) })
 	helpers.Go(func() { dog.watch(stop) })
+	helpers.Go(func() { r.collect.watch(stop) })
+	if r.core.progress != nil {
+		r.collect.tell = &teller{run: r, next: make(chan Progress, 1)}
+		talk.Go(r.collect.tell.talk) // ends when next is closed, below
+	}
 	for _, w := range r.workers {
 		// A worker ends when the source does, or after the request during which
 		// the run is halted or its context ends.
@@ -117,7 +122,19 @@ func (r *run) work() (peak uint64) {
 	workers.Wait()
 	close(stop)
 	helpers.Wait()
-	return memory.peak
+	r.collect.harvest(r.elapsed(), true)
+	if r.collect.tell != nil {
+		close(r.collect.tell.next)
+		talk.Wait()
+	}
+}
+
+// elapsed is when the last request ended; the workers must have.
+func (r *run) elapsed() (last time.Duration) {
+	for _, w := range r.workers {
+		last = max(last, w.ended)
+	}
+	return last
 }
 
 func (r *run) now() time.Duration { return time.Since(r.base) }
@@ -147,8 +164,8 @@ func (r *run) over() bool {
 	}
 }
 
-// crash notes a panic or, with a nil value, a Goexit on a worker. Run passes it
-// on when the other workers have ended.
+// crash notes a panic or, with a nil value, a Goexit on a worker or in
+// OnProgress. Run passes it on when the other workers have ended.
 func (r *run) crash(value any) {
 	r.mu.Lock()
 	if value == nil {
@@ -160,18 +177,16 @@ func (r *run) crash(value any) {
 	r.halt(nil)
 }
 
-func (r *run) result(names []string, peak uint64, opened int64) (*EngineResult, error) {
+func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 	res := r.recorder.result(names)
 	res.Engine, res.Concurrency = r.core.name, r.core.concurrency
-	res.StartedAt = r.base
-	for _, w := range r.workers {
-		res.Elapsed = max(res.Elapsed, w.ended)
-	}
+	res.StartedAt, res.Elapsed = r.base, r.elapsed()
+	res.Intervals = r.collect.series.rows
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
 	if size := r.feed.size(); size >= 0 {
 		res.Unsent = size - res.Requests - res.RejectedCount
 	}
-	res.PeakMemory, res.ConnectionsOpened, res.pooled = peak, opened, r.core.pooled()
+	res.PeakMemory, res.ConnectionsOpened, res.pooled = r.collect.memory.peak, opened, r.core.pooled()
 	res.Warnings = res.assess()
 	if r.complete(res) {
 		return res, r.feed.fault()

@@ -29,6 +29,8 @@ type feed interface {
 	claim(dst []item, now time.Duration, share int) int
 	// size is how many requests the feed holds, or -1 when that is not known.
 	size() int64
+	// planned is how long the feed means the run to last, or 0.
+	planned() time.Duration
 	// giveBack returns claimed requests that were not sent, for others to claim.
 	giveBack(rest []item)
 	// fault is why the feed ended early, if it did.
@@ -196,7 +198,8 @@ func (f *listFeed) take(most, share int64) (first, n int64) {
 	}
 }
 
-func (f *listFeed) size() int64 { return f.total }
+func (f *listFeed) size() int64            { return f.total }
+func (f *listFeed) planned() time.Duration { return f.until }
 
 func (f *listFeed) giveBack(rest []item) {
 	f.mu.Lock()
@@ -255,7 +258,8 @@ func (f *seqFeed) claim(dst []item, _ time.Duration, _ int) int {
 	return 1
 }
 
-func (f *seqFeed) size() int64 { return -1 }
+func (f *seqFeed) size() int64            { return -1 }
+func (f *seqFeed) planned() time.Duration { return 0 }
 
 func (f *seqFeed) giveBack([]item) {} // it hands out one at a time
 

@@ -183,7 +183,7 @@ func TestEveryBadRequestIsReported(t *testing.T) {
 
 func TestEndpointsFoldBeyondTheirBound(t *testing.T) {
 	e := newEndpoints()
-	require.Equal(t, noEndpoint, e.id(""))
+	require.EqualValues(t, noEndpoint, e.id(""))
 	for i := range 3 * maxEndpoints {
 		e.id(fmt.Sprint(i))
 	}

@@ -38,7 +38,6 @@ func (w *worker) main() {
 		if !orderly {
 			w.run.crash(recover())
 		}
-		w.out.flush()
 		w.slot.state.Store(slotIdle)
 		(*w.slot.cancel.Load())(nil)
 		w.run.core.giveBack(w.session, !orderly)
@@ -121,10 +120,9 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 		}
 		dirty = true
 	}
-	w.out.bytes += out.resp.Bytes
-	w.out.retries += int64(attempts - 1)
 	if w.out.add(sample{
-		latency: now - began, endpoint: it.endpoint, status: uint16(out.resp.StatusCode), class: out.class,
+		latency: now - began, bytes: out.resp.Bytes, retries: uint32(attempts - 1),
+		status: uint16(out.resp.StatusCode), endpoint: int8(it.endpoint), class: out.class,
 	}) {
 		dirty = true
 	}
@@ -145,7 +143,7 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration {
 	if out.class == ClassRejected {
 		w.ended = w.run.now()
-		w.out.add(sample{endpoint: it.endpoint, class: ClassRejected})
+		w.out.add(sample{endpoint: int8(it.endpoint), class: ClassRejected})
 		if w.run.sink != nil {
 			w.report(it.req, began, 0, out)
 		}

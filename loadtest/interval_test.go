@@ -1,0 +1,303 @@
+package loadtest
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// addUp asserts that the intervals hold each request of r once, and leave no
+// time out.
+func addUp(t *testing.T, r *EngineResult) {
+	t.Helper()
+	var requests, failed, rejected int64
+	var end time.Duration
+	for _, row := range r.Intervals {
+		requests += row.Requests
+		failed += row.ErrorCount
+		rejected += row.RejectedCount
+		require.Equal(t, end, row.From, "no gap, no overlap")
+		require.GreaterOrEqual(t, row.To, row.From)
+		require.Positive(t, row.HeapBytes)
+		require.LessOrEqual(t, row.HeapBytes, r.PeakMemory)
+		end = row.To
+	}
+	require.Equal(t, r.Requests, requests)
+	require.Equal(t, r.ErrorCount, failed)
+	require.Equal(t, r.RejectedCount, rejected)
+}
+
+// A request of odd length never ends at the instant of a harvest.
+const oddly = 30*time.Millisecond + 100*time.Microsecond
+
+func TestAStallShowsInTheIntervals(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		start := time.Now()
+		const from, to, length = 5 * time.Second, 8200 * time.Millisecond, 12 * time.Second
+		ends := func(began time.Duration) time.Duration { // when a request does
+			if began >= from && began < to {
+				return to
+			}
+			return began + oddly
+		}
+		e := newEngine(t, c.make(Func(func(ctx context.Context) error {
+			now := time.Since(start)
+			return sleep(ends(now) - now)(ctx)
+		}), 0))
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), For(length))
+		require.NoError(t, err)
+		addUp(t, r)
+
+		want := make([]int64, 13)
+		now, slowest := time.Duration(0), time.Duration(0)
+		for now < length {
+			end := ends(now)
+			want[end/time.Second] += int64(c.workers)
+			now, slowest = end, max(slowest, end-now)
+		}
+		require.Equal(t, now, r.Elapsed)
+		require.Len(t, r.Intervals, 13)
+		for i, row := range r.Intervals {
+			require.Equal(t, time.Duration(i)*time.Second, row.From)
+			require.Equal(t, min(row.From+time.Second, r.Elapsed), row.To)
+			require.Equal(t, want[i], row.Requests, "second %d", i)
+			switch i {
+			case 6, 7:
+				require.Zero(t, row.Requests)
+				require.Zero(t, row.P50+row.P99)
+				require.Zero(t, row.RPS())
+				require.Equal(t, c.workers, row.InFlight)
+			case 8:
+				require.InEpsilon(t, slowest, row.P99, 0.001)
+				require.InEpsilon(t, oddly, row.P50, 0.001)
+			case 12:
+				require.Zero(t, row.InFlight, "all have ended")
+			default:
+				require.InEpsilon(t, oddly, row.P99, 0.001)
+				require.Equal(t, c.workers, row.InFlight)
+				require.InDelta(t, float64(want[i]), row.RPS(), 1e-9)
+			}
+		}
+		sameResult(t, roundTrip(t, r), r)
+		require.Equal(t, r.Intervals, roundTrip(t, r).Intervals)
+	})
+}
+
+func TestIntervalsAddUpAtTheirEdges(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		for _, tt := range []struct {
+			reason string
+			took   time.Duration
+			rounds int
+			rows   int
+		}{
+			{"shorter than an interval", 10 * time.Millisecond, 3, 1},
+			{"no time at all", 0, 3, 1},
+			{"as long as an interval", 100 * time.Millisecond, 10, 1},
+			{"each request ends with an interval", time.Second, 3, 3},
+			{"requests longer than intervals", 2500 * time.Millisecond, 2, 5},
+		} {
+			e := newEngine(t, c.make(Func(sleep(tt.took)), 0))
+			r, err := e.Run(t.Context(), Times(tt.rounds*c.workers))
+			require.NoError(t, err, tt.reason)
+			addUp(t, r)
+			require.Len(t, r.Intervals, tt.rows, tt.reason)
+			require.Equal(t, r.Elapsed, r.Intervals[tt.rows-1].To, tt.reason)
+			closeEngine(t, e)
+		}
+	})
+}
+
+func TestIntervalsGoOnWhileTheSinkBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, SyncConfig{Client: Func(sleep(time.Millisecond))})
+		defer closeEngine(t, e)
+		r, err := e.RunStreaming(t.Context(), Times(2), func(RequestResult) error { time.Sleep(2500 * time.Millisecond); return nil })
+		require.NoError(t, err)
+		addUp(t, r)
+		require.Equal(t, 2502*time.Millisecond, r.Elapsed)
+		require.Len(t, r.Intervals, 5, "the sink holds the run up until 5.002 s")
+		require.EqualValues(t, 1, r.Intervals[0].Requests)
+		require.EqualValues(t, 1, r.Intervals[2].Requests)
+		require.Zero(t, r.Intervals[1].InFlight, "no request is in flight while its result is handed over")
+	})
+}
+
+// Workers write, full rings are emptied and harvests go on at the same time.
+func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
+	for _, workers := range []int{1, 7, manyWorkers + 1} {
+		rec := newRecorder(workers)
+		each := 200_000 / workers
+		var wg sync.WaitGroup
+		for i := range workers {
+			wg.Go(func() { // ends with its samples
+				b := rec.buffer(i)
+				for k := range each {
+					b.add(sample{latency: time.Duration(1 + k%10), bytes: 3, retries: 1, status: 200, endpoint: int8(k % 2)})
+				}
+			})
+		}
+		ended := make(chan struct{})
+		go func() { wg.Wait(); close(ended) }() // ends with the workers
+		var harvested int64
+		for done := false; !done; {
+			select {
+			case <-ended:
+				done = true
+			default:
+			}
+			harvested += rec.harvest(done).Requests
+		}
+		n := int64(each * workers)
+		require.Equal(t, n, harvested)
+		r := rec.result([]string{"a", "b"})
+		require.Equal(t, n, r.Requests)
+		require.Equal(t, n, r.good.count())
+		require.Equal(t, 3*n, r.BytesRead)
+		require.Equal(t, n, r.Retries)
+		require.Equal(t, map[int]int64{200: n}, r.StatusCodes)
+		require.Equal(t, n, r.Endpoints["a"].Requests+r.Endpoints["b"].Requests)
+		require.Equal(t, 3*n, r.Endpoints["a"].BytesRead+r.Endpoints["b"].BytesRead)
+		require.Equal(t, time.Duration(10), r.Quantile(1))
+		require.InEpsilon(t, 5.5, float64(r.good.sum)/float64(n), 0.01)
+	}
+}
+
+// However a run is cut into intervals, its result is the same.
+func TestHarvestsDoNotChangeTheResult(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	samples := randomSamples(rng, 5000, 2)
+	names := []string{"a", "b"}
+	want := record(epoch, time.Second, names, samples)
+	rec := newRecorder(3)
+	var rows []Interval
+	for i, s := range samples {
+		s.bytes = 10
+		b := rec.buffer(i % 3)
+		if s.class != ClassNone {
+			b.example(s.class, errTest)
+		}
+		b.add(s)
+		if i%700 == 13 {
+			rows = append(rows, rec.harvest(false))
+		}
+	}
+	rows = append(rows, rec.harvest(true))
+	got := rec.result(names)
+	for _, q := range []float64{0, 0.1, 0.5, 0.9, 0.99, 1} {
+		require.Equal(t, want.Quantile(q), got.Quantile(q))
+		require.Equal(t, want.SuccessQuantile(q), got.SuccessQuantile(q))
+		require.Equal(t, want.ErrorQuantile(q), got.ErrorQuantile(q))
+		require.Equal(t, want.Endpoints["a"].Quantile(q), got.Endpoints["a"].Quantile(q))
+	}
+	require.Equal(t, want.Errors, got.Errors)
+	require.Equal(t, want.StatusCodes, got.StatusCodes)
+	require.Equal(t, want.BytesRead, got.BytesRead)
+	require.InEpsilon(t, want.good.sum, got.good.sum, 1e-12)
+
+	// And each interval says what happened in it.
+	require.Len(t, rows, 9)
+	part := record(epoch, time.Second, names, samples[14:714])
+	require.Equal(t, part.Requests, rows[1].Requests)
+	require.Equal(t, part.ErrorCount, rows[1].ErrorCount)
+	require.Equal(t, part.RejectedCount, rows[1].RejectedCount)
+	require.Equal(t, part.P50(), rows[1].P50)
+	require.Equal(t, part.P99(), rows[1].P99)
+}
+
+func TestALongRunHasBoundedRows(t *testing.T) {
+	for _, n := range []int{1, 2, maxIntervals, maxIntervals + 1, maxIntervals + 2, 2 * maxIntervals, 2*maxIntervals + 1, 20_000} {
+		var s series
+		for i := range n {
+			from := time.Duration(i) * time.Second
+			require.Equal(t, from, s.end())
+			s.add(Interval{From: from, To: from + time.Second, Requests: int64(i), ErrorCount: 1, RejectedCount: 2, InFlight: i, HeapBytes: uint64(i)})
+			require.LessOrEqual(t, len(s.rows), maxIntervals)
+		}
+		var sum Interval
+		for i, row := range s.rows {
+			require.Equal(t, sum.To, row.From)
+			if i+1 < len(s.rows) {
+				require.Equal(t, time.Duration(max(s.width, 1))*time.Second, row.To-row.From)
+			}
+			sum = sum.and(row)
+			require.Equal(t, row.To/time.Second-1, time.Duration(row.InFlight), "the later's")
+			require.EqualValues(t, row.InFlight, row.HeapBytes, "the larger")
+		}
+		require.EqualValues(t, n*(n-1)/2, sum.Requests)
+		require.EqualValues(t, n, sum.ErrorCount)
+		require.EqualValues(t, 2*n, sum.RejectedCount)
+		require.Greater(t, len(s.rows), min(n, maxIntervals)/2-1)
+	}
+}
+
+func TestJoinedIntervals(t *testing.T) {
+	a := Interval{From: 0, To: 10, Requests: 1, P50: 40, P99: 100, InFlight: 3}
+	b := Interval{From: 10, To: 20, Requests: 3, P50: 80, P99: 90, InFlight: 5}
+	require.Equal(t, Interval{From: 0, To: 20, Requests: 4, P50: 70, P99: 100, InFlight: 5}, a.and(b))
+	b.From, b.To = 5, 15
+	require.Equal(t, Interval{From: 0, To: 15, Requests: 4, P50: 70, P99: 100, InFlight: 8}, a.and(b), "side by side, both are in flight")
+	require.Zero(t, Interval{Requests: 3}.RPS())
+}
+
+func TestMergeKeepsIntervalsAtTheirTime(t *testing.T) {
+	at := func(from int, rows ...Interval) *EngineResult {
+		r := record(epoch.Add(time.Duration(from)*time.Second), 2*time.Second, nil, nil)
+		r.Intervals = rows
+		return r
+	}
+	row := func(from, to int, n int64) Interval {
+		return Interval{From: time.Duration(from) * time.Second, To: time.Duration(to) * time.Second, Requests: n}
+	}
+	early := at(0, row(0, 1, 1), row(1, 2, 2))
+	late := at(10, row(0, 1, 3), row(1, 2, 4))
+	for _, order := range [][]*EngineResult{{early, late}, {late, early}} {
+		sum := new(EngineResult)
+		for _, r := range order {
+			sum.Merge(r)
+		}
+		require.Equal(t, []Interval{row(0, 1, 1), row(1, 2, 2), row(10, 11, 3), row(11, 12, 4)}, sum.Intervals)
+		sameResult(t, roundTrip(t, sum), sum)
+	}
+	require.Equal(t, []Interval{row(0, 1, 3), row(1, 2, 4)}, late.Intervals, "the argument is not changed")
+
+	beside := at(0, row(0, 1, 5), row(1, 2, 6))
+	beside.Merge(early)
+	require.Equal(t, []Interval{row(0, 1, 5), row(0, 1, 1), row(1, 2, 6), row(1, 2, 2)}, beside.Intervals)
+
+	many := at(0)
+	for i := range maxIntervals {
+		many.Intervals = append(many.Intervals, row(i, i+1, 1))
+	}
+	many.Merge(late)
+	require.LessOrEqual(t, len(many.Intervals), maxIntervals)
+	var n int64
+	for _, r := range many.Intervals {
+		n += r.Requests
+	}
+	require.EqualValues(t, maxIntervals+7, n)
+}
+
+func TestIntervalJSON(t *testing.T) {
+	row := Interval{
+		From: 1_000_000_001, To: 3_000_000_001, Requests: 500, ErrorCount: 3, RejectedCount: 4,
+		P50: 1_234_567, P99: 7_654_321, InFlight: 9, HeapBytes: 1 << 60,
+	}
+	data, err := json.Marshal(row)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"from_seconds":1.000000001,"to_seconds":3.000000001,"requests":500,"error_count":3,"rejected_count":4,
+		"rps":250,"p50_latency_ms":1.234567,"p99_latency_ms":7.654321,"in_flight":9,"heap_bytes":1152921504606846976}`, string(data))
+	var back Interval
+	require.NoError(t, json.Unmarshal(data, &back))
+	require.Equal(t, row, back)
+	for _, bad := range []string{`{"from_seconds":-1}`, `{"to_seconds":1e300}`, `{"p50_latency_ms":-1}`, `{"requests":"x"}`, `[]`} {
+		require.Error(t, json.Unmarshal([]byte(bad), &back), bad)
+	}
+}
