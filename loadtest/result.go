@@ -52,6 +52,8 @@ type EngineResult struct {
 	// Endpoints breaks the run down by Request.Name; nil if no request had one.
 	// Names beyond the 64th are counted under "(others)".
 	Endpoints map[string]*Stats
+	// Sink says what the sink of a Record did during the run; nil without one.
+	Sink *SinkStats
 	// Warnings say what keeps the numbers from meaning what they seem to.
 	Warnings []Warning
 
@@ -92,6 +94,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.Retries += other.Retries
 	r.ConnectionsOpened += other.ConnectionsOpened
 	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)
+	r.Sink = mergeSinks(r.Sink, other.Sink)
 	r.pooled = r.pooled || other.pooled
 	for class, text := range other.ErrorExamples {
 		if r.ErrorExamples == nil {

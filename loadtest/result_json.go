@@ -44,6 +44,7 @@ type resultJSON struct {
 	Connections   int64                 `json:"connections_opened"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
+	Sink          *SinkStats            `json:"sink,omitempty"`
 	Pooled        bool                  `json:"pooled"`
 	Spans         [][2]int64            `json:"spans_unix_ns,omitempty"`
 	statsJSON
@@ -131,7 +132,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, Retries: r.Retries, Connections: r.ConnectionsOpened,
-		ErrorExamples: r.ErrorExamples, Warnings: r.Warnings, Pooled: r.pooled,
+		ErrorExamples: r.ErrorExamples, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
 	for _, s := range r.spans {
@@ -154,7 +155,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
 		Unsent: j.Unsent, Retries: j.Retries, ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
-		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Warnings: j.Warnings, pooled: j.Pooled,
+		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {
 		got.spans = append(got.spans, span{From: time.Unix(0, s[0]), To: time.Unix(0, s[1])})
