@@ -199,6 +199,10 @@ func (r *RequestResult) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
+	return r.fromJSON(&j)
+}
+
+func (r *RequestResult) fromJSON(j *requestJSON) error {
 	if j.Timestamp < 0 || j.Timestamp > math.MaxInt64/1e9 || j.Latency < 0 || j.Latency > math.MaxInt64/1e6 {
 		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms: out of range", j.Timestamp, j.Latency)
 	}
