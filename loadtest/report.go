@@ -53,6 +53,9 @@ func (r *EngineResult) String() string {
 			fmt.Fprintf(&b, "  endpoint  %-*s  %s, %s\n", width, n, ep.outcome(), latencyLine(ep.latencies()))
 		}
 	}
+	if r.Sink != nil {
+		fmt.Fprintf(&b, "  sink      %v\n", r.Sink)
+	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "  warning   %s\n", w.Text)
 	}

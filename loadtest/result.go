@@ -60,6 +60,8 @@ type EngineResult struct {
 	// Requests, InFlight the later's. After Merge, the intervals of both runs are
 	// there side by side, at the time their clocks say.
 	Intervals []Interval
+	// Sink says what the sink of a Record did during the run; nil without one.
+	Sink *SinkStats
 	// Warnings say what keeps the numbers from meaning what they seem to.
 	Warnings []Warning
 
@@ -100,6 +102,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.Retries += other.Retries
 	r.ConnectionsOpened += other.ConnectionsOpened
 	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)
+	r.Sink = mergeSinks(r.Sink, other.Sink)
 	r.pooled = r.pooled || other.pooled
 	for class, text := range other.ErrorExamples {
 		if r.ErrorExamples == nil {

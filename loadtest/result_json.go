@@ -45,6 +45,7 @@ type resultJSON struct {
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
 	Intervals     []Interval            `json:"intervals,omitempty"`
+	Sink          *SinkStats            `json:"sink,omitempty"`
 	Pooled        bool                  `json:"pooled"`
 	Spans         [][2]int64            `json:"spans_unix_ns,omitempty"`
 	statsJSON
@@ -132,7 +133,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, Retries: r.Retries, Connections: r.ConnectionsOpened,
-		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Warnings: r.Warnings, Pooled: r.pooled,
+		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
 	for _, s := range r.spans {
@@ -155,7 +156,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
 		Unsent: j.Unsent, Retries: j.Retries, ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
-		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Warnings: j.Warnings, pooled: j.Pooled,
+		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {
 		got.spans = append(got.spans, span{From: time.Unix(0, s[0]), To: time.Unix(0, s[1])})
@@ -250,6 +251,10 @@ func (r *RequestResult) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
+	return r.fromJSON(&j)
+}
+
+func (r *RequestResult) fromJSON(j *requestJSON) error {
 	if j.Timestamp < 0 || j.Timestamp > math.MaxInt64/1e9 || j.Latency < 0 || j.Latency > math.MaxInt64/1e6 {
 		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms: out of range", j.Timestamp, j.Latency)
 	}

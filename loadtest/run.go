@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// run is one Run of an engine. This file has every go statement of the package.
+// run is one Run of an engine. This file has every go statement of a run.
 type run struct {
 	core   *core
 	feed   feed
 	sink   func(RequestResult) error
+	shared bool // calls of sink may overlap
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	base   time.Time
@@ -28,7 +29,7 @@ type run struct {
 	goexit bool
 
 	sinkMu  sync.Mutex
-	sinkEnd bool
+	sinkEnd atomic.Bool // the sink is not called any more
 
 	workers  []*worker
 	active   atomic.Int64 // workers that have not ended
@@ -36,7 +37,7 @@ type run struct {
 	collect  *collector
 }
 
-func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error) {
+func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) error, shared bool) (*EngineResult, error) {
 	if ctx == nil {
 		return nil, ErrNilContext
 	}
@@ -46,7 +47,7 @@ func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) err
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{core: c, feed: feed, sink: sink, done: make(chan struct{})}
+	r := &run{core: c, feed: feed, sink: sink, shared: shared, done: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	if err := c.enter(r); err != nil {
@@ -197,20 +198,24 @@ func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 // complete says whether a run that was halted had in fact sent everything. A
 // sink that failed has not got everything.
 func (r *run) complete(res *EngineResult) bool {
-	return r.feed.size() == res.Requests+res.RejectedCount && res.Errors[ClassCanceled] == 0 && !r.sinkEnd
+	return r.feed.size() == res.Requests+res.RejectedCount && res.Errors[ClassCanceled] == 0 && !r.sinkEnd.Load()
 }
 
 // hand passes an outcome to the sink, one at a time.
 func (r *run) hand(out RequestResult) {
-	r.sinkMu.Lock()
-	defer r.sinkMu.Unlock()
-	if r.sinkEnd {
+	if r.shared {
+		r.handShared(out)
 		return
 	}
-	r.sinkEnd = true // stands if sink panics
+	r.sinkMu.Lock()
+	defer r.sinkMu.Unlock()
+	if r.sinkEnd.Load() {
+		return
+	}
+	r.sinkEnd.Store(true) // stands if sink panics
 	if err := r.sink(out); err != nil {
 		r.halt(err)
 		return
 	}
-	r.sinkEnd = false
+	r.sinkEnd.Store(false)
 }

@@ -11,10 +11,10 @@ import (
 // maxURLLine bounds one line of a URL list; longer than any URL that servers take.
 const maxURLLine = 64 << 10
 
-// LineError is a fault in one line of a list.
+// LineError is a fault in one line of a list or a file.
 type LineError struct {
 	Line int    // from 1
-	Text string // the line, without white space around it
+	Text string // the line, without white space around it; of a long one the beginning
 	Err  error
 }
 

@@ -75,7 +75,7 @@ func (r *EngineResult) assess() []Warning {
 	if _, ok := r.Endpoints[foldedEndpoints]; ok {
 		warn(WarnFoldedEndpoints, "more than %d request names: the others are counted together as %q", maxEndpoints-1, foldedEndpoints)
 	}
-	return out
+	return append(out, r.sinkWarnings()...)
 }
 
 // round keeps three or four significant digits, which is what people read.

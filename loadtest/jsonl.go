@@ -1,0 +1,164 @@
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+const (
+	// maxLine is the longest line of a JSONL file, in bytes, its newline included.
+	maxLine = 1 << 20
+	// longText is what is left of each text of a record that would need a longer
+	// line: four of them, with every byte escaped to six, are well below maxLine.
+	longText = 16 << 10
+	// keepBuffer is the largest buffer that is kept for the next batch.
+	keepBuffer = 4 << 20
+)
+
+// CreateJSONL returns a [Sink] that writes to the file at path, one JSON object a
+// line with the keys of [RequestResult.MarshalJSON]. A file that exists is emptied;
+// the directory must exist. [ReadJSONL] reads it back, also while it is written.
+//
+// A batch is one write of whole lines. What SinkStats.Written counts is with the
+// operating system, and outlives this process however it ends; Close syncs it to
+// the disk. If a write fails half-way, the file is cut back to its last whole
+// line. A process that is killed loses what was still in the queue and the batch
+// being written, of which a part, and so a last line that is cut off, may be in
+// the file.
+//
+// Texts of a record that does not fit on a line of 1 MiB are cut to 16 KiB.
+func CreateJSONL(path string, cfg SinkConfig) (*Sink, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("loadtest: creating a JSONL file: %w", err)
+	}
+	return NewSink(&jsonlWriter{w: f, close: f.Close}, cfg)
+}
+
+// NewJSONL returns a writer for [NewSink] that writes to w as [CreateJSONL] does.
+// Close syncs w if it has a method Sync, and leaves it open: it is the caller's.
+// What can be synced and cut back is a regular file. If w has a SetWriteDeadline,
+// as a pipe and a connection do, a Sink.Close that runs out of patience ends a
+// write that hangs.
+func NewJSONL(w io.Writer) BatchWriter { return &jsonlWriter{w: w} }
+
+type jsonlWriter struct {
+	w     io.Writer
+	close func() error // nil: w is the caller's
+	buf   []byte       // of the last batch; reused
+}
+
+// WriteBatch writes a line for each record.
+func (j *jsonlWriter) WriteBatch(ctx context.Context, batch []RequestResult) error {
+	buf := j.buf[:0]
+	var err error
+	for i := range batch {
+		if buf, err = appendLine(buf, &batch[i]); err != nil {
+			// The lines before are good.
+			if cut := j.write(ctx, buf); cut != nil {
+				return cut
+			}
+			return &SinkError{Written: int64(i), Err: err}
+		}
+	}
+	if j.buf = buf; cap(buf) > keepBuffer {
+		j.buf = nil
+	}
+	return j.write(ctx, buf)
+}
+
+func appendLine(b []byte, r *RequestResult) ([]byte, error) {
+	start := len(b)
+	out, err := appendRecord(b, r)
+	if err != nil {
+		return b, err
+	}
+	if len(out)-start >= maxLine {
+		short := *r
+		for _, text := range []*string{&short.URL, &short.Name, &short.Method} {
+			*text = cutText(*text)
+		}
+		if short.Err != nil {
+			short.Err = errors.New(cutText(short.Err.Error()))
+		}
+		out, _ = appendRecord(out[:start], &short) // its class is good
+	}
+	return append(out, '\n'), nil
+}
+
+func cutText(s string) string {
+	if len(s) <= longText {
+		return s
+	}
+	return s[:longText] + "…"
+}
+
+// write writes whole lines. If it fails it takes back the part of a line that may
+// have been written, and says how many lines were.
+func (j *jsonlWriter) write(ctx context.Context, lines []byte) error {
+	if d, ok := j.w.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		defer context.AfterFunc(ctx, func() { _ = d.SetWriteDeadline(time.Unix(1, 0)) })()
+	}
+	n := 0
+	for n < len(lines) {
+		k, err := j.w.Write(lines[n:])
+		n += k
+		if err == nil && k <= 0 {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return j.takeBack(lines[:n], err)
+		}
+	}
+	return nil
+}
+
+func (j *jsonlWriter) takeBack(written []byte, err error) error {
+	cut := len(written) - (bytes.LastIndexByte(written, '\n') + 1)
+	if f, ok := j.w.(truncater); ok && cut > 0 {
+		// What has no position, such as a pipe, can't take anything back.
+		if end, seekErr := f.Seek(0, io.SeekCurrent); seekErr == nil {
+			if cutErr := f.Truncate(end - int64(cut)); cutErr != nil {
+				err = errors.Join(err, fmt.Errorf("loadtest: the last line is cut off: %w", cutErr))
+			}
+		}
+	}
+	return &SinkError{Written: int64(bytes.Count(written, []byte{'\n'})), Err: err}
+}
+
+// truncater is what a regular file is.
+type truncater interface {
+	io.Seeker
+	Truncate(size int64) error
+}
+
+// Close makes the lines durable.
+func (j *jsonlWriter) Close() error {
+	var err error
+	if f, ok := j.w.(interface{ Sync() error }); ok && syncable(j.w) {
+		err = f.Sync()
+	}
+	if j.close != nil {
+		err = errors.Join(err, j.close())
+	}
+	return err
+}
+
+// syncable says whether w is not one of the files that refuse to be synced, such
+// as pipes and terminals.
+func syncable(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return true
+	}
+	info, err := f.Stat()
+	return err != nil || info.Mode().IsRegular() // an error comes back from Sync
+}

@@ -1,0 +1,284 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/brunt/resilience"
+)
+
+// BatchWriter is where a [Sink] writes to. Its methods are called by one
+// goroutine at a time, Close last and once.
+type BatchWriter interface {
+	// WriteBatch writes records, at least one, in the order in which they were
+	// put. It must not keep the slice. ctx ends when Sink.Close runs out of
+	// patience. After an error it is not called again; an error that is or wraps a
+	// *SinkError says how many records of the batch were written nevertheless.
+	WriteBatch(ctx context.Context, batch []RequestResult) error
+	// Close makes what was written durable, and gives up what the writer holds.
+	Close() error
+}
+
+// SinkConfig configures a [Sink]. The zero value is ready to use.
+type SinkConfig struct {
+	// QueueSize bounds the records that wait to be written, at about 130 bytes
+	// each. 0 means 16,384, or BatchSize where that is larger; at most 16,777,216.
+	QueueSize int
+	// BatchSize is the most records that are written at once. 0 means 1,024, or
+	// QueueSize where that is smaller; at most QueueSize.
+	BatchSize int
+	// FlushInterval is the longest that a record waits for its batch to fill,
+	// counted from when the batch before it was taken. 0 means 1 s.
+	FlushInterval time.Duration
+	// DropOnFull says what becomes of a record that finds the queue full. False
+	// holds the run back until there is room, and counts the time. True drops the
+	// record, and counts it.
+	DropOnFull bool
+}
+
+const (
+	defaultQueueSize     = 16_384
+	defaultBatchSize     = 1024
+	defaultFlushInterval = time.Second
+	maxQueueSize         = 1 << 24 // 2 GB of records: a bound against slips of the pen
+)
+
+// Validate reports every fault; each matches ErrConfig.
+func (c SinkConfig) Validate() error {
+	var faults []error
+	if c.QueueSize < 0 || c.QueueSize > maxQueueSize {
+		faults = append(faults, fault("QueueSize is %d: must be from 1 to %d, or 0 for the default", c.QueueSize, maxQueueSize))
+	}
+	if c.BatchSize < 0 || c.BatchSize > maxQueueSize {
+		faults = append(faults, fault("BatchSize is %d: must be from 1 to %d, or 0 for the default", c.BatchSize, maxQueueSize))
+	} else if c.QueueSize > 0 && c.BatchSize > c.QueueSize {
+		faults = append(faults, fault("BatchSize %d exceeds QueueSize %d", c.BatchSize, c.QueueSize))
+	}
+	if c.FlushInterval < 0 {
+		faults = append(faults, fault("FlushInterval is negative"))
+	}
+	return errors.Join(faults...)
+}
+
+func (c SinkConfig) withDefaults() SinkConfig {
+	queueSet, batchSet := c.QueueSize, c.BatchSize
+	if queueSet == 0 {
+		c.QueueSize = max(defaultQueueSize, batchSet)
+	}
+	if batchSet == 0 {
+		c.BatchSize = min(defaultBatchSize, c.QueueSize)
+	}
+	c.FlushInterval = orDefault(c.FlushInterval, defaultFlushInterval)
+	return c
+}
+
+// Sink takes the records of a run and has them written, in batches, by a
+// goroutine of its own: a bounded queue lies between, so that a moment's pause of
+// the disk does not stall the measurement, and a lasting one can't hide. What it
+// did is in its [SinkStats].
+//
+//	sink, err := loadtest.CreateJSONL("results.jsonl", loadtest.SinkConfig{})
+//	…
+//	result, err := loadtest.Record(ctx, engine, src, sink)
+//	…
+//	err = sink.Close(ctx)
+//
+// A Sink is safe for concurrent use and may serve several runs. Its goroutine
+// ends with Close.
+type Sink struct {
+	writer BatchWriter
+	pipe   *resilience.Pipeline[RequestResult]
+
+	failed  atomic.Pointer[SinkError] // why nothing is written any more
+	partial atomic.Int64              // records of the failed batch that were written
+	batches atomic.Int64
+
+	closing  sync.Once
+	closed   chan struct{} // closed when the writer is
+	mu       sync.Mutex
+	lost     error // Close ran out of patience
+	closeErr error // the writer's
+}
+
+// NewSink returns a sink that writes to w and closes it, or reports every fault
+// of its configuration; w is then left alone.
+func NewSink(w BatchWriter, cfg SinkConfig) (*Sink, error) {
+	err := cfg.Validate()
+	if w == nil {
+		err = errors.Join(fault("NewSink without a writer"), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	s := &Sink{writer: w, closed: make(chan struct{})}
+	policy := resilience.Backpressure
+	if cfg.DropOnFull {
+		policy = resilience.DropNewest
+	}
+	s.pipe, err = resilience.NewPipeline(resilience.PipelineConfig[RequestResult]{
+		OnBatch: s.write, OnError: s.fail,
+		MaxQueueSize: cfg.QueueSize, BatchSize: cfg.BatchSize, BatchTimeout: cfg.FlushInterval, DropOnFull: policy,
+	})
+	if err == nil {
+		err = s.pipe.Start()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Put hands a record over; it is what [Engine].RunStreaming takes as its sink.
+// While the queue is full it waits for room, or drops the record if DropOnFull
+// says so, which is no error. Once a batch could not be written every Put returns
+// the *SinkError at once, and so stops the run; after Close it returns one that
+// wraps [resilience.ErrStopped].
+//
+// RunStreaming calls it for one worker at a time, and others that wait meanwhile
+// are not in SinkStats.Blocked: [Record] counts them all.
+func (s *Sink) Put(r RequestResult) error { return s.put(context.Background(), r) }
+
+func (s *Sink) put(ctx context.Context, r RequestResult) error {
+	if err := s.failed.Load(); err != nil {
+		return err
+	}
+	err := s.pipe.Put(ctx, r)
+	if err == nil || err == resilience.ErrQueueFull { //nolint:errorlint // the hot path; it is never wrapped
+		return nil
+	}
+	return s.error(err)
+}
+
+// write is the pipeline's OnBatch.
+func (s *Sink) write(ctx context.Context, batch []RequestResult) error {
+	if err := s.failed.Load(); err != nil {
+		return err
+	}
+	defer s.batches.Add(1)
+	return s.writer.WriteBatch(ctx, batch)
+}
+
+// fail is the pipeline's OnError: no batch is written after one that failed,
+// because what follows a gap can't be trusted.
+func (s *Sink) fail(err error, batch []RequestResult) {
+	if s.failed.Load() != nil {
+		return
+	}
+	var part *SinkError
+	if errors.As(err, &part) {
+		s.partial.Store(max(0, min(part.Written, int64(len(batch)))))
+		err = part.Err
+	}
+	s.failed.Store(&SinkError{Written: s.Stats().Written, Err: err})
+}
+
+// error adds to err how far the sink came; a write that failed is the better
+// explanation.
+func (s *Sink) error(err error) error {
+	if failed := s.failed.Load(); failed != nil {
+		return failed
+	}
+	return &SinkError{Written: s.Stats().Written, Err: err}
+}
+
+// flush returns when everything put before it is written, or can't be.
+func (s *Sink) flush(ctx context.Context) error {
+	if err := s.pipe.Flush(ctx); err != nil {
+		return s.error(err)
+	}
+	if err := s.failed.Load(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Close writes what is queued, then closes the writer, which makes it durable. It
+// returns nil only if every record that was put is written or counted in
+// SinkStats.Dropped for want of room; else a *SinkError.
+//
+// If ctx ends first, Close drops what is queued and cancels the context of
+// WriteBatch. A WriteBatch that goes on nevertheless is not waited for; the writer
+// is closed when it returns. Close may be called again, and concurrently: each
+// call waits.
+func (s *Sink) Close(ctx context.Context) error {
+	if ctx == nil {
+		return ErrNilContext
+	}
+	// Ends when the queue is empty, or dropped below, and the writer closed.
+	s.closing.Do(func() { go s.finish() })
+	select {
+	case <-s.closed:
+		return s.verdict()
+	case <-ctx.Done():
+	}
+	m, err := s.pipe.Stop(ctx, true)
+	if err != nil {
+		s.mu.Lock()
+		if s.lost == nil {
+			s.lost = s.error(err)
+		}
+		s.mu.Unlock()
+	}
+	if m.InFlight > 0 {
+		return s.verdict()
+	}
+	<-s.closed
+	return s.verdict()
+}
+
+func (s *Sink) finish() {
+	defer close(s.closed)
+	defer func() {
+		if value := recover(); value != nil {
+			s.mu.Lock()
+			s.closeErr = s.error(&resilience.PanicError{Value: value, Stack: debug.Stack()})
+			s.mu.Unlock()
+		}
+	}()
+	_, _ = s.pipe.Stop(context.Background(), true) // can't fail: its context does not end
+	if err := s.writer.Close(); err != nil {
+		s.mu.Lock()
+		s.closeErr = &SinkError{Written: s.Stats().Written, Err: err}
+		s.mu.Unlock()
+	}
+}
+
+// verdict is what Close returns.
+func (s *Sink) verdict() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var failed error
+	if f := s.failed.Load(); f != nil {
+		failed = f
+	}
+	lost := s.lost
+	if lost != nil && failed != nil && errors.Is(lost, failed) {
+		lost = nil
+	}
+	return errors.Join(failed, lost, s.closeErr)
+}
+
+// ErrSink matches every [*SinkError].
+var ErrSink = errors.New("loadtest: sink")
+
+// SinkError says why a [Sink] could not write, and how much it had written before.
+type SinkError struct {
+	Written int64 // records written
+	Err     error // the writer's error, such as syscall.ENOSPC
+}
+
+func (e *SinkError) Error() string {
+	return fmt.Sprintf("loadtest: sink: %v (%s records written)", e.Err, thousands(e.Written))
+}
+
+// Is matches ErrSink.
+func (e *SinkError) Is(target error) bool { return target == ErrSink }
+
+// Unwrap returns the writer's error.
+func (e *SinkError) Unwrap() error { return e.Err }
