@@ -2,7 +2,7 @@
 # the linters are built from tools/go.mod when first asked for.
 
 GO      ?= go
-OUT     ?= out
+BUILD   ?= out
 TOOL     = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 
 # benchmark: how often, how many requests, what the server adds to each.
@@ -11,6 +11,11 @@ N       ?= 5000
 LATENCY ?= 1ms
 # TARGET=http://127.0.0.1:8080/ drives your own server instead of brunt's.
 TARGET  ?=
+# benchmark-full: how long, how hard, and where the records go.
+DURATION    ?= 60s
+CONCURRENCY ?= 200
+WORKERS     ?= 32
+OUT         ?= $(BUILD)/results.jsonl
 # fuzz: how long each target.
 FUZZTIME ?= 30s
 
@@ -25,6 +30,7 @@ help: ## list the targets
 	@echo
 	@echo '  make benchmark LATENCY=10ms COUNT=3                 a slower server, fewer rounds'
 	@echo '  make benchmark TARGET=http://127.0.0.1:8080/        your own server'
+	@echo '  make benchmark-full DURATION=10s CONCURRENCY=200 WORKERS=32 OUT=results.jsonl'
 
 .PHONY: test
 test: ## run every test: race-checked, shuffled, leak-checked
@@ -79,12 +85,12 @@ fuzz: ## fuzz every target for FUZZTIME
 
 # ---- benchmarks ---------------------------------------------------------------
 
-$(OUT):
+$(BUILD):
 	@mkdir -p $@
 
 .PHONY: bench-binary
-bench-binary: | $(OUT)
-	@$(GO) test -c -o $(OUT)/brunt.test .
+bench-binary: | $(BUILD)
+	@$(GO) test -c -o $(BUILD)/brunt.test .
 
 # Each round runs every configuration once, so that a machine that slows down
 # slows all of them; the rounds are what the intervals come from.
@@ -92,11 +98,11 @@ define rounds
 	@: > $(2)
 	@for round in $$(seq $(COUNT)); do \
 		echo "round $$round of $(COUNT): $(N) requests through each" >&2; \
-		BRUNT_LATENCY='$(LATENCY)' BRUNT_TARGET='$(TARGET)' $(OUT)/brunt.test -test.run '^$$' \
-			-test.bench '$(1)' -test.benchtime $(N)x -test.timeout 30m > $(OUT)/round.txt 2>&1 \
-			|| { cat $(OUT)/round.txt; exit 1; }; \
-		cat $(OUT)/round.txt >> $(2); \
-		sed -n 's/^Benchmark\(.*\)-[0-9]*[ \t].*[ \t]\([0-9.]* req\/s\).*/  \1  \2/p' $(OUT)/round.txt >&2; \
+		BRUNT_LATENCY='$(LATENCY)' BRUNT_TARGET='$(TARGET)' BRUNT_CONCURRENCY='$(CONCURRENCY)' $(BUILD)/brunt.test -test.run '^$$' \
+			-test.bench '$(1)' -test.benchtime $(N)x -test.timeout 30m > $(BUILD)/round.txt 2>&1 \
+			|| { cat $(BUILD)/round.txt; exit 1; }; \
+		cat $(BUILD)/round.txt >> $(2); \
+		sed -n 's/^Benchmark\(.*\)-[0-9]*[ \t].*[ \t]\([0-9.]* req\/s\).*/  \1  \2/p' $(BUILD)/round.txt >&2; \
 	done
 endef
 
@@ -104,18 +110,34 @@ METRICS = .unit:(req/s OR p50-sec OR p99-sec OR err/op OR peak-B)
 
 .PHONY: benchmark
 benchmark: bench-binary ## compare engines and pooling strategies against a real server
-	$(call rounds,^BenchmarkEngines$$,$(OUT)/benchmark.txt)
+	$(call rounds,^BenchmarkEngines$$,$(BUILD)/benchmark.txt)
 	@echo
 	@echo '== engine against engine =='
-	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row /pool -col '/engine@(sync threaded async)' $(OUT)/benchmark.txt
+	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row /pool -col '/engine@(sync threaded async)' $(BUILD)/benchmark.txt
 	@echo
 	@echo '== naive against optimized pool =='
-	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row /engine -col '/pool@(naive optimized)' $(OUT)/benchmark.txt
+	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row /engine -col '/pool@(naive optimized)' $(BUILD)/benchmark.txt
 
 .PHONY: benchmark-limit
 benchmark-limit: bench-binary ## how near the engines come to the physical limit of a 10 ms server
-	$(call rounds,^BenchmarkLimit$$,$(OUT)/limit.txt)
-	@$(GO) tool benchstat -filter '.unit:(%limit OR req/s)' -row /concurrency -col /loop $(OUT)/limit.txt
+	$(call rounds,^BenchmarkLimit$$,$(BUILD)/limit.txt)
+	@$(GO) tool benchstat -filter '.unit:(%limit OR req/s)' -row /concurrency -col /loop $(BUILD)/limit.txt
+
+# The live line goes to standard error, the results to standard output and a file;
+# go test's own exit code survives the pipe in a file beside it.
+.PHONY: benchmark-full
+benchmark-full: bench-binary ## sustained load, every record kept: DURATION, CONCURRENCY, WORKERS, OUT
+	@echo "$(DURATION) through each engine; records beside $(OUT)" >&2
+	@{ BRUNT_LATENCY='$(LATENCY)' BRUNT_TARGET='$(TARGET)' BRUNT_DURATION='$(DURATION)' \
+		BRUNT_CONCURRENCY='$(CONCURRENCY)' BRUNT_WORKERS='$(WORKERS)' BRUNT_RESULTS='$(abspath $(OUT))' \
+		$(BUILD)/brunt.test -test.run '^$$' -test.bench '^BenchmarkSustained$$' -test.benchtime 1x \
+		-test.v -test.timeout 0; echo $$? > $(BUILD)/full.status; } | tee $(BUILD)/full.txt
+	@exit $$(cat $(BUILD)/full.status)
+
+.PHONY: benchmark-persistence
+benchmark-persistence: bench-binary ## what keeping every record costs
+	$(call rounds,^BenchmarkPersistence$$,$(BUILD)/persistence.txt)
+	@$(GO) tool benchstat -filter '.unit:(req/s OR p99-sec OR peak-B)' -row .name -col '/sink@(none jsonl)' $(BUILD)/persistence.txt
 
 .PHONY: benchmark-resilience
 benchmark-resilience: ## a breaker opens, probes and heals under 100 % errors, against a real server
@@ -127,13 +149,13 @@ benchmark-overhead: ## what an engine costs when the client does nothing
 
 .PHONY: benchmark-baseline
 benchmark-baseline: bench-binary ## renew testdata/baseline.txt on this machine
-	$(call rounds,^BenchmarkEngines$$,$(OUT)/baseline.txt)
-	cp $(OUT)/baseline.txt testdata/baseline.txt
+	$(call rounds,^BenchmarkEngines$$,$(BUILD)/baseline.txt)
+	cp $(BUILD)/baseline.txt testdata/baseline.txt
 
 .PHONY: benchstat
 benchstat: bench-binary ## compare a fresh run with testdata/baseline.txt
-	$(call rounds,^BenchmarkEngines$$,$(OUT)/fresh.txt)
-	@$(GO) tool benchstat -filter '$(METRICS)' baseline=testdata/baseline.txt fresh=$(OUT)/fresh.txt
+	$(call rounds,^BenchmarkEngines$$,$(BUILD)/fresh.txt)
+	@$(GO) tool benchstat -filter '$(METRICS)' baseline=testdata/baseline.txt fresh=$(BUILD)/fresh.txt
 
 .PHONY: bench-peers
 bench-peers: ## the same work by other load testing libraries, side by side
@@ -169,4 +191,4 @@ rename: ## MODULE=host/path: give the module its path, everywhere
 
 .PHONY: clean
 clean: ## remove what the targets have made
-	rm -rf $(OUT) coverage.out coverage.html _artifacts
+	rm -rf $(BUILD) coverage.out coverage.html _artifacts

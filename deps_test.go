@@ -20,6 +20,11 @@ func TestImportArrows(t *testing.T) {
 			module + "/resilience",
 			"github.com/HdrHistogram/hdrhistogram-go",
 		},
+		"loadtest/progress": {
+			module + "/loadtest",
+			"github.com/schollz/progressbar/v3",
+			"golang.org/x/term",
+		},
 		"resilience":                {},
 		"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
 		"fixtures": {

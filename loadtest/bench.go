@@ -57,6 +57,25 @@ func Bench(b *testing.B, e Engine, reqs ...*Request) *EngineResult {
 	if r.ErrorCount == r.Requests && len(r.StatusCodes) == 0 {
 		b.Fatalf("loadtest: no request succeeded\n%v", r)
 	}
+	ReportMetrics(b, r)
+	if r.ErrorCount > 0 {
+		b.Logf("%v", r)
+	} else if b.N > 1 {
+		for _, w := range r.Warnings {
+			if w.Kind != WarnFewSamples {
+				b.Logf("warning: %s", w.Text)
+			}
+		}
+	}
+	return r
+}
+
+// ReportMetrics reports r as [Bench] does, for a benchmark that makes its run
+// itself, such as one of a fixed duration or with a sink. ns/op remains b.N's,
+// unless the benchmark reports another.
+func ReportMetrics(b *testing.B, r *EngineResult) {
+	b.Helper()
+	printUnits()
 	b.ReportMetric(r.RPS(), "req/s")
 	for _, m := range []struct {
 		q    float64
@@ -69,14 +88,4 @@ func Bench(b *testing.B, e Engine, reqs ...*Request) *EngineResult {
 	}
 	b.ReportMetric(r.ErrorRate(), "err/op")
 	b.ReportMetric(float64(r.PeakMemory), "peak-B")
-	if r.ErrorCount > 0 {
-		b.Logf("%v", r)
-	} else if b.N > 1 {
-		for _, w := range r.Warnings {
-			if w.Kind != WarnFewSamples {
-				b.Logf("warning: %s", w.Text)
-			}
-		}
-	}
-	return r
 }

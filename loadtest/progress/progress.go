@@ -1,0 +1,203 @@
+// Package progress shows a load test while it runs: as a live line with a bar on
+// a terminal, elsewhere as plain lines in the test's log.
+//
+//	e := loadtest.Start(b, loadtest.AsyncConfig{OnProgress: progress.Auto(b)})
+//
+// What it makes goes in the OnProgress field of an engine's configuration. Each
+// value follows one run at a time, and may follow the next when that has ended.
+package progress
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"example.com/brunt/loadtest"
+)
+
+// Option adjusts a display.
+type Option func(*settings)
+
+type settings struct {
+	sink  *loadtest.Sink
+	every time.Duration
+}
+
+// WithSink adds to each line what s has written and how much waits in its queue.
+func WithSink(s *loadtest.Sink) Option { return func(c *settings) { c.sink = s } }
+
+// Every sets how often [Log] writes; 0 means 5 s. A terminal's line is always
+// redrawn as often as the engine tells, about once a second.
+func Every(d time.Duration) Option { return func(c *settings) { c.every = d } }
+
+const defaultEvery = 5 * time.Second
+
+func newSettings(opts []Option) settings {
+	c := settings{}
+	for _, o := range opts {
+		o(&c)
+	}
+	if c.every <= 0 {
+		c.every = defaultEvery
+	}
+	return c
+}
+
+// Auto is [Terminal] on the standard error of a process that has a terminal
+// there, and [Log] everywhere else. Standard output is never written to: a line
+// there in the middle of a benchmark's own destroys the result. For the same
+// reason a terminal that is standard output as well gets no live line.
+func Auto(tb testing.TB, opts ...Option) func(loadtest.Progress) {
+	tb.Helper()
+	if ownTerminal(os.Stderr, os.Stdout) {
+		return Terminal(os.Stderr, opts...)
+	}
+	return Log(tb, opts...)
+}
+
+// ownTerminal says whether f is a terminal, and not the one that other is.
+func ownTerminal(f, other *os.File) bool {
+	if !term.IsTerminal(int(f.Fd())) {
+		return false
+	}
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := other.Stat()
+	return err != nil || !os.SameFile(a, b)
+}
+
+// Log writes a line to the test's log each few seconds, and one at the end of
+// the run. Where the log of a benchmark goes, go test decides: it shows it when
+// the benchmark has ended.
+func Log(tb testing.TB, opts ...Option) func(loadtest.Progress) {
+	tb.Helper()
+	c := newSettings(opts)
+	next := c.every
+	return func(p loadtest.Progress) {
+		tb.Helper()
+		if p.Done {
+			next = c.every
+		} else if p.Elapsed < next {
+			return
+		} else {
+			// Not from the line that is late, so that lateness does not add up.
+			next += max(c.every, (p.Elapsed-next).Truncate(c.every)+c.every)
+		}
+		tb.Log(c.line(p))
+	}
+}
+
+const (
+	barWidth = 12
+	// beside is what the bar's brackets, percentage and spaces take.
+	beside       = 12
+	defaultWidth = 80
+)
+
+// Terminal draws one line on w and redraws it in place; when the run has ended
+// it leaves the last one behind. Lines are cut to the width of w if that is a
+// terminal, and to 80 columns if not.
+func Terminal(w io.Writer, opts ...Option) func(loadtest.Progress) {
+	c := newSettings(opts)
+	var bar *progressbar.ProgressBar
+	return func(p loadtest.Progress) {
+		if bar == nil {
+			bar = progressbar.NewOptions64(-1,
+				progressbar.OptionSetWriter(w),
+				progressbar.OptionSetWidth(barWidth),
+				progressbar.OptionSetElapsedTime(false),
+				progressbar.OptionSetPredictTime(false),
+				progressbar.OptionShowDescriptionAtLineEnd(),
+				progressbar.OptionUseANSICodes(true),
+				progressbar.OptionSetSpinnerChangeInterval(0), // else it starts a goroutine
+				progressbar.OptionSetRenderBlankState(false),
+			)
+		}
+		done, total := extent(p)
+		if total > 0 {
+			bar.ChangeMax64(total)
+		}
+		// A bar that is full ends itself: it is kept one short until the run says so.
+		if bar.Set64(min(done, max(total, 1)-1)) != nil {
+			return // nowhere to draw: the load goes on
+		}
+		bar.Describe(cut(c.line(p), columns(w)-barWidth-beside))
+		if p.Done {
+			_ = bar.Exit()
+			_, _ = io.WriteString(w, "\n")
+			bar = nil
+		}
+	}
+}
+
+// extent is how far a run has come, in requests or in time; total is 0 if the
+// source has no known end.
+func extent(p loadtest.Progress) (done, total int64) {
+	switch {
+	case p.Size > 0:
+		return p.Requests + p.RejectedCount, p.Size
+	case p.Planned > 0:
+		return int64(min(p.Elapsed, p.Planned)), int64(p.Planned)
+	}
+	return 0, 0
+}
+
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return defaultWidth
+}
+
+// cut shortens a line to n columns; it holds no characters of other widths than one.
+func cut(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:max(n-1, 0)]) + "…"
+}
+
+// line has what matters most first, since narrow terminals lose its end.
+func (c *settings) line(p loadtest.Progress) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v  %.0f req/s", p.Elapsed.Round(time.Second), p.Last.RPS())
+	fmt.Fprintf(&b, " (%.0f overall)", p.RPS)
+	if p.Last.Requests > 0 {
+		fmt.Fprintf(&b, "  p50 %v p99 %v", short(p.Last.P50), short(p.Last.P99))
+	}
+	fmt.Fprintf(&b, "  %d in flight  %d errors", p.InFlight, p.ErrorCount)
+	if p.RejectedCount > 0 {
+		fmt.Fprintf(&b, "  %d rejected", p.RejectedCount)
+	}
+	if c.sink != nil {
+		s := c.sink.Stats()
+		fmt.Fprintf(&b, "  %d written  %d queued", s.Written, s.QueueDepth)
+		if s.Dropped > 0 {
+			fmt.Fprintf(&b, "  %d dropped", s.Dropped)
+		}
+	}
+	return b.String()
+}
+
+// Line is what the displays show of p, without a sink's part.
+func Line(p loadtest.Progress) string { return (&settings{}).line(p) }
+
+// short keeps three digits.
+func short(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d >= 1000*unit {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
