@@ -27,8 +27,8 @@ type run struct {
 	panics *PanicError
 	goexit bool
 
-	sinkMu  sync.Mutex
-	sinkEnd bool
+	sinkGate gate
+	sinkEnd  bool
 
 	workers  []*worker
 	active   atomic.Int64 // workers that have not ended
@@ -46,7 +46,7 @@ func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) err
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{core: c, feed: feed, sink: sink, done: make(chan struct{})}
+	r := &run{core: c, feed: feed, sink: sink, sinkGate: newGate(), done: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	if err := c.enter(r); err != nil {
@@ -129,6 +129,14 @@ func (r *run) work() {
 	}
 }
 
+// sinkTime is how long the workers have spent on the sink; they must have ended.
+func (r *run) sinkTime() (sum time.Duration) {
+	for _, w := range r.workers {
+		sum += w.sinking
+	}
+	return sum
+}
+
 // elapsed is when the last request ended; the workers must have.
 func (r *run) elapsed() (last time.Duration) {
 	for _, w := range r.workers {
@@ -181,7 +189,7 @@ func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 	res := r.recorder.result(names)
 	res.Engine, res.Concurrency = r.core.name, r.core.concurrency
 	res.StartedAt, res.Elapsed = r.base, r.elapsed()
-	res.Intervals = r.collect.series.rows
+	res.Intervals, res.SinkTime = r.collect.series.rows, r.sinkTime()
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
 	if size := r.feed.size(); size >= 0 {
 		res.Unsent = size - res.Requests - res.RejectedCount
@@ -202,8 +210,8 @@ func (r *run) complete(res *EngineResult) bool {
 
 // hand passes an outcome to the sink, one at a time.
 func (r *run) hand(out RequestResult) {
-	r.sinkMu.Lock()
-	defer r.sinkMu.Unlock()
+	r.sinkGate.Lock()
+	defer r.sinkGate.Unlock()
 	if r.sinkEnd {
 		return
 	}
