@@ -125,3 +125,17 @@ func TestBenchCountsErrors(t *testing.T) {
 	})
 	require.InDelta(t, 0.5, res.Extra["err/op"], 0.15)
 }
+
+// BenchmarkOverheadStreaming adds a sink that does nothing.
+func BenchmarkOverheadStreaming(b *testing.B) {
+	for _, c := range engines {
+		b.Run("engine="+c.name, func(b *testing.B) {
+			e := Start(b, c.make(Func(nop), 0))
+			b.ReportAllocs()
+			b.ResetTimer()
+			if _, err := e.RunStreaming(b.Context(), Times(b.N), func(RequestResult) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}

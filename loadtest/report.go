@@ -40,8 +40,14 @@ func (r *EngineResult) String() string {
 		}
 		b.WriteByte('\n')
 	}
+	if text := r.stallLine(); text != "" {
+		fmt.Fprintf(&b, "  stall     %s\n", text)
+	}
 	fmt.Fprintf(&b, "  resources %s connections opened, %s read, peak heap %s\n",
 		thousands(r.ConnectionsOpened), bytesText(uint64(r.BytesRead)), bytesText(r.PeakMemory))
+	if share := r.sinkShare(); share > 0.01 {
+		fmt.Fprintf(&b, "  sink      took %.3g %% of the workers' time (%v in all)\n", 100*share, round(r.SinkTime))
+	}
 	if len(r.Endpoints) > 0 {
 		width := 0
 		names := slices.Sorted(maps.Keys(r.Endpoints))

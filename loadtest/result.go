@@ -39,6 +39,10 @@ type EngineResult struct {
 	Unsent int64
 	// Retries counts attempts beyond the first of each request.
 	Retries int64
+	// SinkTime is how long the workers of a RunStreaming, taken together, were in
+	// the sink or waited for it instead of sending requests. Of their whole time,
+	// which is Concurrency × Elapsed, it is what the sink has cost.
+	SinkTime time.Duration
 	// ConnectionsOpened counts connections; 0 for a client that has none.
 	ConnectionsOpened int64
 	// PeakMemory is the largest heap of this process seen during the run, in
@@ -84,6 +88,15 @@ func (r *EngineResult) RPS() float64 {
 // Attempts is how often something was sent: Requests + Retries.
 func (r *EngineResult) Attempts() int64 { return r.Requests + r.Retries }
 
+// sinkShare is the part of the workers' time that the sink took, from 0 to 1.
+func (r *EngineResult) sinkShare() float64 {
+	whole := float64(r.Elapsed) * float64(r.Concurrency)
+	if whole <= 0 {
+		return 0
+	}
+	return min(float64(r.SinkTime)/whole, 1)
+}
+
 // Merge adds other to r: counts and histograms exactly, so that the quantiles
 // are those of one run that had seen all requests. Results may come from other
 // machines, as JSON; their clocks then say which runs overlapped. other is not
@@ -100,6 +113,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	}
 	r.Unsent += other.Unsent
 	r.Retries += other.Retries
+	r.SinkTime += other.SinkTime
 	r.ConnectionsOpened += other.ConnectionsOpened
 	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)
 	r.Sink = mergeSinks(r.Sink, other.Sink)

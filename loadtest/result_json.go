@@ -41,6 +41,7 @@ type resultJSON struct {
 	PeakBytes     uint64                `json:"peak_memory_bytes"`
 	Unsent        int64                 `json:"unsent_count"`
 	Retries       int64                 `json:"retries"`
+	SinkTime      float64               `json:"sink_seconds"`
 	Connections   int64                 `json:"connections_opened"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
@@ -132,7 +133,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		Engine: r.Engine, Concurrency: r.Concurrency,
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
-		Unsent: r.Unsent, Retries: r.Retries, Connections: r.ConnectionsOpened,
+		Unsent: r.Unsent, Retries: r.Retries, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened,
 		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
@@ -155,7 +156,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	}
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
-		Unsent: j.Unsent, Retries: j.Retries, ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
+		Unsent: j.Unsent, Retries: j.Retries, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
 		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {

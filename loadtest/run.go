@@ -28,8 +28,8 @@ type run struct {
 	panics *PanicError
 	goexit bool
 
-	sinkMu  sync.Mutex
-	sinkEnd atomic.Bool // the sink is not called any more
+	sinkGate gate
+	sinkEnd  atomic.Bool // the sink is not called any more
 
 	workers  []*worker
 	active   atomic.Int64 // workers that have not ended
@@ -47,7 +47,7 @@ func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) err
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{core: c, feed: feed, sink: sink, shared: shared, done: make(chan struct{})}
+	r := &run{core: c, feed: feed, sink: sink, shared: shared, sinkGate: newGate(), done: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	if err := c.enter(r); err != nil {
@@ -130,6 +130,14 @@ func (r *run) work() {
 	}
 }
 
+// sinkTime is how long the workers have spent on the sink; they must have ended.
+func (r *run) sinkTime() (sum time.Duration) {
+	for _, w := range r.workers {
+		sum += w.sinking
+	}
+	return sum
+}
+
 // elapsed is when the last request ended; the workers must have.
 func (r *run) elapsed() (last time.Duration) {
 	for _, w := range r.workers {
@@ -182,7 +190,7 @@ func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 	res := r.recorder.result(names)
 	res.Engine, res.Concurrency = r.core.name, r.core.concurrency
 	res.StartedAt, res.Elapsed = r.base, r.elapsed()
-	res.Intervals = r.collect.series.rows
+	res.Intervals, res.SinkTime = r.collect.series.rows, r.sinkTime()
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
 	if size := r.feed.size(); size >= 0 {
 		res.Unsent = size - res.Requests - res.RejectedCount
@@ -207,8 +215,8 @@ func (r *run) hand(out RequestResult) {
 		r.handShared(out)
 		return
 	}
-	r.sinkMu.Lock()
-	defer r.sinkMu.Unlock()
+	r.sinkGate.Lock()
+	defer r.sinkGate.Unlock()
 	if r.sinkEnd.Load() {
 		return
 	}

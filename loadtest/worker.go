@@ -16,6 +16,7 @@ type worker struct {
 	out     *buffer
 	ctx     context.Context
 	ended   time.Duration // when its last request ended, since the run's base
+	sinking time.Duration // how long it has waited for the sink and been in it
 	batch   int           // how many requests to claim at once
 	guard   *guard        // nil without breaker and retry
 	seen    [numClasses]bool
@@ -113,7 +114,7 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 	} else if out, attempts = w.guard.send(it.req, began); attempts == 0 {
 		return w.refuse(it, began, out)
 	}
-	now, dirty := out.ended, w.run.sink != nil
+	now, dirty := out.ended, false
 	if out.class == ClassNone && it.req.Check != nil {
 		if out.err = it.req.Check(out.resp); out.err != nil {
 			out.class = ClassCheck
@@ -130,7 +131,7 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 		w.explain(&out)
 	}
 	if w.run.sink != nil {
-		w.report(it.req, began, attempts, out)
+		return w.report(it.req, began, attempts, out)
 	}
 	if dirty {
 		now = w.run.now() // checks and bookkeeping are not part of the next latency
@@ -166,17 +167,21 @@ func (w *worker) explain(out *outcome) {
 	}
 }
 
-// report hands the outcome to the sink.
-func (w *worker) report(req *Request, began time.Duration, attempts int, out outcome) {
+// report hands the outcome to the sink, and returns when that is done.
+func (w *worker) report(req *Request, began time.Duration, attempts int, out outcome) time.Duration {
 	latency := out.ended - began
 	if attempts == 0 {
 		latency = 0
 	}
+	start := w.run.now()
 	w.run.hand(RequestResult{
 		Name: req.Name, Method: req.Method, URL: req.URL,
 		StatusCode: out.resp.StatusCode, Latency: latency, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
 	})
+	now := w.run.now()
+	w.sinking += now - start
+	return now
 }
 
 // classify tells a request that failed by itself from one that the end of the

@@ -1,0 +1,116 @@
+package loadtest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// HeapGrowth is by how much the heap grew from the offset from until the end of
+// the run, as a share of the largest heap of any interval: 0.05 is 5 %, and a
+// heap that shrank is below 0. It is the slope of a straight line laid through
+// HeapBytes by least squares, each interval weighing as much as it is long, so
+// that neither a single collection nor a short last interval decides. It is 0
+// where fewer than three intervals begin at from or later.
+func (r *EngineResult) HeapGrowth(from time.Duration) float64 {
+	var peak uint64
+	var rows []Interval
+	for _, row := range r.Intervals {
+		peak = max(peak, row.HeapBytes)
+		if row.From >= from {
+			rows = append(rows, row)
+		}
+	}
+	if len(rows) < 3 || peak == 0 {
+		return 0
+	}
+	at := func(row Interval) (x, y, weight float64) {
+		return (row.From + row.To).Seconds() / 2, float64(row.HeapBytes), (row.To - row.From).Seconds()
+	}
+	var whole, meanX, meanY float64
+	for _, row := range rows {
+		x, y, w := at(row)
+		whole, meanX, meanY = whole+w, meanX+w*x, meanY+w*y
+	}
+	if whole == 0 {
+		return 0
+	}
+	meanX, meanY = meanX/whole, meanY/whole
+	var xx, xy float64
+	end := rows[0].To
+	for _, row := range rows {
+		x, y, w := at(row)
+		xx += w * (x - meanX) * (x - meanX)
+		xy += w * (x - meanX) * (y - meanY)
+		end = max(end, row.To)
+	}
+	if xx == 0 {
+		return 0
+	}
+	return xy / xx * (end - rows[0].From).Seconds() / float64(peak)
+}
+
+const (
+	// stallShare is the part of the median rate below which an interval stalls.
+	stallShare = 0.1
+	// stallRequests is how many requests the median interval must have, so that
+	// an interval with next to none cannot be chance.
+	stallRequests = 10
+)
+
+// stall is a stretch in which next to nothing ended.
+type stall struct {
+	Interval
+	usual float64 // requests per second in the median interval
+}
+
+// stalls finds the stretches that are slow against the rest of the run, and last
+// longer than two of its requests usually do: rounds of requests longer than an
+// interval are none. Where the breaker refused requests there was no stall.
+func (r *EngineResult) stalls() []stall {
+	rows := r.Intervals
+	if n := len(rows); n > 1 && rows[n-1].To-rows[n-1].From < harvestEvery {
+		rows = rows[:n-1] // the short end of the run
+	}
+	if len(rows) < 3 {
+		return nil
+	}
+	rates := make([]float64, len(rows))
+	counts := make([]int64, len(rows))
+	for i, row := range rows {
+		rates[i], counts[i] = row.RPS(), row.Requests
+	}
+	slices.Sort(rates)
+	slices.Sort(counts)
+	usual := rates[len(rates)/2]
+	if counts[len(counts)/2] < stallRequests {
+		return nil
+	}
+	var out []stall
+	for _, row := range rows {
+		if row.RPS() >= stallShare*usual || row.RejectedCount > 0 {
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1].To == row.From {
+			out[n-1].Interval = out[n-1].and(row)
+			continue
+		}
+		out = append(out, stall{row, usual})
+	}
+	return slices.DeleteFunc(out, func(s stall) bool { return s.To-s.From <= 2*r.P50() })
+}
+
+// stallLine tells of the longest stall, or is empty.
+func (r *EngineResult) stallLine() string {
+	all := r.stalls()
+	if len(all) == 0 {
+		return ""
+	}
+	s := slices.MaxFunc(all, func(a, b stall) int { return int(a.To - a.From - b.To + b.From) })
+	text := fmt.Sprintf("from %v to %v: %s req/s instead of about %s, %s in flight at its end",
+		s.From.Round(100*time.Millisecond), s.To.Round(100*time.Millisecond), rate(s.RPS()), rate(s.usual), thousands(int64(s.InFlight)))
+	if n := len(all) - 1; n > 0 {
+		text += fmt.Sprintf("; and %d shorter", n)
+	}
+	return text
+}
