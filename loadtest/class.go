@@ -181,7 +181,7 @@ func classify(err error) ErrorClass {
 		return ClassTLS
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
 		return ClassEOF
-	case isProtocol(err.Error()):
+	case errors.Is(err, ErrProtocol), isProtocol(err.Error()):
 		return ClassProtocol
 	case strings.Contains(err.Error(), "server closed idle connection"), strings.Contains(err.Error(), "http: server closed"):
 		return ClassEOF

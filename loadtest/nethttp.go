@@ -80,15 +80,9 @@ func (c *httpClient) newTransport() *http.Transport {
 	if idle == 0 {
 		idle = unlimited
 	}
-	dial := cfg.DialContext
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: timeout}).DialContext
-	} else {
-		dial = limitDial(dial, timeout)
-	}
 	t := &http.Transport{
 		Proxy:                  cfg.Proxy,
-		DialContext:            c.conns.wrap(dial),
+		DialContext:            c.conns.wrap(cfg.dialer(timeout)),
 		TLSHandshakeTimeout:    timeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableKeepAlives:      cfg.Pooling == PoolNaive,
@@ -109,6 +103,14 @@ func (c *httpClient) newTransport() *http.Transport {
 	}
 	c.transports[t] = struct{}{}
 	return t
+}
+
+// dialer opens connections within timeout.
+func (c ConnectionConfig) dialer(timeout time.Duration) dialFunc {
+	if c.DialContext == nil {
+		return (&net.Dialer{Timeout: timeout}).DialContext
+	}
+	return limitDial(c.DialContext, timeout)
 }
 
 // limitDial gives a foreign dialer the time limit and the trace that a

@@ -135,21 +135,27 @@ func (s *httpSession) build(req *Request) (*prepared, error) {
 		}
 		hr = hr.WithContext(s.traced)
 	}
-	if req.Header != nil {
-		hr.Header = req.Header.Clone()
-		for name, values := range hr.Header {
-			if strings.EqualFold(name, "Host") && len(values) > 0 {
-				hr.Host = values[0]
-				delete(hr.Header, name)
-			}
-		}
-	}
+	setHeader(hr, req.Header)
 	if len(req.Body) > 0 {
 		hr.ContentLength = int64(len(req.Body))
 		hr.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Body)), nil }
 	}
 	hr.Close = s.client.cfg.Pooling == PoolNaive && s.client.cfg.Transport != nil
 	return &prepared{*hr, lane}, nil
+}
+
+// setHeader gives hr a copy of header, in which Host is an entry like any other.
+func setHeader(hr *http.Request, header http.Header) {
+	if header == nil {
+		return
+	}
+	hr.Header = header.Clone()
+	for name, values := range hr.Header {
+		if strings.EqualFold(name, "Host") && len(values) > 0 {
+			hr.Host = values[0]
+			delete(hr.Header, name)
+		}
+	}
 }
 
 // trace follows the phases. The hooks of dialing run on the transport's own
@@ -201,7 +207,7 @@ func (s *httpSession) drain(body io.Reader, keep bool) (n int64, err error) {
 		n += int64(k)
 		switch {
 		case n > s.limit:
-			return n, &classError{ClassBodyLimit, fmt.Sprintf("loadtest: response body exceeds MaxResponseBytes (%d)", s.limit)}
+			return n, errBodyLimit(s.limit)
 		case err == io.EOF:
 			return n, nil
 		case err != nil:

@@ -1,0 +1,74 @@
+package loadtest
+
+// Limits of net/http: a line of the chunked encoding and a trailer must fit into
+// a buffer of 4 KiB.
+const (
+	maxChunkLine    = 4 << 10
+	maxTrailerBytes = 4 << 10
+	maxChunkExcess  = 16 << 10
+)
+
+// chunkSize takes a line such as "1f4" or "1f4;extension=ignored".
+func (w *wireParser) chunkSize(line []byte, crlf bool) error {
+	for _, c := range line {
+		crlf = crlf && c != '\r'
+	}
+	if !crlf {
+		return refuse(reasonChunkLine, line)
+	}
+	overhead := int64(len(line)) + 2
+	line = trimEnd(line)
+	var n uint64
+	digits := 0
+	for ; digits < len(line) && line[digits] != ';'; digits++ {
+		d, ok := hexDigit(line[digits])
+		if !ok || digits == 16 {
+			return refuse(reasonChunkLine, line)
+		}
+		n = n<<4 | uint64(d)
+	}
+	if digits == 0 {
+		return refuse(reasonChunkLine, line)
+	}
+	if n > uint64(w.limit-w.bytes) {
+		return errBodyLimit(w.limit)
+	}
+	// net/http's rule against chunks that are mostly extension: 16 bytes for each,
+	// and twice as much as there is data, are free.
+	w.excess = max(w.excess+overhead-16-2*int64(n), 0)
+	if w.excess > maxChunkExcess {
+		return refuse(reasonChunkOverhead, nil)
+	}
+	w.left, w.state = int64(n), wireChunk
+	if n == 0 {
+		w.state = wireTrailer
+	}
+	return nil
+}
+
+// chunkEnd takes the CRLF behind a chunk.
+func (w *wireParser) chunkEnd(p []byte) (int, error) {
+	const end = "\r\n"
+	if have := min(len(p), len(end)); string(p[:have]) != end[:have] {
+		return 0, refuse(reasonChunkEnd, p)
+	}
+	if len(p) < len(end) {
+		return 0, nil
+	}
+	w.state = wireChunkSize
+	return len(end), nil
+}
+
+// trailerLine takes a header line behind the last chunk, which is dropped, or
+// the blank line that ends the response.
+func (w *wireParser) trailerLine(line []byte, crlf bool) error {
+	if !crlf {
+		return refuse(reasonTrailerLF, line)
+	}
+	if len(line) == 0 {
+		w.state = wireDone
+		return nil
+	}
+	_, _, err := cutHeader(line)
+	return err
+}

@@ -1,0 +1,115 @@
+package loadtest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http/httptrace"
+	"sync/atomic"
+)
+
+// wireConn is a connection to one host.
+type wireConn struct {
+	net.Conn          // what requests go over: TCP, TLS, or whatever was dialed
+	tcp      net.Conn // what was dialed
+	key      string
+	fast     *fastConn // nil: by Write and Read
+	buffered bool      // the kernel takes a short request whether the peer reads or not
+	used     bool      // has carried a request
+}
+
+// exchange writes out, and then reads once. If it is wary and can find out, it
+// sends nothing over a connection that the peer has closed, or on which it has
+// said something unasked.
+func (c *wireConn) exchange(out, in []byte, wary bool) (wrote, read int, err error) {
+	if c.fast != nil {
+		return c.fast.exchange(out, in, wary)
+	}
+	if wrote, err = c.Write(out); err != nil {
+		return wrote, 0, err
+	}
+	read, err = c.Read(in)
+	return wrote, read, err
+}
+
+// expire ends all reading and writing.
+func (c *wireConn) expire() {
+	if c.SetDeadline(past) != nil {
+		c.tcp.Close()
+	}
+}
+
+// close closes the connection. An orderly end of TLS says so to the peer, which
+// can take time if the peer does not listen.
+func (c *wireConn) close(orderly bool) {
+	if orderly {
+		c.Close()
+	}
+	c.tcp.Close()
+}
+
+// errUnasked is the error of a connection on which the peer spoke unasked.
+var errUnasked = errors.New("loadtest: response without a request")
+
+// connect dials for r. The error is a PhaseError.
+func (c *wireClient) connect(ctx context.Context, r *wireRequest) (*wireConn, error) {
+	var phase atomic.Uint32 // a Phase; dialing may try addresses side by side
+	phase.Store(uint32(PhasePool))
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSStart:     func(httptrace.DNSStartInfo) { phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseDNS)) },
+		ConnectStart: func(_, _ string) { phase.Store(uint32(PhaseConnect)) },
+	})
+	conn, err := c.dial(traced, "tcp", r.addr)
+	if err != nil {
+		return nil, &PhaseError{Phase(phase.Load()), err}
+	}
+	wc := &wireConn{Conn: conn, tcp: conn, key: r.key}
+	switch inner := conn.(*trackedConn).Conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		wc.buffered = true
+		if !r.secure {
+			wc.fast = newFastConn(inner)
+		}
+	}
+	if r.secure {
+		if wc.Conn, err = c.handshake(ctx, conn, r.host); err != nil {
+			conn.Close()
+			return nil, &PhaseError{PhaseTLS, err}
+		}
+	}
+	return wc, nil
+}
+
+// handshake makes a TLS connection of conn, which speaks HTTP/1.1 only.
+func (c *wireClient) handshake(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
+	cfg := new(tls.Config)
+	if c.cfg.TLS != nil {
+		cfg = c.cfg.TLS.Clone()
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName = host
+	}
+	cfg.NextProtos = []string{"http/1.1"}
+	limited, cancel := context.WithTimeoutCause(ctx, c.timeout, errHandshake)
+	defer cancel()
+	secure := tls.Client(conn, cfg)
+	if err := secure.HandshakeContext(limited); err != nil {
+		if errors.Is(context.Cause(limited), errHandshake) {
+			err = errHandshake
+		}
+		return nil, err
+	}
+	return secure, nil
+}
+
+// errHandshake is the error of a handshake that takes longer than Conn.Timeout.
+var errHandshake error = handshakeTimeout{}
+
+type handshakeTimeout struct{}
+
+func (handshakeTimeout) Error() string { return "loadtest: TLS handshake timeout" }
+func (handshakeTimeout) Timeout() bool { return true }
+
+// Temporary reports true, as net.Error asks: another attempt may be quicker.
+func (handshakeTimeout) Temporary() bool { return true }

@@ -1,0 +1,115 @@
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// wireRequest is a request as it goes over the wire.
+type wireRequest struct {
+	bytes      []byte // the head, and the body if it is short
+	body       []byte // a body that is not
+	bare       bool   // there is no body
+	key        string // scheme and authority it goes to
+	host       string // without the port, for TLS
+	addr       string // to dial
+	secure     bool   // https
+	head       bool   // its method is HEAD
+	idempotent bool   // may be sent again
+	closes     bool   // asks the server to close the connection
+}
+
+// maxInlineBody is the longest body that is written in one go with its head,
+// before the response is looked for: sockets take as much without waiting for
+// the peer to read it.
+const maxInlineBody = 8 << 10
+
+// newWireRequest has net/http write the head, so that both clients send the same.
+func newWireRequest(req *Request, closes bool) (*wireRequest, error) {
+	hr, err := http.NewRequestWithContext(context.Background(), req.Method, req.URL, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	}
+	setHeader(hr, req.Header)
+	r := &wireRequest{
+		bare:       len(req.Body) == 0,
+		key:        hr.URL.Scheme + "://" + hr.URL.Host,
+		host:       hr.URL.Hostname(),
+		addr:       authority(hr.URL),
+		secure:     hr.URL.Scheme == "https",
+		head:       hr.Method == http.MethodHead,
+		idempotent: idempotent(hr) || hr.Method == http.MethodPut || hr.Method == http.MethodDelete,
+	}
+	for _, v := range hr.Header["Connection"] {
+		r.closes = r.closes || hasToken([]byte(v), "close")
+	}
+	r.bytes, err = writeHead(hr, len(req.Body))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	}
+	if closes && !r.closes {
+		r.closes = true
+		r.bytes = append(r.bytes[:len(r.bytes)-len("\r\n")], "Connection: close\r\n\r\n"...)
+	}
+	if len(req.Body) > maxInlineBody {
+		r.body = req.Body
+	} else {
+		r.bytes = append(r.bytes, req.Body...)
+	}
+	r.bytes = bytes.Clone(r.bytes) // without what append has in reserve
+	return r, nil
+}
+
+// writeHead returns the head of hr, which has a body of length bytes.
+func writeHead(hr *http.Request, length int) ([]byte, error) {
+	var buf bytes.Buffer
+	if length == 0 {
+		err := hr.Write(&buf)
+		return buf.Bytes(), err
+	}
+	end := &endOfHead{}
+	hr.ContentLength, hr.Body = int64(length), io.NopCloser(end)
+	if err := hr.Write(&buf); !end.reached {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// endOfHead is a body at whose first byte the writing of a request stops.
+type endOfHead struct{ reached bool }
+
+func (e *endOfHead) Read([]byte) (int, error) {
+	e.reached = true
+	return 0, io.ErrUnexpectedEOF
+}
+
+// request returns what req is on the wire, made once for each context.
+func (s *wireSession) request(req *Request) (*wireRequest, error) {
+	if s.lastReq == req {
+		return s.last, nil
+	}
+	r, ok := s.requests[req]
+	if !ok {
+		var err error
+		if err = s.client.validateRequest(req); err != nil {
+			return nil, err
+		}
+		if r, err = newWireRequest(req, !s.client.pooled()); err != nil {
+			return nil, err
+		}
+		if len(s.requests) >= maxKeptRequests {
+			clear(s.requests)
+		}
+		if s.last != nil { // most sessions only ever send one request
+			if s.requests == nil {
+				s.requests = map[*Request]*wireRequest{s.lastReq: s.last}
+			}
+			s.requests[req] = r
+		}
+	}
+	s.lastReq, s.last = req, r
+	return r, nil
+}
