@@ -109,19 +109,22 @@ endef
 METRICS = .unit:(req/s OR p50-sec OR p99-sec OR err/op OR peak-B)
 
 .PHONY: benchmark
-benchmark: bench-binary ## compare engines and pooling strategies against a real server
+benchmark: bench-binary ## compare engines, pooling strategies and clients against a real server
 	$(call rounds,^BenchmarkEngines$$,$(BUILD)/benchmark.txt)
 	@echo
 	@echo '== engine against engine =='
-	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row /pool -col '/engine@(sync threaded async)' $(BUILD)/benchmark.txt
+	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row '/pool /client' -col '/engine@(sync threaded async)' $(BUILD)/benchmark.txt
 	@echo
 	@echo '== naive against optimized pool =='
-	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row /engine -col '/pool@(naive optimized)' $(BUILD)/benchmark.txt
+	@$(GO) tool benchstat -filter '$(METRICS)' -table .config -row '/engine /client' -col '/pool@(naive optimized)' $(BUILD)/benchmark.txt
+	@echo
+	@echo '== net/http against wire, optimized pool =='
+	@$(GO) tool benchstat -filter '$(METRICS) /pool:optimized' -table .config -row /engine -col '/client@(nethttp wire)' $(BUILD)/benchmark.txt
 
 .PHONY: benchmark-limit
 benchmark-limit: bench-binary ## how near the engines come to the physical limit of a 10 ms server
 	$(call rounds,^BenchmarkLimit$$,$(BUILD)/limit.txt)
-	@$(GO) tool benchstat -filter '.unit:(%limit OR req/s)' -row /concurrency -col /loop $(BUILD)/limit.txt
+	@$(GO) tool benchstat -filter '.unit:(%limit OR req/s)' -row '/concurrency /client' -col /loop $(BUILD)/limit.txt
 
 # The live line goes to standard error, the results to standard output and a file;
 # go test's own exit code survives the pipe in a file beside it.

@@ -46,11 +46,19 @@ func target(b *testing.B) *loadtest.Request {
 var strategies = []struct {
 	name        string
 	concurrency int
-	config      func(loadtest.ConnectionConfig) loadtest.EngineConfig
+	config      func(loadtest.Client) loadtest.EngineConfig
 }{
-	{"sync", 1, func(c loadtest.ConnectionConfig) loadtest.EngineConfig { return loadtest.SyncConfig{Conn: c} }},
-	{"threaded", 10, func(c loadtest.ConnectionConfig) loadtest.EngineConfig { return loadtest.ThreadedConfig{Conn: c} }},
-	{"async", 100, func(c loadtest.ConnectionConfig) loadtest.EngineConfig { return loadtest.AsyncConfig{Conn: c} }},
+	{"sync", 1, func(c loadtest.Client) loadtest.EngineConfig { return loadtest.SyncConfig{Client: c} }},
+	{"threaded", 10, func(c loadtest.Client) loadtest.EngineConfig { return loadtest.ThreadedConfig{Client: c} }},
+	{"async", 100, func(c loadtest.Client) loadtest.EngineConfig { return loadtest.AsyncConfig{Client: c} }},
+}
+
+var clients = []struct {
+	name string
+	open func(loadtest.ConnectionConfig) loadtest.Client
+}{
+	{"nethttp", loadtest.NetHTTP},
+	{"wire", loadtest.Wire},
 }
 
 // warm opens the connections that the measured run is to find open.
@@ -61,17 +69,20 @@ func warm(b *testing.B, e loadtest.Engine, concurrency int, req *loadtest.Reques
 	}
 }
 
-// BenchmarkEngines compares engines and pooling strategies against a real server.
+// BenchmarkEngines compares engines, pooling strategies and clients against a
+// real server.
 func BenchmarkEngines(b *testing.B) {
 	for _, s := range strategies {
 		for _, pooling := range []loadtest.Pooling{loadtest.PoolNaive, loadtest.PoolOptimized} {
-			b.Run(fmt.Sprintf("engine=%s/pool=%s", s.name, pooling), func(b *testing.B) {
-				fixtures.NoLeaks(b)
-				req := target(b)
-				e := loadtest.Start(b, s.config(loadtest.ConnectionConfig{Pooling: pooling}))
-				warm(b, e, s.concurrency, req)
-				loadtest.Bench(b, e, req)
-			})
+			for _, c := range clients {
+				b.Run(fmt.Sprintf("engine=%s/pool=%s/client=%s", s.name, pooling, c.name), func(b *testing.B) {
+					fixtures.NoLeaks(b)
+					req := target(b)
+					e := loadtest.Start(b, s.config(c.open(loadtest.ConnectionConfig{Pooling: pooling})))
+					warm(b, e, s.concurrency, req)
+					loadtest.Bench(b, e, req)
+				})
+			}
 		}
 	}
 }
@@ -86,26 +97,28 @@ func BenchmarkLimit(b *testing.B) {
 		b.Helper()
 		return fixtures.NewServer(b, fixtures.WithLatency(fixtures.Constant(10*time.Millisecond)))
 	}
-	report := func(b *testing.B, srv *fixtures.Server, concurrency int, rps float64) {
+	limitShare := func(b *testing.B, srv *fixtures.Server, concurrency int, rps float64) {
 		b.Helper()
 		limit := float64(concurrency) / srv.MeanHandlerTime().Seconds()
 		b.ReportMetric(100*rps/limit, "%limit")
 	}
 	for _, s := range strategies {
-		b.Run(fmt.Sprintf("loop=%s/concurrency=%d", s.name, s.concurrency), func(b *testing.B) {
-			fixtures.NoLeaks(b)
-			srv := server(b)
-			req := loadtest.Get(srv.URL + "/get")
-			e := loadtest.Start(b, s.config(loadtest.ConnectionConfig{}))
-			warm(b, e, s.concurrency, req)
-			srv.ResetCounters()
-			r := loadtest.Bench(b, e, req)
-			if r.ErrorCount > 0 {
-				b.Fatal(r)
-			}
-			report(b, srv, s.concurrency, r.RPS())
-		})
-		b.Run(fmt.Sprintf("loop=plain/concurrency=%d", s.concurrency), func(b *testing.B) {
+		for _, c := range clients {
+			b.Run(fmt.Sprintf("concurrency=%d/loop=%s/client=%s", s.concurrency, s.name, c.name), func(b *testing.B) {
+				fixtures.NoLeaks(b)
+				srv := server(b)
+				req := loadtest.Get(srv.URL + "/get")
+				e := loadtest.Start(b, s.config(c.open(loadtest.ConnectionConfig{})))
+				warm(b, e, s.concurrency, req)
+				srv.ResetCounters()
+				r := loadtest.Bench(b, e, req)
+				if r.ErrorCount > 0 {
+					b.Fatal(r)
+				}
+				limitShare(b, srv, s.concurrency, r.RPS())
+			})
+		}
+		b.Run(fmt.Sprintf("concurrency=%d/loop=plain/client=nethttp", s.concurrency), func(b *testing.B) {
 			fixtures.NoLeaks(b)
 			srv := server(b)
 			t := &http.Transport{MaxIdleConnsPerHost: s.concurrency}
@@ -118,7 +131,7 @@ func BenchmarkLimit(b *testing.B) {
 			rps := float64(b.N) / time.Since(start).Seconds()
 			b.StopTimer()
 			b.ReportMetric(rps, "req/s")
-			report(b, srv, s.concurrency, rps)
+			limitShare(b, srv, s.concurrency, rps)
 		})
 	}
 }
