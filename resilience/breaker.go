@@ -163,19 +163,21 @@ func (b *CircuitBreaker) onMove(from, to *breakerEra, reason Reason, c windowCou
 // [*OpenError] and there is nothing to report. [CircuitBreaker.Do] takes care
 // of that, panics included.
 func (b *CircuitBreaker) Allow() (Permit, error) {
-	e := b.core.era.Load()
-	if e.state != StateClosed {
-		return b.allowSlow()
-	}
-	b.core.admitted.Add(1)
-	if b.core.rules.slowAfter == 0 {
+	if e := b.core.era.Load(); e.state == StateClosed && b.core.rules.slowAfter == 0 {
+		b.core.admitted.Add(1)
 		return Permit{breaker: b, era: e}, nil
 	}
-	return Permit{breaker: b, era: e, start: b.now()}, nil
+	return b.allowTimed()
 }
 
-func (b *CircuitBreaker) allowSlow() (Permit, error) {
+// allowTimed is Allow when the time of the call matters: while closed only for
+// its latency.
+func (b *CircuitBreaker) allowTimed() (Permit, error) {
 	now := b.now()
+	if e := b.core.era.Load(); e.state == StateClosed {
+		b.core.admitted.Add(1)
+		return Permit{breaker: b, era: e, start: now}, nil
+	}
 	e, ticket, moved, ok := b.core.admit(now)
 	if moved {
 		b.deliverForProbe(ticket)
@@ -212,32 +214,35 @@ func (b *CircuitBreaker) deliverForProbe(ticket uint64) {
 // If fn panics or calls runtime.Goexit, as t.FailNow does, that is a failure
 // too; it is not recovered, so the stack is intact.
 func (b *CircuitBreaker) Do(ctx context.Context, fn func(context.Context) error) error {
-	_, err := Call(ctx, b, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
-	return err
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p, err := b.Allow()
+	if err != nil {
+		return err
+	}
+	pending := p
+	defer func() {
+		if pending.breaker != nil {
+			pending.finish(breakerFailure)
+		}
+	}()
+	err = fn(ctx)
+	pending.breaker = nil
+	if err != nil {
+		p.doneErr(err, ctx.Err() != nil)
+		return err
+	}
+	p.Done(nil)
+	return nil
 }
 
 // Call is [CircuitBreaker.Do] for a function that returns a value as well.
 func Call[T any](ctx context.Context, b *CircuitBreaker, fn func(context.Context) (T, error)) (value T, err error) {
-	if err := ctx.Err(); err != nil {
-		return value, err
-	}
-	p, err := b.Allow()
-	if err != nil {
-		return value, err
-	}
-	returned := false
-	defer func() {
-		switch {
-		case !returned:
-			p.finish(breakerFailure)
-		case err == nil:
-			p.Done(nil)
-		default:
-			p.doneErr(err, ctx.Err() != nil)
-		}
-	}()
-	value, err = fn(ctx)
-	returned = true
+	err = b.Do(ctx, func(ctx context.Context) (err error) {
+		value, err = fn(ctx)
+		return err
+	})
 	return value, err
 }
 

@@ -34,14 +34,14 @@ func (p Permit) Done(err error) {
 		p.finish(breakerSuccess)
 		return
 	}
-	now, o := b.now(), breakerSuccess
+	now := b.now()
 	if slow := b.core.rules.slowAfter; slow != 0 && now-p.start > slow {
-		o = breakerSlow
+		b.settled(b.core.finish(p.era, now, breakerSlow))
+		return
 	}
-	if b.core.finish(p.era, now, o) {
-		b.settled(true)
-	} else if b.draining.Load() {
-		b.settled(false)
+	counted, withFailures := p.era.window.success(uint64(now))
+	if !counted || withFailures || b.draining.Load() {
+		b.settled(b.core.succeeded(p.era, now, counted, withFailures))
 	}
 }
 

@@ -155,9 +155,8 @@ func (c *breakerCore) finish(e *breakerEra, now int64, o breakerOutcome) (moved 
 			c.ignored.Add(1)
 		}
 	case breakerSuccess:
-		var withFailures bool
-		counted, withFailures = e.window.success(uint64(now))
-		moved = withFailures && c.evaluate(e, now)
+		counted, withFailures := e.window.success(uint64(now))
+		return c.succeeded(e, now, counted, withFailures)
 	default:
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -169,6 +168,15 @@ func (c *breakerCore) finish(e *breakerEra, now int64, o breakerOutcome) (moved 
 		c.late.Add(1)
 	}
 	return moved
+}
+
+// succeeded is the rest of finish for a success that the window of e was told of
+// at now; it has nothing to do for one that was counted without failures.
+func (c *breakerCore) succeeded(e *breakerEra, now int64, counted, withFailures bool) (moved bool) {
+	if !counted {
+		c.late.Add(1)
+	}
+	return withFailures && c.evaluate(e, now)
 }
 
 // failLocked counts a failure and evaluates it in one step, so that of many

@@ -75,16 +75,19 @@ func limiterCheckMax(n int) error {
 // off the top and touches nothing else, and leaves a number no limit can reach
 // (the limit uses one bit less). While queued is set, permits are taken only
 // under the mutex; that is what keeps a newcomer from overtaking the queue.
-// Acquisitions is the low part of a counter whose carry goes to
-// SemaphoreLimiter.carried under the mutex.
+// Acquisitions is the low part of a counter; once its top bit is set, the next
+// permit is taken under the mutex, which moves that bit to
+// SemaphoreLimiter.carried.
 const (
 	limiterFieldBits = 21
 	limiterFieldMask = 1<<limiterFieldBits - 1
 
 	limiterAcqOne    = uint64(1)
+	limiterAcqFull   = uint64(1) << (limiterFieldBits - 1)
 	limiterLimitOne  = uint64(1) << limiterFieldBits
 	limiterQueued    = uint64(1) << (2 * limiterFieldBits)
 	limiterActiveOne = uint64(1) << (2*limiterFieldBits + 1)
+	limiterBorrowed  = uint64(1) << 63 // more are active than any limit allows
 )
 
 func limiterAcquired(s uint64) uint64 { return s & limiterFieldMask }
@@ -93,7 +96,7 @@ func limiterActive(s uint64) uint64   { return s >> (2*limiterFieldBits + 1) }
 
 // limiterFree reports whether state s lets a newcomer in without the mutex.
 func limiterFree(s uint64) bool {
-	return s&limiterQueued == 0 && limiterActive(s) < limiterLimit(s) && limiterAcquired(s) != limiterFieldMask
+	return s&(limiterQueued|limiterAcqFull) == 0 && limiterActive(s) < limiterLimit(s)
 }
 
 // SemaphoreLimiter admits at most MaxConcurrent callers at once; the others
@@ -144,27 +147,35 @@ func (l *SemaphoreLimiter) Acquire(ctx context.Context) error {
 		l.cancellations.Add(1)
 		return err
 	}
-	if l.takeFast() {
-		return nil
+	if s := l.state.Load(); limiterFree(s) {
+		if l.state.CompareAndSwap(s, s+limiterActiveOne+limiterAcqOne) {
+			l.notePeak(s)
+			return nil
+		}
+		if l.takeSpinning() {
+			return nil
+		}
 	}
 	return l.acquireSlow(ctx)
 }
 
 // TryAcquire takes a permit if one is free and nobody is waiting for it.
 func (l *SemaphoreLimiter) TryAcquire() bool {
-	if l.takeFast() {
+	s := l.state.Load()
+	switch {
+	case s&limiterQueued != 0 || limiterActive(s) >= limiterLimit(s):
+		return false // none is free, or those that are belong to the queue
+	case s&limiterAcqFull == 0 && l.state.CompareAndSwap(s, s+limiterActiveOne+limiterAcqOne):
+		l.notePeak(s)
 		return true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.takeLocked(false)
+	return l.tryAcquireSlow()
 }
 
 // Release gives a permit back; the caller that has waited longest gets it. It
 // panics if no permit is held.
 func (l *SemaphoreLimiter) Release() {
-	s := l.state.Add(^(limiterActiveOne - 1))
-	if s&limiterQueued != 0 || limiterActive(s) > LimiterMaxConcurrent {
+	if s := l.state.Add(^(limiterActiveOne - 1)); s&(limiterQueued|limiterBorrowed) != 0 {
 		l.releaseSlow(s)
 	}
 }
@@ -230,27 +241,25 @@ func (l *SemaphoreLimiter) Metrics() LimiterMetrics {
 	return m
 }
 
-// takeFast takes a permit without the mutex, if that is possible. Losing the
-// race for the word means that another processor is using it: standing back for
-// some hundred nanoseconds lets it finish several pairs in its own cache, which
-// costs less than fighting over every one of them.
-func (l *SemaphoreLimiter) takeFast() bool {
-	for spins := limiterFirstSpins; ; spins *= 2 {
+// takeSpinning takes a permit without the mutex, if that is possible, for a
+// caller that has lost the race for the word. That means that another processor
+// is using it: standing back for some hundred nanoseconds lets it finish several
+// pairs in its own cache, which costs less than fighting over every one of them.
+func (l *SemaphoreLimiter) takeSpinning() bool {
+	for spins := limiterFirstSpins; spins <= limiterMostSpins; spins *= 2 {
+		for range spins {
+			limiterSpin()
+		}
 		s := l.state.Load()
 		if !limiterFree(s) {
 			return false
 		}
 		if l.state.CompareAndSwap(s, s+limiterActiveOne+limiterAcqOne) {
-			l.notePeak(limiterActive(s) + 1)
+			l.notePeak(s)
 			return true
 		}
-		if spins > limiterMostSpins {
-			return false
-		}
-		for range spins {
-			limiterSpin()
-		}
 	}
+	return false
 }
 
 const (
@@ -261,7 +270,14 @@ const (
 //go:noinline
 func limiterSpin() {}
 
-func (l *SemaphoreLimiter) notePeak(active uint64) {
+// notePeak notes that one permit more is held than in state s.
+func (l *SemaphoreLimiter) notePeak(s uint64) {
+	if limiterActive(s) >= l.peak.Load() {
+		l.raisePeak(limiterActive(s) + 1)
+	}
+}
+
+func (l *SemaphoreLimiter) raisePeak(active uint64) {
 	for p := l.peak.Load(); active > p; p = l.peak.Load() {
 		if l.peak.CompareAndSwap(p, active) {
 			return

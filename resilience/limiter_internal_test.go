@@ -16,16 +16,18 @@ func TestLimiterCountsAcquisitionsBeyondItsField(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, err := NewSemaphoreLimiter(LimiterConfig{MaxConcurrent: 2})
 		require.NoError(t, err)
-		l.state.Add(limiterFieldMask - 1) // as if so many had been acquired
+		l.state.Add(limiterAcqFull - 1) // as if so many had been acquired
 		for i := range uint64(4) {
 			require.NoError(t, l.Acquire(t.Context()))
 			l.Release()
-			require.Equal(t, LimiterMetrics{MaxConcurrent: 2, Peak: 1, Acquisitions: limiterFieldMask + i}, l.Metrics())
+			require.Equal(t, LimiterMetrics{MaxConcurrent: 2, Peak: 1, Acquisitions: limiterAcqFull + i}, l.Metrics())
 		}
+		require.Equal(t, limiterAcqFull, l.carried, "the field was not emptied in time")
 
-		l.state.Add(limiterFieldMask - limiterAcquired(l.state.Load())) // full again
+		l.state.Add(limiterAcqFull - limiterAcquired(l.state.Load())) // full again
 		before := l.Metrics().Acquisitions
 		require.True(t, l.TryAcquire())
+		require.Equal(t, 2*limiterAcqFull, l.carried)
 		require.True(t, l.TryAcquire())
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _ = l.Acquire(ctx) }()
@@ -34,6 +36,31 @@ func TestLimiterCountsAcquisitionsBeyondItsField(t *testing.T) {
 		l.Release()
 		synctest.Wait()
 		require.Equal(t, LimiterMetrics{MaxConcurrent: 2, Active: 1, Peak: 2, Acquisitions: before + 2, Cancellations: 1}, l.Metrics())
+	})
+}
+
+// Neither a refusal nor a permit that is free waits for whoever holds the mutex.
+func TestLimiterTryAcquireNeedsNoMutex(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := NewSemaphoreLimiter(LimiterConfig{MaxConcurrent: 1})
+		require.NoError(t, err)
+		try := func() bool { // hangs if it takes the mutex
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.TryAcquire()
+		}
+		require.True(t, try())
+		require.False(t, try(), "full")
+		go func() {
+			if l.Acquire(context.Background()) == nil {
+				l.Release()
+			}
+		}()
+		synctest.Wait()
+		require.False(t, try(), "full, and somebody waits")
+		l.Release()
+		synctest.Wait()
+		require.True(t, try())
 	})
 }
 

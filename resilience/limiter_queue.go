@@ -46,6 +46,17 @@ func (q *limiterQueue) remove(w *limiterWaiter) {
 	q.len--
 }
 
+// tryAcquireSlow is TryAcquire after its fast path has failed for another reason
+// than that no permit is free.
+func (l *SemaphoreLimiter) tryAcquireSlow() bool {
+	if l.takeSpinning() {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.takeLocked(false)
+}
+
 // acquireSlow is Acquire after the fast path has failed.
 func (l *SemaphoreLimiter) acquireSlow(ctx context.Context) error {
 	l.mu.Lock()
@@ -153,18 +164,12 @@ func (l *SemaphoreLimiter) takeLocked(toQueue bool) bool {
 
 // countLocked moves the state from s to one permit more, unless it has changed.
 func (l *SemaphoreLimiter) countLocked(s uint64) bool {
-	next := s + limiterActiveOne + limiterAcqOne
-	carry := limiterAcquired(s) == limiterFieldMask
-	if carry {
-		next -= limiterFieldMask + 1
-	}
-	if !l.state.CompareAndSwap(s, next) {
+	carry := s & limiterAcqFull
+	if !l.state.CompareAndSwap(s, s-carry+limiterActiveOne+limiterAcqOne) {
 		return false
 	}
-	if carry {
-		l.carried += limiterFieldMask + 1
-	}
-	l.notePeak(limiterActive(next))
+	l.carried += carry
+	l.notePeak(s)
 	return true
 }
 
@@ -192,7 +197,7 @@ func (l *SemaphoreLimiter) grantLocked() {
 func (l *SemaphoreLimiter) releaseSlow(s uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tooMany := limiterActive(s) > LimiterMaxConcurrent
+	tooMany := s&limiterBorrowed != 0
 	if tooMany {
 		l.state.Add(limiterActiveOne)
 	}

@@ -21,7 +21,8 @@ type RetryPolicy struct {
 	successes atomic.Uint64
 
 	failures   atomic.Uint64
-	attempts   atomic.Uint64 // made by executions that did not succeed at once
+	aborted    atomic.Uint64 // failures too: the only attempt ended by panic or Goexit
+	attempts   atomic.Uint64 // made by other executions that did not succeed at once
 	later      atomic.Uint64 // successes among them
 	retries    atomic.Uint64
 	exhausted  atomic.Uint64
@@ -87,32 +88,30 @@ func WithBreaker(b *CircuitBreaker) ExecuteOption { return ExecuteOption{breaker
 // A panic or runtime.Goexit in fn passes through: what the execution held is
 // released and the breaker told of a failure.
 func (p *RetryPolicy) Execute(ctx context.Context, fn func(context.Context) error, opts ...ExecuteOption) error {
-	var breaker *CircuitBreaker
-	for _, opt := range opts {
-		if opt.breaker != nil {
-			breaker = opt.breaker
+	// This is retryAdmit and saves the call.
+	if deadline, ok := ctx.Deadline(); ok && retryLate(deadline) || ctx.Err() != nil {
+		p.failures.Add(1)
+		return retryEnded(ctx)
+	}
+	if len(opts) > 0 {
+		if breaker := retryBreaker(opts); breaker != nil {
+			return p.guarded(ctx, breaker, fn)
 		}
 	}
-	if err := retryAdmit(ctx); err != nil {
-		p.failures.Add(1)
-		return err
-	}
-	if breaker != nil {
-		return p.guarded(ctx, breaker, fn)
-	}
-	// The common case, an attempt that succeeds, pays for one counter and a flag.
-	returned := false
+	// The common case, an attempt that succeeds, pays for one counter and for
+	// saying which.
+	ended := &p.aborted
 	defer func() {
-		if !returned {
-			p.countAborted()
+		if ended != nil {
+			ended.Add(1)
 		}
 	}()
 	err := fn(ctx)
-	returned = true
 	if err == nil {
-		p.successes.Add(1)
+		ended = &p.successes
 		return nil
 	}
+	ended = nil // loop counts
 	return p.loop(ctx, err, nil, fn)
 }
 
@@ -124,15 +123,15 @@ func (p *RetryPolicy) guarded(ctx context.Context, breaker *CircuitBreaker, fn f
 		p.failures.Add(1)
 		return err
 	}
-	returned := false
+	pending := permit
 	defer func() {
-		if !returned {
-			p.countAborted()
-			permit.report(ctx, false, nil)
+		if pending.breaker != nil {
+			p.aborted.Add(1)
+			pending.finish(breakerFailure)
 		}
 	}()
 	err = fn(ctx)
-	returned = true
+	pending.breaker = nil
 	if err == nil {
 		p.successes.Add(1)
 		permit.Done(nil)
@@ -175,22 +174,35 @@ func (p *RetryPolicy) loop(ctx context.Context, failed error, breaker *CircuitBr
 	}
 }
 
-// countAborted counts an execution whose only attempt ended by panic or Goexit.
-func (p *RetryPolicy) countAborted() {
-	p.failures.Add(1)
-	p.attempts.Add(1)
+// retryAdmit refuses a context that has ended.
+func retryAdmit(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && retryLate(deadline) || ctx.Err() != nil {
+		return retryEnded(ctx)
+	}
+	return nil
 }
 
-// retryAdmit refuses a context that has ended. It looks at the deadline too,
-// because the timer that ends a context may run late.
-func retryAdmit(ctx context.Context) error {
+// retryLate reports whether the deadline of a context has passed. The context
+// does not say so itself yet if the timer that ends it runs late.
+func retryLate(deadline time.Time) bool { return time.Until(deadline) <= 0 }
+
+// retryEnded is why a context that is refused has ended: what it says itself, or
+// that it should have.
+func retryEnded(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
-		return context.DeadlineExceeded
+	return context.DeadlineExceeded
+}
+
+// retryBreaker returns the breaker that opts ask for, or nil.
+func retryBreaker(opts []ExecuteOption) (breaker *CircuitBreaker) {
+	for _, opt := range opts {
+		if opt.breaker != nil {
+			breaker = opt.breaker
+		}
 	}
-	return nil
+	return breaker
 }
 
 // Retry is [RetryPolicy.Execute] for a function that returns a value. The value
@@ -207,10 +219,11 @@ func Retry[T any](ctx context.Context, p *RetryPolicy, fn func(context.Context) 
 // Metrics returns the counts so far. Each is exact; together they may straddle
 // an execution that ends meanwhile.
 func (p *RetryPolicy) Metrics() RetryMetrics {
-	successes, failures := p.successes.Load(), p.failures.Load()
+	successes, aborted := p.successes.Load(), p.aborted.Load()
+	failures := p.failures.Load() + aborted
 	return RetryMetrics{
 		Executions:       successes + failures,
-		Attempts:         successes - min(successes, p.later.Load()) + p.attempts.Load(),
+		Attempts:         successes - min(successes, p.later.Load()) + p.attempts.Load() + aborted,
 		Retries:          p.retries.Load(),
 		Successes:        successes,
 		Failures:         failures,

@@ -182,8 +182,9 @@ func TestRetryPeerBug23EndedContextNeverRuns(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, p.Execute(cancelled, fn), context.Canceled)
 		require.ErrorIs(t, p.Execute(retryLateContext{t.Context()}, fn), context.DeadlineExceeded)
+		require.ErrorIs(t, p.Execute(retryLateContext{cancelled}, fn), context.Canceled, "its own word comes first")
 		require.Empty(t, calls())
-		require.Equal(t, RetryMetrics{Executions: 2, Failures: 2}, p.Metrics())
+		require.Equal(t, RetryMetrics{Executions: 3, Failures: 3}, p.Metrics())
 	})
 }
 

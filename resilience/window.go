@@ -76,20 +76,16 @@ func (w *window) open(width, now uint64) {
 	w.marks[now/width%windowSlots].bucket.Store(now/width + 1)
 }
 
-// enter begins the bucket of now unless it or a later one has begun, and
-// returns the bucket an event recorded now belongs to. The multiplication
+// outside reports whether now lies before or after bucket. The multiplication
 // decides exactly what a division would, for a fraction of its price.
-func (w *window) enter(now uint64) uint64 {
-	latest := w.latest.Load()
-	if now-latest*w.width < w.width {
-		return latest
-	}
-	return w.begin(now / w.width)
-}
+func (w *window) outside(bucket, now uint64) bool { return now-bucket*w.width >= w.width }
 
-func (w *window) begin(bucket uint64) uint64 {
+// begin begins the bucket of now unless it or a later one has begun, and returns
+// the bucket an event recorded now belongs to.
+func (w *window) begin(now uint64) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	bucket := now / w.width
 	if latest := w.latest.Load(); bucket <= latest {
 		return latest
 	}
@@ -107,7 +103,10 @@ func (w *window) begin(bucket uint64) uint64 {
 // (it is not once the window is sealed), and whether a failure is recent enough
 // to count with it.
 func (w *window) success(now uint64) (counted, withFailures bool) {
-	bucket := w.enter(now)
+	bucket := w.latest.Load()
+	if w.outside(bucket, now) {
+		bucket = w.begin(now)
+	}
 	if w.successes.Add(1)&windowSealed != 0 {
 		return false, false
 	}
@@ -117,7 +116,10 @@ func (w *window) success(now uint64) (counted, withFailures bool) {
 
 // failure records a failure at now and reports whether it was counted.
 func (w *window) failure(now uint64, slow bool) bool {
-	bucket := w.enter(now)
+	bucket := w.latest.Load()
+	if w.outside(bucket, now) {
+		bucket = w.begin(now)
+	}
 	if slow {
 		w.slow.Add(1) // first: whoever sees the failure sees that it was slow
 	}

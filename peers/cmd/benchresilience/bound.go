@@ -10,7 +10,7 @@ import (
 type kind int
 
 const (
-	atMost   kind = iota // subject takes at most limit ns
+	atMost   kind = iota // subject takes at most limit ns more than the bare call
 	above                // subject takes at most limit ns more than reference
 	faster               // reference takes at least limit times as long as subject
 	noAllocs             // subject never allocates
@@ -25,7 +25,10 @@ type bound struct {
 	limit          float64
 }
 
-// bounds are what brunt's resilience package is to achieve. For each way to use a
+// bounds are what brunt's resilience package is to achieve. Those in ns are about
+// what a pattern adds to the call it is put around, so the bare call is taken off;
+// with those against the clock it is as well, for C is measured around that call.
+// Ratios are of whole times, which favours neither side. For each way to use a
 // breaker the peer is used in the same way: Do beside Execute and an executor's
 // Run, Allow and Done beside the two-step breaker and standalone permits.
 func bounds(variants []variant) []bound {
@@ -68,13 +71,14 @@ func (b bound) String() string {
 	case noAllocs:
 		return fmt.Sprintf("%s: no allocation, of all ways of brunt's", b.what)
 	}
-	return fmt.Sprintf("%s ≤ %g ns", b.what, b.limit)
+	return fmt.Sprintf("%s ≤ %g ns net", b.what, b.limit)
 }
 
 // verdict is what a run says of a bound.
 type verdict struct {
 	bound
 	value  stats.Spread // in the unit of the limit
+	raw    stats.Spread // of atMost: the same with the bare call
 	known  bool         // what the bound is about was measured
 	met    bool         // the median keeps the bound
 	clear  bool         // so does, or does not, the whole interval of the median
@@ -94,7 +98,8 @@ func (r *results) judge(b bound) verdict {
 	other := variant{b.group, b.other, b.by}
 	switch b.kind {
 	case atMost:
-		v.value, v.known = r.of(subject, ns)
+		v.value, v.known = r.pairs(subject, variant{b.group, bare, b.by}, minus)
+		v.raw, _ = r.of(subject, ns)
 	case above:
 		v.value, v.known = r.pairs(subject, other, minus)
 	case faster:

@@ -240,7 +240,9 @@ func body(w io.Writer, r *results, o options) (met bool, err error) {
 	if err := r.writeNoise(w); err != nil {
 		return false, err
 	}
-	fmt.Fprintf(w, "\nBounds, held against the median over the rounds. C is one time.Since in the same round.\n\n")
+	fmt.Fprintf(w, "\nBounds, held against the median over the rounds. C is one time.Since in the same round. Net is without the\n"+
+		"benchmark's loop and bare call (impl=direct) in the same round: what the pattern itself costs. The interval and\n"+
+		"the verdict are of the net figure; raw is the whole.\n\n")
 	if met, err = r.writeVerdicts(w); err != nil {
 		return false, err
 	}

@@ -96,7 +96,11 @@ func (r *results) writeVerdicts(w io.Writer) (met bool, err error) {
 		case b.kind == noAllocs:
 			row = append(row, fmt.Sprintf("%.0f at most", v.value.Max), "–", fmt.Sprintf("%d of %d", v.rounds, len(v.value.Values)))
 		default:
-			row = append(row, b.unit(v.value.Median), b.unit(v.value.Lo)+" to "+b.unit(v.value.Hi),
+			measured := b.unit(v.value.Median)
+			if b.kind == atMost {
+				measured += fmt.Sprintf(" (raw %s)", b.unit(v.raw.Median))
+			}
+			row = append(row, measured, b.unit(v.value.Lo)+" to "+b.unit(v.value.Hi),
 				fmt.Sprintf("%d of %d", v.rounds, len(v.value.Values)))
 		}
 		t.Rows = append(t.Rows, append(row, v.word()))

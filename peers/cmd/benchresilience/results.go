@@ -122,6 +122,9 @@ const twin = ".again"
 // clock is the implementation that does nothing but read the clock: C.
 const clock = "timesince"
 
+// bare is the implementation that does nothing but make the call.
+const bare = "direct"
+
 // own is the first part of the names of brunt's implementations.
 const own = "brunt"
 
