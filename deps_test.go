@@ -20,6 +20,7 @@ func TestImportArrows(t *testing.T) {
 			module + "/resilience",
 			"github.com/HdrHistogram/hdrhistogram-go",
 		},
+		"loadtest/htmlreport":       {module + "/loadtest"},
 		"resilience":                {},
 		"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
 		"fixtures": {
