@@ -57,13 +57,11 @@ func TestOverlappingIntervalsAddUp(t *testing.T) {
 func TestCurve(t *testing.T) {
 	r := stored(t)
 	xs, ys := curve(r.Requests, r.Quantile)
-	require.EqualValues(t, 1, xs[0])
-	require.EqualValues(t, r.Quantile(0), ys[0])
-	require.EqualValues(t, r.Requests, xs[len(xs)-1])
-	require.EqualValues(t, r.Quantile(1), ys[len(ys)-1])
-	require.EqualValues(t, 10, xs[perDecade])
-	require.EqualValues(t, r.Quantile(0.9), ys[perDecade])
-	require.EqualValues(t, r.Quantile(0.99), ys[2*perDecade])
+	end := len(xs) - 1
+	require.Equal(t, []int64{1, 10, 100, r.Requests},
+		[]int64{int64(xs[0]), int64(xs[perDecade]), int64(xs[2*perDecade]), int64(xs[end])})
+	require.Equal(t, []time.Duration{r.Quantile(0), r.Quantile(0.9), r.Quantile(0.99), r.Quantile(1)},
+		[]time.Duration{time.Duration(ys[0]), time.Duration(ys[perDecade]), time.Duration(ys[2*perDecade]), time.Duration(ys[end])})
 	for i := 1; i < len(xs); i++ {
 		require.Greater(t, xs[i], xs[i-1])
 		require.GreaterOrEqual(t, ys[i], ys[i-1])

@@ -134,8 +134,8 @@ type recorder struct {
 
 func (r *recorder) Helper()                   {}
 func (r *recorder) ArtifactDir() string       { return r.dir }
-func (r *recorder) Logf(f string, a ...any)   { r.logs = append(r.logs, f) }
-func (r *recorder) Errorf(f string, a ...any) { r.errors = append(r.errors, f) }
+func (r *recorder) Logf(f string, _ ...any)   { r.logs = append(r.logs, f) }
+func (r *recorder) Errorf(f string, _ ...any) { r.errors = append(r.errors, f) }
 
 func TestAttach(t *testing.T) {
 	tb := &recorder{TB: t, dir: t.TempDir()}
