@@ -24,9 +24,12 @@ func duration(d time.Duration) string {
 	}
 }
 
-// digits shows three significant digits, and all of those before the point.
+// digits shows three significant digits, and all of those before the point; 0
+// is exact.
 func digits(f float64) string {
 	switch {
+	case f == 0:
+		return "0"
 	case f > -9.995 && f < 9.995:
 		return strconv.FormatFloat(f, 'f', 2, 64)
 	case f > -99.95 && f < 99.95:

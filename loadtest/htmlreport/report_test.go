@@ -185,7 +185,7 @@ func TestFormat(t *testing.T) {
 		"0": duration(0), "999 ns": duration(999), "1.00 µs": duration(1000), "999 µs": duration(999499), "1.00 ms": duration(999500),
 		"65.9 ms": duration(65_912_345), "999 ms": duration(999_400_000), "1.00 s": duration(999_500_000), "99.9 s": duration(99_900 * time.Millisecond),
 		"1m40s": duration(100 * time.Second), "-5.00 ms": duration(-5 * time.Millisecond),
-		"10.0": digits(9.996), "100": digits(99.96), "1,234,567": count(1234567), "-1,234": count(-1234), "12": count(12),
+		"0/s": perSecond(0), "10.0": digits(9.996), "100": digits(99.96), "1,234,567": count(1234567), "-1,234": count(-1234), "12": count(12),
 		"1023 B": byteSize(1023), "1.00 KiB": byteSize(1024), "1.00 MiB": byteSize(1<<20 - 1), "2,048 TiB": byteSize(2 << 50),
 		"0 %": share(0, 5), "100 %": share(5, 5), "< 0.001 %": share(1, 1e9), "> 99.9 %": share(1e6-1, 1e6), "33.3 %": share(1, 3),
 	} {
