@@ -25,6 +25,7 @@ func TestImportArrows(t *testing.T) {
 			"github.com/schollz/progressbar/v3",
 			"golang.org/x/term",
 		},
+		"loadtest/htmlreport":       {module + "/loadtest"},
 		"resilience":                {},
 		"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
 		"fixtures": {

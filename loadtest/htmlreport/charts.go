@@ -1,0 +1,250 @@
+package htmlreport
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"example.com/brunt/loadtest"
+)
+
+// chart is drawn by the page's script. Label says the same in words.
+type chart struct {
+	ID     string   `json:"id"`
+	Title  string   `json:"title"`
+	Hint   string   `json:"-"`
+	Label  string   `json:"-"`
+	X      string   `json:"x"`    // "time" in seconds, or "percentile": 1/(1-q), logarithmic
+	Unit   string   `json:"unit"` // of y: "ns", "rate", "count" or "bytes"
+	Step   bool     `json:"step"` // a value holds from its x to the next
+	Log    bool     `json:"log"`  // y starts out logarithmic; the reader may switch
+	Series []series `json:"series"`
+}
+
+func (c chart) Switch() bool { return c.Unit == "ns" }
+
+type series struct {
+	Label string  `json:"label"`
+	Color string  `json:"color"` // names a CSS variable: c0 to c7, good, bad, warn
+	Dash  bool    `json:"dash"`
+	Fill  bool    `json:"fill"`
+	X     []value `json:"x"`
+	Y     []value `json:"y"`
+}
+
+// value is a coordinate; JSON, which has no NaN, holds null for a gap.
+type value float64
+
+func (v value) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(v))
+}
+
+var gap = value(math.NaN())
+
+func isGap(v value) bool { return math.IsNaN(float64(v)) }
+
+const colors = 8
+
+// logFrom is the ratio of the largest to the smallest value from which a linear
+// axis would hide the smaller ones.
+const logFrom = 20
+
+// charts makes those for which there is something to show; notes say why the
+// others are missing.
+func charts(runs []string, results []*loadtest.EngineResult) (out []chart, notes []string) {
+	intervals, requests := 0, int64(0)
+	for _, r := range results {
+		intervals, requests = max(intervals, len(r.Intervals)), max(requests, r.Requests)
+	}
+	if intervals >= 2 {
+		out = append(out, latencyChart(runs, results))
+	}
+	if requests > 0 {
+		out = append(out, percentileChart(runs, results))
+	} else {
+		notes = append(notes, "Nothing was sent, so there are no latencies to draw.")
+	}
+	if intervals < 2 {
+		return out, append(notes, "The run was too short to be cut into intervals, so there are no charts over time.")
+	}
+	return append(out, timeCharts(runs, results)...), notes
+}
+
+// label names what a series shows, and of which run if there are several.
+func label(runs []string, i int, what string) string {
+	switch {
+	case len(runs) == 1:
+		return what
+	case what == "":
+		return runs[i]
+	}
+	return runs[i] + " " + what
+}
+
+func color(runs []string, i int, single string) string {
+	if len(runs) == 1 {
+		return single
+	}
+	return fmt.Sprintf("c%d", i%colors)
+}
+
+// seconds keeps milliseconds: finer ones are invisible and make the file larger.
+func seconds(d time.Duration) value { return value(math.Round(d.Seconds()*1e3) / 1e3) }
+
+func round3(f float64) value { return value(math.Round(f*1e3) / 1e3) }
+
+func latencyChart(runs []string, results []*loadtest.EngineResult) chart {
+	c := chart{ID: "latency", Title: "Latency over time", X: "time", Unit: "ns", Step: true, Hint: "of the requests that ended in each interval, failed or not; a gap: none did"}
+	var words []string
+	for i, r := range results {
+		ss := slots(r.Intervals)
+		p50 := series{Label: label(runs, i, "p50"), Color: color(runs, i, "c0"), Dash: len(runs) > 1}
+		p50.X, p50.Y = stepped(ss, func(s slot) value { return s.p50 })
+		p99 := series{Label: label(runs, i, "p99"), Color: color(runs, i, "c1")}
+		p99.X, p99.Y = stepped(ss, func(s slot) value { return s.p99 })
+		c.Series = append(c.Series, p50, p99)
+		for _, s := range []series{p50, p99} {
+			words = append(words, between(s, func(v value) string { return duration(time.Duration(v)) }))
+		}
+	}
+	c.Log = wide(c.Series)
+	c.Label = c.Title + ": " + strings.Join(words, "; ")
+	return c
+}
+
+// between says what a line on a chart says at a glance.
+func between(s series, text func(value) string) string {
+	lo, hi := limits([]series{s})
+	if math.IsNaN(lo) {
+		return s.Label + " without values"
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s from %s to %s", s.Label, text(value(lo)), text(value(hi))))
+}
+
+// limits are NaN if there is no value.
+func limits(ss []series) (lo, hi float64) {
+	lo, hi = math.NaN(), math.NaN()
+	for _, s := range ss {
+		for _, v := range s.Y {
+			f := float64(v)
+			if !math.IsNaN(f) {
+				if math.IsNaN(lo) {
+					lo, hi = f, f
+				}
+				lo, hi = min(lo, f), max(hi, f)
+			}
+		}
+	}
+	return lo, hi
+}
+
+func wide(ss []series) bool {
+	lo, hi := limits(ss)
+	return lo > 0 && hi >= logFrom*lo
+}
+
+func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
+	throughput := chart{ID: "throughput", Title: "Throughput over time", Hint: "requests that ended, a second", Unit: "rate", Step: true}
+	failures := chart{ID: "errors", Title: "Errors over time", Hint: "failed requests, a second", Unit: "rate", Step: true}
+	inFlight := chart{ID: "inflight", Title: "In flight", Hint: "requests being attempted at the end of each interval", Unit: "count"}
+	heap := chart{ID: "heap", Title: "Heap", Hint: "largest in each interval, of the whole process", Unit: "bytes"}
+	for i, r := range results {
+		single, ss := len(results) == 1, slots(r.Intervals)
+		add := func(c *chart, what, col string, y func(slot) value) {
+			s := series{Label: label(runs, i, what), Color: color(runs, i, col), Fill: single}
+			if c.Step {
+				s.X, s.Y = stepped(ss, y)
+			} else {
+				s.X, s.Y = sampled(ss, y)
+			}
+			c.Series = append(c.Series, s)
+		}
+		name := func(what string) string {
+			if single {
+				return what
+			}
+			return ""
+		}
+		add(&throughput, name("requests"), "good", func(s slot) value { return round3(s.requests) })
+		add(&failures, name("errors"), "bad", func(s slot) value { return round3(s.errors) })
+		if r.RejectedCount > 0 {
+			failures.Hint = "failed requests, and those the breaker rejected, a second"
+			add(&failures, "rejected", "warn", func(s slot) value { return round3(s.refused) })
+			failures.Series[len(failures.Series)-1].Dash = true
+		}
+		add(&inFlight, name("in flight"), "c4", func(s slot) value { return s.inFlight })
+		add(&heap, name("heap"), "c3", func(s slot) value { return s.heap })
+	}
+	out := []chart{throughput, failures, inFlight, heap}
+	texts := map[string]func(value) string{
+		"rate":  func(v value) string { return perSecond(float64(v)) },
+		"count": func(v value) string { return count(int64(v)) },
+		"bytes": func(v value) string { return byteSize(uint64(v)) },
+	}
+	for i := range out {
+		c := &out[i]
+		c.X = "time"
+		var words []string
+		for _, s := range c.Series {
+			words = append(words, between(s, texts[c.Unit]))
+		}
+		c.Label = c.Title + ": " + strings.Join(words, "; ")
+	}
+	return out
+}
+
+// perDecade is how many points the percentile curve has from 90 % to 99 %, and
+// from each number of nines to the next.
+const perDecade = 40
+
+// curve samples quantiles at even steps of log(1/(1-q)), as far as n requests
+// tell them apart, and ends with the maximum.
+func curve(n int64, quantile func(float64) time.Duration) (xs, ys []value) {
+	if n == 0 {
+		return nil, nil
+	}
+	for k := 0; ; k++ {
+		x := math.Pow(10, float64(k)/perDecade)
+		if x >= float64(n) {
+			break
+		}
+		xs, ys = append(xs, round3(x)), append(ys, value(quantile(1-1/x)))
+	}
+	return append(xs, value(n)), append(ys, value(quantile(1)))
+}
+
+func percentileChart(runs []string, results []*loadtest.EngineResult) chart {
+	c := chart{
+		ID: "percentiles", Title: "Latency by percentile", X: "percentile", Unit: "ns",
+		Hint: "that share of the requests took at most so long; each step to the right is another nine",
+	}
+	var words []string
+	add := func(s series, n int64, q func(float64) time.Duration) {
+		s.X, s.Y = curve(n, q)
+		c.Series = append(c.Series, s)
+		if n > 0 {
+			words = append(words, fmt.Sprintf("%s: half within %s, 99 %% within %s, the slowest took %s",
+				cmp.Or(s.Label, "all"), duration(q(0.5)), duration(q(0.99)), duration(q(1))))
+		}
+	}
+	for i, r := range results {
+		what := ""
+		if len(results) == 1 {
+			what = "all requests"
+		}
+		add(series{Label: label(runs, i, what), Color: color(runs, i, "c0")}, r.Requests, r.Quantile)
+		if len(results) == 1 && r.ErrorCount > 0 && r.ErrorCount < r.Requests {
+			add(series{Label: "without error", Color: "good", Dash: true}, r.Requests-r.ErrorCount, r.SuccessQuantile)
+			add(series{Label: "with error", Color: "bad"}, r.ErrorCount, r.ErrorQuantile)
+		}
+	}
+	c.Log = wide(c.Series)
+	c.Label = c.Title + ": " + strings.Join(words, "; ")
+	return c
+}

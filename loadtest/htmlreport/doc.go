@@ -1,0 +1,16 @@
+// Package htmlreport shows the results of load tests as one HTML file.
+//
+// The file opens offline, on any screen and on paper: charts of latency,
+// throughput, errors, requests in flight and heap over time, the percentile
+// curve on a logarithmic axis, and every number in tables. Nothing is fetched: a
+// content security policy in the page forbids all network access and every
+// script but the two it carries.
+//
+//	result := loadtest.Bench(b, engine, loadtest.Get(url))
+//	htmlreport.Attach(b, htmlreport.Options{Title: "Checkout"}, result)
+//
+// Several results, such as those of two engines, share their charts and stand
+// side by side in the tables. The same results and options give the same bytes.
+//
+// The charts are drawn by uPlot (MIT licence), which travels in the file.
+package htmlreport

@@ -1,0 +1,115 @@
+package htmlreport
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"example.com/brunt/loadtest"
+)
+
+var (
+	// ErrConfig is matched by every fault of Options.
+	ErrConfig = errors.New("htmlreport: bad options")
+	// ErrNoResult is returned where there is no result to report, or a nil one.
+	ErrNoResult = errors.New("htmlreport: no result")
+)
+
+// Options say what a report carries besides results. The zero value is ready to
+// use.
+type Options struct {
+	// Title heads the page; empty means "Load test".
+	Title string
+	// Names tell the results apart, in their order. None means the engine and the
+	// concurrency of each; otherwise every result needs one, not empty and unlike
+	// the others.
+	Names []string
+	// Environment says where the load was made. nil means [Environment] of this
+	// process; an empty slice means that nothing is said. Results that come from
+	// another machine, or a page that must not change, need one of their own.
+	Environment []Fact
+}
+
+// Fact is one line of a report's environment.
+type Fact struct{ Name, Value string }
+
+// Validate reports every fault of o that does not depend on the results; each
+// matches ErrConfig.
+func (o Options) Validate() error {
+	var errs []error
+	seen := make(map[string]bool)
+	for i, n := range o.Names {
+		switch {
+		case n == "":
+			errs = append(errs, fmt.Errorf("%w: Names[%d] is empty", ErrConfig, i))
+		case seen[n]:
+			errs = append(errs, fmt.Errorf("%w: Names[%d] %q is taken", ErrConfig, i, n))
+		}
+		seen[n] = true
+	}
+	for i, f := range o.Environment {
+		if f.Name == "" {
+			errs = append(errs, fmt.Errorf("%w: Environment[%d] has no name", ErrConfig, i))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o Options) check(results []*loadtest.EngineResult) error {
+	errs := []error{o.Validate()}
+	if len(results) == 0 {
+		errs = append(errs, ErrNoResult)
+	}
+	for i, r := range results {
+		if r == nil {
+			errs = append(errs, fmt.Errorf("%w: result %d is nil", ErrNoResult, i))
+		}
+	}
+	if n := len(o.Names); n > 0 && n != len(results) {
+		errs = append(errs, fmt.Errorf("%w: %d Names for %d results", ErrConfig, n, len(results)))
+	}
+	return errors.Join(errs...)
+}
+
+// Write writes a page about results to w, in one call of w.Write; after an error
+// of the options or the results, nothing has been written. The results are only
+// read, but nobody else may use them meanwhile: they are not safe for concurrent
+// use. Eight results are told apart by colour; further ones repeat the colours.
+func Write(w io.Writer, o Options, results ...*loadtest.EngineResult) error {
+	if err := o.check(results); err != nil {
+		return err
+	}
+	var buf bytes.Buffer
+	if err := render(&buf, newPage(o, results)); err != nil {
+		return fmt.Errorf("htmlreport: %w", err)
+	}
+	if _, err := w.Write(buf.Bytes()); err != nil {
+		return fmt.Errorf("htmlreport: %w", err)
+	}
+	return nil
+}
+
+// WriteFile writes a page about results to the file at path, readable for all.
+// The file appears whole or not at all: what was there before stays until the
+// new page has reached the disk, and stays after an error.
+func WriteFile(path string, o Options, results ...*loadtest.EngineResult) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".report-*.tmp")
+	if err != nil {
+		return fmt.Errorf("htmlreport: %w", err)
+	}
+	defer os.Remove(f.Name()) // nothing is there after the rename
+	if err := Write(f, o, results...); err != nil {
+		f.Close()
+		return err
+	}
+	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("htmlreport: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("htmlreport: %w", err)
+	}
+	return nil
+}

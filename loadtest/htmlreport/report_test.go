@@ -1,0 +1,211 @@
+package htmlreport
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest"
+)
+
+var fixed = Options{Title: "Checkout", Environment: []Fact{{"Go", "go1.26"}, {"CPUs", "2"}}}
+
+// withoutAssets leaves out what is embedded, so that a golden file shows the page.
+func withoutAssets(page string) string {
+	return strings.NewReplacer(library, "LIBRARY", reportJS, "SCRIPT", style, "STYLE",
+		strings.ReplaceAll(policy, "'", "&#39;"), "POLICY", strings.NewReplacer("'", "&#39;", "+", "&#43;").Replace(policy), "POLICY").Replace(page)
+}
+
+func TestPage(t *testing.T) {
+	r := stored(t)
+	r.Warnings = append(r.Warnings, loadtest.Warning{Kind: loadtest.WarnLocalLimit, Text: "this machine was the limit"})
+	page := written(t, fixed, r)
+	golden(t, "page.golden.html", withoutAssets(page))
+	require.Equal(t, page, written(t, fixed, r), "the same input gives the same bytes")
+	for _, part := range []string{library, reportJS, style} {
+		require.Equal(t, 1, strings.Count(page, part))
+	}
+	require.NotContains(t, withoutAssets(page), "ZgotmplZ")
+}
+
+func TestPageOfTwo(t *testing.T) {
+	o := fixed
+	o.Names = []string{"base", "head"}
+	base, head := stored(t), stored(t)
+	base.Intervals, head.Intervals = base.Intervals[:4], head.Intervals[:3]
+	base.RejectedCount, base.Intervals[1].RejectedCount = 7, 7
+	golden(t, "two.golden.html", withoutAssets(written(t, o, base, head)))
+}
+
+// What a report says in the middle of markup or script cannot leave its place,
+// whatever the browser would make of it.
+func TestHostileTextIsEscaped(t *testing.T) {
+	attack := `</script><img src=x onerror=alert(1)>` + "\u2028" + `<!--`
+	page := withoutAssets(written(t, Options{Title: attack, Names: []string{attack}, Environment: []Fact{{attack, attack}}}, hostile(t, attack)))
+	require.NotContains(t, page, "<img")
+	require.NotContains(t, page, "<!--")
+	require.Equal(t, 3, strings.Count(page, "</script>"))
+	require.Contains(t, page, "&lt;img src=x onerror=alert(1)&gt;")
+}
+
+func TestAssets(t *testing.T) {
+	for name, text := range map[string]string{"library": library, "script": reportJS, "style": style} {
+		require.NotContains(t, strings.ToLower(text), "</script", name)
+		require.NotContains(t, strings.ToLower(text), "</style", name)
+		require.NotContains(t, text, "<!--", name)
+		require.NotContains(t, text, "\r", "%s: a browser would hash it without", name)
+	}
+	require.Contains(t, uPlotJS, "(v1.6.32)", "as assets/README.md says")
+}
+
+func TestOptions(t *testing.T) {
+	r := stored(t)
+	for name, row := range map[string]struct {
+		o       Options
+		results []*loadtest.EngineResult
+		is      error
+		text    string
+	}{
+		"no result":  {Options{}, nil, ErrNoResult, "htmlreport: no result"},
+		"nil":        {Options{}, []*loadtest.EngineResult{r, nil}, ErrNoResult, "htmlreport: no result: result 1 is nil"},
+		"names":      {Options{Names: []string{"a"}}, []*loadtest.EngineResult{r, r}, ErrConfig, "htmlreport: bad options: 1 Names for 2 results"},
+		"every":      {Options{Names: []string{"", "a", "a"}, Environment: []Fact{{"", "x"}}}, []*loadtest.EngineResult{r, r, r}, ErrConfig, "htmlreport: bad options: Names[0] is empty\nhtmlreport: bad options: Names[2] \"a\" is taken\nhtmlreport: bad options: Environment[0] has no name"},
+		"two things": {Options{Names: []string{"a"}}, nil, ErrConfig, "htmlreport: no result\nhtmlreport: bad options: 1 Names for 0 results"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			err := Write(&b, row.o, row.results...)
+			require.ErrorIs(t, err, row.is)
+			require.EqualError(t, err, row.text)
+			require.Empty(t, b.String())
+		})
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestWriteFails(t *testing.T) {
+	require.ErrorIs(t, Write(brokenPipe{}, fixed, stored(t)), io.ErrClosedPipe)
+}
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "r.html")
+	require.NoError(t, os.WriteFile(path, []byte("before"), 0o600))
+	require.ErrorIs(t, WriteFile(path, fixed, nil), ErrNoResult)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "before", string(text), "an error leaves what was there")
+
+	require.NoError(t, WriteFile(path, fixed, stored(t)))
+	text, err = os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, written(t, fixed, stored(t)), string(text))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	if runtime.GOOS != "windows" {
+		require.Equal(t, os.FileMode(0o644), info.Mode().Perm())
+	}
+	require.ErrorIs(t, WriteFile(filepath.Join(dir, "none", "r.html"), fixed, stored(t)), os.ErrNotExist)
+	taken := filepath.Join(dir, "taken")
+	require.NoError(t, os.MkdirAll(filepath.Join(taken, "x"), 0o755))
+	require.Error(t, WriteFile(taken, fixed, stored(t)))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 2, "no temporary file is left")
+}
+
+// recorder is a test whose artifacts go to dir.
+type recorder struct {
+	testing.TB
+	dir          string
+	logs, errors []string
+}
+
+func (r *recorder) Helper()                   {}
+func (r *recorder) ArtifactDir() string       { return r.dir }
+func (r *recorder) Logf(f string, _ ...any)   { r.logs = append(r.logs, f) }
+func (r *recorder) Errorf(f string, _ ...any) { r.errors = append(r.errors, f) }
+
+func TestAttach(t *testing.T) {
+	tb := &recorder{TB: t, dir: t.TempDir()}
+	require.Equal(t, filepath.Join(tb.dir, "report.html"), Attach(tb, fixed, stored(t)))
+	require.Equal(t, filepath.Join(tb.dir, "report-2.html"), Attach(tb, fixed, stored(t)))
+	require.Empty(t, tb.errors)
+	require.Len(t, tb.logs, 2)
+	require.Empty(t, Attach(tb, fixed, nil))
+	require.Len(t, tb.errors, 1)
+
+	gone := &recorder{TB: t, dir: filepath.Join(tb.dir, "gone")}
+	require.Empty(t, Attach(gone, fixed, stored(t)))
+	require.Len(t, gone.errors, 1)
+	notDir := &recorder{TB: t, dir: filepath.Join(tb.dir, "report.html")}
+	require.Empty(t, Attach(notDir, fixed, stored(t)))
+	require.Len(t, notDir.errors, 1)
+}
+
+func TestEnvironment(t *testing.T) {
+	facts := Environment()
+	require.Contains(t, facts, Fact{"Go", runtime.Version()})
+	require.Contains(t, written(t, Options{}, stored(t)), runtime.Version())
+	require.NotContains(t, written(t, Options{Environment: []Fact{}}, stored(t)), `<table id="environment">`)
+
+	require.Equal(t, []Fact{
+		{"Module", "example.org/shop v1.2.3"},
+		{"brunt", "v0.9.0"},
+		{"Revision", "abc"},
+		{"Changes", "uncommitted"},
+		{"Race detector", "on: latencies are inflated"},
+	}, buildFacts(&debug.BuildInfo{
+		Main:     debug.Module{Path: "example.org/shop", Version: "v1.2.3"},
+		Deps:     []*debug.Module{{Path: "example.org/x", Version: "v2"}, {Path: module, Version: "v0.9.0"}},
+		Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}, {Key: "-race", Value: "true"}, {Key: "vcs", Value: "git"}},
+	}))
+	require.Empty(t, buildFacts(&debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs.modified", Value: "false"}, {Key: "-race", Value: "false"}}}))
+}
+
+func TestNames(t *testing.T) {
+	a, b := &loadtest.EngineResult{Engine: "async", Concurrency: 5}, &loadtest.EngineResult{Engine: "sync", Concurrency: 1}
+	require.Equal(t, []string{"async × 5 (1)", "sync × 1", "async × 5 (3)", "no engine × 0"},
+		names(Options{}, []*loadtest.EngineResult{a, b, a, {}}))
+}
+
+func TestFormat(t *testing.T) {
+	for want, got := range map[string]string{
+		"0": duration(0), "999 ns": duration(999), "1.00 µs": duration(1000), "999 µs": duration(999499), "1.00 ms": duration(999500),
+		"65.9 ms": duration(65_912_345), "999 ms": duration(999_400_000), "1.00 s": duration(999_500_000), "99.9 s": duration(99_900 * time.Millisecond),
+		"1m40s": duration(100 * time.Second), "-5.00 ms": duration(-5 * time.Millisecond),
+		"0/s": perSecond(0), "10.0": digits(9.996), "100": digits(99.96), "1,234,567": count(1234567), "-1,234": count(-1234), "12": count(12),
+		"1023 B": byteSize(1023), "1.00 KiB": byteSize(1024), "1.00 MiB": byteSize(1<<20 - 1), "2,048 TiB": byteSize(2 << 50),
+		"0 %": share(0, 5), "100 %": share(5, 5), "< 0.001 %": share(1, 1e9), "> 99.9 %": share(1e6-1, 1e6), "33.3 %": share(1, 3),
+	} {
+		require.Equal(t, want, got)
+	}
+	require.Equal(t, "0 %", share(3, 0))
+}
+
+func TestFewSamplesAreADash(t *testing.T) {
+	engine := loadtest.Start(t, loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })})
+	r, err := engine.Run(t.Context(), loadtest.Times(99))
+	require.NoError(t, err)
+	require.Equal(t, "–", quantile(&r.Stats, 0.99))
+	require.NotEqual(t, "–", quantile(&r.Stats, 0.95))
+	page := written(t, fixed, r)
+	require.Contains(t, page, "too short to be cut into intervals")
+	require.Contains(t, page, `data-charts="1"`)
+
+	page = written(t, fixed, &loadtest.EngineResult{})
+	require.Contains(t, page, "Nothing was sent")
+	require.Contains(t, page, `data-charts="0"`)
+	require.NotContains(t, page, "uPlot=")
+}

@@ -1,0 +1,248 @@
+package htmlreport
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/brunt/loadtest"
+)
+
+// page is what the template shows: all numbers are text by now, except those of
+// the charts.
+type page struct {
+	Title       string
+	Subtitle    string
+	Runs        []string
+	Many        bool
+	Tiles       []tile
+	Warnings    []warning
+	Charts      []chart
+	Notes       []string // instead of charts
+	Summary     []row
+	Errors      []errorRow
+	Statuses    []row
+	Endpoints   []endpointRow
+	Intervals   []intervalRow
+	Environment []Fact
+	Texts       []string
+}
+
+type tile struct{ Key, Label, Value, Class string }
+
+type warning struct{ Run, Kind, Text string }
+
+// row has one value for each run.
+type row struct {
+	Key, Label string
+	Values     []string
+}
+
+type errorRow struct{ Run, Class, Count, Share, Example string }
+
+type endpointRow struct{ Run, Name, Requests, RPS, Errors, Share, P50, P95, P99, Max string }
+
+type intervalRow struct {
+	Run, From, Requests, RPS, Errors, Rejected, P50, P99, InFlight, Heap string
+}
+
+// samplesFor is how many requests a quantile needs to differ from the maximum.
+func samplesFor(q float64) int64 { return int64(1/(1-q) + 0.5) }
+
+// quantile is a dash where it would only repeat the maximum.
+func quantile(s *loadtest.Stats, q float64) string {
+	if s.Requests == 0 || s.Requests < samplesFor(q) {
+		return "–"
+	}
+	return duration(s.Quantile(q))
+}
+
+// extreme is a latency that one request suffices for.
+func extreme(s *loadtest.Stats, d time.Duration) string {
+	if s.Requests == 0 {
+		return "–"
+	}
+	return duration(d)
+}
+
+func newPage(o Options, results []*loadtest.EngineResult) *page {
+	p := &page{
+		Title:       cmp.Or(o.Title, "Load test"),
+		Runs:        names(o, results),
+		Many:        len(results) > 1,
+		Environment: o.Environment,
+		Summary:     summary(results),
+		Statuses:    statuses(results),
+	}
+	if o.Environment == nil {
+		p.Environment = Environment()
+	}
+	for i, r := range results {
+		p.addRun(p.Runs[i], r)
+	}
+	if !p.Many {
+		p.Tiles = tiles(results[0])
+	}
+	p.Subtitle = subtitle(p.Runs, results)
+	p.Charts, p.Notes = charts(p.Runs, results)
+	return p
+}
+
+// names tells results apart by what ran them, and by their place if that is not
+// enough.
+func names(o Options, results []*loadtest.EngineResult) []string {
+	if len(o.Names) > 0 {
+		return o.Names
+	}
+	out := make([]string, len(results))
+	for i, r := range results {
+		out[i] = fmt.Sprintf("%s × %d", cmp.Or(r.Engine, "no engine"), r.Concurrency)
+	}
+	plain := slices.Clone(out)
+	for i, n := range plain {
+		same := 0
+		for _, m := range plain {
+			if m == n {
+				same++
+			}
+		}
+		if same > 1 {
+			out[i] = fmt.Sprintf("%s (%d)", n, i+1)
+		}
+	}
+	return out
+}
+
+func subtitle(runs []string, results []*loadtest.EngineResult) string {
+	if len(results) > 1 {
+		return fmt.Sprintf("%d results: %s", len(results), strings.Join(runs, ", "))
+	}
+	text := fmt.Sprintf("%s, %s", runs[0], duration(results[0].Elapsed))
+	if at := started(results[0]); at != "–" {
+		text += ", started " + at
+	}
+	return text
+}
+
+func started(r *loadtest.EngineResult) string {
+	if r.StartedAt.IsZero() {
+		return "–"
+	}
+	return r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+func tiles(r *loadtest.EngineResult) []tile {
+	failed := tile{"error_rate", "failed", share(r.ErrorCount, r.Requests), ""}
+	if r.ErrorCount > 0 {
+		failed.Class = "bad"
+	}
+	return []tile{
+		{"rps", "throughput", perSecond(r.RPS()), ""},
+		{"p50", "median latency", quantile(&r.Stats, 0.50), ""},
+		{"p99", "99 % within", quantile(&r.Stats, 0.99), ""},
+		{"max", "slowest", extreme(&r.Stats, r.Quantile(1)), ""},
+		failed,
+		{"requests", "requests", count(r.Requests), ""},
+	}
+}
+
+func summary(results []*loadtest.EngineResult) []row {
+	var rows []row
+	add := func(key, label string, value func(r *loadtest.EngineResult) string) {
+		values := make([]string, len(results))
+		for i, r := range results {
+			values[i] = value(r)
+		}
+		rows = append(rows, row{key, label, values})
+	}
+	number := func(key, label string, n func(r *loadtest.EngineResult) int64) {
+		add(key, label, func(r *loadtest.EngineResult) string { return count(n(r)) })
+	}
+	add("started", "Started", started)
+	add("elapsed", "Duration", func(r *loadtest.EngineResult) string { return duration(r.Elapsed) })
+	add("engine", "Engine", func(r *loadtest.EngineResult) string { return cmp.Or(r.Engine, "–") })
+	number("concurrency", "Concurrency", func(r *loadtest.EngineResult) int64 { return int64(r.Concurrency) })
+	number("requests", "Requests", func(r *loadtest.EngineResult) int64 { return r.Requests })
+	add("rps", "Throughput", func(r *loadtest.EngineResult) string { return perSecond(r.RPS()) })
+	add("min", "Fastest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(0)) })
+	add("mean", "Mean latency", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Mean()) })
+	for _, q := range []struct {
+		key string
+		q   float64
+	}{{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p99.9", 0.999}} {
+		add(q.key, q.key, func(r *loadtest.EngineResult) string { return quantile(&r.Stats, q.q) })
+	}
+	add("max", "Slowest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(1)) })
+	number("success", "Succeeded (2xx)", func(r *loadtest.EngineResult) int64 { return r.SuccessCount })
+	number("errors", "Failed", func(r *loadtest.EngineResult) int64 { return r.ErrorCount })
+	add("error_rate", "Failed, share", func(r *loadtest.EngineResult) string { return share(r.ErrorCount, r.Requests) })
+	number("other", "Neither (1xx, 3xx)", func(r *loadtest.EngineResult) int64 { return r.OtherCount })
+	number("rejected", "Rejected by the breaker", func(r *loadtest.EngineResult) int64 { return r.RejectedCount })
+	number("unsent", "Never sent", func(r *loadtest.EngineResult) int64 { return r.Unsent })
+	number("retries", "Retries", func(r *loadtest.EngineResult) int64 { return r.Retries })
+	number("connections", "Connections opened", func(r *loadtest.EngineResult) int64 { return r.ConnectionsOpened })
+	add("bytes", "Read", func(r *loadtest.EngineResult) string { return byteSize(uint64(max(r.BytesRead, 0))) })
+	add("heap", "Peak heap", func(r *loadtest.EngineResult) string { return byteSize(r.PeakMemory) })
+	return rows
+}
+
+func statuses(results []*loadtest.EngineResult) []row {
+	codes := make(map[int]bool)
+	for _, r := range results {
+		for c := range r.StatusCodes {
+			codes[c] = true
+		}
+	}
+	var rows []row
+	for _, c := range slices.Sorted(maps.Keys(codes)) {
+		values := make([]string, len(results))
+		for i, r := range results {
+			values[i] = fmt.Sprintf("%s (%s)", count(r.StatusCodes[c]), share(r.StatusCodes[c], r.Requests))
+		}
+		code := strconv.Itoa(c)
+		rows = append(rows, row{code, code, values})
+	}
+	return rows
+}
+
+func (p *page) addRun(name string, r *loadtest.EngineResult) {
+	for _, w := range r.Warnings {
+		p.Warnings = append(p.Warnings, warning{name, string(w.Kind), w.Text})
+	}
+	classes := slices.SortedFunc(maps.Keys(r.Errors), func(a, b loadtest.ErrorClass) int {
+		return cmp.Or(cmp.Compare(r.Errors[b], r.Errors[a]), cmp.Compare(a, b))
+	})
+	for _, c := range classes {
+		p.Errors = append(p.Errors, errorRow{
+			Run: name, Class: c.String(), Count: count(r.Errors[c]), Share: share(r.Errors[c], r.Requests), Example: r.ErrorExamples[c],
+		})
+	}
+	for _, n := range slices.Sorted(maps.Keys(r.Endpoints)) {
+		ep := r.Endpoints[n]
+		rps := 0.0
+		if r.Elapsed > 0 {
+			rps = float64(ep.Requests) / r.Elapsed.Seconds()
+		}
+		p.Endpoints = append(p.Endpoints, endpointRow{
+			Run: name, Name: n, Requests: count(ep.Requests), RPS: perSecond(rps),
+			Errors: count(ep.ErrorCount), Share: share(ep.ErrorCount, ep.Requests),
+			P50: quantile(ep, 0.50), P95: quantile(ep, 0.95), P99: quantile(ep, 0.99), Max: extreme(ep, ep.Quantile(1)),
+		})
+	}
+	for _, iv := range r.Intervals {
+		row := intervalRow{
+			Run: name, From: fmt.Sprintf("%.1f–%.1f s", iv.From.Seconds(), iv.To.Seconds()),
+			Requests: count(iv.Requests), RPS: perSecond(iv.RPS()), Errors: count(iv.ErrorCount), Rejected: count(iv.RejectedCount),
+			P50: "–", P99: "–", InFlight: count(int64(iv.InFlight)), Heap: byteSize(iv.HeapBytes),
+		}
+		if iv.Requests > 0 {
+			row.P50, row.P99 = duration(iv.P50), duration(iv.P99)
+		}
+		p.Intervals = append(p.Intervals, row)
+	}
+	p.Texts = append(p.Texts, r.String())
+}
