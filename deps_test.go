@@ -20,6 +20,10 @@ func TestImportArrows(t *testing.T) {
 			module + "/resilience",
 			"github.com/HdrHistogram/hdrhistogram-go",
 		},
+		"loadtest/sqlitesink": {
+			module + "/loadtest",
+			"github.com/ncruces/go-sqlite3/driver",
+		},
 		"resilience":                {},
 		"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
 		"fixtures": {

@@ -243,7 +243,7 @@ func (s *Sink) Close(ctx context.Context) error {
 func (s *Sink) finish() {
 	defer close(s.closed)
 	_, _ = s.pipe.Stop(context.Background(), true) // can't fail: its context does not end
-	err := resilience.ErrGoexit // stands if Close does not return
+	err := resilience.ErrGoexit                    // stands if Close does not return
 	var thrown error
 	defer func() {
 		if value := recover(); value != nil {
