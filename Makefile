@@ -16,6 +16,8 @@ DURATION    ?= 60s
 CONCURRENCY ?= 200
 WORKERS     ?= 32
 OUT         ?= $(BUILD)/results.jsonl
+# test-report: a Chromium; the first one on PATH, or BROWSER=path.
+BROWSER ?= $(firstword $(foreach b,chromium google-chrome google-chrome-stable chromium-browser,$(shell command -v $(b))))
 # fuzz: how long each target.
 FUZZTIME ?= 30s
 
@@ -32,10 +34,18 @@ help: ## list the targets
 	@echo '  make benchmark TARGET=http://127.0.0.1:8080/        your own server'
 	@echo '  make benchmark-full DURATION=10s CONCURRENCY=200 WORKERS=32 OUT=results.jsonl'
 
+$(BUILD):
+	@mkdir -p $@
+
 .PHONY: test
 test: ## run every test: race-checked, shuffled, leak-checked
 	$(if $(RACE),,@echo 'no C compiler: testing without the race detector')
 	$(GO) test $(RACE) -shuffle=on ./...
+
+.PHONY: test-report
+test-report: | $(BUILD) ## draw the HTML report in a headless Chromium and check it (BROWSER=path)
+	@test -n '$(BROWSER)' || { echo 'no chromium, google-chrome or chromium-browser found: install one, or set BROWSER=path' >&2; exit 1; }
+	BRUNT_BROWSER='$(BROWSER)' $(GO) test -count=1 -artifacts -outputdir='$(abspath $(BUILD))' -run Browser ./loadtest/htmlreport
 
 .PHONY: race
 race: ## run every test 20 times under the race detector (minutes)
@@ -84,9 +94,6 @@ fuzz: ## fuzz every target for FUZZTIME
 	done
 
 # ---- benchmarks ---------------------------------------------------------------
-
-$(BUILD):
-	@mkdir -p $@
 
 .PHONY: bench-binary
 bench-binary: | $(BUILD)

@@ -25,7 +25,11 @@ func TestImportArrows(t *testing.T) {
 			"github.com/schollz/progressbar/v3",
 			"golang.org/x/term",
 		},
-		"loadtest/htmlreport":       {module + "/loadtest"},
+		"loadtest/htmlreport": {module + "/loadtest"},
+		"loadtest/sqlitesink": {
+			module + "/loadtest",
+			"github.com/ncruces/go-sqlite3/driver",
+		},
 		"resilience":                {},
 		"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
 		"fixtures": {

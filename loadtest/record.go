@@ -39,7 +39,7 @@ func Record(ctx context.Context, e Engine, src Source, s *Sink) (*EngineResult, 
 	if res == nil {
 		return nil, err
 	}
-	if failed := s.flush(patience); failed != nil && !errors.Is(err, failed) {
+	if failed := s.flush(patience); failed != nil && !errors.Is(err, ErrSink) {
 		err = errors.Join(err, failed)
 	}
 	st := s.Stats().since(before)

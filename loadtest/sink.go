@@ -152,7 +152,15 @@ func (s *Sink) put(ctx context.Context, r RequestResult) error {
 	if err == nil || err == resilience.ErrQueueFull { //nolint:errorlint // the hot path; it is never wrapped
 		return nil
 	}
-	return s.error(err)
+	return s.error(causeOf(ctx, err))
+}
+
+// causeOf is the cause of ctx where err is its end.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+		return cause
+	}
+	return err
 }
 
 // write is the pipeline's OnBatch.
@@ -190,7 +198,7 @@ func (s *Sink) error(err error) error {
 // flush returns when everything put before it is written, or can't be.
 func (s *Sink) flush(ctx context.Context) error {
 	if err := s.pipe.Flush(ctx); err != nil {
-		return s.error(err)
+		return s.error(causeOf(ctx, err))
 	}
 	if err := s.failed.Load(); err != nil {
 		return err
@@ -234,19 +242,20 @@ func (s *Sink) Close(ctx context.Context) error {
 
 func (s *Sink) finish() {
 	defer close(s.closed)
+	_, _ = s.pipe.Stop(context.Background(), true) // can't fail: its context does not end
+	err := resilience.ErrGoexit                    // stands if Close does not return
+	var thrown error
 	defer func() {
 		if value := recover(); value != nil {
-			s.mu.Lock()
-			s.closeErr = s.error(&resilience.PanicError{Value: value, Stack: debug.Stack()})
-			s.mu.Unlock()
+			thrown = &resilience.PanicError{Value: value, Stack: debug.Stack()}
+		} else if thrown = err; err == nil {
+			return
 		}
-	}()
-	_, _ = s.pipe.Stop(context.Background(), true) // can't fail: its context does not end
-	if err := s.writer.Close(); err != nil {
 		s.mu.Lock()
-		s.closeErr = &SinkError{Written: s.Stats().Written, Err: err}
+		s.closeErr = &SinkError{Written: s.Stats().Written, Err: thrown}
 		s.mu.Unlock()
-	}
+	}()
+	err = s.writer.Close()
 }
 
 // verdict is what Close returns.
