@@ -137,6 +137,7 @@ benchmark-limit: bench-binary ## how near the engines come to the physical limit
 # go test's own exit code survives the pipe in a file beside it.
 .PHONY: benchmark-full
 benchmark-full: bench-binary ## sustained load, every record kept: DURATION, CONCURRENCY, WORKERS, OUT
+	@mkdir -p '$(dir $(abspath $(OUT)))'
 	@echo "$(DURATION) through each engine; records beside $(OUT)" >&2
 	@{ BRUNT_LATENCY='$(LATENCY)' BRUNT_TARGET='$(TARGET)' BRUNT_DURATION='$(DURATION)' \
 		BRUNT_CONCURRENCY='$(CONCURRENCY)' BRUNT_WORKERS='$(WORKERS)' BRUNT_RESULTS='$(abspath $(OUT))' \

@@ -3,6 +3,9 @@
 //
 //   - [example.com/brunt/loadtest] drives load: engines that schedule, clients
 //     that own the wire, results that benchstat can read and a test can assert.
+//   - [example.com/brunt/loadtest/progress] shows a load test while it runs,
+//     [example.com/brunt/loadtest/htmlreport] its results as one HTML file, and
+//     [example.com/brunt/loadtest/sqlitesink] keeps every record in a database.
 //   - [example.com/brunt/resilience] survives faults: limiter, circuit breaker,
 //     retries with a budget, pipeline, runtime monitor, HTTP transport.
 //   - [example.com/brunt/fixtures] makes faults: a misbehaving server, a leak
