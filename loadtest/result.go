@@ -64,6 +64,8 @@ type EngineResult struct {
 	// Requests, InFlight the later's. After Merge, the intervals of both runs are
 	// there side by side, at the time their clocks say.
 	Intervals []Interval
+	// Generator says whether this process got to run, or was the limit itself.
+	Generator Generator
 	// Warnings say what keeps the numbers from meaning what they seem to.
 	Warnings []Warning
 
@@ -115,6 +117,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.ConnectionsOpened += other.ConnectionsOpened
 	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)
 	r.pooled = r.pooled || other.pooled
+	r.Generator.merge(other.Generator)
 	for class, text := range other.ErrorExamples {
 		if r.ErrorExamples == nil {
 			r.ErrorExamples = make(map[ErrorClass]string)
