@@ -8,6 +8,7 @@ type collector struct {
 	run    *run
 	memory *peakSampler
 	series series
+	look   lookout
 	tell   *teller // nil if nobody listens
 
 	// Since the run began.
@@ -19,14 +20,24 @@ type collector struct {
 func (c *collector) watch(stop <-chan struct{}) {
 	timer := time.NewTimer(harvestEvery)
 	defer timer.Stop()
+	var begin <-chan time.Time // nil: never
+	if !virtual(c.run.base) {
+		t := time.NewTimer(watchAfter)
+		defer t.Stop()
+		begin = t.C
+	}
 	for {
 		select {
 		case <-stop:
 			return
+		case <-begin:
+			c.look.start()
+			continue
 		case <-timer.C:
 		}
 		now := c.run.now()
 		c.harvest(now, false)
+		c.look.look()
 		timer.Reset((now/harvestEvery+1)*harvestEvery - c.run.now())
 	}
 }

@@ -66,6 +66,8 @@ type EngineResult struct {
 	Intervals []Interval
 	// Sink says what the sink of a Record did during the run; nil without one.
 	Sink *SinkStats
+	// Generator says whether this process got to run, or was the limit itself.
+	Generator Generator
 	// Warnings say what keeps the numbers from meaning what they seem to.
 	Warnings []Warning
 
@@ -118,6 +120,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)
 	r.Sink = mergeSinks(r.Sink, other.Sink)
 	r.pooled = r.pooled || other.pooled
+	r.Generator.merge(other.Generator)
 	for class, text := range other.ErrorExamples {
 		if r.ErrorExamples == nil {
 			r.ErrorExamples = make(map[ErrorClass]string)

@@ -47,6 +47,7 @@ type resultJSON struct {
 	Warnings      []Warning             `json:"warnings,omitempty"`
 	Intervals     []Interval            `json:"intervals,omitempty"`
 	Sink          *SinkStats            `json:"sink,omitempty"`
+	Generator     Generator             `json:"generator,omitzero"`
 	Pooled        bool                  `json:"pooled"`
 	Spans         [][2]int64            `json:"spans_unix_ns,omitempty"`
 	statsJSON
@@ -134,7 +135,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, Retries: r.Retries, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened,
-		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
+		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
 	for _, s := range r.spans {
@@ -157,7 +158,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
 		Unsent: j.Unsent, Retries: j.Retries, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
-		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
+		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {
 		got.spans = append(got.spans, span{From: time.Unix(0, s[0]), To: time.Unix(0, s[1])})
@@ -206,6 +207,42 @@ func (i *Interval) UnmarshalJSON(data []byte) error {
 		From: fromSeconds(j.From), To: fromSeconds(j.To),
 		Requests: j.Requests, ErrorCount: j.Errors, RejectedCount: j.Rejected,
 		P50: fromMillis(j.P50), P99: fromMillis(j.P99), InFlight: j.InFlight, HeapBytes: j.Heap,
+	}
+	return nil
+}
+
+type generatorJSON struct {
+	Watched      float64 `json:"watched_seconds"`
+	Sched        float64 `json:"sched_latency_ms"`
+	PeakSched    float64 `json:"peak_sched_latency_ms"`
+	Lag          float64 `json:"timer_lag_ms"`
+	PeakLag      float64 `json:"peak_timer_lag_ms"`
+	CPU          float64 `json:"cpu"`
+	PeakCPU      float64 `json:"peak_cpu"`
+	GCShare      float64 `json:"gc_share"`
+	PeakRunnable int     `json:"peak_runnable"`
+}
+
+// MarshalJSON writes latencies in milliseconds and shares from 0 to 1.
+func (g Generator) MarshalJSON() ([]byte, error) {
+	return json.Marshal(generatorJSON{
+		Watched: g.Watched.Seconds(), Sched: millis(g.SchedLatency), PeakSched: millis(g.PeakSchedLatency),
+		Lag: millis(g.TimerLag), PeakLag: millis(g.PeakTimerLag),
+		CPU: g.CPU, PeakCPU: g.PeakCPU, GCShare: g.GCShare, PeakRunnable: g.PeakRunnable,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, without loss for times of up to a
+// month.
+func (g *Generator) UnmarshalJSON(data []byte) error {
+	var j generatorJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*g = Generator{
+		Watched: fromSeconds(j.Watched), SchedLatency: fromMillis(j.Sched), PeakSchedLatency: fromMillis(j.PeakSched),
+		TimerLag: fromMillis(j.Lag), PeakTimerLag: fromMillis(j.PeakLag),
+		CPU: j.CPU, PeakCPU: j.PeakCPU, GCShare: j.GCShare, PeakRunnable: j.PeakRunnable,
 	}
 	return nil
 }

@@ -123,6 +123,7 @@ func (r *run) work() {
 	workers.Wait()
 	close(stop)
 	helpers.Wait()
+	r.collect.look.stop()
 	r.collect.harvest(r.elapsed(), true)
 	if r.collect.tell != nil {
 		close(r.collect.tell.next)
@@ -190,6 +191,7 @@ func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 	res := r.recorder.result(names)
 	res.Engine, res.Concurrency = r.core.name, r.core.concurrency
 	res.StartedAt, res.Elapsed = r.base, r.elapsed()
+	res.Generator = r.collect.look.generator()
 	res.Intervals, res.SinkTime = r.collect.series.rows, r.sinkTime()
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
 	if size := r.feed.size(); size >= 0 {

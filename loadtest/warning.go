@@ -18,6 +18,9 @@ const (
 	WarnLocalLimit      WarningKind = "local_limit"      // this machine was the limit: ports, file descriptors
 	WarnFastErrors      WarningKind = "fast_errors"      // errors much quicker than successes flatter the percentiles
 	WarnFoldedEndpoints WarningKind = "folded_endpoints" // more names than the breakdown holds
+	// WarnGeneratorStarved: this process did not get to run as it should, so that
+	// the latencies are in part its own.
+	WarnGeneratorStarved WarningKind = "generator_starved"
 )
 
 // Warning is a caveat that travels with the numbers.
@@ -74,6 +77,10 @@ func (r *EngineResult) assess() []Warning {
 	}
 	if _, ok := r.Endpoints[foldedEndpoints]; ok {
 		warn(WarnFoldedEndpoints, "more than %d request names: the others are counted together as %q", maxEndpoints-1, foldedEndpoints)
+	}
+	if seen := r.Generator.starved(r.P99()); seen != "" && r.Requests > 0 {
+		warn(WarnGeneratorStarved, "this process was short of CPU, and the requests' p99 of %v is in part its own: %s; send with fewer workers, raise GOMAXPROCS if the machine has more processors, or send from another machine or process than the server's",
+			round(r.P99()), seen)
 	}
 	return append(out, r.sinkWarnings()...)
 }
