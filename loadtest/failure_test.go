@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -192,33 +193,57 @@ func TestTimeoutsNameTheirPhase(t *testing.T) {
 		want ErrorClass
 		text string
 	}{
-		{"connect", silent, ConnectionConfig{DialContext: blocked}, ClassTimeoutConnect, "within 50ms, connecting"},
+		{"connect", silent, ConnectionConfig{DialContext: blocked}, ClassTimeoutConnect, ", connecting"},
 		{"connect, by its own limit", silent, ConnectionConfig{DialContext: blocked, Timeout: time.Millisecond}, ClassTimeoutConnect, "deadline exceeded"},
-		{"TLS", silentTLS, ConnectionConfig{}, ClassTimeoutTLS, "within 50ms, in the TLS handshake"},
+		{"TLS", silentTLS, ConnectionConfig{}, ClassTimeoutTLS, ", in the TLS handshake"},
 		{"TLS, by its own limit", silentTLS, ConnectionConfig{Timeout: 50 * time.Millisecond}, ClassTimeoutTLS, "handshake timeout"},
-		{"headers", silent, ConnectionConfig{}, ClassTimeoutHeaders, "within 50ms, waiting for the response headers"},
+		{"headers", silent, ConnectionConfig{}, ClassTimeoutHeaders, ", waiting for the response headers"},
 		{"body", func(t *testing.T) string {
 			t.Helper()
 			return rawServer(t, func(c net.Conn) {
 				reply("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")(c)
 				hang(c)
 			})
-		}, ConnectionConfig{}, ClassTimeoutBody, "within 50ms, reading the response body"},
+		}, ConnectionConfig{}, ClassTimeoutBody, ", reading the response body"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fixtures.NoLeaks(t)
 			target := tt.url(t)
-			timeout := 50 * time.Millisecond
-			if tt.conn.Timeout > 0 {
-				timeout = time.Minute
-			}
-			for name, cfg := range allEngines(tt.conn, timeout) {
-				r, err := Start(t, cfg).Run(t.Context(), Times(8, Get(target)))
-				require.NoError(t, err)
-				require.Equal(t, map[ErrorClass]int64{tt.want: 8}, r.Errors, "%s: %v", name, r)
-				require.Contains(t, r.ErrorExamples[tt.want], tt.text)
-			}
+			patiently(t, func(timeout time.Duration) []*EngineResult {
+				if tt.conn.Timeout > 0 {
+					timeout = time.Minute
+				}
+				var out []*EngineResult
+				for _, cfg := range allEngines(tt.conn, timeout) {
+					r, err := Start(t, cfg).Run(t.Context(), Times(8, Get(target)))
+					require.NoError(t, err)
+					out = append(out, r)
+				}
+				return out
+			}, tt.want, tt.text)
 		})
+	}
+}
+
+// patiently wants all eight requests of each run to be of one class. On a machine
+// that is busy with other things a short limit may end them in an earlier phase:
+// then it tries again with a longer one.
+func patiently(t *testing.T, runs func(limit time.Duration) []*EngineResult, want ErrorClass, text string) {
+	t.Helper()
+	only := map[ErrorClass]int64{want: 8}
+	for limit := 50 * time.Millisecond; ; limit *= 4 {
+		results, again := runs(limit), false
+		for _, r := range results {
+			again = again || !maps.Equal(only, r.Errors)
+		}
+		if again && limit < 2*time.Second {
+			continue
+		}
+		for _, r := range results {
+			require.Equal(t, only, r.Errors, "%v", r)
+			require.Contains(t, r.ErrorExamples[want], text)
+		}
+		return
 	}
 }
 

@@ -462,11 +462,14 @@ func TestWireReadsAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
 		target := rawServer(t, func(net.Conn) { <-t.Context().Done() })
 		req := *big
 		req.URL = target
-		for name, cfg := range wireEngines(ConnectionConfig{}, 20*time.Millisecond) {
-			r, err := Start(t, cfg).Run(t.Context(), Times(8, &req))
-			require.NoError(t, err)
-			require.Equal(t, map[ErrorClass]int64{ClassTimeoutHeaders: 8}, r.Errors, "%s: %v", name, r)
-		}
+		patiently(t, func(limit time.Duration) (out []*EngineResult) {
+			for _, cfg := range wireEngines(ConnectionConfig{}, limit) {
+				r, err := Start(t, cfg).Run(t.Context(), Times(8, &req))
+				require.NoError(t, err)
+				out = append(out, r)
+			}
+			return out
+		}, ClassTimeoutHeaders, "")
 	})
 }
 
