@@ -27,6 +27,11 @@
 // come from an HDR histogram with a relative error of at most 0.1 %, in memory
 // that does not grow with the length of a run.
 //
+// Once a second a run is cut: [EngineResult.Intervals] shows afterwards what
+// OnProgress of an engine's configuration is told meanwhile, so that a stall in
+// the middle cannot hide. [EngineResult.Generator] says whether this process got
+// to run at all; where it did not, a warning does too.
+//
 // # Who stops what
 //
 // An engine owns its client, its sessions and their connections; Close gives

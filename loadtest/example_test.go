@@ -315,3 +315,32 @@ func ExampleWire() {
 	// 1000 ok over 20 connections, <nil>
 	// loadtest: bad configuration: Wire has no MaxRedirects: use NetHTTP
 }
+
+func ExampleEngineResult_HeapGrowth() {
+	result := &loadtest.EngineResult{}
+	for i := range 60 {
+		from := time.Duration(i) * time.Second
+		result.Intervals = append(result.Intervals, loadtest.Interval{From: from, To: from + time.Second, HeapBytes: 10 << 20})
+	}
+	fmt.Printf("%.0f %%\n", 100*result.HeapGrowth(10*time.Second))
+	// Output: 0 %
+}
+
+func ExampleInterval_RPS() {
+	fmt.Println(loadtest.Interval{From: time.Second, To: 3 * time.Second, Requests: 500}.RPS())
+	// Output: 250
+}
+
+func ExampleProgress() {
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{
+		Client: loadtest.Func(func(context.Context) error { return nil }),
+		OnProgress: func(p loadtest.Progress) {
+			if p.Done {
+				fmt.Println(p.Requests, "of", p.Size)
+			}
+		},
+	})
+	defer engine.Close(context.Background())
+	_, _ = engine.Run(context.Background(), loadtest.Times(100))
+	// Output: 100 of 100
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -300,4 +301,11 @@ func TestIntervalJSON(t *testing.T) {
 	for _, bad := range []string{`{"from_seconds":-1}`, `{"to_seconds":1e300}`, `{"p50_latency_ms":-1}`, `{"requests":"x"}`, `[]`} {
 		require.Error(t, json.Unmarshal([]byte(bad), &back), bad)
 	}
+}
+
+func TestManyWorkersCostLittleEach(t *testing.T) {
+	require.EqualValues(t, 24, unsafe.Sizeof(sample{}))
+	require.EqualValues(t, 128, unsafe.Sizeof(buffer{}), "a multiple of the cache line")
+	require.Len(t, newRecorder(manyWorkers).buffer(0).samples, ringSize)
+	require.Len(t, newRecorder(manyWorkers+1).buffer(manyWorkers).samples, smallRingSize)
 }

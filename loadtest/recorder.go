@@ -68,7 +68,7 @@ type buffer struct {
 	free    uint64        // next may come up to here before a look at tail
 	head    atomic.Uint64 // samples before it are complete
 	tail    uint64        // samples before it have been taken; guarded by shard.mu
-	_       [56]byte      // keeps other workers off these cache lines
+	_       [64]byte      // keeps other workers off these cache lines
 }
 
 func (r *recorder) buffer(worker int) *buffer {
