@@ -511,7 +511,9 @@ func TestWireTLSSpeaksHTTP1(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fixtures.NoLeaks(t)
 			srv := fixtures.NewServer(t, fixtures.WithTLS())
-			e := Start(t, wireEngines(ConnectionConfig{TLS: srv.TLSConfig()}, 0)[name])
+			cfg := srv.TLSConfig()
+			cfg.NextProtos = []string{"h2", "http/1.1"} // the server would have h2
+			e := Start(t, wireEngines(ConnectionConfig{TLS: cfg}, 0)[name])
 			req := Post(srv.URL+"/get", "text/plain", make([]byte, 50_000))
 			req.Method = http.MethodGet
 			req.Check = func(r Response) error {
