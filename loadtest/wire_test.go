@@ -459,52 +459,50 @@ func TestWireReadsAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
 		})
 	}
 	t.Run("and nobody answers", func(t *testing.T) {
-		target := rawServer(t, func(net.Conn) { <-t.Context().Done() })
-		req := *big
-		req.URL = target
-		patiently(t, func(limit time.Duration) (out []*EngineResult) {
-			for _, cfg := range wireEngines(ConnectionConfig{}, limit) {
-				r, err := Start(t, cfg).Run(t.Context(), Times(8, &req))
-				require.NoError(t, err)
-				out = append(out, r)
-			}
-			return out
-		}, ClassTimeoutHeaders, "")
+		forEngines(t, func(t *testing.T, c config) {
+			l := newPipes()
+			go func() { // ends with l.Close
+				for {
+					if _, err := l.Accept(); err != nil {
+						return
+					}
+				}
+			}()
+			e := newEngine(t, c.make(Wire(ConnectionConfig{DialContext: l.dial}), time.Second))
+			r, err := e.Run(t.Context(), Times(200, Post("http://pipe/", "", make([]byte, 100))))
+			require.NoError(t, err)
+			require.Equal(t, map[ErrorClass]int64{ClassTimeoutHeaders: 200}, r.Errors, r.String())
+			closeEngine(t, e)
+			l.Close()
+		})
 	})
 }
 
 // Kernels that take only part of a request at once are waited for.
 func TestWirePartialWrites(t *testing.T) {
 	fixtures.NoLeaks(t)
+	l := listenOn(t, "unix", filepath.Join(t.TempDir(), "s"))
 	body := bytes.Repeat([]byte("0123456789abcdef"), maxInlineBody/16)
-	target := rawServer(t, func(c net.Conn) {
-		_ = c.(*net.TCPConn).SetReadBuffer(1)
-		for {
-			time.Sleep(5 * time.Millisecond) // let the writer run into the wall
-			buf := make([]byte, len(body)+200)
-			n := 0
-			for !bytes.HasSuffix(buf[:n], body) {
-				k, err := c.Read(buf[n:])
-				if err != nil {
-					return
-				}
-				n += k
-			}
-			_, _ = io.WriteString(c, okResponse)
+	var got atomic.Int64
+	srv := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if bytes.Equal(b, body) {
+			got.Add(1)
 		}
-	})
-	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	})}
+	serveOn(t, srv, l)
+	s := wireSessionOf(t, ConnectionConfig{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "unix", l.Addr().String())
 		if err == nil {
-			err = c.(*net.TCPConn).SetWriteBuffer(1)
+			err = c.(*net.UnixConn).SetWriteBuffer(1)
 		}
 		return c, err
-	}
-	s := wireSessionOf(t, ConnectionConfig{DialContext: dial})
-	for range 5 {
-		_, err := s.Do(t.Context(), Post(target, "", body))
+	}})
+	for range 20 {
+		_, err := s.Do(t.Context(), Post("http://socket/", "", body))
 		require.NoError(t, err)
 	}
+	require.EqualValues(t, 20, got.Load())
 	require.EqualValues(t, 1, s.client.connectionsOpened())
 }
 
@@ -513,7 +511,9 @@ func TestWireTLSSpeaksHTTP1(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fixtures.NoLeaks(t)
 			srv := fixtures.NewServer(t, fixtures.WithTLS())
-			e := Start(t, wireEngines(ConnectionConfig{TLS: srv.TLSConfig()}, 0)[name])
+			cfg := srv.TLSConfig()
+			cfg.NextProtos = []string{"h2", "http/1.1"} // the server would have h2
+			e := Start(t, wireEngines(ConnectionConfig{TLS: cfg}, 0)[name])
 			req := Post(srv.URL+"/get", "text/plain", make([]byte, 50_000))
 			req.Method = http.MethodGet
 			req.Check = func(r Response) error {
@@ -555,6 +555,11 @@ func serveHTTP(t *testing.T, l net.Listener, d time.Duration) {
 		_ = sleep(d)(r.Context())
 		_, _ = io.WriteString(w, "hello")
 	})}
+	serveOn(t, srv, l)
+}
+
+func serveOn(t *testing.T, srv *http.Server, l net.Listener) {
+	t.Helper()
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = srv.Serve(l) }) // ends with Close
 	t.Cleanup(func() {
@@ -669,7 +674,7 @@ func (stubborn) SetDeadline(time.Time) error { return errTest }
 func TestWireClosesConnectionsWithoutDeadlines(t *testing.T) {
 	fixtures.NoLeaks(t)
 	target := rawServer(t, hang)
-	r, err := Start(t, SyncConfig{Timeout: 20 * time.Millisecond, Client: Wire(ConnectionConfig{
+	r, err := Start(t, SyncConfig{Timeout: 100 * time.Millisecond, Client: Wire(ConnectionConfig{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := new(net.Dialer).DialContext(ctx, network, addr)
 			return stubborn{c}, err
@@ -701,6 +706,20 @@ func TestWireOutlivesItsContexts(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, 2, s.client.connectionsOpened())
+}
+
+// A request must not change while a run uses it; between runs it may.
+func TestWireSeesRequestsThatChangeBetweenRuns(t *testing.T) {
+	fixtures.NoLeaks(t)
+	srv := fixtures.NewServer(t)
+	e := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})})
+	req := Get("")
+	for _, status := range []int{200, 204, 404} {
+		req.URL = fmt.Sprintf("%s/status/%d", srv.URL, status)
+		r, err := e.Run(t.Context(), Times(3, req))
+		require.NoError(t, err)
+		require.Equal(t, map[int]int64{status: 3}, r.StatusCodes)
+	}
 }
 
 func TestWireSessionsHaveABoundedNumberOfHosts(t *testing.T) {
