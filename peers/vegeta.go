@@ -11,33 +11,38 @@ import (
 
 // runVegeta attacks as vegeta's README shows for a library: results go into
 // Metrics. Its own client would have a limit of 30 s too.
-func runVegeta(ctx context.Context, url string, concurrency, requests int) (Outcome, error) {
-	transport := Tuned(concurrency)
+func runVegeta(ctx context.Context, w Work) (Outcome, error) {
+	transport := Tuned(w.Connections)
 	defer transport.CloseIdleConnections()
 	var m vegeta.Metrics
-	attack(ctx, &http.Client{Transport: transport, Timeout: limit}, url, concurrency, requests, m.Add)
+	start := time.Now()
+	attack(ctx, &http.Client{Transport: transport, Timeout: limit}, w, m.Add)
 	m.Close()
 	succeeded := m.StatusCodes["200"]
+	out := Outcome{Succeeded: succeeded, Failed: int(m.Requests) - succeeded, Elapsed: time.Since(start)}
 	if len(m.Errors) > 0 {
-		return Outcome{Succeeded: succeeded}, fmt.Errorf("peers: vegeta: %s", m.Errors[0])
+		return out, fmt.Errorf("peers: vegeta: %s", m.Errors[0])
 	}
-	return Outcome{Succeeded: succeeded}, context.Cause(ctx)
+	return out, context.Cause(ctx)
 }
 
 // runVegetaBare takes off vegeta what can be taken off: the time limit, which
 // costs a timer and a context in every request, and the metrics.
-func runVegetaBare(ctx context.Context, url string, concurrency, requests int) (Outcome, error) {
-	transport := Tuned(concurrency)
+func runVegetaBare(ctx context.Context, w Work) (Outcome, error) {
+	transport := Tuned(w.Connections)
 	defer transport.CloseIdleConnections()
 	var out Outcome
 	var failure string
-	attack(ctx, &http.Client{Transport: transport}, url, concurrency, requests, func(r *vegeta.Result) {
+	start := time.Now()
+	attack(ctx, &http.Client{Transport: transport}, w, func(r *vegeta.Result) {
 		if r.Code == http.StatusOK && r.Error == "" {
 			out.Succeeded++
-		} else if failure == "" {
-			failure = r.Error
+			return
 		}
+		out.Failed++
+		failure = r.Error
 	})
+	out.Elapsed = time.Since(start)
 	if failure != "" {
 		return out, fmt.Errorf("peers: vegeta: %s", failure)
 	}
@@ -47,23 +52,21 @@ func runVegetaBare(ctx context.Context, url string, concurrency, requests int) (
 // attack is an attack at full speed: a pacer that never waits makes a closed loop
 // of as many workers as there may be. It brings its own client, because vegeta
 // gives no way to close the connections of the one it makes.
-func attack(ctx context.Context, client *http.Client, url string, concurrency, requests int, consume func(*vegeta.Result)) {
-	workers := uint64(concurrency)
+func attack(ctx context.Context, client *http.Client, w Work, consume func(*vegeta.Result)) {
+	workers := uint64(w.Connections)
 	attacker := vegeta.NewAttacker(vegeta.Client(client), vegeta.Workers(workers), vegeta.MaxWorkers(workers))
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
-	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: url})
-	for r := range attacker.Attack(targets, fullSpeed(requests), 0, "") {
+	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: w.URL})
+	for r := range attacker.Attack(targets, fullSpeed{}, w.Duration, "") {
 		consume(r)
 	}
 }
 
-// fullSpeed is a pacer that never waits, and stops after so many hits.
-type fullSpeed uint64
+// fullSpeed is a pacer that never waits.
+type fullSpeed struct{}
 
 // Pace says how long to wait before the next hit.
-func (n fullSpeed) Pace(_ time.Duration, hits uint64) (wait time.Duration, stop bool) {
-	return 0, hits >= uint64(n)
-}
+func (fullSpeed) Pace(time.Duration, uint64) (wait time.Duration, stop bool) { return 0, false }
 
 // Rate is the rate that is meant; vegeta asks for it in plots only.
 func (fullSpeed) Rate(time.Duration) float64 { return 0 }
