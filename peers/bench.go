@@ -110,22 +110,19 @@ func audit(c Contestant, connections int, a account) error {
 
 // command is the process that does the work, and what reads its output.
 func (b Bench) command(ctx context.Context, c Contestant, w Work) (*exec.Cmd, func([]byte) (account, error), error) {
-	if t := c.Tool; t != nil {
-		path, err := t.find(b.Tools)
-		if err != nil {
-			return nil, nil, fmt.Errorf("peers: %s: %w", c.Name, err)
-		}
+	path, err := b.program(c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	if t := c.Tool; t != nil && t.Own == "" {
 		w.Duration = t.duration(w.Duration)
 		cmd := exec.CommandContext(ctx, path, t.Args(w)...)
 		cmd.Stdin = strings.NewReader(t.Stdin)
+		cmd.Env = os.Environ()
 		return cmd, func(stdout []byte) (account, error) {
 			o, err := t.Parse(stdout)
 			return account{Outcome: o}, err
 		}, nil
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, nil, fmt.Errorf("peers: find this program: %w", err)
 	}
 	o := order{Contestant: c.Name, Work: w}
 	if b.Profiles != "" {
@@ -135,7 +132,7 @@ func (b Bench) command(ctx context.Context, c Contestant, w Work) (*exec.Cmd, fu
 	if err != nil {
 		return nil, nil, fmt.Errorf("peers: write the order: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, self)
+	cmd := exec.CommandContext(ctx, path)
 	cmd.Env = append(os.Environ(), orderVariable+"="+string(text))
 	return cmd, func(stdout []byte) (a account, err error) {
 		if err := json.Unmarshal(stdout, &a); err != nil {
@@ -145,14 +142,23 @@ func (b Bench) command(ctx context.Context, c Contestant, w Work) (*exec.Cmd, fu
 	}, nil
 }
 
+// program is what c runs in.
+func (b Bench) program(c Contestant) (string, error) {
+	if c.Tool != nil {
+		return c.Tool.find(b.Tools)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return self, nil
+}
+
 // run runs cmd, and notes what its process has used.
 func (b Bench) run(ctx context.Context, cmd *exec.Cmd, m *Measurement) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = 5 * time.Second
-	if cmd.Env == nil {
-		cmd.Env = os.Environ()
-	}
 	cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", b.Threads))
 	began := time.Now()
 	if err := proc.StartOn(cmd, b.CPUs...); err != nil {

@@ -19,7 +19,7 @@ func bombardier(client string) Tool {
 		Step:    time.Second, // the least that it takes
 		Args: func(w Work) []string {
 			return []string{
-				client, "-c", strconv.Itoa(w.Connections), "-d", w.Duration.String(), "-t", limit.String(),
+				client, "-c", strconv.Itoa(w.Connections), "-d", w.Duration.String(), "-t", Limit.String(),
 				"-p", "r", "-o", "json", w.URL,
 			}
 		},

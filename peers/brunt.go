@@ -26,13 +26,13 @@ func brunt() []Contestant {
 			Contestant{
 				Name: client.threaded, About: "ThreadedEngine, " + client.about + "; 30 s limit, phases, histogram",
 				Run: engine(func(w Work) loadtest.EngineConfig {
-					return loadtest.ThreadedConfig{MaxWorkers: w.Connections, Timeout: limit, Client: client.make()}
+					return loadtest.ThreadedConfig{MaxWorkers: w.Connections, Timeout: Limit, Client: client.make()}
 				}),
 			},
 			Contestant{
 				Name: client.async, About: "AsyncEngine, " + client.about + "; 30 s limit, phases, histogram",
 				Run: engine(func(w Work) loadtest.EngineConfig {
-					return loadtest.AsyncConfig{MaxConcurrent: w.Connections, Timeout: limit, Client: client.make()}
+					return loadtest.AsyncConfig{MaxConcurrent: w.Connections, Timeout: Limit, Client: client.make()}
 				}),
 			},
 		)

@@ -37,15 +37,16 @@ type account struct {
 	Hits int64
 }
 
-// RunIfChild turns this process into a contestant if a [Bench] started it for that,
-// and then does not return. A program that measures calls it first.
-func RunIfChild() {
+// RunIfChild turns this process into a contestant, of this package or of more, if a
+// [Bench] started it for that, and then does not return. A program that measures
+// calls it first.
+func RunIfChild(more ...Contestant) {
 	text := os.Getenv(orderVariable)
 	if text == "" {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := runChild(ctx, text, os.Stdout)
+	err := runChild(ctx, append(All(), more...), text, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,12 +55,11 @@ func RunIfChild() {
 	os.Exit(0)
 }
 
-func runChild(ctx context.Context, text string, w io.Writer) error {
+func runChild(ctx context.Context, all []Contestant, text string, w io.Writer) error {
 	var o order
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return fmt.Errorf("peers: read the order: %w", err)
 	}
-	all := All()
 	i := slices.IndexFunc(all, func(c Contestant) bool { return c.Name == o.Contestant && c.Run != nil })
 	if i < 0 {
 		return fmt.Errorf("peers: there is no contestant %q to run", o.Contestant)

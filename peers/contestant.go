@@ -73,10 +73,10 @@ const (
 // All is every contestant there is.
 func All() []Contestant {
 	return slices.Concat(library(), []Contestant{
-		{Name: Vegeta, About: "Attacker, 30 s limit, Metrics", Run: runVegeta},
-		{Name: VegetaBare, About: "Attacker, no time limit, results counted only", Run: runVegetaBare},
-		{Name: FortioStandard, About: "RunHTTPTest, net/http client; 30 s limit, histogram", Run: runFortioStandard, Loose: true},
-		{Name: FortioFast, About: "RunHTTPTest, own HTTP/1.1 client; 30 s limit, histogram", Run: runFortioFast, Loose: true},
+		{Name: Vegeta, About: "Attacker, 30 s limit, Metrics", Tool: &vegeta},
+		{Name: VegetaBare, About: "Attacker, no time limit, results counted only", Tool: &vegeta},
+		{Name: FortioStandard, About: "RunHTTPTest, net/http client; 30 s limit, histogram", Tool: &fortio, Loose: true},
+		{Name: FortioFast, About: "RunHTTPTest, own HTTP/1.1 client; 30 s limit, histogram", Tool: &fortio, Loose: true},
 		{Name: Wrk, About: "C, epoll, one thread for each CPU", Tool: &wrk, Loose: true},
 		{Name: WrkAgain, About: "the same once more: what differs from it is noise", Tool: &wrk, Loose: true},
 		{Name: Hey, About: "net/http, 30 s limit, summary", Tool: &hey, Loose: true},
@@ -99,9 +99,17 @@ func library() []Contestant {
 	})
 }
 
-// limit is the time limit of a request, for those that have one. It is brunt's
+// The programs of this module in which the libraries of others run.
+var (
+	vegeta = Tool{Program: "benchvegeta", Module: module + "/cmd/benchvegeta", Own: "github.com/tsenart/vegeta/v12"}
+	fortio = Tool{Program: "benchfortio", Module: module + "/cmd/benchfortio", Own: "fortio.org/fortio"}
+)
+
+const module = "example.com/brunt/peers"
+
+// Limit is the time limit of a request, for those that have one. It is brunt's
 // default.
-const limit = 30 * time.Second
+const Limit = 30 * time.Second
 
 // Tuned is the transport for contestants that take one: it keeps a connection
 // for each worker.

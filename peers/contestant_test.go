@@ -4,19 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"example.com/brunt/peers"
+	"example.com/brunt/peers/rival/fortio"
+	"example.com/brunt/peers/rival/vegeta"
 	"example.com/brunt/peers/target"
 )
 
 // inProcess runs test for the contestants that can run in this process.
 func inProcess(t *testing.T, test func(t *testing.T, c peers.Contestant)) {
 	t.Helper()
-	for _, c := range peers.All() {
+	for _, c := range slices.Concat(peers.All(), vegeta.Contestants(), fortio.Contestants()) {
 		if c.Run != nil {
 			t.Run(c.Name, func(t *testing.T) { test(t, c) })
 		}
@@ -88,7 +91,8 @@ func TestContestantsSayThatTheyFailed(t *testing.T) {
 	})
 }
 
-// Every contestant that is installed, in processes of their own.
+// Every contestant that is installed, in processes of their own. Tools are
+// not fetched for it.
 func TestBench(t *testing.T) {
 	p, err := target.Spawn(t.Context(), target.Fast)
 	if err != nil {
@@ -99,7 +103,11 @@ func TestBench(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	b := peers.Bench{URL: p.URL, Threads: 1, Duration: 30 * time.Millisecond}
+	b := peers.Bench{URL: p.URL, Threads: 1, Duration: 30 * time.Millisecond, Tools: t.TempDir()}
+	own := slices.DeleteFunc(peers.All(), func(c peers.Contestant) bool { return c.Tool == nil || c.Tool.Own == "" })
+	if failed, err := peers.Install(t.Context(), own, b.Tools); err != nil || len(failed) > 0 {
+		t.Fatal(failed, err)
+	}
 	for _, c := range peers.All() {
 		t.Run(c.Name, func(t *testing.T) {
 			m, err := b.Measure(t.Context(), c, 2)
@@ -115,7 +123,7 @@ func TestBench(t *testing.T) {
 			if m.Succeeded < 1 || m.Failed != 0 || m.CPU <= 0 || m.Elapsed <= 0 || m.Lifetime < b.Duration {
 				t.Errorf("got %+v", m)
 			}
-			if c.Run != nil && (m.Memory == 0 || m.Allocs == 0) {
+			if (c.Run != nil || c.Tool.Own != "") && (m.Memory == 0 || m.Allocs == 0) {
 				t.Errorf("got %+v, without memory", m)
 			}
 		})

@@ -15,7 +15,7 @@ var hey = Tool{
 	Args: func(w Work) []string {
 		return []string{
 			"-c", strconv.Itoa(w.Connections), "-z", w.Duration.String(), "-cpus", strconv.Itoa(w.Threads),
-			"-t", strconv.Itoa(int(limit / time.Second)), "-disable-compression", w.URL,
+			"-t", strconv.Itoa(int(Limit / time.Second)), "-disable-compression", w.URL,
 		}
 	},
 	Parse: parseHey,

@@ -122,7 +122,7 @@ func (r *Results) table(connections int, v View, reference string) markdown.Tabl
 			c.Name, fmt.Sprintf("%.0f", rate.Median), fmt.Sprintf("%.0f–%.0f", rate.Min, rate.Max),
 			fmt.Sprintf("%.1f", cpu.Median), fmt.Sprintf("%.1f–%.1f", cpu.Min, cpu.Max),
 			known(ok, ratio(rel)), known(ok, extremes(rel)),
-			known(c.Tool == nil, fmt.Sprintf("%.1f", of(Measurement.AllocsPerRequest).Median)),
+			known(of(Measurement.AllocsPerRequest).Max > 0, fmt.Sprintf("%.1f", of(Measurement.AllocsPerRequest).Median)),
 			known(rss.Median > 0, fmt.Sprintf("%.1f", rss.Median)), fmt.Sprintf("%.0f", total(of(Measurement.Errors))),
 			percent(of(Measurement.ClientBusy)), known(of(Measurement.ServerBusy).Max > 0, percent(of(Measurement.ServerBusy))),
 		})

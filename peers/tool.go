@@ -23,6 +23,10 @@ type Tool struct {
 	// Module and Version are what go install builds it from; empty if it is not
 	// to be had that way.
 	Module, Version string
+	// Own is set for a program of this module: the path of the library that runs in
+	// it. It is told what to do, and answers, like a contestant in this program, and
+	// needs nothing of what follows.
+	Own string
 	// Step is the unit of durations that it takes; others are rounded up.
 	Step time.Duration
 	// Args makes it do the work, and Stdin is what it reads.
@@ -56,9 +60,10 @@ func (t *Tool) find(dir string) (string, error) {
 }
 
 // Install makes sure that the tools among contestants are there, as far as they can
-// be: it builds those that are Go modules into dir with go install, at their fixed
-// versions, unless dir has that version already. An empty dir installs nothing. It
-// returns why a program could not be built, by its name.
+// be: it builds those that are written in Go into dir with go install, at their fixed
+// versions, unless dir has that version already. Those of this module are built
+// anew, for which the working directory must be inside of it. An empty dir installs
+// nothing. It returns why a program could not be built, by its name.
 func Install(ctx context.Context, contestants []Contestant, dir string) (map[string]error, error) {
 	failed := make(map[string]error)
 	if dir == "" {
@@ -71,19 +76,24 @@ func Install(ctx context.Context, contestants []Contestant, dir string) (map[str
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("peers: directory for tools: %w", err)
 	}
+	done := make(map[string]bool)
 	for _, c := range contestants {
 		t := c.Tool
-		if t == nil || t.Module == "" || failed[t.Program] != nil {
+		if t == nil || t.Module == "" || done[t.Program] {
 			continue
 		}
-		if path, err := exec.LookPath(filepath.Join(dir, t.Program)); err == nil && version(path) == t.Version {
-			continue
+		done[t.Program] = true
+		what := t.Module
+		if t.Own == "" {
+			what += "@" + t.Version
+			if path, err := exec.LookPath(filepath.Join(dir, t.Program)); err == nil && version(path) == t.Version {
+				continue
+			}
 		}
-		cmd := exec.CommandContext(ctx, "go", "install", t.Module+"@"+t.Version)
-		cmd.Dir = dir // outside of any module, were there one
-		cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
+		cmd := exec.CommandContext(ctx, "go", "install", what)
+		cmd.Env = append(os.Environ(), "GOBIN="+dir)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			failed[t.Program] = fmt.Errorf("%w: go install %s@%s: %w: %s", ErrNotInstalled, t.Module, t.Version, err, lastLine(out))
+			failed[t.Program] = fmt.Errorf("%w: go install %s: %w: %s", ErrNotInstalled, what, err, lastLine(out))
 		}
 	}
 	return failed, context.Cause(ctx)
@@ -116,8 +126,20 @@ func Versions(ctx context.Context, contestants []Contestant, dir string) []strin
 	return out
 }
 
-// describe names a program and its version for the report.
+// describe names a program, or the library in it, and its version for the report.
 func (t *Tool) describe(ctx context.Context, path string) string {
+	if t.Own != "" {
+		info, err := buildinfo.ReadFile(path)
+		if err != nil {
+			return t.Own
+		}
+		for _, m := range info.Deps {
+			if m.Path == t.Own {
+				return m.Path + " " + m.Version
+			}
+		}
+		return t.Own
+	}
 	if v := version(path); v != "" {
 		return t.Program + " " + v
 	}

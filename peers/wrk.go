@@ -13,7 +13,7 @@ var wrk = Tool{
 	Args: func(w Work) []string {
 		return []string{
 			fmt.Sprintf("-t%d", min(w.Threads, w.Connections)), fmt.Sprintf("-c%d", w.Connections),
-			fmt.Sprintf("-d%ds", int(w.Duration/time.Second)), "--timeout", fmt.Sprintf("%ds", int(limit/time.Second)), w.URL,
+			fmt.Sprintf("-d%ds", int(w.Duration/time.Second)), "--timeout", fmt.Sprintf("%ds", int(Limit/time.Second)), w.URL,
 		}
 	},
 	Parse: parseWrk,

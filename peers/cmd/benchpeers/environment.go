@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ func head(w io.Writer, o options, e environment) {
 	if e.loadBefore != "" {
 		fmt.Fprintf(w, "- load average over a minute: %s before, %s after; the run took %v\n", e.loadBefore, e.loadAfter, e.took)
 	}
-	fmt.Fprintf(w, "- versions: %s\n", strings.Join(append([]string{versions()}, e.tools...), ", "))
+	fmt.Fprintf(w, "- versions: %s\n", strings.Join(append([]string{runtime.Version()}, e.tools...), ", "))
 	fmt.Fprintf(w, "- command: %s\n\n", command(o))
 }
 
@@ -41,13 +40,4 @@ func command(o options) string {
 		fmt.Fprintf(&b, " -only %s", strings.Join(o.only, ","))
 	}
 	return b.String()
-}
-
-// versions are those of Go and of the peers' modules.
-func versions() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return runtime.Version()
-	}
-	return machine.Versions(info, "github.com/tsenart/vegeta/v12", "fortio.org/fortio")
 }

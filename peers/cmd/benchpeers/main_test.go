@@ -33,7 +33,7 @@ func TestWholeRun(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "report.md")
 	cmd := exec.CommandContext(t.Context(), self, "-rounds", "2", "-duration", "50ms", "-connections", "2", "-seed", "7", "-md", file,
-		"-cpuprofile", dir, "-only", "brunt-threaded,plain-roundtrip,plain-roundtrip-again,plain-do,fortio-fast,wrk,k6")
+		"-cpuprofile", dir, "-tools", dir, "-only", "brunt-threaded,plain-roundtrip,plain-roundtrip-again,plain-do,fortio-fast,wrk,k6")
 	cmd.Env = append(os.Environ(), "BENCHPEERS_TEST_RUN=1")
 	var out, progress strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &progress
@@ -76,7 +76,7 @@ func TestRunRefuses(t *testing.T) {
 		{"nobody", []string{"-mode", "inside", "-only", "vegeta"}, "no contestant"},
 	}
 	for _, tt := range tests {
-		err := run(tt.args, io.Discard, io.Discard)
+		err := run(append(tt.args, "-tools", ""), io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got error %v, want one that says %q", tt.reason, err, tt.want)
 		}

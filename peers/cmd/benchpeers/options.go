@@ -49,7 +49,7 @@ func parse(flags *flag.FlagSet, args []string) (options, error) {
 	flags.StringVar((*string)(&o.kind), "server", string(target.Fast), "server of the mode outside: fast, plain or nethttp")
 	flags.BoolVar(&o.pin, "pin", true, "bind the server and the client to CPUs of their own, in the mode outside")
 	flags.StringVar(&o.procs, "procs", "", "GOMAXPROCS, and threads, of a contestant: a number or all; if empty as many as the CPUs it is bound to")
-	flags.StringVar(&o.tools, "tools", "", "directory to build hey and bombardier in, unless they are there; if empty only the PATH is searched")
+	flags.StringVar(&o.tools, "tools", "../out/tools", "directory for the programs of contestants, where those in Go are built as needed; if empty only the PATH is searched")
 	flags.BoolVar(&o.check, "check", false, "exit with status 1 if a bound is not met")
 	flags.StringVar(&o.markdown, "md", "", "write the report to this file as well")
 	flags.DurationVar(&o.most, "most", 30*time.Minute, "refuse a run that would take longer")

@@ -1,4 +1,5 @@
-package peers
+// Package vegeta drives the library of the load generator of that name.
+package vegeta
 
 import (
 	"context"
@@ -7,31 +8,41 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"example.com/brunt/peers"
 )
 
-// runVegeta attacks as vegeta's README shows for a library: results go into
+// Contestants are what there is of it.
+func Contestants() []peers.Contestant {
+	return []peers.Contestant{
+		{Name: peers.Vegeta, Run: run},
+		{Name: peers.VegetaBare, Run: runBare},
+	}
+}
+
+// run attacks as vegeta's README shows for a library: results go into
 // Metrics. Its own client would have a limit of 30 s too.
-func runVegeta(ctx context.Context, w Work) (Outcome, error) {
-	transport := Tuned(w.Connections)
+func run(ctx context.Context, w peers.Work) (peers.Outcome, error) {
+	transport := peers.Tuned(w.Connections)
 	defer transport.CloseIdleConnections()
 	var m vegeta.Metrics
 	start := time.Now()
-	attack(ctx, &http.Client{Transport: transport, Timeout: limit}, w, m.Add)
+	attack(ctx, &http.Client{Transport: transport, Timeout: peers.Limit}, w, m.Add)
 	m.Close()
 	succeeded := m.StatusCodes["200"]
-	out := Outcome{Succeeded: succeeded, Failed: int(m.Requests) - succeeded, Elapsed: time.Since(start)}
+	out := peers.Outcome{Succeeded: succeeded, Failed: int(m.Requests) - succeeded, Elapsed: time.Since(start)}
 	if len(m.Errors) > 0 {
 		return out, fmt.Errorf("peers: vegeta: %s", m.Errors[0])
 	}
 	return out, context.Cause(ctx)
 }
 
-// runVegetaBare takes off vegeta what can be taken off: the time limit, which
+// runBare takes off vegeta what can be taken off: the time limit, which
 // costs a timer and a context in every request, and the metrics.
-func runVegetaBare(ctx context.Context, w Work) (Outcome, error) {
-	transport := Tuned(w.Connections)
+func runBare(ctx context.Context, w peers.Work) (peers.Outcome, error) {
+	transport := peers.Tuned(w.Connections)
 	defer transport.CloseIdleConnections()
-	var out Outcome
+	var out peers.Outcome
 	var failure string
 	start := time.Now()
 	attack(ctx, &http.Client{Transport: transport}, w, func(r *vegeta.Result) {
@@ -52,7 +63,7 @@ func runVegetaBare(ctx context.Context, w Work) (Outcome, error) {
 // attack is an attack at full speed: a pacer that never waits makes a closed loop
 // of as many workers as there may be. It brings its own client, because vegeta
 // gives no way to close the connections of the one it makes.
-func attack(ctx context.Context, client *http.Client, w Work, consume func(*vegeta.Result)) {
+func attack(ctx context.Context, client *http.Client, w peers.Work, consume func(*vegeta.Result)) {
 	workers := uint64(w.Connections)
 	attacker := vegeta.NewAttacker(vegeta.Client(client), vegeta.Workers(workers), vegeta.MaxWorkers(workers))
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
