@@ -1,5 +1,7 @@
 package peers
 
+import "slices"
+
 // Scale is from how many connections on it is their number that is the claim, and
 // not the speed.
 const Scale = 1000
@@ -28,7 +30,7 @@ func Bounds(connections []int) []Bound {
 				for _, r := range references {
 					out = append(out, Bound{
 						Subject: s, Reference: r, Connections: n, Limit: limit, AtLeast: true,
-						Quantity: "req/CPU s", Metric: Measurement.PerCPUSecond,
+						Quantity: perCPU, Metric: Measurement.PerCPUSecond,
 					})
 				}
 			}
@@ -75,7 +77,7 @@ func atScale(n int) []Bound {
 }
 
 // InsideBounds are the claims about clients in one process with a net/http server.
-// There the rate counts, as the CPU time is the server's too.
+// There the rate counts, as the CPU time is the server's too; see also [InCPUTime].
 func InsideBounds(connections []int) []Bound {
 	var out []Bound
 	for _, n := range connections {
@@ -86,10 +88,40 @@ func InsideBounds(connections []int) []Bound {
 			}{{1.8, PlainRoundTrip}, {1.8, PlainDo}, {3, PlainGet}} {
 				out = append(out, Bound{
 					Subject: s, Reference: against.reference, Connections: n, Limit: against.limit, AtLeast: true,
-					Quantity: "req/s", Metric: Measurement.Rate,
+					Quantity: rate, Metric: Measurement.Rate,
 				})
 			}
 		}
 	}
 	return out
 }
+
+// InCPUTime is what bounds on the rate come to when the rate is taken per second of
+// CPU time. On a machine that other programs use it is the steadier of the two; on
+// a quiet one, with every CPU busy, they agree.
+func InCPUTime(bounds []Bound) []Bound {
+	var out []Bound
+	for _, b := range bounds {
+		if b.Quantity == rate {
+			b.Quantity, b.Metric = perCPU, Measurement.PerCPUSecond
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// Among keeps the bounds that are about contestants and nobody else.
+func Among(bounds []Bound, contestants []Contestant) []Bound {
+	there := func(name string) bool {
+		return slices.ContainsFunc(contestants, func(c Contestant) bool { return c.Name == name })
+	}
+	return slices.DeleteFunc(slices.Clone(bounds), func(b Bound) bool {
+		return !there(b.Subject) || b.Reference != "" && !there(b.Reference)
+	})
+}
+
+// The quantities of bounds on [Measurement.Rate] and [Measurement.PerCPUSecond].
+const (
+	rate   = "req/s"
+	perCPU = "req/CPU s"
+)

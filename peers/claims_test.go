@@ -59,3 +59,25 @@ func TestClaimsAreAboutContestants(t *testing.T) {
 		}
 	}
 }
+
+func TestAmong(t *testing.T) {
+	all := Bounds([]int{200})
+	got := Among(all, []Contestant{{Name: WireAsync}, {Name: Wrk}, {Name: Hey}})
+	if len(got) != 3 { // two ratios and the memory
+		t.Errorf("got %v", got)
+	}
+	if len(Among(all, All())) != len(all) {
+		t.Error("bounds were dropped though everybody is there")
+	}
+}
+
+func TestInCPUTime(t *testing.T) {
+	all := InsideBounds([]int{10})
+	cpu := InCPUTime(append(all, Bound{Quantity: "peak RSS"}))
+	if len(cpu) != len(all) {
+		t.Fatalf("got %d bounds in CPU time, want %d", len(cpu), len(all))
+	}
+	if got, want := cpu[0].String(), "req/CPU s of brunt-wire-threaded ≥ 1.80 × plain-roundtrip, 10 connections"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

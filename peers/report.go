@@ -22,8 +22,8 @@ type View struct {
 // Outside is the view of a run against a server in another process, InOne of one
 // with the server inside.
 var (
-	Outside = View{[]string{Wrk, PlainRoundTrip}, "req/CPU s", Measurement.PerCPUSecond}
-	InOne   = View{[]string{PlainDo}, "req/s", Measurement.Rate}
+	Outside = View{[]string{Wrk, PlainRoundTrip}, perCPU, Measurement.PerCPUSecond}
+	InOne   = View{[]string{PlainDo}, rate, Measurement.Rate}
 )
 
 // same are the contestants that come twice.
@@ -37,13 +37,13 @@ func (r *Results) WriteNoise(w io.Writer) error {
 	}
 	for _, pair := range same {
 		for _, n := range r.plan.Connections {
-			rate, ok := r.Ratio(pair[0], pair[1], n, Measurement.Rate)
+			speed, ok := r.Ratio(pair[0], pair[1], n, Measurement.Rate)
 			if !ok {
 				continue
 			}
 			cpu, _ := r.Ratio(pair[0], pair[1], n, Measurement.CPUPerRequest)
 			t.Rows = append(t.Rows, []string{
-				pair[0] + " ÷ " + pair[1], fmt.Sprint(n), ratio(rate), extremes(rate), ratio(cpu), extremes(cpu),
+				pair[0] + " ÷ " + pair[1], fmt.Sprint(n), ratio(speed), extremes(speed), ratio(cpu), extremes(cpu),
 			})
 		}
 	}
@@ -56,8 +56,10 @@ func (r *Results) WriteNoise(w io.Writer) error {
 	if err := write(w, t); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w)
-	return err
+	if _, err := fmt.Fprintln(w); err != nil {
+		return fmt.Errorf("peers: write the noise: %w", err)
+	}
+	return nil
 }
 
 // WriteTables writes a table for each number of connections, by rising CPU time,
@@ -115,11 +117,11 @@ func (r *Results) table(connections int, v View, reference string) markdown.Tabl
 			missing = append(missing, row)
 			continue
 		}
-		rate, cpu := of(Measurement.Rate), of(Measurement.CPUPerRequest)
+		speed, cpu := of(Measurement.Rate), of(Measurement.CPUPerRequest)
 		rel, ok := r.Ratio(c.Name, reference, connections, v.Metric)
 		rss := of(Measurement.PeakRSS)
 		t.Rows = append(t.Rows, []string{
-			c.Name, fmt.Sprintf("%.0f", rate.Median), fmt.Sprintf("%.0f–%.0f", rate.Min, rate.Max),
+			c.Name, fmt.Sprintf("%.0f", speed.Median), fmt.Sprintf("%.0f–%.0f", speed.Min, speed.Max),
 			fmt.Sprintf("%.1f", cpu.Median), fmt.Sprintf("%.1f–%.1f", cpu.Min, cpu.Max),
 			known(ok, ratio(rel)), known(ok, extremes(rel)),
 			known(of(Measurement.AllocsPerRequest).Max > 0, fmt.Sprintf("%.1f", of(Measurement.AllocsPerRequest).Median)),

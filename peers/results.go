@@ -2,6 +2,7 @@ package peers
 
 import (
 	"errors"
+	"fmt"
 
 	"example.com/brunt/peers/internal/stats"
 )
@@ -28,9 +29,11 @@ type Spread = stats.Spread
 // Failed is the error about each contestant that was there and is out.
 func (r *Results) Failed() error {
 	var faults []error
-	for _, err := range r.out {
-		if !errors.Is(err, ErrNotInstalled) {
-			faults = append(faults, err)
+	for _, n := range r.plan.Connections {
+		for _, c := range r.plan.Contestants {
+			if err := r.out[cell{c.Name, n}]; err != nil && !errors.Is(err, ErrNotInstalled) {
+				faults = append(faults, fmt.Errorf("%s, %d connections: %w", c.Name, n, err))
+			}
 		}
 	}
 	return errors.Join(faults...)

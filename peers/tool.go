@@ -93,7 +93,7 @@ func Install(ctx context.Context, contestants []Contestant, dir string) (map[str
 		cmd := exec.CommandContext(ctx, "go", "install", what)
 		cmd.Env = append(os.Environ(), "GOBIN="+dir)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			failed[t.Program] = fmt.Errorf("%w: go install %s: %w: %s", ErrNotInstalled, what, err, lastLine(out))
+			failed[t.Program] = fmt.Errorf("%s: %w: go install %s: %w: %s", t.Program, ErrNotInstalled, what, err, lastLine(out))
 		}
 	}
 	return failed, context.Cause(ctx)

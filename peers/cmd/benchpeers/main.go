@@ -61,8 +61,8 @@ func run(args []string, stdout, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for name, why := range refused {
-		fmt.Fprintf(progress, "%s: %v\n", name, why)
+	for _, why := range refused {
+		fmt.Fprintln(progress, why)
 	}
 	takes, err := announce(all, o, progress)
 	if err != nil {

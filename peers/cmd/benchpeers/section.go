@@ -57,6 +57,7 @@ func sections(o options) ([]section, error) {
 				s.plan.Contestants = append(s.plan.Contestants, c)
 			}
 		}
+		s.bounds = peers.Among(s.bounds, s.plan.Contestants)
 		if len(s.plan.Contestants) > 0 {
 			out = append(out, s)
 		}
@@ -142,8 +143,18 @@ func (s section) report(w io.Writer, r *peers.Results) (met bool, err error) {
 	if err := r.WriteMemory(w); err != nil {
 		return false, err
 	}
+	if len(s.bounds) == 0 {
+		return true, nil
+	}
 	fmt.Fprintf(w, "Bounds, held against the median of the rounds:\n\n")
-	met, err = r.WriteVerdicts(w, s.bounds)
+	if met, err = r.WriteVerdicts(w, s.bounds); err != nil {
+		return false, err
+	}
 	fmt.Fprintln(w)
+	if again := peers.InCPUTime(s.bounds); len(again) > 0 {
+		fmt.Fprintf(w, "Those on req/s again, in CPU time, which other programs disturb less:\n\n")
+		_, err = r.WriteVerdicts(w, again)
+		fmt.Fprintln(w)
+	}
 	return met, err
 }
