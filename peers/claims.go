@@ -10,7 +10,7 @@ const Scale = 1000
 const Base = 100
 
 var (
-	netHTTPs  = []string{BruntThreaded, BruntAsync}
+	overHTTP  = []string{BruntThreaded, BruntAsync}
 	wires     = []string{WireThreaded, WireAsync}
 	portables = []string{WirePortableThreaded, WirePortableAsync}
 )
@@ -41,8 +41,8 @@ func Bounds(connections []int) []Bound {
 		faster(portables, 1.25, BombardierFast)
 		faster(portables, 1.1, FortioFast)
 		faster(portables, 3.8, Hey, Vegeta)
-		faster(netHTTPs, 1.45, Vegeta, Hey, FortioStandard)
-		for _, s := range netHTTPs {
+		faster(overHTTP, 1.45, Vegeta, Hey, FortioStandard)
+		for _, s := range overHTTP {
 			for _, loop := range []string{PlainRoundTrip, PlainDo} {
 				out = append(out, Bound{
 					Subject: s, Reference: loop, Connections: n, Limit: 1.05,

@@ -109,6 +109,9 @@ func TestBench(t *testing.T) {
 		t.Fatal(failed, err)
 	}
 	for _, c := range peers.All() {
+		if c.Name == peers.WrkAgain || c.Name == peers.PlainAgain {
+			continue
+		}
 		t.Run(c.Name, func(t *testing.T) {
 			m, err := b.Measure(t.Context(), c, 2)
 			if errors.Is(err, peers.ErrNotInstalled) {

@@ -173,15 +173,15 @@ func (r *Results) WriteMemory(w io.Writer) error {
 			fmt.Sprintf("peak RSS at %d, MB", Base), fmt.Sprintf("at %d", n), "KiB a connection",
 		}}
 		for _, c := range r.plan.Contestants {
-			row, any := []string{c.Name}, false
+			row, grown := []string{c.Name}, false
 			for _, m := range []Metric{Measurement.MemoryKiB, Measurement.RSSKiB} {
 				low, _ := r.Of(c.Name, Base, m)
 				high, _ := r.Of(c.Name, n, m)
 				growth, ok := r.Growth(c.Name, Base, n, m)
-				any = any || ok
+				grown = grown || ok
 				row = append(row, known(ok, megabytes(low)), known(ok, megabytes(high)), known(ok, fmt.Sprintf("%.1f", growth.Median)))
 			}
-			if any {
+			if grown {
 				t.Rows = append(t.Rows, row)
 			}
 		}

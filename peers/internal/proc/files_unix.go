@@ -15,10 +15,10 @@ func AllowFiles(n uint64) error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("proc: read RLIMIT_NOFILE: %w", err)
 	}
-	if n > uint64(limit.Max) {
+	if n > uint64(limit.Max) { //nolint:unconvert // signed on some systems
 		return fmt.Errorf("proc: %d open files are needed and the hard limit (RLIMIT_NOFILE, ulimit -Hn) is %d", n, limit.Max)
 	}
-	if uint64(limit.Cur) < n {
+	if uint64(limit.Cur) < n { //nolint:unconvert // as above
 		setLimit(&limit.Cur, n)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -27,5 +27,5 @@ func AllowFiles(n uint64) error {
 	return nil
 }
 
-// setLimit suits systems where the limit is signed.
+// setLimit suits those systems too.
 func setLimit[T int64 | uint64](limit *T, n uint64) { *limit = T(n) }
