@@ -87,10 +87,10 @@ func (b Bench) Measure(ctx context.Context, c Contestant, connections int) (Meas
 		if after, err = target.ReadCount(ctx, b.URL); err != nil {
 			return m, fmt.Errorf("peers: after %s: %w", c.Name, err)
 		}
-		a.Hits = after.Hits - before.Hits
+		a.Hits, a.Open = after.Hits-before.Hits, after.Open
 	}
 	m.Succeeded, m.Failed, m.Elapsed = a.Succeeded, a.Failed, a.Elapsed
-	m.Memory, m.Allocs, m.ServerCPU = a.Memory, a.Allocs, after.CPU-before.CPU
+	m.Memory, m.Allocs, m.Open, m.ServerCPU = a.Memory, a.Allocs, a.Open, after.CPU-before.CPU
 	return m, audit(c, connections, a)
 }
 

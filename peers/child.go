@@ -33,8 +33,9 @@ type account struct {
 	// Allocs is how many objects were allocated, and Memory the most that heap and
 	// stacks were seen to take up, in bytes.
 	Allocs, Memory uint64
-	// Hits is what the server inside has counted.
-	Hits int64
+	// Hits is what the server inside has counted, and Open how many connections it
+	// had at once.
+	Hits, Open int64
 }
 
 // RunIfChild turns this process into a contestant, of this package or of more, if a
@@ -87,7 +88,7 @@ func carryOut(ctx context.Context, c Contestant, w Work) (a account, err error) 
 		}
 		w.URL = s.URL
 		defer func() {
-			a.Hits = s.Hits()
+			a.Hits, a.Open = s.Hits(), s.Open()
 			err = errors.Join(err, s.Close())
 		}()
 	}

@@ -66,6 +66,10 @@ func atScale(n int) []Bound {
 	for _, s := range wires {
 		out = append(
 			out,
+			Bound{
+				Subject: s, Connections: n, Limit: float64(n), AtLeast: true, Always: true,
+				Quantity: "connections at once", Metric: Measurement.OpenConnections,
+			},
 			Bound{Subject: s, Connections: n, Limit: 0, Always: true, Quantity: "errors", Metric: Measurement.Errors},
 			Bound{
 				Subject: s, Connections: n, Base: Base, Limit: 12, Unit: "KiB",

@@ -21,6 +21,7 @@ func TestClaims(t *testing.T) {
 		"req/CPU s of brunt-async ≥ 1.45 × hey, 10 connections",
 		"CPU/request of brunt-threaded ≤ 1.05 × plain-do, 10 connections",
 		"peak RSS of brunt-wire-threaded ≤ 15 MB, 200 connections",
+		"connections at once of brunt-wire-async ≥ 10000, 10000 connections",
 		"errors of brunt-wire-async ≤ 0, 10000 connections",
 		"heap and stacks of brunt-wire-async ≤ 12 KiB a connection, from 100 to 10000 connections",
 		"req/s of brunt-wire-async ≥ 1.80 × plain-do, 100 connections",

@@ -41,30 +41,43 @@ func serve(t *testing.T) *target.Server {
 	return s
 }
 
+// patiently runs test with longer and longer durations until it says that it has
+// seen enough: a busy machine may leave little to see in a short one.
+func patiently(t *testing.T, test func(d time.Duration) (enough bool)) {
+	t.Helper()
+	for d := 20 * time.Millisecond; !test(d); d *= 8 {
+		if d > 10*time.Second {
+			t.Fatalf("it has done next to nothing in %v", d)
+		}
+	}
+}
+
 // serverConnections end a moment after the client's.
 var serverConnections = goleak.IgnoreAnyFunction("example.com/brunt/peers/target.(*plainServer).talk")
 
 func TestContestantsDoTheWork(t *testing.T) {
 	inProcess(t, func(t *testing.T, c peers.Contestant) {
 		for _, n := range []int{1, 10} {
-			s := serve(t)
-			before := goleak.IgnoreCurrent() // the server
-			w := peers.Work{URL: s.URL, Connections: n, Duration: 20 * time.Millisecond, Threads: 1}
-			out, err := c.Run(t.Context(), w)
-			if err != nil {
-				t.Fatal(err)
-			}
-			slack := int64(0)
-			if c.Loose {
-				slack = int64(n)
-			}
-			if missing := s.Hits() - int64(out.Succeeded); out.Succeeded < n || out.Failed != 0 || missing < 0 || missing > slack {
-				t.Errorf("%d connections: it says %+v, and the server has counted %d hits", n, out, s.Hits())
-			}
-			if out.Elapsed < w.Duration/2 || out.Elapsed > time.Minute {
-				t.Errorf("it says that it took %v", out.Elapsed)
-			}
-			goleak.VerifyNone(t, before, serverConnections)
+			patiently(t, func(d time.Duration) bool {
+				s := serve(t)
+				before := goleak.IgnoreCurrent() // the server
+				out, err := c.Run(t.Context(), peers.Work{URL: s.URL, Connections: n, Duration: d, Threads: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				slack := int64(0)
+				if c.Loose {
+					slack = int64(n)
+				}
+				if missing := s.Hits() - int64(out.Succeeded); out.Failed != 0 || missing < 0 || missing > slack {
+					t.Errorf("%d connections: it says %+v, and the server has counted %d hits", n, out, s.Hits())
+				}
+				if out.Elapsed < d/2 {
+					t.Errorf("it says that it took %v of %v", out.Elapsed, d)
+				}
+				goleak.VerifyNone(t, before, serverConnections)
+				return out.Succeeded >= n
+			})
 		}
 	})
 }
@@ -103,7 +116,7 @@ func TestBench(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	b := peers.Bench{URL: p.URL, Threads: 1, Duration: 30 * time.Millisecond, Tools: t.TempDir()}
+	b := peers.Bench{URL: p.URL, Threads: 1, Tools: t.TempDir()}
 	own := slices.DeleteFunc(peers.All(), func(c peers.Contestant) bool { return c.Tool == nil || c.Tool.Own == "" })
 	if failed, err := peers.Install(t.Context(), own, b.Tools); err != nil || len(failed) > 0 {
 		t.Fatal(failed, err)
@@ -113,17 +126,23 @@ func TestBench(t *testing.T) {
 			continue
 		}
 		t.Run(c.Name, func(t *testing.T) {
-			m, err := b.Measure(t.Context(), c, 2)
-			if errors.Is(err, peers.ErrNotInstalled) {
-				if b.Takes(c) != 0 {
-					t.Errorf("it would take %v", b.Takes(c))
+			var m peers.Measurement
+			patiently(t, func(d time.Duration) bool {
+				b.Duration = d
+				var err error
+				m, err = b.Measure(t.Context(), c, 2)
+				if errors.Is(err, peers.ErrNotInstalled) {
+					if b.Takes(c) != 0 {
+						t.Errorf("it would take %v", b.Takes(c))
+					}
+					t.Skip(err)
 				}
-				t.Skip(err)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if m.Succeeded < 1 || m.Failed != 0 || m.CPU <= 0 || m.Elapsed <= 0 || m.Lifetime < b.Duration {
+				if err != nil && (!errors.Is(err, peers.ErrWork) || m.Succeeded > 0) {
+					t.Fatal(err)
+				}
+				return m.Succeeded > 0 && (m.Open >= 2 || c.Name == peers.PlainGet)
+			})
+			if m.Failed != 0 || m.CPU <= 0 || m.Elapsed <= 0 || m.Lifetime < b.Duration {
 				t.Errorf("got %+v", m)
 			}
 			if (c.Run != nil || c.Tool.Own != "") && (m.Memory == 0 || m.Allocs == 0) {
@@ -134,18 +153,22 @@ func TestBench(t *testing.T) {
 }
 
 func TestBenchInside(t *testing.T) {
-	b := peers.Bench{Threads: 2, Duration: 30 * time.Millisecond, Profiles: t.TempDir()}
+	b := peers.Bench{Threads: 2, Profiles: t.TempDir()}
 	for _, c := range peers.Inside() {
 		if c.Name != peers.BruntThreaded && c.Name != peers.PlainGet {
 			continue
 		}
-		m, err := b.Measure(t.Context(), c, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Succeeded < 1 || m.ServerCPU != 0 || m.CPU <= 0 {
-			t.Errorf("%s: got %+v", c.Name, m)
-		}
+		patiently(t, func(d time.Duration) bool {
+			b.Duration = d
+			m, err := b.Measure(t.Context(), c, 3)
+			if err != nil && (!errors.Is(err, peers.ErrWork) || m.Succeeded > 0) {
+				t.Fatal(err)
+			}
+			if m.ServerCPU != 0 || m.CPU <= 0 {
+				t.Errorf("%s: got %+v", c.Name, m)
+			}
+			return m.Succeeded > 0 && m.Open >= 2
+		})
 	}
 }
 

@@ -8,6 +8,8 @@ type Measurement struct {
 	Connections int
 	// Succeeded and Failed are the requests it has accounted for.
 	Succeeded, Failed int
+	// Open is how many connections the server had at once.
+	Open int64
 	// Elapsed is the time it has taken by its own account, Lifetime that of its
 	// process.
 	Elapsed, Lifetime time.Duration
@@ -48,6 +50,9 @@ func (m Measurement) RSSKiB() float64 { return float64(m.RSS) / 1024 }
 
 // MemoryKiB is heap and stacks in KiB.
 func (m Measurement) MemoryKiB() float64 { return float64(m.Memory) / 1024 }
+
+// OpenConnections is how many connections the server had at once.
+func (m Measurement) OpenConnections() float64 { return float64(m.Open) }
 
 // Errors is how many requests failed.
 func (m Measurement) Errors() float64 { return float64(m.Failed) }

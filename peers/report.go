@@ -169,11 +169,12 @@ func (r *Results) WriteMemory(w io.Writer) error {
 			continue
 		}
 		t := markdown.Table{Left: 1, Head: []string{
-			"contestant", fmt.Sprintf("heap and stacks at %d, MB", Base), fmt.Sprintf("at %d", n), "KiB a connection",
+			"contestant", "open at once", fmt.Sprintf("heap and stacks at %d, MB", Base), fmt.Sprintf("at %d", n), "KiB a connection",
 			fmt.Sprintf("peak RSS at %d, MB", Base), fmt.Sprintf("at %d", n), "KiB a connection",
 		}}
 		for _, c := range r.plan.Contestants {
-			row, grown := []string{c.Name}, false
+			open, _ := r.Of(c.Name, n, Measurement.OpenConnections)
+			row, grown := []string{c.Name, fmt.Sprintf("%.0f", open.Min)}, false
 			for _, m := range []Metric{Measurement.MemoryKiB, Measurement.RSSKiB} {
 				low, _ := r.Of(c.Name, Base, m)
 				high, _ := r.Of(c.Name, n, m)

@@ -139,7 +139,7 @@ func TestAlways(t *testing.T) {
 func TestGrowth(t *testing.T) {
 	r := &Results{samples: map[cell][]Measurement{
 		{"a", 100}:    {{Memory: 2 << 20}, {Memory: 3 << 20}},
-		{"a", 10_100}: {{Memory: 102 << 20}, {Memory: 93 << 20}},
+		{"a", 10_100}: {{Memory: 102 << 20, Open: 10_100}, {Memory: 93 << 20, Open: 10_099}},
 		{"b", 10_100}: {{Memory: 102 << 20}},
 		{"c", 100}:    {{}},
 		{"c", 10_100}: {{}},
@@ -160,9 +160,9 @@ func TestGrowth(t *testing.T) {
 	}
 	const want = `Memory of the client's process, from 100 to 10100 connections:
 
-| contestant | heap and stacks at 100, MB | at 10100 | KiB a connection | peak RSS at 100, MB | at 10100 | KiB a connection |
-|------------|---------------------------:|---------:|-----------------:|--------------------:|---------:|-----------------:|
-| a          |                        2.6 |    102.2 |              9.7 |                   – |        – |                – |
+| contestant | open at once | heap and stacks at 100, MB | at 10100 | KiB a connection | peak RSS at 100, MB | at 10100 | KiB a connection |
+|------------|-------------:|---------------------------:|---------:|-----------------:|--------------------:|---------:|-----------------:|
+| a          |        10099 |                        2.6 |    102.2 |              9.7 |                   – |        – |                – |
 
 `
 	if b.String() != want {

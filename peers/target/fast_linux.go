@@ -117,6 +117,7 @@ func (s *epollServer) serve() error {
 			default:
 				if !s.talk(fd) {
 					s.conns[fd] = connection{}
+					s.owner.conns.add(-1)
 					unix.Close(fd) //nolint:errcheck // as above; this ends the watch too
 				}
 			}
@@ -140,6 +141,7 @@ func (s *epollServer) accept() error {
 			s.conns = append(s.conns, make([]connection, fd+1-len(s.conns))...)
 		}
 		s.conns[fd].open = true
+		s.owner.conns.add(1)
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}

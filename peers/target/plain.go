@@ -47,12 +47,14 @@ func (p *plainServer) serve() error {
 		}
 		p.conns[conn] = struct{}{}
 		p.mu.Unlock()
+		p.owner.conns.add(1)
 		// It ends when the client closes the connection, or close does.
 		p.wg.Go(func() {
 			p.talk(conn)
 			p.mu.Lock()
 			delete(p.conns, conn)
 			p.mu.Unlock()
+			p.owner.conns.add(-1)
 			conn.Close()
 		})
 	}

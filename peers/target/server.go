@@ -39,6 +39,7 @@ type Server struct {
 	URL string
 
 	hits  atomic.Int64
+	conns gauge
 	stop  func() error
 	done  chan struct{} // closed when serving has ended
 	fault error         // why it ended; read it after done
@@ -80,7 +81,14 @@ func startNetHTTP(owner *Server) (*serving, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	h := &http.Server{Handler: owner.handler()}
+	h := &http.Server{Handler: owner.handler(), ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			owner.conns.add(1)
+		case http.StateClosed:
+			owner.conns.add(-1)
+		}
+	}}
 	return &serving{
 		address: ln.Addr().String(),
 		serve:   func() error { return h.Serve(ln) },
@@ -102,6 +110,9 @@ func (s *Server) Close() error {
 // Hits is how many requests it has answered with [Body].
 func (s *Server) Hits() int64 { return s.hits.Load() }
 
+// Open is the most connections that it had at once since it was last asked.
+func (s *Server) Open() int64 { return s.conns.takePeak() }
+
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -119,5 +130,5 @@ func (s *Server) count() Count {
 	if err != nil {
 		cpu = 0 // Count documents it
 	}
-	return Count{Hits: s.hits.Load(), CPU: cpu}
+	return Count{Hits: s.hits.Load(), CPU: cpu, Open: s.conns.takePeak()}
 }

@@ -50,6 +50,16 @@ func checkCounts(t *testing.T, url string) {
 			t.Fatalf("got %d %q, want 200 %q", status, body, target.Body)
 		}
 	}
+	for i, want := range []int64{2, 2} { // the client's, kept alive, and the one that asks
+		c, err := target.ReadCount(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The first one that asked may not be closed yet.
+		if c.Open < want || c.Open > want+int64(i) {
+			t.Errorf("got %d connections at once, want %d", c.Open, want)
+		}
+	}
 	if status, _ := hit(t, client, url+"elsewhere"); status != http.StatusNotFound {
 		t.Errorf("got status %d for another path, want 404", status)
 	}

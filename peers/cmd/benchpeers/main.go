@@ -68,7 +68,7 @@ func run(args []string, stdout, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*takes+time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*takes+5*time.Minute)
 	defer cancel()
 	report, met, err := measure(ctx, o, all, refused, progress)
 	if report != "" {
