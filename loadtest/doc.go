@@ -4,8 +4,8 @@
 // ([SyncEngine]), fixed workers that each hold a session of their own
 // ([ThreadedEngine]), or bounded concurrency over one shared pool
 // ([AsyncEngine]). A [Client] owns the wire: net/http over any
-// http.RoundTripper ([NetHTTP]), or any function ([Func]). Any engine runs any
-// client.
+// http.RoundTripper ([NetHTTP]), plain HTTP/1.1 at a fraction of the cost
+// ([Wire]), or any function ([Func]). Any engine runs any client.
 //
 //	func BenchmarkHome(b *testing.B) {
 //		engine := loadtest.Start(b, loadtest.AsyncConfig{MaxConcurrent: 50})

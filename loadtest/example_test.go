@@ -290,3 +290,28 @@ func ExampleStart() {
 	fmt.Println(sent)
 	// Output: 100
 }
+
+func ExampleWire() {
+	srv := httptest.NewServer(hello)
+	defer srv.Close()
+
+	engine, err := loadtest.NewThreadedEngine(loadtest.ThreadedConfig{
+		MaxWorkers: 20,
+		Client:     loadtest.Wire(loadtest.ConnectionConfig{}),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(context.Background())
+	result, err := engine.Run(context.Background(), loadtest.Times(1000, loadtest.Get(srv.URL)))
+	fmt.Println(result.SuccessCount, "ok over", result.ConnectionsOpened, "connections,", err)
+
+	_, err = loadtest.NewThreadedEngine(loadtest.ThreadedConfig{
+		Client: loadtest.Wire(loadtest.ConnectionConfig{MaxRedirects: 3}),
+	})
+	fmt.Println(err)
+	// Output:
+	// 1000 ok over 20 connections, <nil>
+	// loadtest: bad configuration: Wire has no MaxRedirects: use NetHTTP
+}

@@ -153,7 +153,7 @@ func TestBrokenServersAreClassed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fixtures.NoLeaks(t)
 			target := tt.url(t)
-			for name, cfg := range httpEngines(tt.conn, 0) {
+			for name, cfg := range allEngines(tt.conn, 0) {
 				r, err := Start(t, cfg).Run(t.Context(), Times(16, Get(target)))
 				require.NoError(t, err, "a broken server is a result, not an error")
 				accounted(t, 16, r)
@@ -212,7 +212,7 @@ func TestTimeoutsNameTheirPhase(t *testing.T) {
 			if tt.conn.Timeout > 0 {
 				timeout = time.Minute
 			}
-			for name, cfg := range httpEngines(tt.conn, timeout) {
+			for name, cfg := range allEngines(tt.conn, timeout) {
 				r, err := Start(t, cfg).Run(t.Context(), Times(8, Get(target)))
 				require.NoError(t, err)
 				require.Equal(t, map[ErrorClass]int64{tt.want: 8}, r.Errors, "%s: %v", name, r)
@@ -278,9 +278,9 @@ func (c *core) running() int {
 
 // Whatever happens to a run, nothing of it is left.
 func TestNothingLeaksWhenThingsGoWrong(t *testing.T) {
-	for name := range httpEngines(ConnectionConfig{}, 0) {
+	for name := range allEngines(ConnectionConfig{}, 0) {
 		for _, pooling := range []Pooling{PoolOptimized, PoolNaive} {
-			config := func() EngineConfig { return httpEngines(ConnectionConfig{Pooling: pooling}, 0)[name] }
+			config := func() EngineConfig { return allEngines(ConnectionConfig{Pooling: pooling}, 0)[name] }
 			checked := func(srv *fixtures.Server, check func()) Source {
 				return Times(100, &Request{URL: srv.URL + "/get", Check: func(Response) error { check(); return nil }})
 			}

@@ -58,7 +58,7 @@ func TestAuthority(t *testing.T) {
 func TestWorkersReturnTheirConnectionsWhenTheyTurnToAnotherHost(t *testing.T) {
 	fixtures.NoLeaks(t)
 	a, b := fixtures.NewServer(t), fixtures.NewServer(t)
-	for name, cfg := range httpEngines(ConnectionConfig{}, 0) {
+	for name, cfg := range allEngines(ConnectionConfig{}, 0) {
 		t.Run(name, func(t *testing.T) {
 			a.ResetCounters()
 			b.ResetCounters()
@@ -87,7 +87,7 @@ func oneShot(hits *atomic.Int64) func(net.Conn) {
 
 func TestConnectionsThatTheServerClosedWhileIdleAreNoErrors(t *testing.T) {
 	fixtures.NoLeaks(t)
-	for name, cfg := range httpEngines(ConnectionConfig{}, 0) {
+	for name, cfg := range allEngines(ConnectionConfig{}, 0) {
 		var hits atomic.Int64
 		target := rawServer(t, oneShot(&hits))
 		r, err := Start(t, cfg).Run(t.Context(), Times(100, Get(target)))
@@ -100,7 +100,7 @@ func TestConnectionsThatTheServerClosedWhileIdleAreNoErrors(t *testing.T) {
 
 func TestRequestsThatMustNotBeRepeatedAreNot(t *testing.T) {
 	fixtures.NoLeaks(t)
-	for name, cfg := range httpEngines(ConnectionConfig{}, 0) {
+	for name, cfg := range allEngines(ConnectionConfig{}, 0) {
 		// The second request on a connection is read, and never answered.
 		var hits atomic.Int64
 		target := rawServer(t, func(c net.Conn) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -32,10 +33,26 @@ func httpEngines(conn ConnectionConfig, timeout time.Duration) map[string]Engine
 	}
 }
 
+// wireEngines are the same over Wire.
+func wireEngines(conn ConnectionConfig, timeout time.Duration) map[string]EngineConfig {
+	return map[string]EngineConfig{
+		"wire/sync":     SyncConfig{Client: Wire(conn), Timeout: timeout},
+		"wire/threaded": ThreadedConfig{MaxWorkers: 4, Client: Wire(conn), Timeout: timeout},
+		"wire/async":    AsyncConfig{MaxConcurrent: 8, Client: Wire(conn), Timeout: timeout},
+	}
+}
+
+// allEngines are the three engines over both.
+func allEngines(conn ConnectionConfig, timeout time.Duration) map[string]EngineConfig {
+	all := httpEngines(conn, timeout)
+	maps.Copy(all, wireEngines(conn, timeout))
+	return all
+}
+
 func TestPoolingIsWhatTheServerSees(t *testing.T) {
-	workers := map[string]int64{"sync": 1, "threaded": 4, "async": 8}
+	workers := map[string]int64{"sync": 1, "threaded": 4, "async": 8, "wire/sync": 1, "wire/threaded": 4, "wire/async": 8}
 	for _, pooling := range []Pooling{PoolOptimized, PoolNaive} {
-		for name, cfg := range httpEngines(ConnectionConfig{Pooling: pooling}, 0) {
+		for name, cfg := range allEngines(ConnectionConfig{Pooling: pooling}, 0) {
 			t.Run(fmt.Sprintf("%s/%s", pooling, name), func(t *testing.T) {
 				fixtures.NoLeaks(t)
 				srv := fixtures.NewServer(t)

@@ -38,7 +38,8 @@ type Response struct {
 	StatusCode int
 	// Proto is the protocol version, such as "HTTP/1.1"; empty for [Func].
 	Proto string
-	// Header must not be changed. It is only valid until Check returns.
+	// Header must not be changed. It is only valid until Check returns. With
+	// [Wire] it is nil unless the request has a Check.
 	Header http.Header
 	// Body holds the response body if the request has a Check, nil otherwise.
 	// It is only valid until Check returns: the next request reuses its memory.

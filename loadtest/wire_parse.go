@@ -30,6 +30,8 @@ type wireParser struct {
 	length int64 // Content-Length; -1: none
 	digits int   // in Content-Length
 
+	badLength error
+
 	encodings            int  // number of Transfer-Encoding lines
 	chunked              bool // the last of them says so, and nothing else
 	sayClose, sayKeep    bool // options of Connection
@@ -240,7 +242,10 @@ func (w *wireParser) headerLine(line []byte) error {
 		}
 	case len("Content-Length"):
 		if equalFold(name, "content-length") {
-			err = w.contentLength(line, value)
+			// Refused at the end of the head: it might be folded, which is worse.
+			if err := w.contentLength(line, value); err != nil && w.badLength == nil {
+				w.badLength = err
+			}
 		}
 	case len("Transfer-Encoding"):
 		if equalFold(name, "transfer-encoding") {
@@ -257,7 +262,7 @@ func (w *wireParser) headerLine(line []byte) error {
 		key := http.CanonicalHeaderKey(string(name))
 		w.header[key] = append(w.header[key], string(value))
 	}
-	return err
+	return nil
 }
 
 // contentLength takes a value of digits only, and the same one each time.
@@ -285,6 +290,8 @@ func (w *wireParser) contentLength(line, value []byte) error {
 // headEnd takes the blank line, and decides where the response ends.
 func (w *wireParser) headEnd() error {
 	switch {
+	case w.badLength != nil:
+		return w.badLength
 	case w.encodings > 0 && w.minor == 0:
 		return refuse(reasonEncoding10, nil)
 	case w.encodings > 1, w.encodings == 1 && !w.chunked:

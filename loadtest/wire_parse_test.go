@@ -120,6 +120,7 @@ var hostile = []struct {
 
 	{"folded", "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", false, reasonFolded},
 	{"folded by a tab", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\t0\r\n\r\n", false, reasonFolded},
+	{"folded length", "HTTP/1.1 200 OK\nContent-Length:\n 0\n\n", false, reasonFolded},
 	{"folded at once", "HTTP/1.1 200 OK\r\n A: b\r\n\r\n", false, reasonFolded},
 	{"folded blank", "HTTP/1.1 200 OK\r\nA: b\r\n \r\nContent-Length: 0\r\n\r\n", false, reasonFolded},
 	{"no colon", "HTTP/1.1 200 OK\r\nAb\r\n\r\n", false, reasonHeaderLine},

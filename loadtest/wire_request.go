@@ -34,33 +34,56 @@ func newWireRequest(req *Request, closes bool) (*wireRequest, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
 	}
 	setHeader(hr, req.Header)
-	hr.Close = closes
-	if len(req.Body) > 0 {
-		hr.ContentLength = int64(len(req.Body))
-		hr.Body = io.NopCloser(bytes.NewReader(req.Body))
-	}
-	var buf bytes.Buffer
-	if err := hr.Write(&buf); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
-	}
 	r := &wireRequest{
-		bytes:  bytes.Clone(buf.Bytes()),
-		key:    hr.URL.Scheme + "://" + hr.URL.Host,
-		host:   hr.URL.Hostname(),
-		addr:   authority(hr.URL),
-		secure: hr.URL.Scheme == "https",
-		head:   hr.Method == http.MethodHead,
-		bare:   len(req.Body) == 0,
-		closes: closes,
+		bare:       len(req.Body) == 0,
+		key:        hr.URL.Scheme + "://" + hr.URL.Host,
+		host:       hr.URL.Hostname(),
+		addr:       authority(hr.URL),
+		secure:     hr.URL.Scheme == "https",
+		head:       hr.Method == http.MethodHead,
+		idempotent: idempotent(hr) || hr.Method == http.MethodPut || hr.Method == http.MethodDelete,
 	}
-	if len(req.Body) > maxInlineBody {
-		r.bytes, r.body = bytes.Clone(r.bytes[:len(r.bytes)-len(req.Body)]), req.Body
-	}
-	r.idempotent = idempotent(hr) || hr.Method == http.MethodPut || hr.Method == http.MethodDelete
 	for _, v := range hr.Header["Connection"] {
 		r.closes = r.closes || hasToken([]byte(v), "close")
 	}
+	r.bytes, err = writeHead(hr, len(req.Body))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	}
+	if closes && !r.closes {
+		r.closes = true
+		r.bytes = append(r.bytes[:len(r.bytes)-len("\r\n")], "Connection: close\r\n\r\n"...)
+	}
+	if len(req.Body) > maxInlineBody {
+		r.body = req.Body
+	} else {
+		r.bytes = append(r.bytes, req.Body...)
+	}
+	r.bytes = bytes.Clone(r.bytes) // without what append has in reserve
 	return r, nil
+}
+
+// writeHead returns the head of hr, which has a body of length bytes.
+func writeHead(hr *http.Request, length int) ([]byte, error) {
+	var buf bytes.Buffer
+	if length == 0 {
+		err := hr.Write(&buf)
+		return buf.Bytes(), err
+	}
+	end := &endOfHead{}
+	hr.ContentLength, hr.Body = int64(length), io.NopCloser(end)
+	if err := hr.Write(&buf); !end.reached {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// endOfHead is a body at whose first byte the writing of a request stops.
+type endOfHead struct{ reached bool }
+
+func (e *endOfHead) Read([]byte) (int, error) {
+	e.reached = true
+	return 0, io.ErrUnexpectedEOF
 }
 
 // request returns what req is on the wire, made once for each context.

@@ -134,7 +134,7 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 			break
 		}
 		if done {
-			t.err = nil // it may have come with the end of the connection
+			t.reusable, t.err = in.empty() && t.err == nil, nil
 			break
 		}
 		if t.err != nil {
@@ -146,7 +146,6 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 		n, t.err = c.Read(in.room(&s.parser))
 		t.answered = t.answered || n > 0
 	}
-	t.reusable = in.empty()
 	if up != nil {
 		if t.err != nil || !up.finish() {
 			s.drop(false)

@@ -1,20 +1,880 @@
 package loadtest
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
 )
 
-func TestWireSmoke(t *testing.T) {
+// wireSessionOf opens a session of a client that the test closes.
+func wireSessionOf(t *testing.T, cfg ConnectionConfig) *wireSession {
+	t.Helper()
+	c := Wire(cfg)
+	s, err := c.Session()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, s.Close())
+		require.NoError(t, c.Close())
+	})
+	return s.(*wireSession)
+}
+
+// answering serves each request on a connection with the next of texts, and
+// closes the connection after the last.
+func answering(texts ...string) func(net.Conn) {
+	return func(c net.Conn) {
+		for _, text := range texts {
+			if !readRequest(c) {
+				return
+			}
+			_, _ = io.WriteString(c, text)
+		}
+	}
+}
+
+// forever is answering with one text without end.
+func forever(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		for readRequest(c) {
+			_, _ = io.WriteString(c, text)
+		}
+	}
+}
+
+const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+func TestWireRefusesWhatOnlyNetHTTPDoes(t *testing.T) {
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	protocols := func(f func(*http.Protocols)) *http.Protocols { p := new(http.Protocols); f(p); return p }
+	for field, conn := range map[string]ConnectionConfig{
+		"Transport":               {Transport: http.DefaultTransport},
+		"Proxy":                   {Proxy: http.ProxyFromEnvironment},
+		"Jar":                     {Jar: jar},
+		"MaxRedirects":            {MaxRedirects: 1},
+		"Decompress":              {Decompress: true},
+		"MaxConnections":          {MaxConnections: 1},
+		"MaxKeepaliveConnections": {MaxKeepaliveConnections: 1},
+		"Protocols":               {Protocols: protocols(func(p *http.Protocols) { p.SetHTTP1(true); p.SetHTTP2(true) })},
+		"Protocols other":         {Protocols: protocols(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) })},
+	} {
+		_, err := NewAsyncEngine(AsyncConfig{Client: Wire(conn)})
+		require.ErrorIs(t, err, ErrConfig)
+		require.ErrorContains(t, err, "Wire has no "+field)
+		require.ErrorContains(t, err, "use NetHTTP")
+		c := Wire(conn)
+		_, err = c.Session()
+		require.ErrorIs(t, err, ErrConfig)
+		require.NoError(t, c.Close())
+	}
+	err = Wire(ConnectionConfig{Timeout: -1, Decompress: true, MaxRedirects: 2}).(configured).validate()
+	require.ErrorContains(t, err, "Timeout is negative")
+	require.ErrorContains(t, err, "Decompress")
+	require.ErrorContains(t, err, "MaxRedirects")
+	require.NoError(t, Wire(ConnectionConfig{Protocols: protocols(func(p *http.Protocols) { p.SetHTTP1(true) })}).(configured).validate())
+
+	e := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})})
+	for _, r := range []*Request{nil, Get("ftp://h/"), {Method: http.MethodConnect, URL: "http://h/"}, Get("http://bücher.test/")} {
+		_, err := e.Run(t.Context(), Times(1, r))
+		require.ErrorIs(t, err, ErrInvalidRequest)
+	}
+	s := wireSessionOf(t, ConnectionConfig{})
+	for _, u := range []string{"http://bad host/", "http://bücher.test/"} {
+		_, err = s.Do(t.Context(), Get(u))
+		require.Equal(t, ClassInvalid, classify(err), "%v", err)
+	}
+	_, err = s.Do(t.Context(), &Request{URL: "http://h/", Header: http.Header{"Host": {"a b\x00"}}})
+	require.Equal(t, ClassInvalid, classify(err), "%v", err)
+}
+
+// What a server gets is the same, byte for byte, whichever client sends it.
+func TestWireSendsWhatNetHTTPSends(t *testing.T) {
+	fixtures.NoLeaks(t)
+	var mu sync.Mutex
+	var got []byte
+	target := rawServer(t, func(c net.Conn) {
+		defer fmt.Fprint(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := c.Read(buf)
+			mu.Lock()
+			got = append(got, buf[:n]...)
+			all := bytes.HasSuffix(got, []byte("\r\n\r\n")) || bytes.HasSuffix(got, []byte("END"))
+			mu.Unlock()
+			if all || err != nil {
+				return
+			}
+		}
+	})
+	long := []byte(strings.Repeat("0123456789", 10_000) + "END")
+	for name, req := range map[string]*Request{
+		"plain":          Get(target),
+		"no method":      {URL: target + "x"},
+		"odd method":     {Method: "BREW", URL: target + "pot-0"},
+		"path and query": Get(target + "a%20b/c;d?e=f&g=%C3%BC#fragment"),
+		"to be escaped":  Get(target + "ü/<x>?q=a|b"),
+		"no path":        Get(strings.TrimSuffix(target, "/")),
+		"user":           Get(strings.Replace(target, "//", "//user:secret@", 1)),
+		"head":           {Method: http.MethodHead, URL: target},
+		"header": {URL: target, Header: http.Header{
+			"X-B": {"1", "2"}, "X-A": {" spaced "}, "x-low": {"y"}, "User-Agent": {"brunt"}, "Host": {"virtual.test"}, "Connection": {"close"},
+		}},
+		"framing of its own": {Method: "POST", URL: target, Body: []byte("1END"), Header: http.Header{"Content-Length": {"7"}, "Transfer-Encoding": {"chunked"}, "Trailer": {"X"}}},
+		"no agent":           {URL: target, Header: http.Header{"User-Agent": {""}}},
+		"short body":         Post(target, "text/plain", []byte("END")),
+		"long body":          Post(target, "text/plain", long),
+		"empty POST":         Post(target, "text/plain", nil),
+		"body of a GET":      {URL: target, Body: []byte("END")},
+	} {
+		for _, pooling := range []Pooling{PoolOptimized, PoolNaive} {
+			sent := map[string]string{}
+			for kind, client := range map[string]Client{"net/http": NetHTTP(ConnectionConfig{Pooling: pooling}), "wire": Wire(ConnectionConfig{Pooling: pooling})} {
+				got = nil
+				s, err := client.Session()
+				require.NoError(t, err)
+				_, err = s.Do(t.Context(), req)
+				require.NoError(t, err, "%s, %s", name, kind)
+				require.NoError(t, s.Close())
+				require.NoError(t, client.Close())
+				mu.Lock()
+				sent[kind] = string(got)
+				mu.Unlock()
+			}
+			require.NotEmpty(t, sent["wire"], name)
+			require.Equal(t, sent["net/http"], sent["wire"], name)
+		}
+	}
+}
+
+func TestWireConnectionsEndWhenTheServerSaysSo(t *testing.T) {
+	for name, tt := range map[string]struct {
+		response string
+		opened   int64
+	}{
+		"kept":                    {okResponse, 1},
+		"closed":                  {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 10},
+		"HTTP/1.0":                {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 10},
+		"HTTP/1.0 kept":           {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", 1},
+		"chunked":                 {chunked + "2\r\nok\r\n0\r\nA: trailer\r\n\r\n", 1},
+		"interim":                 {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + okResponse, 1},
+		"no body":                 {"HTTP/1.1 204 No Content\r\n\r\n", 1},
+		"leftovers":               {okResponse + "x", 10},
+		"a response that is many": {okResponse + okResponse, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fixtures.NoLeaks(t)
+			target := rawServer(t, forever(tt.response))
+			r, err := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})}).Run(t.Context(), Times(10, Get(target)))
+			require.NoError(t, err)
+			require.EqualValues(t, 10, r.SuccessCount, r.String())
+			require.Equal(t, tt.opened, r.ConnectionsOpened)
+		})
+	}
+	t.Run("body without a length", func(t *testing.T) {
+		target := rawServer(t, answering("HTTP/1.1 200 OK\r\n\r\nto the end"))
+		r, err := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})}).Run(t.Context(), Times(10, &Request{URL: target, Check: bodyIs("to the end")}))
+		require.NoError(t, err)
+		require.EqualValues(t, 10, r.SuccessCount, r.String())
+		require.EqualValues(t, 10, r.ConnectionsOpened)
+	})
+	t.Run("asked by the request", func(t *testing.T) {
+		target := rawServer(t, forever(okResponse))
+		req := &Request{URL: target, Header: http.Header{"Connection": {"close"}}}
+		r, err := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})}).Run(t.Context(), Times(10, req))
+		require.NoError(t, err)
+		require.EqualValues(t, 10, r.ConnectionsOpened, "whether the server heeds it or not")
+	})
+}
+
+func TestWireOpensAConnectionForEachWorker(t *testing.T) {
+	workers := map[string]int64{"wire/sync": 1, "wire/threaded": 4, "wire/async": 8}
+	for name, cfg := range wireEngines(ConnectionConfig{}, 0) {
+		t.Run(name, func(t *testing.T) {
+			fixtures.NoLeaks(t)
+			srv := fixtures.NewServer(t, fixtures.WithLatency(fixtures.Constant(time.Millisecond)))
+			e := Start(t, cfg)
+			for range 3 {
+				r, err := e.Run(t.Context(), Times(100, Get(srv.URL+"/get")))
+				require.NoError(t, err)
+				require.EqualValues(t, 100, r.SuccessCount, r.String())
+				require.Equal(t, workers[name], srv.Connections(), "later runs reuse them")
+			}
+		})
+	}
+}
+
+// The second request on each connection arrives and is never answered.
+func TestWireRepeatsOnlyWhatMayBe(t *testing.T) {
+	fixtures.NoLeaks(t)
+	key := http.Header{"Idempotency-Key": {"k"}}
+	for _, tt := range []struct {
+		method string
+		header http.Header
+		again  bool
+	}{
+		{"", nil, true},
+		{"GET", nil, true},
+		{"HEAD", nil, true},
+		{"OPTIONS", nil, true},
+		{"TRACE", nil, true},
+		{"PUT", nil, true},
+		{"DELETE", nil, true},
+		{"POST", key, true},
+		{"POST", nil, false},
+		{"PATCH", nil, false},
+		{"BREW", nil, false},
+	} {
+		var hits atomic.Int64
+		target := rawServer(t, func(c net.Conn) {
+			for i := range 2 {
+				if !readRequest(c) {
+					return
+				}
+				if hits.Add(1); i == 0 {
+					_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+				}
+			}
+		})
+		s := wireSessionOf(t, ConnectionConfig{})
+		req := &Request{Method: tt.method, URL: target, Header: tt.header}
+		_, err := s.Do(t.Context(), req)
+		require.NoError(t, err)
+		_, err = s.Do(t.Context(), req)
+		if tt.again {
+			require.NoError(t, err, tt.method)
+			require.EqualValues(t, 3, hits.Load(), tt.method)
+			continue
+		}
+		require.Contains(t, []ErrorClass{ClassEOF, ClassReset}, classify(err), "%s: %v", tt.method, err)
+		require.ErrorContains(t, err, "while waiting for the response headers")
+		require.EqualValues(t, 2, hits.Load(), tt.method)
+	}
+}
+
+// A request that fails on its first connection is not sent over another.
+func TestWireRepeatsNothingOverANewConnection(t *testing.T) {
+	fixtures.NoLeaks(t)
+	var hits atomic.Int64
+	target := rawServer(t, func(c net.Conn) {
+		if readRequest(c) {
+			hits.Add(1)
+		}
+	})
+	_, err := wireSessionOf(t, ConnectionConfig{}).Do(t.Context(), Get(target))
+	require.ErrorIs(t, err, io.EOF)
+	require.EqualValues(t, 1, hits.Load())
+}
+
+func TestWireFindsOutBeforeItSendsInVain(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only fast connections can look")
+	}
+	fixtures.NoLeaks(t)
+	for name, serve := range map[string]func(net.Conn){
+		"closed":      func(net.Conn) {},
+		"half closed": func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite(); hang(c) },
+		"reset":       func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) },
+		"spoke": func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
+			hang(c)
+		},
+	} {
+		for _, parked := range []bool{false, true} {
+			gone := make(chan struct{}, 1)
+			target := rawServer(t, func(c net.Conn) {
+				if answering(okResponse)(c); name == "half closed" || name == "spoke" {
+					context.AfterFunc(t.Context(), func() { c.Close() })
+					time.AfterFunc(10*time.Millisecond, func() { gone <- struct{}{} })
+					serve(c)
+					return
+				}
+				serve(c)
+				c.Close()
+				gone <- struct{}{}
+			})
+			s := wireSessionOf(t, ConnectionConfig{})
+			req := &Request{Method: http.MethodPost, URL: target}
+			if parked {
+				req.Method = http.MethodGet
+			}
+			for range 3 {
+				r, err := s.Do(t.Context(), req)
+				require.NoError(t, err, name)
+				require.Equal(t, 200, r.StatusCode, name)
+				<-gone
+				if parked {
+					s.park()
+				}
+			}
+			require.EqualValues(t, 3, s.client.connectionsOpened(), name)
+		}
+	}
+}
+
+func TestWireChecksSeeHeaderAndBody(t *testing.T) {
+	fixtures.NoLeaks(t)
+	body := strings.Repeat("body ", 30_000)
+	srv := fixtures.NewServer(t, fixtures.WithHandler("/x", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["x-odd-name"] = []string{"1", "2"}
+		if r.URL.RawQuery == "chunked" {
+			w.(http.Flusher).Flush()
+		}
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = io.WriteString(w, body)
+	})))
+	check := func(r Response) error {
+		if string(r.Body) != body || r.Bytes != int64(len(body)) || len(r.Header["X-Odd-Name"]) != 2 || r.Proto != "HTTP/1.1" || r.StatusCode != 200 {
+			return fmt.Errorf("%d %s: %d bytes, %v", r.StatusCode, r.Proto, r.Bytes, r.Header)
+		}
+		return nil
+	}
+	for name, cfg := range wireEngines(ConnectionConfig{}, 0) {
+		r, err := Start(t, cfg).Run(t.Context(), Times(60,
+			&Request{URL: srv.URL + "/x", Check: check},
+			&Request{URL: srv.URL + "/x?chunked", Check: check},
+			&Request{Method: http.MethodHead, URL: srv.URL + "/x", Check: bodyIs("")},
+			Get(srv.URL+"/x")))
+		require.NoError(t, err)
+		require.EqualValues(t, 60, r.SuccessCount, "%s: %v", name, r)
+		require.EqualValues(t, 45*len(body), r.BytesRead)
+	}
+	s := wireSessionOf(t, ConnectionConfig{})
+	r, err := s.Do(t.Context(), Get(srv.URL+"/x"))
+	require.NoError(t, err)
+	require.Nil(t, r.Header, "there is nobody to look at it")
+	require.Nil(t, r.Body)
+	require.EqualValues(t, len(body), r.Bytes)
+}
+
+func TestWireBodiesOfAnySize(t *testing.T) {
+	fixtures.NoLeaks(t)
+	srv := fixtures.NewServer(t, fixtures.WithHandler("/echo", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(body)
+	})))
+	e := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})})
+	for _, n := range []int{0, 1, readSize - 1, readSize, readSize + 1, maxInlineBody, maxInlineBody + 1, largeRead, 100_000, 1 << 20} {
+		body := make([]byte, n)
+		for i := range body {
+			body[i] = byte(i * i >> 3)
+		}
+		u := fmt.Sprintf("%s/bytes/%d", srv.URL, n)
+		r, err := e.Run(t.Context(), Times(12,
+			&Request{URL: u, Check: func(r Response) error {
+				if len(r.Body) != n {
+					return fmt.Errorf("%d bytes", len(r.Body))
+				}
+				return nil
+			}},
+			Get(u),
+			&Request{Method: http.MethodHead, URL: u},
+			&Request{Method: http.MethodPost, URL: srv.URL + "/echo", Body: body, Check: func(r Response) error {
+				if !bytes.Equal(r.Body, body) {
+					return fmt.Errorf("%d bytes", len(r.Body))
+				}
+				return nil
+			}}))
+		require.NoError(t, err)
+		require.EqualValues(t, 12, r.SuccessCount, r.String())
+		require.EqualValues(t, 9*n, r.BytesRead, "HEAD has none")
+	}
+	require.EqualValues(t, 1, srv.Connections(), "bodies read to their end leave the connection usable")
+}
+
+func TestWireLimits(t *testing.T) {
+	fixtures.NoLeaks(t)
+	const limit = 10_000
+	body := strings.Repeat("x", limit)
+	for name, tt := range map[string]struct {
+		serve func(net.Conn)
+		want  map[ErrorClass]int64
+	}{
+		"length just so":    {forever(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", limit, body)), nil},
+		"length":            {forever(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", limit+1, body)), map[ErrorClass]int64{ClassBodyLimit: 4}},
+		"chunks just so":    {forever(chunked + "7d0\r\n" + body[:2000] + "\r\n1f40\r\n" + body[:8000] + "\r\n0\r\n\r\n"), nil},
+		"chunks":            {forever(chunked + "7d1\r\n" + body[:2001] + "\r\n1f40\r\n"), map[ErrorClass]int64{ClassBodyLimit: 4}},
+		"to the end":        {answering("HTTP/1.1 200 OK\r\n\r\n" + body), nil},
+		"beyond the end":    {answering("HTTP/1.1 200 OK\r\n\r\n" + body + "x"), map[ErrorClass]int64{ClassBodyLimit: 4}},
+		"long header line":  {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", maxHeaderLine-5) + "\r\nContent-Length: 0\r\n\r\n"), nil},
+		"longer":            {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", maxHeaderLine-4) + "\r\nContent-Length: 0\r\n\r\n"), map[ErrorClass]int64{ClassProtocol: 4}},
+		"endless line":      {endless("HTTP/1.1 200 OK\r\nA: ", body), map[ErrorClass]int64{ClassProtocol: 4}},
+		"endless interims":  {endless("", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000)), map[ErrorClass]int64{ClassProtocol: 4}},
+		"endless extension": {endless(chunked+"1;", strings.Repeat("extension", 100)), map[ErrorClass]int64{ClassProtocol: 4}},
+		"endless trailer":   {endless(chunked+"0\r\n", strings.Repeat("A: b\r\n", 100)), map[ErrorClass]int64{ClassProtocol: 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := rawServer(t, tt.serve)
+			r, err := Start(t, SyncConfig{Client: Wire(ConnectionConfig{MaxResponseBytes: limit})}).Run(t.Context(), Times(4, Get(target)))
+			require.NoError(t, err)
+			require.Equal(t, tt.want, r.Errors, r.String())
+		})
+	}
+}
+
+// A server may answer before it has read a long body, and never read the rest.
+func TestWireReadsAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
+	fixtures.NoLeaks(t)
+	big := Post("", "text/plain", make([]byte, 32<<20))
+	for name, end := range map[string]func(*testing.T, net.Conn){
+		"and waits": func(t *testing.T, _ net.Conn) { <-t.Context().Done() },
+		"and closes": func(_ *testing.T, c net.Conn) {
+			_ = c.(*net.TCPConn).CloseWrite()
+			_, _ = io.CopyN(io.Discard, c, 1<<20) // a reset would overtake the answer
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := rawServer(t, func(c net.Conn) {
+				_, _ = io.ReadFull(c, make([]byte, 1000))
+				_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+				end(t, c)
+			})
+			s := wireSessionOf(t, ConnectionConfig{})
+			req := *big
+			req.URL = target
+			for range 2 {
+				r, err := s.Do(t.Context(), &req)
+				require.NoError(t, err)
+				require.Equal(t, 413, r.StatusCode)
+			}
+			require.EqualValues(t, 2, s.client.connectionsOpened(), "what is left of the body costs the connection")
+		})
+	}
+	t.Run("and nobody answers", func(t *testing.T) {
+		forEngines(t, func(t *testing.T, c config) {
+			l := newPipes()
+			go func() { // ends with l.Close
+				for {
+					if _, err := l.Accept(); err != nil {
+						return
+					}
+				}
+			}()
+			e := newEngine(t, c.make(Wire(ConnectionConfig{DialContext: l.dial}), time.Second))
+			r, err := e.Run(t.Context(), Times(200, Post("http://pipe/", "", make([]byte, 100))))
+			require.NoError(t, err)
+			require.Equal(t, map[ErrorClass]int64{ClassTimeoutHeaders: 200}, r.Errors, r.String())
+			closeEngine(t, e)
+			l.Close()
+		})
+	})
+}
+
+// Kernels that take only part of a request at once are waited for.
+func TestWirePartialWrites(t *testing.T) {
+	fixtures.NoLeaks(t)
+	l := listenOn(t, "unix", filepath.Join(t.TempDir(), "s"))
+	body := bytes.Repeat([]byte("0123456789abcdef"), maxInlineBody/16)
+	var got atomic.Int64
+	srv := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if bytes.Equal(b, body) {
+			got.Add(1)
+		}
+	})}
+	serveOn(t, srv, l)
+	s := wireSessionOf(t, ConnectionConfig{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "unix", l.Addr().String())
+		if err == nil {
+			err = c.(*net.UnixConn).SetWriteBuffer(1)
+		}
+		return c, err
+	}})
+	for range 20 {
+		_, err := s.Do(t.Context(), Post("http://socket/", "", body))
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 20, got.Load())
+	require.EqualValues(t, 1, s.client.connectionsOpened())
+}
+
+func TestWireTLSSpeaksHTTP1(t *testing.T) {
+	for name := range wireEngines(ConnectionConfig{}, 0) {
+		t.Run(name, func(t *testing.T) {
+			fixtures.NoLeaks(t)
+			srv := fixtures.NewServer(t, fixtures.WithTLS())
+			e := Start(t, wireEngines(ConnectionConfig{TLS: srv.TLSConfig()}, 0)[name])
+			req := Post(srv.URL+"/get", "text/plain", make([]byte, 50_000))
+			req.Method = http.MethodGet
+			req.Check = func(r Response) error {
+				if r.Proto != "HTTP/1.1" {
+					return errors.New(r.Proto)
+				}
+				return nil
+			}
+			r, err := e.Run(t.Context(), Times(100, req, Get(srv.URL+"/get")))
+			require.NoError(t, err)
+			require.EqualValues(t, 100, r.SuccessCount, r.String())
+			require.Equal(t, srv.Connections(), r.ConnectionsOpened)
+			require.LessOrEqual(t, r.ConnectionsOpened, int64(8))
+		})
+	}
+}
+
+func TestWireUnixSocket(t *testing.T) {
+	fixtures.NoLeaks(t)
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Skip("this system has no unix sockets: ", err)
+	}
+	serveHTTP(t, l, 0)
+	for name, cfg := range wireEngines(ConnectionConfig{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}, 0) {
+		r, err := Start(t, cfg).Run(t.Context(), Times(50, &Request{URL: "http://socket/", Check: bodyIs("hello")}))
+		require.NoError(t, err)
+		require.EqualValues(t, 50, r.SuccessCount, "%s: %v", name, r)
+	}
+}
+
+// serveHTTP answers everything on l after d, until the test ends.
+func serveHTTP(t *testing.T, l net.Listener, d time.Duration) {
+	t.Helper()
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = sleep(d)(r.Context())
+		_, _ = io.WriteString(w, "hello")
+	})}
+	serveOn(t, srv, l)
+}
+
+func serveOn(t *testing.T, srv *http.Server, l net.Listener) {
+	t.Helper()
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = srv.Serve(l) }) // ends with Close
+	t.Cleanup(func() {
+		srv.Close()
+		wg.Wait()
+	})
+}
+
+// pipes is a listener in memory.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// In memory, and so in virtual time: nothing but the server takes any.
+func TestWireInVirtualTime(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		l := newPipes()
+		serveHTTP(t, l, 10*time.Millisecond)
+		e := newEngine(t, c.make(Wire(ConnectionConfig{DialContext: l.dial}), 0))
+		body := make([]byte, 20_000)
+		r, err := e.Run(t.Context(), Times(300, Get("http://pipe/"), Post("http://pipe/", "", body[:10]), Post("http://pipe/", "", body)))
+		require.NoError(t, err)
+		accounted(t, 300, r)
+		require.EqualValues(t, 300, r.SuccessCount, r.String())
+		require.Equal(t, 10*time.Millisecond, r.P50())
+		require.Equal(t, 10*time.Millisecond, r.Quantile(1))
+		require.EqualValues(t, c.workers, r.ConnectionsOpened)
+		closeEngine(t, e)
+	})
+}
+
+func TestWireTimesOutInVirtualTime(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		l := newPipes()
+		serveHTTP(t, l, time.Minute)
+		e := newEngine(t, c.make(Wire(ConnectionConfig{DialContext: l.dial}), time.Second))
+		r, err := e.Run(t.Context(), Times(200, Get("http://pipe/")))
+		require.NoError(t, err)
+		require.Equal(t, map[ErrorClass]int64{ClassTimeoutHeaders: 200}, r.Errors, r.String())
+		closeEngine(t, e)
+	})
+}
+
+// Connections expire while their session is parked, and not before.
+func TestWireIdleConnectionsExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		serveHTTP(t, l, 0)
+		c := Wire(ConnectionConfig{DialContext: l.dial, KeepaliveExpiry: time.Minute}).(*wireClient)
+		session, err := c.Session()
+		require.NoError(t, err)
+		s := session.(*wireSession)
+		do := func() {
+			_, err := s.Do(t.Context(), Get("http://pipe/"))
+			require.NoError(t, err)
+		}
+		do()
+		time.Sleep(time.Hour)
+		do()
+		require.EqualValues(t, 1, c.connectionsOpened(), "between requests of a run they do not")
+		s.park()
+		time.Sleep(time.Minute - 1)
+		synctest.Wait()
+		require.Equal(t, 1, c.conns.count())
+		do()
+		s.park()
+		time.Sleep(time.Minute - 1)
+		synctest.Wait()
+		require.Equal(t, 1, c.conns.count(), "a request starts the time anew")
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		require.Zero(t, c.conns.count())
+		do()
+		require.EqualValues(t, 2, c.connectionsOpened())
+		require.NoError(t, s.Close())
+		require.Zero(t, c.conns.count())
+		require.NoError(t, c.Close())
+	})
+}
+
+// stubborn connections know no deadlines.
+type stubborn struct{ net.Conn }
+
+func (stubborn) SetDeadline(time.Time) error { return errTest }
+
+func TestWireClosesConnectionsWithoutDeadlines(t *testing.T) {
+	fixtures.NoLeaks(t)
+	target := rawServer(t, hang)
+	r, err := Start(t, SyncConfig{Timeout: 20 * time.Millisecond, Client: Wire(ConnectionConfig{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return stubborn{c}, err
+		},
+	})}).Run(t.Context(), Times(3, Get(target)))
+	require.NoError(t, err)
+	require.EqualValues(t, 3, r.Errors[ClassTimeoutHeaders], r.String())
+}
+
+// A context that ends between two requests costs no connection.
+func TestWireOutlivesItsContexts(t *testing.T) {
+	fixtures.NoLeaks(t)
+	a, b := rawServer(t, forever(okResponse)), rawServer(t, forever(okResponse))
+	s := wireSessionOf(t, ConnectionConfig{})
+	for i := range 50 {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		for _, u := range []string{a, b, a} {
+			_, err := s.Do(ctx, Get(u))
+			require.NoError(t, err)
+		}
+		cancel(errTest)
+		_, err := s.Do(ctx, Get(a))
+		require.ErrorIs(t, err, errTest)
+		if i%2 == 0 {
+			require.Eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.aborted }, 10*time.Second, time.Microsecond)
+		}
+		if i%3 == 0 {
+			s.park()
+		}
+	}
+	require.EqualValues(t, 2, s.client.connectionsOpened())
+}
+
+// A request must not change while a run uses it; between runs it may.
+func TestWireSeesRequestsThatChangeBetweenRuns(t *testing.T) {
 	fixtures.NoLeaks(t)
 	srv := fixtures.NewServer(t)
-	for _, cfg := range []EngineConfig{SyncConfig{Client: Wire(ConnectionConfig{})}, ThreadedConfig{Client: Wire(ConnectionConfig{})}, AsyncConfig{Client: Wire(ConnectionConfig{Pooling: PoolNaive})}} {
-		e := Start(t, cfg)
-		r, err := e.Run(t.Context(), Times(1000, Get(srv.URL+"/get")))
+	e := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})})
+	req := Get("")
+	for _, status := range []int{200, 204, 404} {
+		req.URL = fmt.Sprintf("%s/status/%d", srv.URL, status)
+		r, err := e.Run(t.Context(), Times(3, req))
 		require.NoError(t, err)
-		t.Log(r)
+		require.Equal(t, map[int]int64{status: 3}, r.StatusCodes)
 	}
+}
+
+func TestWireSessionsHaveABoundedNumberOfHosts(t *testing.T) {
+	fixtures.NoLeaks(t)
+	l := listen(t)
+	serveHTTP(t, l, 0)
+	s := wireSessionOf(t, ConnectionConfig{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
+	}})
+	for range 2 {
+		for i := range 2 * maxHosts {
+			_, err := s.Do(t.Context(), Get(fmt.Sprintf("http://h%d.test/", i)))
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(s.held()), maxHosts)
+			require.Equal(t, len(s.held()), s.client.conns.count())
+		}
+	}
+	require.EqualValues(t, 4*maxHosts, s.client.connectionsOpened(), "the one used last is kept, so that cycling through too many keeps none")
+	for i := range 3 * maxKeptRequests {
+		_, err := s.Do(t.Context(), Get(fmt.Sprintf("http://h0.test/%d", i)))
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(s.requests), maxKeptRequests)
+	}
+}
+
+func TestWireIsOfNoUseAfterClose(t *testing.T) {
+	fixtures.NoLeaks(t)
+	target := rawServer(t, forever(okResponse))
+	c := Wire(ConnectionConfig{})
+	s, err := c.Session()
+	require.NoError(t, err)
+	_, err = s.Do(t.Context(), Get(target))
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	_, err = c.Session()
+	require.ErrorIs(t, err, ErrClosed)
+	for range 2 {
+		_, err = s.Do(t.Context(), Get(target))
+		require.ErrorIs(t, err, ErrClosed)
+	}
+	require.NoError(t, s.Close())
+	require.NoError(t, c.Close())
+}
+
+// Whatever a server does, every request is accounted for, and none that must not
+// be repeated arrives twice.
+func TestWireSurvivesChaos(t *testing.T) {
+	fixtures.NoLeaks(t)
+	for name, cfg := range wireEngines(ConnectionConfig{}, 20*time.Millisecond) {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			hits := map[string]int{}
+			random := rand.New(rand.NewPCG(1, 2))
+			target := rawServer(t, func(c net.Conn) {
+				for {
+					buf := make([]byte, 1024)
+					n, err := c.Read(buf)
+					if err != nil {
+						return
+					}
+					line, _, _ := strings.Cut(string(buf[:n]), " HTTP")
+					mu.Lock()
+					hits[line]++
+					die := random.IntN(100)
+					mu.Unlock()
+					switch {
+					case die < 80:
+						_, _ = io.WriteString(c, okResponse)
+					case die < 84:
+						_, _ = io.WriteString(c, okResponse)
+						return // without having said so
+					case die < 86:
+						_, _ = io.WriteString(c, "HTTP/1.1 503 Sorry\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+						return
+					case die < 88:
+						_ = c.(*net.TCPConn).SetLinger(0)
+						return
+					case die < 90:
+						_, _ = io.WriteString(c, "garbage\r\n")
+					case die < 92:
+						_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n123")
+						return
+					case die < 94:
+						_, _ = io.WriteString(c, okResponse+okResponse)
+					case die < 96:
+						_, _ = io.WriteString(c, chunked+"2\r\nok\r\n0\r\n")
+						_, _ = io.WriteString(c, "\r\n")
+					case die < 98:
+						return
+					case die < 99:
+						hang(c)
+						return
+					default:
+						_, _ = io.WriteString(c, okResponse)
+						_ = c.(*net.TCPConn).SetLinger(0)
+						return
+					}
+				}
+			})
+			var n int
+			r, err := Start(t, cfg).Run(t.Context(), Seq(func(yield func(*Request) bool) {
+				for ; n < 1000; n++ {
+					method := http.MethodPost
+					if n%2 == 0 {
+						method = http.MethodGet
+					}
+					if !yield(&Request{Method: method, URL: fmt.Sprint(target, n)}) {
+						return
+					}
+				}
+			}))
+			require.NoError(t, err)
+			require.EqualValues(t, 1000, r.Requests)
+			require.EqualValues(t, 1000, r.SuccessCount+r.ErrorCount)
+			require.Zero(t, r.Errors[ClassOther]+r.Errors[ClassLocal]+r.Errors[ClassCanceled], r.String())
+			for _, class := range []ErrorClass{ClassStatus, ClassProtocol, ClassEOF, ClassTimeoutHeaders} {
+				require.Positive(t, r.Errors[class], r.String())
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for line, k := range hits {
+				switch {
+				case k == 1:
+				case strings.HasPrefix(line, "POST") || k > 2:
+					require.Failf(t, "sent again", "%s arrived %d times", line, k)
+				}
+			}
+		})
+	}
+}
+
+// Contexts that end at any time leave no session behind that does not work.
+func TestWireSurvivesCancellationAtAnyTime(t *testing.T) {
+	fixtures.NoLeaks(t)
+	target := rawServer(t, forever(okResponse))
+	s := wireSessionOf(t, ConnectionConfig{})
+	for i := range 300 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%100)*time.Microsecond)
+		for range 5 {
+			if _, err := s.Do(ctx, Get(target)); err != nil {
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				break
+			}
+		}
+		cancel()
+		_, err := s.Do(t.Context(), Get(target))
+		require.NoError(t, err)
+	}
+}
+
+func TestWireAuthorities(t *testing.T) {
+	r, err := newWireRequest(Get("https://user@h.test/x"), false)
+	require.NoError(t, err)
+	require.Equal(t, []any{"h.test:443", "h.test", "https://h.test", true}, []any{r.addr, r.host, r.key, r.secure})
+	_, err = url.Parse("http://[::1]:80/")
+	require.NoError(t, err)
+	r, err = newWireRequest(Get("http://[::1]/"), false)
+	require.NoError(t, err)
+	require.Equal(t, []any{"[::1]:80", "::1", "http://[::1]", false}, []any{r.addr, r.host, r.key, r.secure})
 }
