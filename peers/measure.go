@@ -45,11 +45,19 @@ func (m Measurement) AllocsPerRequest() float64 { return per(float64(m.Allocs), 
 // PeakRSS is in MB, of a million bytes.
 func (m Measurement) PeakRSS() float64 { return float64(m.RSS) / 1e6 }
 
-// RSSKiB is the same in KiB.
-func (m Measurement) RSSKiB() float64 { return float64(m.RSS) / 1024 }
+// RSSKiB is the same in KiB, and like MemoryKiB 0, as unknown, if it was not the
+// memory of so many connections.
+func (m Measurement) RSSKiB() float64 { return m.whole(float64(m.RSS) / 1024) }
 
 // MemoryKiB is heap and stacks in KiB.
-func (m Measurement) MemoryKiB() float64 { return float64(m.Memory) / 1024 }
+func (m Measurement) MemoryKiB() float64 { return m.whole(float64(m.Memory) / 1024) }
+
+func (m Measurement) whole(x float64) float64 {
+	if m.Open < int64(m.Connections) {
+		return 0
+	}
+	return x
+}
 
 // OpenConnections is how many connections the server had at once.
 func (m Measurement) OpenConnections() float64 { return float64(m.Open) }

@@ -141,6 +141,8 @@ func TestGrowth(t *testing.T) {
 		{"a", 100}:    {{Memory: 2 << 20}, {Memory: 3 << 20}},
 		{"a", 10_100}: {{Memory: 102 << 20, Open: 10_100}, {Memory: 93 << 20, Open: 10_099}},
 		{"b", 10_100}: {{Memory: 102 << 20}},
+		{"d", 100}:    {{Memory: 2 << 20}},
+		{"d", 10_100}: {{Memory: 60 << 20, Connections: 10_100, Open: 10_099}},
 		{"c", 100}:    {{}},
 		{"c", 10_100}: {{}},
 	}}
@@ -148,7 +150,7 @@ func TestGrowth(t *testing.T) {
 	if !ok || got.Max != 10.24 || got.Min != 9.216 {
 		t.Errorf("got %+v, %t, want 9.216 to 10.24 KiB", got, ok)
 	}
-	for _, name := range []string{"b", "c"} {
+	for _, name := range []string{"b", "c", "d"} {
 		if got, ok := r.Growth(name, 100, 10_100, Measurement.MemoryKiB); ok {
 			t.Errorf("%s: got %+v without anything to compare", name, got)
 		}
