@@ -2,59 +2,27 @@ package peers
 
 import "fmt"
 
-// Bound is a claim about a ratio that a run can confirm or refute.
+// Bound is a claim that a run can confirm or refute: about the ratio of a metric
+// to that of a Reference, about its growth with each connection if there is a Base,
+// or about the metric itself.
 type Bound struct {
 	Subject, Reference string
-	Concurrency        int
-	Quantity           string
+	Connections        int
+	Base               int // connections
+	Quantity, Unit     string
 	Metric             Metric
 	Limit              float64
-	AtLeast            bool // the ratio must be at least Limit, rather than at most
+	AtLeast            bool // at least Limit, rather than at most
+	Always             bool // in every round, rather than in the median
 }
-
-// Bounds are the claims brunt makes about its engines on the net/http wire:
-// what they cost over plain loops, and what they are worth beside the libraries
-// that do a comparable job. Both plain loops are there: the loop over RoundTrip
-// is the harder one.
-func Bounds(concurrencies []int) []Bound {
-	var out []Bound
-	for _, concurrency := range concurrencies {
-		for _, engine := range []string{BruntThreaded, BruntAsync} {
-			for _, loop := range []string{PlainRoundTrip, PlainDo} {
-				out = append(out, Bound{engine, loop, concurrency, "CPU/request", Measurement.CPUPerRequest, 1.05, false})
-			}
-			for _, tool := range []string{Vegeta, FortioStandard} {
-				out = append(out, Bound{engine, tool, concurrency, rate, Measurement.Rate, 1.35, true})
-			}
-		}
-	}
-	return out
-}
-
-// InCPUTime is what the bounds on the rate come to when the rate is taken per
-// second of CPU time. On a machine that other programs use it is the steadier of
-// the two; on a quiet one, with the client as the limit, they agree.
-func InCPUTime(bounds []Bound) []Bound {
-	var out []Bound
-	for _, b := range bounds {
-		if b.Quantity == rate {
-			b.Quantity, b.Metric = "req/CPU s", Measurement.PerCPUSecond
-			out = append(out, b)
-		}
-	}
-	return out
-}
-
-// rate is the quantity of bounds on [Measurement.Rate].
-const rate = "req/s"
 
 // Verdict is what a run says of a bound.
 type Verdict struct {
 	Bound
-	Ratio Spread
+	Measured Spread
 	// Met is true if the median keeps the bound; Clear, if the whole interval of
 	// the median lies on one side of it, so that noise alone would hardly have
-	// decided otherwise.
+	// decided otherwise. A bound that holds Always is met if every round keeps it.
 	Met, Clear bool
 	// Rounds counts the rounds that keep the bound by themselves.
 	Rounds int
@@ -65,25 +33,36 @@ type Verdict struct {
 // Judge holds b against r.
 func (r *Results) Judge(b Bound) Verdict {
 	v := Verdict{Bound: b}
-	v.Ratio, v.Known = r.Ratio(b.Subject, b.Reference, b.Concurrency, b.Metric)
+	switch {
+	case b.Reference != "":
+		v.Measured, v.Known = r.Ratio(b.Subject, b.Reference, b.Connections, b.Metric)
+	case b.Base != 0:
+		v.Measured, v.Known = r.Growth(b.Subject, b.Base, b.Connections, b.Metric)
+	default:
+		v.Measured, v.Known = r.Of(b.Subject, b.Connections, b.Metric)
+	}
 	if !v.Known {
 		return v
 	}
-	v.Met = b.keeps(v.Ratio.Median)
-	v.Clear = b.keeps(v.Ratio.Lo) == b.keeps(v.Ratio.Hi)
-	for _, x := range v.Ratio.Values {
+	for _, x := range v.Measured.Values {
 		if b.keeps(x) {
 			v.Rounds++
 		}
 	}
+	if b.Always {
+		v.Met, v.Clear = v.Rounds == len(v.Measured.Values), true
+		return v
+	}
+	v.Met = b.keeps(v.Measured.Median)
+	v.Clear = b.keeps(v.Measured.Lo) == b.keeps(v.Measured.Hi)
 	return v
 }
 
-func (b Bound) keeps(ratio float64) bool {
+func (b Bound) keeps(x float64) bool {
 	if b.AtLeast {
-		return ratio >= b.Limit
+		return x >= b.Limit
 	}
-	return ratio <= b.Limit
+	return x <= b.Limit
 }
 
 // String states the bound.
@@ -92,8 +71,16 @@ func (b Bound) String() string {
 	if b.AtLeast {
 		sign = "≥"
 	}
-	return fmt.Sprintf("%s of %s %s %.2f × %s, %d connections",
-		b.Quantity, b.Subject, sign, b.Limit, b.Reference, b.Concurrency)
+	claim := fmt.Sprintf("%s of %s %s", b.Quantity, b.Subject, sign)
+	switch {
+	case b.Reference != "":
+		return fmt.Sprintf("%s %.2f × %s, %d connections", claim, b.Limit, b.Reference, b.Connections)
+	case b.Base != 0:
+		return fmt.Sprintf("%s %g %s a connection, from %d to %d connections", claim, b.Limit, b.Unit, b.Base, b.Connections)
+	case b.Unit == "":
+		return fmt.Sprintf("%s %g, %d connections", claim, b.Limit, b.Connections)
+	}
+	return fmt.Sprintf("%s %g %s, %d connections", claim, b.Limit, b.Unit, b.Connections)
 }
 
 // Word is "met", "NOT met" or "not measured", and says so if the noise is too

@@ -4,29 +4,62 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"example.com/brunt/loadtest"
 )
 
-func runThreaded(ctx context.Context, url string, concurrency, requests int) (Outcome, error) {
-	return runEngine(ctx, loadtest.ThreadedConfig{MaxWorkers: concurrency, Timeout: limit}, url, requests)
+// brunt is the engines on each of their wires.
+func brunt() []Contestant {
+	var out []Contestant
+	for _, client := range []struct {
+		threaded, async string
+		about           string
+		make            func() loadtest.Client
+	}{
+		{BruntThreaded, BruntAsync, "net/http", func() loadtest.Client { return nil }},
+		{WireThreaded, WireAsync, "own HTTP/1.1 client", wire},
+		{WirePortableThreaded, WirePortableAsync, "own HTTP/1.1 client over net.Conn and nothing else", portableWire},
+	} {
+		out = append(
+			out,
+			Contestant{
+				Name: client.threaded, About: "ThreadedEngine, " + client.about + "; 30 s limit, phases, histogram",
+				Run: engine(func(w Work) loadtest.EngineConfig {
+					return loadtest.ThreadedConfig{MaxWorkers: w.Connections, Timeout: Limit, Client: client.make()}
+				}),
+			},
+			Contestant{
+				Name: client.async, About: "AsyncEngine, " + client.about + "; 30 s limit, phases, histogram",
+				Run: engine(func(w Work) loadtest.EngineConfig {
+					return loadtest.AsyncConfig{MaxConcurrent: w.Connections, Timeout: Limit, Client: client.make()}
+				}),
+			},
+		)
+	}
+	return out
 }
 
-func runAsync(ctx context.Context, url string, concurrency, requests int) (Outcome, error) {
-	return runEngine(ctx, loadtest.AsyncConfig{MaxConcurrent: concurrency, Timeout: limit}, url, requests)
-}
-
-// runEngine uses an engine as its documentation says, with no settings but its
-// size.
-func runEngine(ctx context.Context, cfg loadtest.EngineConfig, url string, requests int) (out Outcome, err error) {
-	engine, err := cfg.New()
-	if err != nil {
-		return Outcome{}, fmt.Errorf("peers: make an engine: %w", err)
+// engine uses an engine as its documentation says, with no settings but its size
+// and, if it is not net/http, its client.
+func engine(config func(Work) loadtest.EngineConfig) func(context.Context, Work) (Outcome, error) {
+	return func(ctx context.Context, w Work) (out Outcome, err error) {
+		start := time.Now()
+		e, err := config(w).New()
+		if err != nil {
+			return Outcome{}, fmt.Errorf("peers: make an engine: %w", err)
+		}
+		defer func() {
+			err = errors.Join(err, e.Close(ctx))
+			out.Elapsed = time.Since(start)
+		}()
+		r, err := e.Run(ctx, loadtest.For(w.Duration, loadtest.Get(w.URL)))
+		if r != nil {
+			out = Outcome{Succeeded: int(r.SuccessCount), Failed: int(r.ErrorCount)}
+		}
+		if err != nil {
+			return out, fmt.Errorf("peers: run an engine: %w", err)
+		}
+		return out, nil
 	}
-	defer func() { err = errors.Join(err, engine.Close(ctx)) }()
-	r, err := engine.Run(ctx, loadtest.Times(requests, loadtest.Get(url)))
-	if err != nil {
-		return Outcome{}, fmt.Errorf("peers: run an engine: %w", err)
-	}
-	return Outcome{Succeeded: int(r.SuccessCount)}, nil
 }

@@ -3,108 +3,116 @@ package peers
 import (
 	"context"
 	"net/http"
-	"sync"
-	"sync/atomic"
+	"slices"
 	"time"
 )
 
-// Contestant is one way to do the work.
+// Contestant is one way to do the work: either Run, in a process of this program's
+// own, or Tool, another program.
 type Contestant struct {
 	// Name is unique among the contestants of a plan.
 	Name string
 	// About says in a few words what it is.
 	About string
-	// Run sends exactly requests GET requests to url, at most concurrency at a
-	// time, each worker waiting for a response before it sends again. It returns
-	// after its last goroutine has ended and its last connection is closed. It
-	// need not stop before the end when ctx is done, but it should.
-	Run func(ctx context.Context, url string, concurrency, requests int) (Outcome, error)
+	// Run sends GET requests for as long as the work says, on as many connections,
+	// each worker waiting for a response before it sends again. It returns after
+	// its last goroutine has ended and its last connection is closed. It stops
+	// early when ctx is done, and says so.
+	Run func(ctx context.Context, w Work) (Outcome, error)
+	// Tool is what to start instead, if Run is nil.
+	Tool *Tool
+	// Loose contestants may leave up to a request for each connection out of their
+	// account: one of a warm-up, or one in flight when they stop.
+	Loose bool
+}
+
+// Work is what a contestant is to do.
+type Work struct {
+	URL         string
+	Connections int
+	Duration    time.Duration
+	// Threads is how many CPUs it may use at once: GOMAXPROCS for Go.
+	Threads int
 }
 
 // Outcome is what a contestant says it has done.
 type Outcome struct {
-	// Succeeded is how many requests got a response with a status of 2xx.
-	Succeeded int
+	// Succeeded is how many requests got a response with a status of 2xx, and
+	// Failed how many did not.
+	Succeeded, Failed int
+	// Elapsed is how long it took, without the start of the process.
+	Elapsed time.Duration
 }
 
 // The names that bounds and ratios refer to.
 const (
-	BruntThreaded  = "brunt-threaded"
-	BruntAsync     = "brunt-async"
-	PlainRoundTrip = "plain-roundtrip"
-	PlainAgain     = "plain-roundtrip-again"
-	PlainDo        = "plain-do"
-	Vegeta         = "vegeta"
-	VegetaBare     = "vegeta-bare"
-	FortioStandard = "fortio-standard"
-	FortioFast     = "fortio-fast"
+	BruntThreaded = "brunt-threaded"
+	BruntAsync    = "brunt-async"
+	// The wire client takes its fastest path where it can; the portable ones only
+	// ever get to see a net.Conn.
+	WireThreaded         = "brunt-wire-threaded"
+	WireAsync            = "brunt-wire-async"
+	WirePortableThreaded = "brunt-wire-portable-threaded"
+	WirePortableAsync    = "brunt-wire-portable-async"
+	PlainRoundTrip       = "plain-roundtrip"
+	PlainAgain           = "plain-roundtrip-again"
+	PlainDo              = "plain-do"
+	PlainGet             = "runparallel-get"
+	Vegeta               = "vegeta"
+	VegetaBare           = "vegeta-bare"
+	FortioStandard       = "fortio-standard"
+	FortioFast           = "fortio-fast"
+	Wrk                  = "wrk"
+	WrkAgain             = "wrk-again"
+	Hey                  = "hey"
+	BombardierFast       = "bombardier-fasthttp"
+	BombardierPlain      = "bombardier-nethttp"
+	K6                   = "k6"
 )
 
 // All is every contestant there is.
 func All() []Contestant {
-	return []Contestant{
-		{BruntThreaded, "ThreadedEngine, a transport per worker; 30 s limit, phases, histogram", runThreaded},
-		{BruntAsync, "AsyncEngine, one shared transport; 30 s limit, phases, histogram", runAsync},
-		{PlainRoundTrip, "Transport.RoundTrip in a loop, one request per worker sent again and again", runRoundTrip},
-		{PlainAgain, "the same once more: what differs from it is noise", runRoundTrip},
-		{PlainDo, "Client.Do in a loop, a new request each time", runDo},
-		{Vegeta, "Attacker, 30 s limit, Metrics", runVegeta},
-		{VegetaBare, "Attacker, no time limit, results counted only", runVegetaBare},
-		{FortioStandard, "RunHTTPTest, net/http client; 30 s limit, histogram", runFortioStandard},
-		{FortioFast, "RunHTTPTest, own HTTP/1.1 client; 30 s limit, histogram", runFortioFast},
-	}
+	return slices.Concat(library(), []Contestant{
+		{Name: Vegeta, About: "Attacker, 30 s limit, Metrics", Tool: &vegeta},
+		{Name: VegetaBare, About: "Attacker, no time limit, results counted only", Tool: &vegeta},
+		{Name: FortioStandard, About: "RunHTTPTest, net/http client; 30 s limit, histogram", Tool: &fortio, Loose: true},
+		{Name: FortioFast, About: "RunHTTPTest, own HTTP/1.1 client; 30 s limit, histogram", Tool: &fortio, Loose: true},
+		{Name: Wrk, About: "C, epoll, one thread for each CPU", Tool: &wrk, Loose: true},
+		{Name: WrkAgain, About: "the same once more: what differs from it is noise", Tool: &wrk, Loose: true},
+		{Name: Hey, About: "net/http, 30 s limit, summary", Tool: &hey, Loose: true},
+		{Name: BombardierFast, About: "fasthttp client, 30 s limit", Tool: &bombardierFast, Loose: true},
+		{Name: BombardierPlain, About: "net/http client, 30 s limit", Tool: &bombardierPlain, Loose: true},
+		{Name: K6, About: "net/http under a JavaScript engine", Tool: &k6, Loose: true},
+	})
 }
 
-// limit is the time limit of a request, for those that have one. It is brunt's
+// Inside are the contestants that a test can have in one process with its server.
+func Inside() []Contestant { return library() }
+
+// library is brunt, and what people write without it.
+func library() []Contestant {
+	return slices.Concat(brunt(), []Contestant{
+		{Name: PlainRoundTrip, About: "Transport.RoundTrip in a loop, one request per worker sent again and again", Run: runRoundTrip},
+		{Name: PlainAgain, About: "the same once more: what differs from it is noise", Run: runRoundTrip},
+		{Name: PlainDo, About: "Client.Do in a loop, a new request each time", Run: runDo},
+		{Name: PlainGet, About: "http.Get as under RunParallel: GOMAXPROCS goroutines, whatever the connections", Run: runGet},
+	})
+}
+
+// The programs of this module in which the libraries of others run.
+var (
+	vegeta = Tool{Program: "benchvegeta", Module: module + "/cmd/benchvegeta", Own: "github.com/tsenart/vegeta/v12"}
+	fortio = Tool{Program: "benchfortio", Module: module + "/cmd/benchfortio", Own: "fortio.org/fortio"}
+)
+
+const module = "example.com/brunt/peers"
+
+// Limit is the time limit of a request, for those that have one. It is brunt's
 // default.
-const limit = 30 * time.Second
+const Limit = 30 * time.Second
 
 // Tuned is the transport for contestants that take one: it keeps a connection
 // for each worker.
-func Tuned(concurrency int) *http.Transport {
-	return &http.Transport{MaxIdleConnsPerHost: concurrency, DisableCompression: true}
-}
-
-// closedLoop has concurrency workers share requests calls of what worker makes,
-// and returns when the last has ended. The first error stops it.
-func closedLoop(ctx context.Context, concurrency, requests int, worker func() (func() error, error)) (Outcome, error) {
-	var (
-		claimed, succeeded atomic.Int64
-		stopped            atomic.Bool
-		once               sync.Once
-		first              error
-		wg                 sync.WaitGroup
-	)
-	stop := func(err error) {
-		once.Do(func() { first = err })
-		stopped.Store(true)
-	}
-	// A flag, because the plain loops have no context of their own to look at:
-	// a context that can end would cost them time in every round trip.
-	defer context.AfterFunc(ctx, func() { stop(context.Cause(ctx)) })()
-	for range concurrency {
-		// A worker ends when all requests are claimed, or with the first error.
-		wg.Go(func() {
-			do, err := worker()
-			if err != nil {
-				stop(err)
-				return
-			}
-			var done int64
-			for !stopped.Load() && claimed.Add(1) <= int64(requests) {
-				if err := do(); err != nil {
-					stop(err)
-					break
-				}
-				done++
-			}
-			succeeded.Add(done)
-		})
-	}
-	wg.Wait()
-	if stopped.Load() {
-		once.Do(func() {}) // waits for a stop that has begun to have set first
-		return Outcome{Succeeded: int(succeeded.Load())}, first
-	}
-	return Outcome{Succeeded: int(succeeded.Load())}, nil
+func Tuned(connections int) *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: connections, DisableCompression: true}
 }

@@ -5,25 +5,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"example.com/brunt/peers"
 	"example.com/brunt/peers/target"
 )
 
+// TestMain lets the test binary be the server, and a contestant.
 func TestMain(m *testing.M) {
 	target.ServeIfChild()
+	peers.RunIfChild()
 	goleak.VerifyTestMain(m)
-}
-
-// serve starts a server in this process and closes it when the test has ended.
-func serve(t *testing.T) string {
-	t.Helper()
-	s, err := target.Start(target.Fast)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s.URL
 }

@@ -1,118 +1,83 @@
 package peers
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"runtime"
-	"time"
+import "time"
 
-	"example.com/brunt/peers/internal/proc"
-	"example.com/brunt/peers/target"
-)
-
-// ErrWork is matched by the error about a contestant that has not done exactly
-// what it was asked to.
-var ErrWork = errors.New("peers: not the work that was asked for")
-
-// Measurement is one contestant's run.
+// Measurement is one contestant's run in one round.
 type Measurement struct {
 	Contestant  string
-	Concurrency int
-	Requests    int
-	// Wall is the time from the call of Run to its return.
-	Wall time.Duration
-	// CPU is the user and system time of the client's process meanwhile, with
-	// the collections of garbage it caused; 0 where the system cannot tell.
+	Connections int
+	// Succeeded and Failed are the requests it has accounted for.
+	Succeeded, Failed int
+	// Open is how many connections the server had at once.
+	Open int64
+	// Elapsed is the time it has taken by its own account, Lifetime that of its
+	// process.
+	Elapsed, Lifetime time.Duration
+	// CPU is the user and system time of its process from start to end.
 	CPU time.Duration
-	// Allocs is how many objects were allocated.
-	Allocs uint64
-	// ServerCPU is the CPU time of the server's process; 0 where it cannot tell.
+	// ServerCPU is that of the server's process meanwhile; 0 where it cannot tell,
+	// and for a server inside.
 	ServerCPU time.Duration
+	// RSS is the most physical memory that the process has held, in bytes; 0 where
+	// the system cannot tell.
+	RSS int64
+	// Memory is the most that its heap and stacks took up, in bytes, and Allocs is
+	// how many objects it has allocated; 0 for other programs.
+	Memory, Allocs uint64
 }
 
-// Rate is requests per second of wall time.
-func (m Measurement) Rate() float64 { return float64(m.Requests) / m.Wall.Seconds() }
+// Rate is requests per second of the time it has taken.
+func (m Measurement) Rate() float64 { return per(float64(m.Succeeded), m.Elapsed.Seconds()) }
 
 // CPUPerRequest is in microseconds.
 func (m Measurement) CPUPerRequest() float64 {
-	return float64(m.CPU) / float64(time.Microsecond) / float64(m.Requests)
+	return per(float64(m.CPU)/float64(time.Microsecond), float64(m.Succeeded))
 }
-
-// AllocsPerRequest is in objects.
-func (m Measurement) AllocsPerRequest() float64 { return float64(m.Allocs) / float64(m.Requests) }
-
-// ServerBusy is the server's CPU time as a share of wall time. Near 1, a server
-// on one CPU was the limit, and Rate says nothing about the client.
-func (m Measurement) ServerBusy() float64 { return float64(m.ServerCPU) / float64(m.Wall) }
-
-// ClientBusy is the client's CPU time as a share of wall time. Well below 1 on one
-// CPU, the client was waiting: for the server, or because other programs had the
-// CPU. Then Rate says less about it than CPUPerRequest does.
-func (m Measurement) ClientBusy() float64 { return float64(m.CPU) / float64(m.Wall) }
 
 // PerCPUSecond is requests per second of the client's CPU time: the rate that the
-// client would reach on a CPU to itself beside a server that is not the limit.
-func (m Measurement) PerCPUSecond() float64 {
-	if m.CPU == 0 {
+// client would reach on a CPU to itself beside a server that is not the limit. On
+// a machine that other programs use it is steadier than Rate.
+func (m Measurement) PerCPUSecond() float64 { return per(float64(m.Succeeded), m.CPU.Seconds()) }
+
+// AllocsPerRequest is in objects.
+func (m Measurement) AllocsPerRequest() float64 { return per(float64(m.Allocs), float64(m.Succeeded)) }
+
+// PeakRSS is in MB, of a million bytes.
+func (m Measurement) PeakRSS() float64 { return float64(m.RSS) / 1e6 }
+
+// RSSKiB is the same in KiB, and like MemoryKiB 0, as unknown, if it was not the
+// memory of so many connections.
+func (m Measurement) RSSKiB() float64 { return m.whole(float64(m.RSS) / 1024) }
+
+// MemoryKiB is heap and stacks in KiB.
+func (m Measurement) MemoryKiB() float64 { return m.whole(float64(m.Memory) / 1024) }
+
+func (m Measurement) whole(x float64) float64 {
+	if m.Open < int64(m.Connections) {
 		return 0
 	}
-	return float64(m.Requests) / m.CPU.Seconds()
+	return x
 }
 
-// Measure runs c once against the server at url. It fails if c does, or if the
-// server has not seen exactly the requests that c was to send: there is no number
-// without the work. Nothing else may use the server meanwhile.
-func Measure(ctx context.Context, c Contestant, url string, concurrency, requests int) (Measurement, error) {
-	if concurrency < 1 || requests < concurrency {
-		return Measurement{}, fmt.Errorf("peers: %d requests on %d workers: each must have one to send", requests, concurrency)
-	}
-	m := Measurement{Contestant: c.Name, Concurrency: concurrency, Requests: requests}
-	before, err := target.ReadCount(ctx, url)
-	if err != nil {
-		return m, fmt.Errorf("peers: before %s: %w", c.Name, err)
-	}
-	// What the last contestant has left behind is not this one's to clean up.
-	runtime.GC()
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
-	allocs := memory.Mallocs
-	cpu, err := cpuTime()
-	if err != nil {
-		return m, err
-	}
-	start := time.Now()
+// OpenConnections is how many connections the server had at once.
+func (m Measurement) OpenConnections() float64 { return float64(m.Open) }
 
-	out, runErr := c.Run(ctx, url, concurrency, requests)
+// Errors is how many requests failed.
+func (m Measurement) Errors() float64 { return float64(m.Failed) }
 
-	m.Wall = time.Since(start)
-	used, err := cpuTime()
-	if err != nil {
-		return m, err
-	}
-	m.CPU = used - cpu
-	runtime.ReadMemStats(&memory)
-	m.Allocs = memory.Mallocs - allocs
-	if runErr != nil {
-		return m, fmt.Errorf("peers: %s: %w", c.Name, runErr)
-	}
-	after, err := target.ReadCount(ctx, url)
-	if err != nil {
-		return m, fmt.Errorf("peers: after %s: %w", c.Name, err)
-	}
-	m.ServerCPU = after.CPU - before.CPU
-	if hits := after.Hits - before.Hits; out.Succeeded != requests || hits != int64(requests) {
-		return m, fmt.Errorf("%w: %s was to send %d requests, says that %d succeeded, and the server has answered %d",
-			ErrWork, c.Name, requests, out.Succeeded, hits)
-	}
-	return m, nil
-}
+// ServerBusy is the server's CPU time as a share of the time it was driven. Near 1,
+// a server on one CPU was the limit, and Rate says nothing about the client.
+func (m Measurement) ServerBusy() float64 { return per(float64(m.ServerCPU), float64(m.Elapsed)) }
 
-// cpuTime is proc.CPUTime, with 0 for a system that has no answer.
-func cpuTime() (time.Duration, error) {
-	t, err := proc.CPUTime()
-	if errors.Is(err, proc.ErrUnsupported) {
-		return 0, nil
+// ClientBusy is the client's CPU time as a share of its process's lifetime. Well
+// below 1 on one CPU, the client was waiting: for the server, or because other
+// programs had the CPU. Then Rate says less about it than CPUPerRequest does.
+func (m Measurement) ClientBusy() float64 { return per(float64(m.CPU), float64(m.Lifetime)) }
+
+// per is a divided by b, and 0 if there is nothing to divide by.
+func per(a, b float64) float64 {
+	if b == 0 {
+		return 0
 	}
-	return t, err
+	return a / b
 }

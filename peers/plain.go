@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 )
 
 // runRoundTrip is the least that net/http can be asked to do.
-func runRoundTrip(ctx context.Context, url string, concurrency, requests int) (Outcome, error) {
-	transport := Tuned(concurrency)
+func runRoundTrip(ctx context.Context, w Work) (Outcome, error) {
+	transport := Tuned(w.Connections)
 	defer transport.CloseIdleConnections()
-	return closedLoop(ctx, concurrency, requests, func() (func() error, error) {
-		req, err := newRequest(url)
+	return closedLoop(ctx, w.Connections, w.Duration, func() (func() error, error) {
+		req, err := newRequest(w.URL)
 		if err != nil {
 			return nil, err
 		}
@@ -21,18 +22,29 @@ func runRoundTrip(ctx context.Context, url string, concurrency, requests int) (O
 }
 
 // runDo is the loop that people write once they know about the idle pool.
-func runDo(ctx context.Context, url string, concurrency, requests int) (Outcome, error) {
-	transport := Tuned(concurrency)
+func runDo(ctx context.Context, w Work) (Outcome, error) {
+	transport := Tuned(w.Connections)
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	return closedLoop(ctx, concurrency, requests, func() (func() error, error) {
+	return closedLoop(ctx, w.Connections, w.Duration, func() (func() error, error) {
 		return func() error {
-			req, err := newRequest(url)
+			req, err := newRequest(w.URL)
 			if err != nil {
 				return err
 			}
 			return finish(client.Do(req))
 		}, nil
+	})
+}
+
+// runGet is what people write first: http.Get under [testing.B.RunParallel], which
+// starts GOMAXPROCS goroutines. With more of them the default transport, which
+// keeps two idle connections, would measure how connections are opened, and leave
+// a closed one for every request to take up a port for a minute.
+func runGet(ctx context.Context, w Work) (Outcome, error) {
+	defer http.DefaultClient.CloseIdleConnections()
+	return closedLoop(ctx, runtime.GOMAXPROCS(0), w.Duration, func() (func() error, error) {
+		return func() error { return finish(http.Get(w.URL)) }, nil //nolint:noctx // as it is written
 	})
 }
 

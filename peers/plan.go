@@ -7,18 +7,19 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 // Plan is a run of several rounds.
 type Plan struct {
-	Contestants   []Contestant
-	Concurrencies []int
-	// Requests is how many each contestant sends in each round at each
-	// concurrency. Before the first round it sends a tenth of that unmeasured.
-	Requests int
-	Rounds   int
+	Contestants []Contestant
+	// Connections are the numbers of connections to measure with.
+	Connections []int
+	Rounds      int
 	// Seed decides the order within the rounds.
 	Seed uint64
+	// Measure does a single measurement; see [Bench.Measure].
+	Measure func(ctx context.Context, c Contestant, connections int) (Measurement, error)
 	// Progress is told about each round; nil for silence.
 	Progress io.Writer
 }
@@ -36,56 +37,68 @@ func (p Plan) Validate() error {
 		}
 		names[c.Name] = true
 	}
-	if len(p.Concurrencies) == 0 {
-		faults = append(faults, errors.New("peers: a plan without a concurrency"))
+	if len(p.Connections) == 0 {
+		faults = append(faults, errors.New("peers: a plan without connections"))
 	}
-	for i, c := range p.Concurrencies {
-		if c < 1 || c > p.Requests {
-			faults = append(faults, fmt.Errorf("peers: a concurrency of %d: must be from 1 to the number of requests, %d", c, p.Requests))
+	for i, n := range p.Connections {
+		if n < 1 {
+			faults = append(faults, fmt.Errorf("peers: %d connections: must be 1 at least", n))
 		}
-		if slices.Contains(p.Concurrencies[:i], c) {
-			faults = append(faults, fmt.Errorf("peers: concurrency %d comes twice", c))
+		if slices.Contains(p.Connections[:i], n) {
+			faults = append(faults, fmt.Errorf("peers: %d connections come twice", n))
 		}
 	}
 	if p.Rounds < 1 {
 		faults = append(faults, fmt.Errorf("peers: %d rounds", p.Rounds))
 	}
+	if p.Measure == nil {
+		faults = append(faults, errors.New("peers: a plan with nothing to measure by"))
+	}
 	return errors.Join(faults...)
 }
 
-// Run carries the plan out against the server at url. The first contestant that
-// fails ends it.
-func (p Plan) Run(ctx context.Context, url string) (*Results, error) {
+// Takes is about how long Run will take, if takes says it of one measurement.
+func (p Plan) Takes(takes func(Contestant) time.Duration) time.Duration {
+	var round time.Duration
+	for _, c := range p.Contestants {
+		round += takes(c)
+	}
+	return round * time.Duration(len(p.Connections)*p.Rounds)
+}
+
+// Run carries the plan out. A contestant that fails is out, at this number of
+// connections, and all that was measured of it there is dropped; the results say
+// why. Run fails only with ctx.
+func (p Plan) Run(ctx context.Context) (*Results, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Results{plan: p, samples: make(map[sampleKey][]Measurement)}
-	for _, concurrency := range p.Concurrencies {
-		p.say("warm-up, %d connections\n", concurrency)
-		for _, c := range p.Contestants {
-			if _, err := Measure(ctx, c, url, concurrency, max(concurrency, p.Requests/10)); err != nil {
-				return nil, fmt.Errorf("peers: warm-up: %w", err)
-			}
-		}
-	}
+	r := &Results{plan: p, samples: make(map[cell][]Measurement), out: make(map[cell]error)}
 	order := rand.New(rand.NewPCG(p.Seed, 0))
-	concurrencies, contestants := slices.Clone(p.Concurrencies), slices.Clone(p.Contestants)
+	connections, contestants := slices.Clone(p.Connections), slices.Clone(p.Contestants)
 	for round := range p.Rounds {
 		p.say("round %d of %d\n", round+1, p.Rounds)
-		// All contestants at one concurrency, then all at the next: what is divided
-		// by each other should be as close in time as it can be.
-		order.Shuffle(len(concurrencies), func(i, j int) {
-			concurrencies[i], concurrencies[j] = concurrencies[j], concurrencies[i]
-		})
-		for _, concurrency := range concurrencies {
+		// All contestants at one number of connections, then all at the next: what is
+		// divided by each other should be as close in time as it can be.
+		order.Shuffle(len(connections), func(i, j int) { connections[i], connections[j] = connections[j], connections[i] })
+		for _, n := range connections {
 			order.Shuffle(len(contestants), func(i, j int) { contestants[i], contestants[j] = contestants[j], contestants[i] })
 			for _, c := range contestants {
-				m, err := Measure(ctx, c, url, concurrency, p.Requests)
-				if err != nil {
-					return nil, fmt.Errorf("peers: round %d: %w", round+1, err)
+				at := cell{c.Name, n}
+				if r.out[at] != nil {
+					continue
 				}
-				key := sampleKey{c.Name, concurrency}
-				r.samples[key] = append(r.samples[key], m)
+				m, err := p.Measure(ctx, c, n)
+				if ctx.Err() != nil {
+					return nil, fmt.Errorf("peers: round %d: %w", round+1, context.Cause(ctx))
+				}
+				if err != nil {
+					p.say("%s is out at %d connections: %v\n", c.Name, n, err)
+					r.out[at] = err
+					delete(r.samples, at)
+					continue
+				}
+				r.samples[at] = append(r.samples[at], m)
 			}
 		}
 	}

@@ -6,20 +6,21 @@ import (
 	"time"
 )
 
-// made is what a plan of two rounds would have measured if contestants took just
-// these times, in microseconds a request.
+// made is what a plan would have measured with 10 connections if contestants took
+// just these times, in microseconds a request.
 func made(rounds ...map[string]float64) *Results {
-	r := &Results{samples: make(map[sampleKey][]Measurement)}
-	r.plan = Plan{Concurrencies: []int{10}, Requests: 1000, Rounds: len(rounds)}
+	r := &Results{samples: make(map[cell][]Measurement), out: make(map[cell]error)}
+	r.plan = Plan{Connections: []int{10}, Rounds: len(rounds)}
 	for _, name := range []string{PlainRoundTrip, PlainAgain, BruntAsync, Vegeta} {
 		r.plan.Contestants = append(r.plan.Contestants, Contestant{Name: name})
 	}
 	for _, round := range rounds {
 		for name, us := range round {
 			d := time.Duration(us * 1000 * float64(time.Microsecond))
-			key := sampleKey{name, 10}
-			r.samples[key] = append(r.samples[key], Measurement{
-				Contestant: name, Concurrency: 10, Requests: 1000, Wall: d, CPU: d, ServerCPU: d / 2, Allocs: 36_000,
+			at := cell{name, 10}
+			r.samples[at] = append(r.samples[at], Measurement{
+				Contestant: name, Connections: 10, Succeeded: 1000, Failed: 1,
+				Elapsed: d, Lifetime: d, CPU: d, ServerCPU: d / 2, Allocs: 36_000, RSS: 12_340_000,
 			})
 		}
 	}
@@ -39,15 +40,15 @@ func TestReport(t *testing.T) {
 	if err := r.WriteNoise(&b); err != nil {
 		t.Fatal(err)
 	}
-	b.WriteByte('\n')
-	if err := r.WriteTables(&b); err != nil {
+	if err := r.WriteTables(&b, Outside); err != nil {
 		t.Fatal(err)
 	}
-	b.WriteByte('\n')
 	met, err := r.WriteVerdicts(&b, []Bound{
-		{BruntAsync, PlainRoundTrip, 10, "CPU/request", Measurement.CPUPerRequest, 1.05, false},
-		{BruntAsync, Vegeta, 10, rate, Measurement.Rate, 1.45, true},
-		{BruntAsync, FortioStandard, 10, rate, Measurement.Rate, 1.35, true},
+		{Subject: BruntAsync, Reference: PlainRoundTrip, Connections: 10, Quantity: "CPU/request", Metric: Measurement.CPUPerRequest, Limit: 1.05},
+		{Subject: BruntAsync, Reference: Vegeta, Connections: 10, Quantity: "req/s", Metric: Measurement.Rate, Limit: 1.45, AtLeast: true},
+		{Subject: BruntAsync, Reference: FortioStandard, Connections: 10, Quantity: "req/s", Metric: Measurement.Rate, Limit: 1.35, AtLeast: true},
+		{Subject: BruntAsync, Connections: 10, Quantity: "peak RSS", Unit: "MB", Metric: Measurement.PeakRSS, Limit: 15},
+		{Subject: BruntAsync, Connections: 10, Quantity: "errors", Metric: Measurement.Errors, Limit: 0, Always: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,26 +56,28 @@ func TestReport(t *testing.T) {
 	if met {
 		t.Error("all bounds are met although one is not measured")
 	}
-	const want = `Noise: plain-roundtrip-again ÷ plain-roundtrip, which are the same.
+	const want = `Noise, what the same contestant differs by from itself:
 
-| connections | req/s |     min–max | CPU/request |     min–max |
-|------------:|------:|------------:|------------:|------------:|
-|          10 | 0.976 | 0.952–1.000 |       1.025 | 1.000–1.050 |
+| what is the same                        | connections | req/s |     min–max | CPU/request |     min–max |
+|-----------------------------------------|------------:|------:|------------:|------------:|------------:|
+| plain-roundtrip-again ÷ plain-roundtrip |          10 | 0.976 | 0.952–1.000 |       1.025 | 1.000–1.050 |
 
-10 connections, 1000 requests a round; medians of 2 rounds. × is the ratio to plain-roundtrip in the same round.
+10 connections; medians of 2 rounds. × is the ratio of req/CPU s to plain-roundtrip in the same round.
 
-| contestant            | req/s | × req/s |     min–max | CPU µs/request | × CPU |     min–max | allocs/request | client busy | server busy |
-|-----------------------|------:|--------:|------------:|---------------:|------:|------------:|---------------:|------------:|------------:|
-| plain-roundtrip       | 37500 |   1.000 | 1.000–1.000 |           30.0 | 1.000 | 1.000–1.000 |           36.0 |       100 % |        50 % |
-| plain-roundtrip-again | 36905 |   0.976 | 0.952–1.000 |           31.0 | 1.025 | 1.000–1.050 |           36.0 |       100 % |        50 % |
-| brunt-async           | 35227 |   0.955 | 0.909–1.000 |           31.0 | 1.050 | 1.000–1.100 |           36.0 |       100 % |        50 % |
-| vegeta                | 25000 |   0.667 | 0.667–0.667 |           45.0 | 1.500 | 1.500–1.500 |           36.0 |       100 % |        50 % |
+| contestant            | req/s |     min–max | CPU µs/request |   min–max |     × |     min–max | allocs/request | peak RSS MB | errors | client busy | server busy |
+|-----------------------|------:|------------:|---------------:|----------:|------:|------------:|---------------:|------------:|-------:|------------:|------------:|
+| plain-roundtrip       | 37500 | 25000–50000 |           30.0 | 20.0–40.0 | 1.000 | 1.000–1.000 |           36.0 |        12.3 |      2 |       100 % |        50 % |
+| plain-roundtrip-again | 36905 | 23810–50000 |           31.0 | 20.0–42.0 | 0.976 | 0.952–1.000 |           36.0 |        12.3 |      2 |       100 % |        50 % |
+| brunt-async           | 35227 | 25000–45455 |           31.0 | 22.0–40.0 | 0.955 | 0.909–1.000 |           36.0 |        12.3 |      2 |       100 % |        50 % |
+| vegeta                | 25000 | 16667–33333 |           45.0 | 30.0–60.0 | 0.667 | 0.667–0.667 |           36.0 |        12.3 |      2 |       100 % |        50 % |
 
-| bound                                                               | ratio | 95 % interval | rounds that keep it |               verdict |
-|---------------------------------------------------------------------|------:|--------------:|--------------------:|----------------------:|
-| CPU/request of brunt-async ≤ 1.05 × plain-roundtrip, 10 connections | 1.050 |   1.000–1.100 |              1 of 2 |     met, within noise |
-| req/s of brunt-async ≥ 1.45 × vegeta, 10 connections                | 1.432 |   1.364–1.500 |              1 of 2 | NOT met, within noise |
-| req/s of brunt-async ≥ 1.35 × fortio-standard, 10 connections       |     – |             – |                   – |          not measured |
+| bound                                                               | measured | 95 % interval | rounds that keep it |               verdict |
+|---------------------------------------------------------------------|---------:|--------------:|--------------------:|----------------------:|
+| CPU/request of brunt-async ≤ 1.05 × plain-roundtrip, 10 connections |    1.050 |   1.000–1.100 |              1 of 2 |     met, within noise |
+| req/s of brunt-async ≥ 1.45 × vegeta, 10 connections                |    1.432 |   1.364–1.500 |              1 of 2 | NOT met, within noise |
+| req/s of brunt-async ≥ 1.35 × fortio-standard, 10 connections       |        – |             – |                   – |          not measured |
+| peak RSS of brunt-async ≤ 15 MB, 10 connections                     |   12.340 | 12.340–12.340 |              2 of 2 |                   met |
+| errors of brunt-async ≤ 0, 10 connections                           |    1.000 |   1.000–1.000 |              0 of 2 |               NOT met |
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -121,13 +124,50 @@ func TestVerdictWord(t *testing.T) {
 	}
 }
 
-func TestBoundsInCPUTime(t *testing.T) {
-	all := Bounds([]int{10, 100})
-	cpu := InCPUTime(all)
-	if len(all) != 16 || len(cpu) != 8 {
-		t.Fatalf("got %d bounds and %d of them in CPU time, want 16 and 8", len(all), len(cpu))
+func TestAlways(t *testing.T) {
+	r := &Results{samples: map[cell][]Measurement{{"a", 1}: {{Failed: 0}, {Failed: 0}, {Failed: 2}}}}
+	b := Bound{Subject: "a", Connections: 1, Metric: Measurement.Errors, Always: true}
+	if v := r.Judge(b); v.Met || v.Rounds != 2 || v.Word() != "NOT met" {
+		t.Errorf("got %+v for errors in one round of three", v)
 	}
-	if got, want := cpu[0].String(), "req/CPU s of brunt-threaded ≥ 1.35 × vegeta, 10 connections"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	b.Always = false
+	if v := r.Judge(b); !v.Met {
+		t.Errorf("got %+v by the median", v)
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	r := &Results{samples: map[cell][]Measurement{
+		{"a", 100}:    {{Memory: 2 << 20}, {Memory: 3 << 20}},
+		{"a", 10_100}: {{Memory: 102 << 20, Open: 10_100}, {Memory: 93 << 20, Open: 10_099}},
+		{"b", 10_100}: {{Memory: 102 << 20}},
+		{"d", 100}:    {{Memory: 2 << 20}},
+		{"d", 10_100}: {{Memory: 60 << 20, Connections: 10_100, Open: 10_099}},
+		{"c", 100}:    {{}},
+		{"c", 10_100}: {{}},
+	}}
+	got, ok := r.Growth("a", 100, 10_100, Measurement.MemoryKiB)
+	if !ok || got.Max != 10.24 || got.Min != 9.216 {
+		t.Errorf("got %+v, %t, want 9.216 to 10.24 KiB", got, ok)
+	}
+	for _, name := range []string{"b", "c", "d"} {
+		if got, ok := r.Growth(name, 100, 10_100, Measurement.MemoryKiB); ok {
+			t.Errorf("%s: got %+v without anything to compare", name, got)
+		}
+	}
+	r.plan = Plan{Contestants: []Contestant{{Name: "a"}, {Name: "b"}}, Connections: []int{100, 10_100}}
+	var b strings.Builder
+	if err := r.WriteMemory(&b); err != nil {
+		t.Fatal(err)
+	}
+	const want = `Memory of the client's process, from 100 to 10100 connections:
+
+| contestant | open at once | heap and stacks at 100, MB | at 10100 | KiB a connection | peak RSS at 100, MB | at 10100 | KiB a connection |
+|------------|-------------:|---------------------------:|---------:|-----------------:|--------------------:|---------:|-----------------:|
+| a          |        10099 |                        2.6 |    102.2 |              9.7 |                   – |        – |                – |
+
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }

@@ -15,10 +15,13 @@ type Count struct {
 	Hits int64
 	// CPU is the time its process has used; 0 where the system cannot tell.
 	CPU time.Duration
+	// Open is the most connections that it had at once since it was last asked,
+	// those that asked among them.
+	Open int64
 }
 
 // String is the form in which a server tells it; [ReadCount] reads it.
-func (c Count) String() string { return fmt.Sprintf("%d %d", c.Hits, c.CPU.Nanoseconds()) }
+func (c Count) String() string { return fmt.Sprintf("%d %d %d", c.Hits, c.CPU.Nanoseconds(), c.Open) }
 
 // ReadCount asks the server at base for its count, over a connection of its own.
 func ReadCount(ctx context.Context, base string) (Count, error) {
@@ -42,7 +45,7 @@ func ReadCount(ctx context.Context, base string) (Count, error) {
 	}
 	var c Count
 	var cpu int64
-	if _, err := fmt.Sscanf(string(text), "%d %d", &c.Hits, &cpu); err != nil {
+	if _, err := fmt.Sscanf(string(text), "%d %d %d", &c.Hits, &cpu, &c.Open); err != nil {
 		return Count{}, fmt.Errorf("target: count %q: %w", text, err)
 	}
 	c.CPU = time.Duration(cpu)

@@ -16,9 +16,6 @@ import (
 // kindVariable tells a process that it is to be the server, and of which kind.
 const kindVariable = "BRUNT_PEERS_SERVER"
 
-// Anywhere is the CPU of a process that is not bound to one.
-const Anywhere = -1
-
 // ServeIfChild turns this process into the server if [Spawn] started it for
 // that, and then does not return. A program that calls Spawn calls it first.
 func ServeIfChild() {
@@ -55,9 +52,9 @@ type Process struct {
 	in  io.Closer
 }
 
-// Spawn starts this program again as a server, bound to one CPU unless cpu is
-// [Anywhere]. It ends with Close, with ctx, and with this process.
-func Spawn(ctx context.Context, kind Kind, cpu int) (*Process, error) {
+// Spawn starts this program again as a server, bound to the given CPUs, if any. It
+// ends with Close, with ctx, and with this process.
+func Spawn(ctx context.Context, kind Kind, cpus ...int) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("target: find this program: %w", err)
@@ -73,12 +70,7 @@ func Spawn(ctx context.Context, kind Kind, cpu int) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("target: pipe from the server: %w", err)
 	}
-	if cpu == Anywhere {
-		err = cmd.Start()
-	} else {
-		err = proc.StartOn(cmd, cpu)
-	}
-	if err != nil {
+	if err := proc.StartOn(cmd, cpus...); err != nil {
 		return nil, fmt.Errorf("target: start the server: %w", err)
 	}
 	p := &Process{cmd: cmd, in: in}

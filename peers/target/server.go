@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 
 	"example.com/brunt/peers/internal/proc"
@@ -17,8 +16,11 @@ import (
 type Kind string
 
 const (
-	// Fast answers with bytes made once, over plain TCP.
+	// Fast answers with bytes made once: from one goroutine in epoll on Linux, and
+	// like Plain elsewhere.
 	Fast Kind = "fast"
+	// Plain answers with the same bytes, with a goroutine for each connection.
+	Plain Kind = "plain"
 	// NetHTTP is a plain http.Server.
 	NetHTTP Kind = "nethttp"
 )
@@ -37,38 +39,61 @@ type Server struct {
 	URL string
 
 	hits  atomic.Int64
+	conns gauge
 	stop  func() error
 	done  chan struct{} // closed when serving has ended
 	fault error         // why it ended; read it after done
 }
 
+// serving is what a kind of server comes to: serve returns when it has ended, and
+// stop, called once, makes it.
+type serving struct {
+	address     string
+	serve, stop func() error
+}
+
 // Start serves on a free port of the loopback interface until Close.
 func Start(kind Kind) (*Server, error) {
-	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("target: listen: %w", err)
-	}
-	s := &Server{URL: "http://" + ln.Addr().String() + "/", done: make(chan struct{})}
-	var serve func() error
-	switch kind {
-	case Fast:
-		f := &fastServer{ln: ln, owner: s, conns: make(map[net.Conn]struct{})}
-		serve, s.stop = f.serve, f.close
-	case NetHTTP:
-		h := &http.Server{Handler: s.handler()}
-		serve, s.stop = func() error { return h.Serve(ln) }, h.Close
-	default:
-		ln.Close()
+	s := &Server{done: make(chan struct{})}
+	start, ok := map[Kind]func(*Server) (*serving, error){
+		Fast: startFast, Plain: startPlain, NetHTTP: startNetHTTP,
+	}[kind]
+	if !ok {
 		return nil, fmt.Errorf("%w: %q", errKind, kind)
 	}
-	// Close ends it by closing the listener.
+	running, err := start(s)
+	if err != nil {
+		return nil, fmt.Errorf("target: start: %w", err)
+	}
+	s.URL, s.stop = "http://"+running.address+"/", running.stop
+	// Close ends it.
 	go func() {
 		defer close(s.done)
-		if err := serve(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+		if err := running.serve(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
 			s.fault = fmt.Errorf("target: serve: %w", err)
 		}
 	}()
 	return s, nil
+}
+
+func startNetHTTP(owner *Server) (*serving, error) {
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	h := &http.Server{Handler: owner.handler(), ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			owner.conns.add(1)
+		case http.StateClosed:
+			owner.conns.add(-1)
+		}
+	}}
+	return &serving{
+		address: ln.Addr().String(),
+		serve:   func() error { return h.Serve(ln) },
+		stop:    h.Close,
+	}, nil
 }
 
 // Close closes the listener and every connection, and returns when serving has
@@ -81,6 +106,12 @@ func (s *Server) Close() error {
 	}
 	return s.fault
 }
+
+// Hits is how many requests it has answered with [Body].
+func (s *Server) Hits() int64 { return s.hits.Load() }
+
+// Open is the most connections that it had at once since it was last asked.
+func (s *Server) Open() int64 { return s.conns.takePeak() }
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
@@ -99,55 +130,5 @@ func (s *Server) count() Count {
 	if err != nil {
 		cpu = 0 // Count documents it
 	}
-	return Count{Hits: s.hits.Load(), CPU: cpu}
-}
-
-// connSet is guarded by fastServer.mu.
-type connSet map[net.Conn]struct{}
-
-// fastServer serves GET requests without a body, which is all that it is sent.
-type fastServer struct {
-	ln    net.Listener
-	owner *Server
-
-	mu     sync.Mutex
-	conns  connSet
-	closed bool
-	wg     sync.WaitGroup
-}
-
-func (f *fastServer) serve() error {
-	defer f.wg.Wait()
-	for {
-		conn, err := f.ln.Accept()
-		if err != nil {
-			return err
-		}
-		f.mu.Lock()
-		if f.closed {
-			f.mu.Unlock()
-			conn.Close()
-			continue
-		}
-		f.conns[conn] = struct{}{}
-		f.mu.Unlock()
-		// It ends when the client closes the connection, or close does.
-		f.wg.Go(func() {
-			f.talk(conn)
-			f.mu.Lock()
-			delete(f.conns, conn)
-			f.mu.Unlock()
-			conn.Close()
-		})
-	}
-}
-
-func (f *fastServer) close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.closed = true
-	for conn := range f.conns {
-		conn.Close()
-	}
-	return f.ln.Close()
+	return Count{Hits: s.hits.Load(), CPU: cpu, Open: s.conns.takePeak()}
 }

@@ -2,6 +2,7 @@ package target_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -49,6 +50,17 @@ func checkCounts(t *testing.T, url string) {
 			t.Fatalf("got %d %q, want 200 %q", status, body, target.Body)
 		}
 	}
+	for range 6 {
+		c, err := target.ReadCount(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The client's, kept alive, the one that asks, and perhaps the one that has
+		// asked before.
+		if c.Open < 2 || c.Open > 3 {
+			t.Errorf("got %d connections at once, want 2 or 3", c.Open)
+		}
+	}
 	if status, _ := hit(t, client, url+"elsewhere"); status != http.StatusNotFound {
 		t.Errorf("got status %d for another path, want 404", status)
 	}
@@ -67,7 +79,7 @@ func checkCounts(t *testing.T, url string) {
 }
 
 func TestServersCount(t *testing.T) {
-	for _, kind := range []target.Kind{target.Fast, target.NetHTTP} {
+	for _, kind := range []target.Kind{target.Fast, target.Plain, target.NetHTTP} {
 		t.Run("in process/"+string(kind), func(t *testing.T) {
 			s, err := target.Start(kind)
 			if err != nil {
@@ -79,7 +91,7 @@ func TestServersCount(t *testing.T) {
 			}
 		})
 		t.Run("own process/"+string(kind), func(t *testing.T) {
-			p, err := target.Spawn(t.Context(), kind, target.Anywhere)
+			p, err := target.Spawn(t.Context(), kind)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,70 +109,127 @@ func TestUnknownKind(t *testing.T) {
 	}
 }
 
-func TestCloseEndsConnections(t *testing.T) {
-	s, err := target.Start(target.Fast)
-	if err != nil {
-		t.Fatal(err)
+// eachRaw runs a test against both servers that read requests themselves.
+func eachRaw(t *testing.T, test func(t *testing.T, s *target.Server)) {
+	t.Helper()
+	for _, kind := range []target.Kind{target.Fast, target.Plain} {
+		t.Run(string(kind), func(t *testing.T) {
+			s, err := target.Start(kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			test(t, s)
+		})
 	}
+}
+
+func dial(t *testing.T, s *target.Server) (net.Conn, *bufio.Reader) {
+	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.Trim(s.URL, "htp:/"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	fmt.Fprint(conn, "GET / HTTP/1.1\r\n\r\n")
-	r := bufio.NewReader(conn)
+	t.Cleanup(func() { conn.Close() })
+	return conn, bufio.NewReader(conn)
+}
+
+// read reads one response and says whether the server means to close.
+func read(t *testing.T, r *bufio.Reader) (body string, last bool) {
+	t.Helper()
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.ReadByte(); err == nil {
-		t.Error("the connection is open after Close")
+	return string(text), resp.Close
+}
+
+func TestCloseEndsConnections(t *testing.T) {
+	for _, kind := range []target.Kind{target.Fast, target.Plain} {
+		t.Run(string(kind), func(t *testing.T) {
+			s, err := target.Start(kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn, r := dial(t, s)
+			fmt.Fprint(conn, "GET / HTTP/1.1\r\n\r\n")
+			read(t, r)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.ReadByte(); err == nil {
+				t.Error("the connection is open after Close")
+			}
+		})
 	}
 }
 
 // Requests may come in pieces and several at once.
-func TestFastFraming(t *testing.T) {
-	s, err := target.Start(target.Fast)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.Trim(s.URL, "htp:/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	r := bufio.NewReader(conn)
-	for _, piece := range []string{"GET / HT", "TP/1.1\r\nHost: a\r\n\r", "\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n"} {
-		fmt.Fprint(conn, piece)
-	}
-	for range 3 {
-		resp, err := http.ReadResponse(r, nil)
+func TestRawFraming(t *testing.T) {
+	eachRaw(t, func(t *testing.T, s *target.Server) {
+		conn, r := dial(t, s)
+		for _, piece := range []string{
+			"GET / HT", "TP/1.1\r\nHost: a\r\n\r", "\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+		} {
+			fmt.Fprint(conn, piece)
+		}
+		for range 3 {
+			if body, last := read(t, r); body != target.Body || last {
+				t.Errorf("got body %q, last %t, want %q and another to follow", body, last, target.Body)
+			}
+		}
+		c, err := target.ReadCount(t.Context(), s.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if body, _ := io.ReadAll(resp.Body); string(body) != target.Body {
-			t.Errorf("got body %q, want %q", body, target.Body)
+		if c.Hits != 3 {
+			t.Errorf("got %d hits, want 3", c.Hits)
 		}
-		resp.Body.Close()
+		// A head that never ends costs its connection, not memory.
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nX: "+strings.Repeat("x", 20<<10))
+		if _, err := r.ReadByte(); err == nil {
+			t.Error("an endless head keeps its connection")
+		}
+	})
+}
+
+func TestRawConnections(t *testing.T) {
+	tests := []struct {
+		reason, request string
+		last            bool
+	}{
+		{"as it comes", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", false},
+		{"asked to keep", "GET / HTTP/1.1\r\nConnection: keep-alive\r\n\r\n", false},
+		{"asked to close", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", true},
+		{"asked to close, in other words", "GET / HTTP/1.1\r\nconnection:Close\r\n\r\n", true},
+		{"an old client", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", true},
 	}
-	c, err := target.ReadCount(t.Context(), s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Hits != 3 {
-		t.Errorf("got %d hits, want 3", c.Hits)
-	}
-	// A head that never ends costs its connection, not memory.
-	fmt.Fprint(conn, "GET / HTTP/1.1\r\nX: "+strings.Repeat("x", 20<<10))
-	if _, err := r.ReadByte(); err == nil {
-		t.Error("an endless head keeps its connection")
-	}
+	eachRaw(t, func(t *testing.T, s *target.Server) {
+		for _, tt := range tests {
+			conn, r := dial(t, s)
+			// The second time it is a request the server has seen before.
+			for range 2 {
+				fmt.Fprint(conn, tt.request)
+				body, last := read(t, r)
+				if body != target.Body || last != tt.last {
+					t.Errorf("%s: got %q, last %t, want last %t", tt.reason, body, last, tt.last)
+				}
+				if last {
+					if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
+						t.Errorf("%s: got %v after the last response, want the end", tt.reason, err)
+					}
+					break
+				}
+			}
+		}
+	})
 }

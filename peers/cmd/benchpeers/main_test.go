@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,27 +24,34 @@ func TestMain(m *testing.M) {
 
 func TestWholeRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("three processes and some thousand requests")
+		t.Skip("seconds, and dozens of processes")
 	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "report.md")
-	cmd := exec.CommandContext(t.Context(), self, "-rounds", "2", "-requests", "100", "-c", "2", "-seed", "7", "-md", file)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "report.md")
+	cmd := exec.CommandContext(t.Context(), self, "-rounds", "2", "-duration", "200ms", "-connections", "2", "-seed", "7", "-md", file,
+		"-cpuprofile", dir, "-tools", dir, "-only", "plain-roundtrip,plain-roundtrip-again,brunt-wire-async,wrk,k6")
 	cmd.Env = append(os.Environ(), "BENCHPEERS_TEST_RUN=1")
 	var out, progress strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &progress
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, progress.String())
 	}
-	for _, want := range []string{"-seed 7", "Noise:", "2 connections, 100 requests", "| fortio-fast ", "req/s of brunt-async ≥ 1.35 × vegeta"} {
+	for _, want := range []string{
+		"-seed 7", "Noise", "The server in another process", "2 connections; medians of 2 rounds", "| wrk ", "| k6 ", "The server in the same process", "| brunt-wire-async ",
+		"Those on req/s again", "req/s of brunt-wire-async ≥ 1.80 × plain-roundtrip, 2 connections",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, out.String())
 		}
 	}
-	if got := progress.String(); !strings.Contains(got, "round 2 of 2") {
-		t.Errorf("got progress %q", got)
+	for _, want := range []string{"2 rounds will take about ", "round 2 of 2"} {
+		if got := progress.String(); !strings.Contains(got, want) {
+			t.Errorf("got progress %q, which lacks %q", got, want)
+		}
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -49,6 +59,27 @@ func TestWholeRun(t *testing.T) {
 	}
 	if string(text) != out.String() {
 		t.Error("the file and standard output differ")
+	}
+	if info, err := os.Stat(filepath.Join(dir, "plain-roundtrip-2.pprof")); err != nil || info.Size() == 0 {
+		t.Errorf("got profile %v, %v", info, err)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	tests := []struct {
+		reason string
+		args   []string
+		want   string
+	}{
+		{"a run too long", []string{"-rounds", "1000"}, "-most"},
+		{"more connections than files", []string{"-connections", "100000000"}, "RLIMIT_NOFILE"},
+		{"nobody", []string{"-mode", "inside", "-only", "vegeta"}, "no contestant"},
+	}
+	for _, tt := range tests {
+		err := run(append(tt.args, "-tools", ""), io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v, want one that says %q", tt.reason, err, tt.want)
+		}
 	}
 }
 
@@ -58,19 +89,63 @@ func TestParse(t *testing.T) {
 		f.SetOutput(io.Discard)
 		return f
 	}
-	o, err := parse(newFlags(), []string{"-c", "1, 20", "-only", "vegeta,plain-do"})
+	o, err := parse(newFlags(), []string{"-connections", "1, 20", "-only", "vegeta,plain-do", "-mode", "inside"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.concurrencies) != 2 || o.concurrencies[1] != 20 || len(o.only) != 2 {
+	if !slices.Equal(o.connections, []int{1, 20}) || len(o.only) != 2 || !slices.Equal(o.modes, []string{inside}) {
 		t.Errorf("got %+v", o)
 	}
-	for _, bad := range [][]string{{"-c", "ten"}, {"surplus"}, {"-rounds", "many"}} {
+	if o, err = parse(newFlags(), []string{"-connections", "10000"}); err != nil || !slices.Equal(o.connections, []int{100, 10_000}) {
+		t.Errorf("got %v connections, %v: memory at scale has nothing to compare with", o.connections, err)
+	}
+	for _, bad := range [][]string{
+		{"-connections", "ten"},
+		{"-connections", "0"},
+		{"surplus"},
+		{"-rounds", "many"},
+		{"-only", "nobody"},
+		{"-mode", "elsewhere"},
+		{"-procs", "0"},
+		{"-procs", "some"},
+		{"-duration", "0s"},
+	} {
 		if _, err := parse(newFlags(), bad); err == nil {
 			t.Errorf("%q: got no error", bad)
 		}
 	}
-	if _, err := choose([]string{"nobody"}); err == nil || !strings.Contains(err.Error(), "nobody") {
-		t.Errorf("got error %v, want one that names the contestant", err)
+}
+
+func TestPlace(t *testing.T) {
+	cpus := func(n int) func() ([]int, error) {
+		return func() ([]int, error) {
+			return []int{3, 5, 6, 7}[:n], nil
+		}
+	}
+	broken := func() ([]int, error) { return nil, errors.New("no idea") }
+	tests := []struct {
+		reason         string
+		pin            bool
+		procs          string
+		cpus           func() ([]int, error)
+		server, client []int
+		threads        int
+		text           string
+	}{
+		{"two CPUs", true, "", cpus(2), []int{3}, []int{5}, 1, "server bound to CPU 3, clients to CPU 5; GOMAXPROCS 1 in the clients"},
+		{"one CPU", true, "1", cpus(1), nil, nil, 1, "nothing bound to CPUs: there is only one; GOMAXPROCS 1 in the clients"},
+		{"two of four", true, "2", cpus(4), []int{3}, []int{5, 6}, 2, "server bound to CPU 3, clients to CPUs 5 6; GOMAXPROCS 2 in the clients"},
+		{"too many threads", true, "2", cpus(2), []int{3}, nil, 2, "server bound to CPU 3, clients not bound: they have more threads than there are CPUs besides; GOMAXPROCS 2 in the clients"},
+		{"no such call", true, "1", broken, nil, nil, 1, "nothing bound to CPUs: no idea; GOMAXPROCS 1 in the clients"},
+		{"not asked to", false, "3", cpus(4), nil, nil, 3, "nothing bound to CPUs, as asked; GOMAXPROCS 3 in the clients"},
+	}
+	for _, tt := range tests {
+		p, err := place(tt.pin, tt.procs, tt.cpus)
+		if err != nil || !slices.Equal(p.server, tt.server) || !slices.Equal(p.client, tt.client) || p.threads != tt.threads || p.text != tt.text {
+			t.Errorf("%s: got %+v, %v", tt.reason, p, err)
+		}
+	}
+	if p, err := place(true, "all", cpus(2)); err != nil || p.threads != p.all || p.all > math.MaxInt16 {
+		t.Errorf("got %+v, %v for all", p, err)
 	}
 }

@@ -24,29 +24,32 @@ func CPUs() ([]int, error) {
 	return cpus, nil
 }
 
-// StartOn starts cmd as a process that stays on one CPU.
+// StartOn starts cmd as a process that stays on the given CPUs; none means that it
+// may run on any.
 //
 // A process inherits the affinity of the thread that forks it. So the thread is
 // bound for the time of the fork, and the Go runtime of the new process counts
 // its CPUs, and sets GOMAXPROCS, with the binding already in place.
-func StartOn(cmd *exec.Cmd, cpu int) error {
+func StartOn(cmd *exec.Cmd, cpus ...int) error {
+	if len(cpus) == 0 {
+		return start(cmd)
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var before, one unix.CPUSet
+	var before, chosen unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return fmt.Errorf("proc: read CPU affinity: %w", err)
 	}
-	one.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("proc: bind to CPU %d: %w", cpu, err)
+	for _, cpu := range cpus {
+		chosen.Set(cpu)
 	}
-	startErr := cmd.Start()
+	if err := unix.SchedSetaffinity(0, &chosen); err != nil {
+		return fmt.Errorf("proc: bind to CPUs %v: %w", cpus, err)
+	}
+	startErr := start(cmd)
 	if err := unix.SchedSetaffinity(0, &before); err != nil && startErr == nil {
 		// The child runs where it should; this thread must not go on bound.
-		return fmt.Errorf("proc: release from CPU %d: %w", cpu, err)
+		return fmt.Errorf("proc: release from CPUs %v: %w", cpus, err)
 	}
-	if startErr != nil {
-		return fmt.Errorf("proc: start on CPU %d: %w", cpu, startErr)
-	}
-	return nil
+	return startErr
 }

@@ -7,5 +7,10 @@ import "os/exec"
 // CPUs lists the CPUs that this process may run on.
 func CPUs() ([]int, error) { return nil, ErrUnsupported }
 
-// StartOn starts cmd as a process that stays on one CPU.
-func StartOn(*exec.Cmd, int) error { return ErrUnsupported }
+// StartOn starts cmd. It can't bind it to CPUs.
+func StartOn(cmd *exec.Cmd, cpus ...int) error {
+	if len(cpus) > 0 {
+		return ErrUnsupported
+	}
+	return start(cmd)
+}

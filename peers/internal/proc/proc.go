@@ -4,7 +4,18 @@
 // measures without.
 package proc
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+)
 
 // ErrUnsupported is returned where the system has no such call.
 var ErrUnsupported = errors.New("proc: not supported on this system")
+
+func start(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("proc: %w", err)
+	}
+	return nil
+}
