@@ -240,7 +240,8 @@ func TestStreamsAndRecordsTakeForeignEngines(t *testing.T) {
 			got.Stack = nil
 			panic(got)
 		}()
-		for range Stream(t.Context(), broken{}, Times(1)) {
+		for _, err := range Stream(t.Context(), broken{}, Times(1)) {
+			require.NoError(t, err)
 			require.Fail(t, "nothing is yielded")
 		}
 	})
