@@ -67,6 +67,7 @@ func TestRecordsAreEncodedAsMarshalJSONDoes(t *testing.T) {
 		Attempt: 2, Bytes: 7, Class: ClassStatus, Err: errors.New("503"),
 	})
 	require.NoError(t, err)
+	//nolint:testifylint // the text itself is meant
 	require.Equal(t, `{"url":"http://h/","status_code":503,"latency_ms":1.234567,"timestamp":1700000000.12,"attempt":2,"error":"503",`+
 		`"error_class":"status","name":"home","method":"GET","bytes":7}`, string(line))
 }
@@ -127,7 +128,7 @@ func random(n int, t0 time.Time) []RequestResult {
 		case 0:
 			r.StatusCode, r.Class, r.Err = 500, ClassStatus, errors.New("status 500")
 		case 1:
-			r.StatusCode, r.Class, r.Err, r.Bytes = 0, ClassReset, errors.New("reset \"by\" peer\n"), 0
+			r.StatusCode, r.Class, r.Err, r.Bytes = 0, ClassReset, errors.New("reset \"by\"\npeer"), 0
 		case 2:
 			r.StatusCode = 302
 		case 3:
@@ -222,7 +223,7 @@ func TestReadJSONLRebuildsTheLiveResult(t *testing.T) {
 
 	roundTrip(t, got)
 	live.Merge(got)
-	require.EqualValues(t, 2*got.Requests, live.Requests)
+	require.Equal(t, 2*got.Requests, live.Requests)
 }
 
 const good = `{"url":"http://h/","status_code":200,"latency_ms":1.5,"timestamp":1700000000.25,"attempt":1,"error":null}`
@@ -252,7 +253,7 @@ func TestReadJSONLReportsWhatItCannotRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, reader := range []io.Reader{strings.NewReader(tt.text), iotest.OneByteReader(strings.NewReader(tt.text))} {
 				r, err := ReadJSONL(reader)
-				require.EqualValues(t, tt.n, r.Requests)
+				require.Equal(t, tt.n, r.Requests)
 				if len(tt.lines) == 0 {
 					require.NoError(t, err)
 					continue
@@ -321,7 +322,8 @@ func TestReadJSONLUnderstandsTheReference(t *testing.T) {
 func TestRecordsMayBeLeft(t *testing.T) {
 	for _, text := range []string{good + "\n" + good + "\n", "bad\nbad\n", "{"} {
 		n := 0
-		for range Records(strings.NewReader(text)) {
+		for _, err := range Records(strings.NewReader(text)) {
+			_ = err
 			n++
 			break
 		}

@@ -159,7 +159,8 @@ func TestLeavingAStreamCancelsWhatIsInFlight(t *testing.T) {
 		}), time.Hour))
 		defer closeEngine(t, e)
 		start := time.Now()
-		for range Stream(t.Context(), e, Times(1_000_000)) {
+		for _, err := range Stream(t.Context(), e, Times(1_000_000)) {
+			require.NoError(t, err)
 			break
 		}
 		require.Zero(t, time.Since(start), "nobody waits for an answer")
@@ -182,7 +183,8 @@ func TestPanicsAndGoexitsReachTheConsumerOfAStream(t *testing.T) {
 						}
 						return nil
 					}})
-					for range Stream(t.Context(), e, src) {
+					for _, err := range Stream(t.Context(), e, src) {
+						require.NoError(t, err)
 						for leaves && n.Load() < 3 && c.workers > 1 {
 							runtime.Gosched()
 						}
@@ -238,7 +240,8 @@ func TestStreamsAndRecordsTakeForeignEngines(t *testing.T) {
 			got.Stack = nil
 			panic(got)
 		}()
-		for range Stream(t.Context(), broken{}, Times(1)) {
+		for _, err := range Stream(t.Context(), broken{}, Times(1)) {
+			require.NoError(t, err)
 			require.Fail(t, "nothing is yielded")
 		}
 	})

@@ -34,7 +34,7 @@ func ExampleCreate() {
 	defer db.Close()
 	var name string
 	var n int
-	err = db.QueryRow("SELECT name, count(*) FROM requests WHERE latency_ms < 1000 GROUP BY name").Scan(&name, &n)
+	err = db.QueryRowContext(context.Background(), "SELECT name, count(*) FROM requests WHERE latency_ms < 1000 GROUP BY name").Scan(&name, &n)
 	fmt.Println(name, n, err)
 	// Output:
 	// <nil> <nil>
