@@ -22,14 +22,14 @@ type wireConn struct {
 // exchange writes out, and then reads once. If it is wary and can find out, it
 // sends nothing over a connection that the peer has closed, or on which it has
 // said something unasked.
-func (c *wireConn) exchange(out, in []byte, wary bool) (wrote, read int, err error) {
+func (c *wireConn) exchange(out []byte, in *window, p *wireParser, wary bool) (wrote, read int, err error) {
 	if c.fast != nil {
-		return c.fast.exchange(out, in, wary)
+		return c.fast.exchange(out, in, p, wary)
 	}
 	if wrote, err = c.Write(out); err != nil {
 		return wrote, 0, err
 	}
-	read, err = c.Read(in)
+	read, err = c.Read(in.room(p))
 	return wrote, read, err
 }
 
