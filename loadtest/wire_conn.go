@@ -81,6 +81,20 @@ func (c *wireClient) connect(ctx context.Context, r *wireRequest) (*wireConn, er
 	return wc, nil
 }
 
+// aside has dial run on a goroutine of its own: it needs twice the stack of all
+// else, which a worker that has grown it for once would keep.
+func aside(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		done := make(chan struct{})
+		go func() { // ends with dial, which heeds ctx
+			defer close(done)
+			conn, err = dial(ctx, network, addr)
+		}()
+		<-done
+		return conn, err
+	}
+}
+
 // handshake makes a TLS connection of conn, which speaks HTTP/1.1 only.
 func (c *wireClient) handshake(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 	cfg := new(tls.Config)
