@@ -192,30 +192,30 @@ func TestTimeoutsNameTheirPhase(t *testing.T) {
 		want ErrorClass
 		text string
 	}{
-		{"connect", silent, ConnectionConfig{DialContext: blocked}, ClassTimeoutConnect, "within 50ms, connecting"},
+		{"connect", silent, ConnectionConfig{DialContext: blocked}, ClassTimeoutConnect, "within 100ms, connecting"},
 		{"connect, by its own limit", silent, ConnectionConfig{DialContext: blocked, Timeout: time.Millisecond}, ClassTimeoutConnect, "deadline exceeded"},
-		{"TLS", silentTLS, ConnectionConfig{}, ClassTimeoutTLS, "within 50ms, in the TLS handshake"},
+		{"TLS", silentTLS, ConnectionConfig{}, ClassTimeoutTLS, "within 100ms, in the TLS handshake"},
 		{"TLS, by its own limit", silentTLS, ConnectionConfig{Timeout: 50 * time.Millisecond}, ClassTimeoutTLS, "handshake timeout"},
-		{"headers", silent, ConnectionConfig{}, ClassTimeoutHeaders, "within 50ms, waiting for the response headers"},
+		{"headers", silent, ConnectionConfig{}, ClassTimeoutHeaders, "within 100ms, waiting for the response headers"},
 		{"body", func(t *testing.T) string {
 			t.Helper()
 			return rawServer(t, func(c net.Conn) {
 				reply("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")(c)
 				hang(c)
 			})
-		}, ConnectionConfig{}, ClassTimeoutBody, "within 50ms, reading the response body"},
+		}, ConnectionConfig{}, ClassTimeoutBody, "within 100ms, reading the response body"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fixtures.NoLeaks(t)
 			target := tt.url(t)
-			timeout := 50 * time.Millisecond
+			timeout := 100 * time.Millisecond
 			if tt.conn.Timeout > 0 {
 				timeout = time.Minute
 			}
 			for name, cfg := range allEngines(tt.conn, timeout) {
-				r, err := Start(t, cfg).Run(t.Context(), Times(8, Get(target)))
+				r, err := Start(t, cfg).Run(t.Context(), Times(4, Get(target)))
 				require.NoError(t, err)
-				require.Equal(t, map[ErrorClass]int64{tt.want: 8}, r.Errors, "%s: %v", name, r)
+				require.Equal(t, map[ErrorClass]int64{tt.want: 4}, r.Errors, "%s: %v", name, r)
 				require.Contains(t, r.ErrorExamples[tt.want], tt.text)
 			}
 		})
