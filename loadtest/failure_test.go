@@ -215,7 +215,7 @@ func TestTimeoutsNameTheirPhase(t *testing.T) {
 				}
 				var out []*EngineResult
 				for _, cfg := range allEngines(tt.conn, timeout) {
-					r, err := Start(t, cfg).Run(t.Context(), Times(8, Get(target)))
+					r, err := Start(t, cfg).Run(t.Context(), Times(4, Get(target)))
 					require.NoError(t, err)
 					out = append(out, r)
 				}
@@ -225,13 +225,13 @@ func TestTimeoutsNameTheirPhase(t *testing.T) {
 	}
 }
 
-// patiently wants all eight requests of each run to be of one class. On a machine
+// patiently wants all four requests of each run to be of one class. On a machine
 // that is busy with other things a short limit may end them in an earlier phase:
 // then it tries again with a longer one.
 func patiently(t *testing.T, runs func(limit time.Duration) []*EngineResult, want ErrorClass, text string) {
 	t.Helper()
-	only := map[ErrorClass]int64{want: 8}
-	for limit := 50 * time.Millisecond; ; limit *= 4 {
+	only := map[ErrorClass]int64{want: 4}
+	for limit := 100 * time.Millisecond; ; limit *= 4 {
 		results, again := runs(limit), false
 		for _, r := range results {
 			again = again || !maps.Equal(only, r.Errors)

@@ -40,6 +40,9 @@ func Wire(cfg ConnectionConfig) Client {
 	}
 	c.conns = newConnections(0)
 	c.dial = c.conns.wrap(cfg.dialer(c.timeout))
+	if cfg.DialContext == nil {
+		c.dial = aside(c.dial)
+	}
 	return c
 }
 

@@ -22,14 +22,14 @@ type wireConn struct {
 // exchange writes out, and then reads once. If it is wary and can find out, it
 // sends nothing over a connection that the peer has closed, or on which it has
 // said something unasked.
-func (c *wireConn) exchange(out, in []byte, wary bool) (wrote, read int, err error) {
+func (c *wireConn) exchange(out []byte, in *window, p *wireParser, wary bool) (wrote, read int, err error) {
 	if c.fast != nil {
-		return c.fast.exchange(out, in, wary)
+		return c.fast.exchange(out, in, p, wary)
 	}
 	if wrote, err = c.Write(out); err != nil {
 		return wrote, 0, err
 	}
-	read, err = c.Read(in)
+	read, err = c.Read(in.room(p))
 	return wrote, read, err
 }
 
@@ -79,6 +79,20 @@ func (c *wireClient) connect(ctx context.Context, r *wireRequest) (*wireConn, er
 		}
 	}
 	return wc, nil
+}
+
+// aside has dial run on a goroutine of its own: it needs twice the stack of all
+// else, which a worker that has grown it for once would keep.
+func aside(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		done := make(chan struct{})
+		go func() { // ends with dial, which heeds ctx
+			defer close(done)
+			conn, err = dial(ctx, network, addr)
+		}()
+		<-done
+		return conn, err
+	}
 }
 
 // handshake makes a TLS connection of conn, which speaks HTTP/1.1 only.

@@ -29,7 +29,9 @@ type fastConn struct {
 	raw  syscall.RawConn
 	step func(fd uintptr) bool // f.next
 
-	out, in     []byte
+	out         []byte
+	in          *window
+	parser      *wireParser // to which in goes
 	wary        bool
 	asked       bool // out has been written
 	wrote, read int
@@ -54,11 +56,11 @@ func newFastConn(conn net.Conn) *fastConn {
 }
 
 // exchange is that of wireConn.
-func (f *fastConn) exchange(out, in []byte, wary bool) (wrote, read int, err error) {
-	f.out, f.in, f.wary = out, in, wary
+func (f *fastConn) exchange(out []byte, in *window, p *wireParser, wary bool) (wrote, read int, err error) {
+	f.out, f.in, f.parser, f.wary = out, in, p, wary
 	f.asked, f.wrote, f.read, f.err = false, 0, 0, nil
 	err = f.raw.Read(f.step)
-	f.out, f.in = nil, nil
+	f.out, f.in, f.parser = nil, nil, nil
 	switch {
 	case err != nil:
 		return f.wrote, 0, err
@@ -68,7 +70,7 @@ func (f *fastConn) exchange(out, in []byte, wary bool) (wrote, read int, err err
 		if wrote = f.wrote + n; err != nil {
 			return wrote, 0, err
 		}
-		read, err = f.conn.Read(in)
+		read, err = f.conn.Read(in.room(p))
 		return wrote, read, err
 	}
 	return f.wrote, f.read, f.err
@@ -106,13 +108,14 @@ func (f *fastConn) ask(fd int) bool {
 // receive reads, and says whether there was anything to be read: bytes, the end
 // or an error.
 func (f *fastConn) receive(fd int) bool {
-	n, err := uninterrupted(syscall.Read, fd, f.in)
+	n, err := uninterrupted(syscall.Read, fd, f.in.room(f.parser))
 	switch {
 	case err == nil && n > 0:
 		f.read = n
 	case err == nil:
 		f.err = io.EOF
 	case errors.Is(err, syscall.EAGAIN):
+		f.in.free()
 		return false
 	default:
 		f.err = f.opError("read", err)

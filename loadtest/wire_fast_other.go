@@ -9,6 +9,6 @@ type fastConn struct{}
 
 func newFastConn(net.Conn) *fastConn { return nil }
 
-func (*fastConn) exchange(_, _ []byte, _ bool) (wrote, read int, err error) {
+func (*fastConn) exchange(_ []byte, _ *window, _ *wireParser, _ bool) (wrote, read int, err error) {
 	panic("loadtest: no fast connections on this system")
 }

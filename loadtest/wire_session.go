@@ -14,7 +14,7 @@ import (
 type wireSession struct {
 	client *wireClient
 	parser wireParser
-	buf    []byte // of readSize, made for the first response
+	in     window
 
 	lastReq  *Request // what last was made from
 	last     *wireRequest
@@ -33,12 +33,8 @@ type wireSession struct {
 	expiry  *time.Timer     // closes the connections of a parked session
 }
 
-const (
-	// readSize is what a session reads at once: all of most responses.
-	readSize = 4 << 10
-	// maxHosts is how many connections a session keeps, each to another host.
-	maxHosts = 16
-)
+// maxHosts is how many connections a session keeps, each to another host.
+const maxHosts = 16
 
 func (s *wireSession) Do(ctx context.Context, req *Request) (Response, error) {
 	if s.ctx != ctx {
@@ -109,10 +105,7 @@ type trip struct {
 
 // roundTrip sends r over c and reads the response to its end.
 func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip) {
-	if s.buf == nil {
-		s.buf = make([]byte, readSize)
-	}
-	in := window{buf: s.buf}
+	in, p := &s.in, &s.parser
 	defer in.free()
 	var (
 		n  int
@@ -120,15 +113,15 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 	)
 	if r.bare || r.body == nil && c.buffered {
 		var wrote int
-		wrote, n, t.err = c.exchange(r.bytes, in.buf, wary)
+		wrote, n, t.err = c.exchange(r.bytes, in, p, wary)
 		t.sent = wrote > 0
 	} else {
 		up = startUpload(c, r)
-		n, t.err = c.Read(in.buf)
+		n, t.err = c.Read(in.room(p))
 	}
 	t.answered = n > 0
 	for {
-		done, err := s.take(&in, n)
+		done, err := in.parse(p, n)
 		if err != nil {
 			t.err = err
 			break
@@ -139,11 +132,11 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 		}
 		if t.err != nil {
 			if errors.Is(t.err, io.EOF) {
-				t.err = s.parser.end()
+				t.err = p.end()
 			}
 			break
 		}
-		n, t.err = c.Read(in.room(&s.parser))
+		n, t.err = c.Read(in.room(p))
 		t.answered = t.answered || n > 0
 	}
 	if up != nil {
@@ -155,14 +148,6 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 		t.sent = up.wrote > 0
 	}
 	return t
-}
-
-// take has the parser read n more bytes, and says whether the response is complete.
-func (s *wireSession) take(in *window, n int) (done bool, err error) {
-	in.to += n
-	took, err := s.parser.feed(in.buf[in.from:in.to])
-	in.from += took
-	return s.parser.state == wireDone, err
 }
 
 // explain says of an error how far the request had come, and of one that
