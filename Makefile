@@ -51,6 +51,11 @@ test-report: | $(BUILD) ## draw the HTML report in a headless Chromium and check
 race: ## run every test 20 times under the race detector (minutes)
 	$(GO) test -race -shuffle=on -count=20 ./...
 
+.PHONY: soak
+soak: ## the long forms of the tests of sinks and streams
+	BRUNT_SOAK=1 $(GO) test $(RACE) -count=1 -run 'LeavingAStream|TwoMillion' ./loadtest
+	BRUNT_SOAK=1 $(GO) test -count=1 -run 'LeavingAStream|TwoMillion' ./loadtest
+
 .PHONY: vet
 vet: ## go vet, for this system and cross-wise for the others
 	$(GO) vet ./...
@@ -169,7 +174,7 @@ benchstat: bench-binary ## compare a fresh run with testdata/baseline.txt
 	@$(GO) tool benchstat -filter '$(METRICS)' baseline=testdata/baseline.txt fresh=$(BUILD)/fresh.txt
 
 .PHONY: bench-peers
-bench-peers: ## the same work by other load testing libraries, side by side
+bench-peers: ## the same work by wrk, hey, bombardier, k6 and other libraries, side by side
 	cd peers && $(GO) run ./cmd/benchpeers $(ARGS)
 
 .PHONY: bench-resilience-peers

@@ -44,8 +44,7 @@ const insert = `INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 // A batch is a transaction: after a kill the database holds whole batches, those
 // that SinkStats.Written counts. While the sink is open others can read the
 // database, and files with the endings -wal and -shm lie beside it; a Close
-// without an error makes it durable and leaves one file. About 40,000 records a
-// second can be written by one core.
+// without an error makes it durable and leaves one file.
 func Create(path string, cfg loadtest.SinkConfig) (*loadtest.Sink, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
