@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
@@ -107,7 +109,7 @@ func (s *Set) parse(side Side, name string, data []byte) ([]*benchfmt.Result, []
 	}
 	failures := strays(side, lines, fault)
 	if len(faults) > 0 && bytes.HasPrefix(data, []byte(`{"`)) {
-		return nil, nil, faults[0]
+		return nil, nil, errors.Join(faults[0])
 	}
 	var results []*benchfmt.Result
 	s.reader.Reset(bytes.NewReader(data), name, ".file", s.Label(side))
@@ -118,6 +120,10 @@ func (s *Set) parse(side Side, name string, data []byte) ([]*benchfmt.Result, []
 		case *benchfmt.Result:
 			r := rec.Clone()
 			tidyZeros(r)
+			if slices.ContainsFunc(r.Values, func(v benchfmt.Value) bool { return math.IsNaN(v.Value) || math.IsInf(v.Value, 0) }) {
+				_, line := rec.Pos()
+				fault(line, "a value that is no finite number")
+			}
 			results = append(results, r)
 		}
 	}
