@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -82,7 +83,7 @@ func (t Tree) Packages(ctx context.Context, patterns []string) (packages []Packa
 		case err != nil:
 			return nil, nil, fmt.Errorf("%w: go list: %w", ErrBuild, err)
 		}
-		files := append(p.TestGoFiles, p.XTestGoFiles...)
+		files := slices.Concat(p.TestGoFiles, p.XTestGoFiles)
 		if len(files) == 0 && p.Error != nil {
 			continue
 		}

@@ -87,27 +87,27 @@ type Row struct {
 }
 
 // Name is the package and the benchmark.
-func (r *Row) Name() string { return fullName(r.Pkg, r.Bench) }
+func (row *Row) Name() string { return fullName(row.Pkg, row.Bench) }
 
 // Gated reports whether the row can fail the comparison.
-func (r *Row) Gated() bool { return r.Better != 0 && !math.IsInf(r.Threshold, 1) }
+func (row *Row) Gated() bool { return row.Better != 0 && !math.IsInf(row.Threshold, 1) }
 
 // Harm is the change for the worse as a share, negative for an improvement.
-func (r *Row) Harm() float64 { return -r.Delta * float64(r.Better) }
+func (row *Row) Harm() float64 { return -row.Delta * float64(row.Better) }
 
 // Settled reports whether more samples are unlikely to change what the row does
 // to the comparison: it has its verdict, or a change of its threshold for the
 // worse lies outside the intervals of the medians.
-func (r *Row) Settled() bool {
-	if !r.Gated() || r.constant || r.exact || r.Verdict != Unchanged {
+func (row *Row) Settled() bool {
+	if !row.Gated() || row.constant || row.exact || row.Verdict != Unchanged {
 		return true
 	}
-	base, head := r.Summary[Base], r.Summary[Head]
+	base, head := row.Summary[Base], row.Summary[Head]
 	worst := head.Hi/base.Lo - 1
-	if r.Better > 0 {
+	if row.Better > 0 {
 		worst = 1 - head.Lo/base.Hi
 	}
-	return base.Lo > 0 && worst < r.Threshold
+	return base.Lo > 0 && worst < row.Threshold
 }
 
 // Report is the judgement of a whole set.
@@ -122,9 +122,9 @@ type Report struct {
 }
 
 // With returns the rows of a verdict, the largest change first.
-func (r *Report) With(v Verdict) []*Row {
+func (rep *Report) With(v Verdict) []*Row {
 	var rows []*Row
-	for _, row := range r.Rows {
+	for _, row := range rep.Rows {
 		if row.Verdict == v {
 			rows = append(rows, row)
 		}
@@ -137,11 +137,11 @@ func (r *Report) With(v Verdict) []*Row {
 
 // ExitCode is 1 if anything got worse, else 2 if anything could not be judged,
 // else 0.
-func (r *Report) ExitCode() int {
+func (rep *Report) ExitCode() int {
 	switch {
-	case slices.ContainsFunc(r.Rows, func(row *Row) bool { return row.Verdict == Worse }):
+	case slices.ContainsFunc(rep.Rows, func(row *Row) bool { return row.Verdict == Worse }):
 		return 1
-	case len(r.Faults) > 0 || len(r.Rows) == 0:
+	case len(rep.Faults) > 0 || len(rep.Rows) == 0:
 		return 2
 	}
 	return 0

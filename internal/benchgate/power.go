@@ -68,12 +68,14 @@ func median(sorted []float64) float64 {
 
 // smallerU is the smaller of the two Mann-Whitney U statistics of sorted samples.
 func smallerU(a, b []float64) float64 {
-	u, less, equal := 0.0, 0, 0
+	u, less := 0.0, 0
 	for _, x := range b {
 		for less < len(a) && a[less] < x {
 			less++
 		}
-		for equal = less; equal < len(a) && a[equal] == x; equal++ {
+		equal := less
+		for equal < len(a) && a[equal] == x {
+			equal++
 		}
 		u += float64(less) + float64(equal-less)/2
 	}

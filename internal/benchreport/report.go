@@ -299,7 +299,8 @@ func JSON(w io.Writer, in *Input) error {
 		Profiles    []benchrun.Profile `json:"profiles"`
 		Environment map[string]string  `json:"environment"`
 	}{
-		in.Report.ExitCode(), in.Headline(), in.Report.Alpha, in.Report.Family, in.Report.Looks, []jsonRow{},
+		in.Report.ExitCode(), in.Headline(), in.Report.Alpha, in.Report.Family, in.Report.Looks,
+		[]jsonRow{},
 		in.Report.Faults, in.Report.New, in.Report.Gone, in.Warnings, in.noise(), in.Profiles, make(map[string]string),
 	}
 	for _, e := range in.Environment {
