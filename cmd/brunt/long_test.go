@@ -163,9 +163,8 @@ func BenchmarkAlloc(b *testing.B) {
 	}
 }
 
-// Real modules at two versions each. What changed is known from their histories:
-// uuid 1.3.0 made a failing Parse cheaper by an error type of its own, fastjson
-// 1.6.0 its parser.
+// Real modules at two versions each: whatever changed between them, every row
+// must say what benchstat says of the same data, and its direction besides.
 func TestThirdParty(t *testing.T) {
 	trials(t, "BRUNT_THIRDPARTY")
 	benchstat := filepath.Join(t.TempDir(), "benchstat")
@@ -173,7 +172,7 @@ func TestThirdParty(t *testing.T) {
 	require.NoError(t, err, string(text))
 	for _, c := range []struct{ module, old, recent, bench string }{
 		{"github.com/google/uuid", "v1.2.0", "v1.3.0", "^Benchmark(Parse|UUID_String|UUID_URN)"},
-		{"github.com/valyala/fastjson", "v1.4.0", "v1.6.3", "^Benchmark(ParseRawString|Object|Validate)"},
+		{"github.com/valyala/fastjson", "v1.4.0", "v1.6.3", "^Benchmark(ParseRawString|Validate)$"},
 	} {
 		t.Run(c.module, func(t *testing.T) {
 			dirs := [2]string{download(t, c.module, c.old), download(t, c.module, c.recent)}
