@@ -117,7 +117,7 @@ func tail(text string) string {
 }
 
 // iterations is how many of a calibration result's iterations take as long as want.
-func iterations(r *benchfmt.Result, calibration, want time.Duration) int {
+func iterations(r *benchfmt.Result, want time.Duration) int {
 	n := float64(r.Iters) * float64(want) / float64(calibration)
 	if sec, ok := r.Value("sec/op"); ok && sec > 0 {
 		n = want.Seconds() / sec

@@ -128,7 +128,7 @@ func (o *Outcome) discover(ctx context.Context) (*benchgate.Report, error) {
 			case leaves[benchgate.Head][l] != nil:
 				j := &job{leaf: l, pkg: pkg, iterations: o.cfg.Iterations}
 				if j.iterations == 0 {
-					j.iterations = iterations(leaves[benchgate.Base][l], calibration, o.cfg.time())
+					j.iterations = iterations(leaves[benchgate.Base][l], o.cfg.time())
 				}
 				o.jobs = append(o.jobs, j)
 			case blamed(failures[benchgate.Head], l):
