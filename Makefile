@@ -173,6 +173,28 @@ benchstat: bench-binary ## compare a fresh run with testdata/baseline.txt
 	$(call rounds,^BenchmarkEngines$$,$(BUILD)/fresh.txt)
 	@$(GO) tool benchstat -filter '$(METRICS)' baseline=testdata/baseline.txt fresh=$(BUILD)/fresh.txt
 
+# compare: what to compare with, and what.
+BASE    ?=
+PACKAGES ?= ./loadtest ./resilience
+OWN      = ^Benchmark(Overhead|Breaker|Limiter|Retry|Budget|PipelinePut)
+
+.PHONY: compare
+compare: | $(OUT) ## compare this tree's benchmarks with BASE=ref in shuffled pairs; fails if one got worse
+	$(GO) build -o $(OUT)/brunt ./cmd/brunt
+	$(OUT)/brunt compare $(if $(BASE),-base $(BASE)) -config .github/compare.json -bench '$(OWN)' -save $(OUT)/compare -profile $(OUT)/compare/profiles $(ARGS) $(PACKAGES)
+
+.PHONY: compare-aa
+compare-aa: ## compare this tree's quick benchmarks with themselves TRIALS=40 times: none may fail (15 minutes)
+	BRUNT_AA=$(or $(TRIALS),40) $(GO) test -count=1 -timeout 60m -v -run '^TestAA$$' ./cmd/brunt
+
+.PHONY: compare-power
+compare-power: ## plant slowdowns of 5, 10 and 20 % and an allocation: are they found as often as predicted? (TRIALS=20)
+	BRUNT_POWER=$(or $(TRIALS),20) $(GO) test -count=1 -timeout 120m -v -run '^TestPower$$' ./cmd/brunt
+
+.PHONY: compare-thirdparty
+compare-thirdparty: ## compare two versions of real modules, and the verdicts with benchstat (downloads them)
+	BRUNT_THIRDPARTY=1 $(GO) test -count=1 -timeout 60m -v -run '^TestThirdParty$$' ./cmd/brunt
+
 .PHONY: bench-peers
 bench-peers: ## the same work by wrk, hey, bombardier, k6 and other libraries, side by side
 	cd peers && $(GO) run ./cmd/benchpeers $(ARGS)

@@ -36,6 +36,20 @@ func TestImportArrows(t *testing.T) {
 			"go.uber.org/goleak",
 			"github.com/jarcoal/httpmock",
 		},
+		"cmd/brunt": {
+			module + "/internal/benchbuild", module + "/internal/benchgate",
+			module + "/internal/benchreport", module + "/internal/benchrun",
+		},
+		"internal/benchbuild": {},
+		"internal/benchgate": {
+			"golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath", "golang.org/x/perf/benchunit",
+		},
+		"internal/benchrun": {"golang.org/x/perf/benchfmt", module + "/internal/benchgate"},
+		"internal/benchreport": {
+			"golang.org/x/perf/benchmath", "golang.org/x/perf/benchproc", "golang.org/x/perf/benchunit",
+			"github.com/aclements/go-moremath/stats",
+			module + "/internal/benchgate", module + "/internal/benchrun",
+		},
 	} {
 		pkg, err := build.ImportDir(dir, 0)
 		require.NoError(t, err, dir)

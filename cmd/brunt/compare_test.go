@@ -1,0 +1,356 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// TestMain is also brunt itself, for the tests that need a process to interrupt.
+func TestMain(m *testing.M) {
+	if os.Getenv("BRUNT_TEST_MAIN") != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// repo is a git repository made for one test.
+type repo struct {
+	*testing.T
+	dir string
+}
+
+func newRepo(t *testing.T, files map[string]string) *repo {
+	t.Helper()
+	for _, tool := range []string{"git", "go"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(err)
+		}
+	}
+	for key, value := range map[string]string{
+		"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
+		"GOFLAGS": "-buildvcs=false -ldflags=-w", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1", "GOWORK": "", "TMPDIR": t.TempDir(),
+	} {
+		t.Setenv(key, value)
+	}
+	r := &repo{t, t.TempDir()}
+	r.git("init", "-q", "-b", "main")
+	r.write(map[string]string{"go.mod": "module example.com/m\n\ngo 1.24\n"})
+	r.write(files)
+	r.commit()
+	t.Chdir(r.dir)
+	return r
+}
+
+func (r *repo) git(args ...string) string {
+	r.Helper()
+	cmd := exec.CommandContext(r.Context(), "git", args...)
+	cmd.Dir = r.dir
+	out, err := cmd.CombinedOutput()
+	require.NoError(r, err, string(out))
+	return string(out)
+}
+
+func (r *repo) write(files map[string]string) {
+	r.Helper()
+	for name, text := range files {
+		path := filepath.Join(r.dir, name)
+		require.NoError(r, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(r, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // a source file
+	}
+}
+
+func (r *repo) commit() {
+	r.Helper()
+	r.git("add", "-A")
+	r.git("commit", "-q", "-m", "c")
+}
+
+// brunt runs the command with settings that make it quick and its verdicts
+// certain: only allocations are gated.
+func (r *repo) brunt(args ...string) (code int, stdout, stderr string) {
+	r.Helper()
+	before, index := r.git("worktree", "list"), r.index()
+	var out, errs bytes.Buffer
+	code = run(r.Context(), append([]string{"compare"}, args...), &out, &errs)
+	require.Equal(r, before, r.git("worktree", "list"), "the worktree is removed")
+	require.Equal(r, index, r.index(), "the index is not touched")
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "brunt-*"))
+	require.NoError(r, err)
+	require.Empty(r, left, "no temporary file is left")
+	return code, out.String(), errs.String()
+}
+
+func (r *repo) index() string {
+	r.Helper()
+	data, err := os.ReadFile(filepath.Join(r.dir, ".git", "index"))
+	require.NoError(r, err)
+	return string(data)
+}
+
+var quick = []string{"-base", "main", "-count", "6", "-max", "6", "-aa", "0", "-benchtime", "20x", "-threshold", "sec/op=off"}
+
+func args(more ...string) []string { return append(quick[:len(quick):len(quick)], more...) }
+
+// source is a test file with benchmarks: name to body.
+func source(pkg string, bodies ...string) string {
+	text := "package " + pkg + "\n\nimport (\"testing\"; \"os\"; \"fmt\")\n\nvar sink []byte\nvar _ = os.Args\nvar _ = fmt.Sprint\n"
+	for i := 0; i < len(bodies); i += 2 {
+		text += "\nfunc Benchmark" + bodies[i] + "(b *testing.B) {\n" + bodies[i+1] + "\n}\n"
+	}
+	return text
+}
+
+func allocate(times string) string {
+	return "for range b.N { for range " + times + " { sink = make([]byte, 4096) } }"
+}
+
+// One repository with everything that a repository may have: sub-benchmarks,
+// testdata that differs, several packages, benchmarks on one side only, one that
+// fails on one side, uncommitted changes as the head.
+func TestCompareTrees(t *testing.T) {
+	const reads = `data, err := os.ReadFile("testdata/n"); if err != nil { b.Fatal(err) }
+		for range b.N { for range len(data) { sink = make([]byte, 4096) } }`
+	sub := func(n string) string {
+		return `b.Run("size=1/kind=a b", func(b *testing.B) { ` + allocate("1") + ` })
+			b.Run("size=2", func(b *testing.B) { ` + allocate(n) + ` })`
+	}
+	r := newRepo(t, map[string]string{
+		"a/a_test.go":       source("a", "Sub", sub("2"), "Same", allocate("3"), "Better", allocate("3"), "Gone", allocate("1"), "Fails", allocate("1")),
+		"b/b_test.go":       source("b", "Data", reads),
+		"b/testdata/n":      "12",
+		"none/none.go":      "package none\n",
+		"none/none_test.go": "package none\n",
+	})
+	r.git("checkout", "-q", "-b", "head")
+	r.write(map[string]string{"committed.txt": "x"})
+	r.commit()
+	// Uncommitted.
+	r.write(map[string]string{
+		"a/a_test.go":  source("a", "Sub", sub("3"), "Same", allocate("3"), "Better", allocate("1"), "New", allocate("1"), "Fails", `b.Fatal("no luck")`),
+		"b/testdata/n": "1234",
+	})
+	save := filepath.Join(t.TempDir(), "kept")
+	code, out, errs := r.brunt(args("-save", save, "-cpu", "2")...)
+	require.Equal(t, 1, code, out+errs)
+	require.Contains(t, out, "worse   example.com/m/a.Sub/size=2-2 allocs/op: 2.000 ± 0% -> 3.000 ± 0%, +50.00%")
+	require.Contains(t, out, "worse   example.com/m/b.Data-2 allocs/op: 2.000 ± 0% -> 4.000 ± 0%, +100.00%")
+	require.Contains(t, out, "better  example.com/m/a.Better-2 allocs/op")
+	require.NotContains(t, out, "worse   example.com/m/a.Same")
+	require.NotContains(t, out, "worse   example.com/m/a.Sub/size=1")
+	require.Contains(t, out, "failed at head: example.com/m/a.Fails: a_test.go:")
+	require.Contains(t, out, "no luck")
+	require.NotContains(t, out, "vanished at head: example.com/m/a.Fails")
+	require.Contains(t, out, "vanished at head: example.com/m/a.Gone: only the base has it")
+	require.Contains(t, out, "new     example.com/m/a.New: only the head has it")
+	require.Contains(t, errs, "with uncommitted changes")
+	require.Contains(t, errs, "building example.com/m/a at base")
+
+	// The kept files are benchmark files, and judge the same.
+	code, again, _ := r.brunt("-threshold", "sec/op=off", filepath.Join(save, "base.txt"), filepath.Join(save, "head.txt"))
+	require.Equal(t, 1, code)
+	require.Contains(t, again, "worse   example.com/m/b.Data-2 allocs/op: 2.000 ± 0% -> 4.000 ± 0%, +100.00%")
+
+	md, err := os.ReadFile(filepath.Join(save, "report.md"))
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(md), "<!-- brunt compare -->\n### 🔴 Benchmarks: "))
+	require.Less(t, strings.Index(string(md), "**Worse**"), strings.Index(string(md), "**Better"))
+	doc, err := os.ReadFile(filepath.Join(save, "report.json"))
+	require.NoError(t, err)
+	var parsed struct {
+		ExitCode int `json:"exit_code"`
+		Rows     []struct{ Bench, Unit, Verdict string }
+		Faults   []struct{ Kind string }
+	}
+	require.NoError(t, json.Unmarshal(doc, &parsed))
+	require.Equal(t, 1, parsed.ExitCode)
+	require.Len(t, parsed.Rows, 15)
+	require.Len(t, parsed.Faults, 2)
+
+	// What got worse is profiled on both sides; without it and with what is gone
+	// allowed, nothing is left to complain about.
+	prof := filepath.Join(t.TempDir(), "prof")
+	code, out, errs = r.brunt(args("-bench", "^BenchmarkData$", "-profile", prof, "-md", "-", "./b")...)
+	require.Equal(t, 1, code, out+errs)
+	require.Contains(t, out, "alloc profile of example.com/m/b.Data: what differs most")
+	for _, suffix := range []string{"cpu.base.pprof", "cpu.head.pprof", "alloc.base.pprof", "alloc.head.pprof", "alloc.diff.txt"} {
+		require.FileExists(t, filepath.Join(prof, "example.com_m_b.Data."+suffix))
+	}
+	code, out, errs = r.brunt(args("-bench", "Same|Gone|Better", "-removed-ok", "Gone", "./a")...)
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, "gone    example.com/m/a.Gone")
+	code, out, _ = r.brunt(args("-bench", "Same|Gone", "./a")...)
+	require.Equal(t, 2, code, out)
+	code, _, errs = r.brunt(args("-bench", "Nothing", "./a")...)
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "no benchmark to compare")
+	code, _, errs = r.brunt(args("./nowhere")...)
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, `"./nowhere" matches no package`)
+}
+
+func TestVendorGOFLAGSAndCgo(t *testing.T) {
+	files := map[string]string{
+		"go.mod":                        "module example.com/m\n\ngo 1.24\n\nrequire example.com/dep v1.0.0\n",
+		"vendor/modules.txt":            "# example.com/dep v1.0.0\n## explicit; go 1.24\nexample.com/dep\n",
+		"vendor/example.com/dep/dep.go": "package dep\n\nconst N = 1\n",
+		"m.go":                          "package m\n\nimport \"example.com/dep\"\n\nvar N = dep.N\n",
+		"m_test.go":                     "//go:build special\n\n" + source("m", "Vendored", "for range b.N { for range N { sink = make([]byte, 4096) } }"),
+		"other_test.go":                 "//go:build !special\n\n" + source("m", "Wrong", allocate("1")),
+	}
+	cgo := exec.CommandContext(t.Context(), "go", "env", "CGO_ENABLED")
+	if out, err := cgo.Output(); err == nil && strings.TrimSpace(string(out)) == "1" {
+		if _, err := exec.LookPath("gcc"); err == nil {
+			files["c/c.go"] = "package c\n\n// static int twice(int n) { return 2*n; }\nimport \"C\"\n\nfunc Twice(n int) int { return int(C.twice(C.int(n))) }\n"
+			files["c/c_test.go"] = source("c", "Cgo", "for range b.N { for range Twice(1) { sink = make([]byte, 4096) } }")
+		}
+	}
+	r := newRepo(t, files)
+	t.Setenv("GOFLAGS", "-tags=special -mod=vendor -buildvcs=false")
+	r.write(map[string]string{"vendor/example.com/dep/dep.go": "package dep\n\nconst N = 2\n"})
+	code, out, errs := r.brunt(args("-cpu", "1")...)
+	require.Equal(t, 1, code, out+errs)
+	require.Contains(t, out, "worse   example.com/m.Vendored allocs/op: 1.000 ± 0% -> 2.000 ± 0%, +100.00%")
+	require.NotContains(t, out, "Wrong")
+	if files["c/c.go"] != "" {
+		require.Contains(t, out, "Cgo")
+	}
+}
+
+func TestShallowClone(t *testing.T) {
+	r := newRepo(t, map[string]string{"m_test.go": source("m", "A", allocate("1"))})
+	r.write(map[string]string{"x": "x"})
+	r.commit()
+	clone := t.TempDir()
+	r.git("clone", "-q", "--depth=1", "file://"+r.dir, clone)
+	t.Chdir(clone)
+	shallow := &repo{t, clone}
+	code, _, errs := shallow.brunt("-base", "HEAD~1")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "shallow clone")
+	require.Contains(t, errs, "git fetch --unshallow, or check out with fetch-depth: 0")
+	code, _, errs = shallow.brunt("-base", "nonesuch")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "shallow clone")
+}
+
+// What cannot be judged is told from what did not get worse.
+func TestCannotJudge(t *testing.T) {
+	r := newRepo(t, map[string]string{
+		"m_test.go":   source("m", "A", allocate("1")),
+		"p/p_test.go": source("p", "Prints", allocate("1")),
+	})
+	code, _, errs := r.brunt("-base", "nonesuch")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, `"nonesuch" names no commit`)
+
+	r.write(map[string]string{"p/p_test.go": source("p", "Prints", `fmt.Println("warn: hot"); `+allocate("1"))})
+	code, _, errs = r.brunt(args("./p")...)
+	require.Equal(t, 2, code, errs)
+	require.Contains(t, errs, "output of example.com/m/p at head:")
+	require.Contains(t, errs, `warn: hot`)
+
+	r.write(map[string]string{"m_test.go": "package m\n\nfunc BenchmarkA(b *testing.B) {}\n"})
+	code, _, errs = r.brunt(args(".")...)
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "head: benchbuild: build failed: example.com/m")
+
+	t.Chdir(t.TempDir())
+	var out, e bytes.Buffer
+	require.Equal(t, 2, run(t.Context(), []string{"compare"}, &out, &e))
+	require.Contains(t, e.String(), "not in a git repository")
+}
+
+func TestCompareFilesBinariesAndBaseline(t *testing.T) {
+	r := newRepo(t, map[string]string{"m_test.go": source("m", "A", allocate("1")), ".gitignore": "*.test\n"})
+	build := func(out string) {
+		text, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", out, ".").CombinedOutput() //nolint:gosec // fixed verbs
+		require.NoError(t, err, string(text))
+	}
+	build("old.test")
+	r.write(map[string]string{"m_test.go": source("m", "A", allocate("2"))})
+	build("new.test")
+	save := t.TempDir()
+	code, out, errs := r.brunt(append(args("-save", save)[2:], "old.test", "new.test")...)
+	require.Equal(t, 1, code, out+errs)
+	require.Contains(t, out, "allocs/op: 1.000 ± 0% -> 2.000 ± 0%, +100.00%")
+
+	base := filepath.Join(save, "base.txt")
+	code, out, errs = r.brunt(append(args("-baseline", base)[2:], ".")...)
+	require.Equal(t, 1, code, out+errs)
+	require.Contains(t, out, "warning: a recorded baseline")
+
+	code, _, errs = r.brunt(base, "missing.txt")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "missing.txt: no such file")
+	code, out, _ = r.brunt(base, base)
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "0 worse, 3 unchanged")
+	text, err := os.ReadFile(base)
+	require.NoError(t, err)
+	r.write(map[string]string{"few.txt": strings.Join(strings.SplitAfter(string(text), "\n")[:8], ""), "bad.txt": string(text) + "BenchmarkA-2 \toops\n"})
+	code, out, _ = r.brunt(base, "few.txt")
+	require.Equal(t, 2, code)
+	require.Contains(t, out, "too few samples")
+	code, _, errs = r.brunt(base, "bad.txt")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "oops")
+	require.Contains(t, errs, "bad.txt:")
+}
+
+// An interrupt ends the benchmark and leaves nothing behind.
+func TestInterrupt(t *testing.T) {
+	r := newRepo(t, map[string]string{"m_test.go": source("m", "Sleeps", `fmt.Fprintln(os.Stderr); os.WriteFile(os.Getenv("STARTED"), []byte("x"), 0o600); select {}`)})
+	started := filepath.Join(t.TempDir(), "started")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, append([]string{"compare"}, quick...)...) //nolint:gosec // this very binary
+	cmd.Dir = r.dir
+	cmd.Env = append(os.Environ(), "BRUNT_TEST_MAIN=1", "STARTED="+started)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { _, err := os.Stat(started); return err == nil }, time.Minute, 10*time.Millisecond)
+	require.Contains(t, r.git("worktree", "list"), "brunt-")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 2, cmd.ProcessState.ExitCode(), stderr.String())
+	require.Contains(t, stderr.String(), "interrupted")
+	require.Equal(t, 1, strings.Count(r.git("worktree", "list"), "\n"))
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "brunt-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, 2, "brunt compare"},
+		{[]string{"-h"}, 0, "brunt compare"},
+		{[]string{"frobnicate"}, 2, "unknown command"},
+		{[]string{"compare", "-h"}, 0, "exit codes"},
+		{[]string{"compare", "-frob"}, 2, "-frob"},
+		{[]string{"compare", "-count", "3"}, 2, "6 pairs or more"},
+		{[]string{"compare", "-benchtime", "x"}, 2, "-benchtime"},
+		{[]string{"compare", "-threshold", "x"}, 2, "bad configuration"},
+		{[]string{"compare", "./...", "-md", "x"}, 2, "flags go first"},
+		{[]string{"compare", "-max", "7"}, 2, "-max 7"},
+		{[]string{"compare", "-config", "none.json"}, 2, "none.json"},
+	} {
+		var out, errs bytes.Buffer
+		require.Equal(t, c.code, run(t.Context(), c.args, &out, &errs), "%v", c.args)
+		require.Contains(t, out.String()+errs.String(), c.want)
+	}
+}

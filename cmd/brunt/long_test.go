@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/benchgate"
+	"example.com/brunt/internal/benchrun"
+)
+
+// These tests measure, so they take minutes and a machine that is left alone:
+// make compare-aa, compare-power and compare-thirdparty run them.
+
+func trials(t *testing.T, env string) int {
+	t.Helper()
+	if os.Getenv(env) == "" {
+		t.Skipf("%s is not set: see make help", env)
+	}
+	n, err := strconv.Atoi(os.Getenv(env))
+	require.NoError(t, err)
+	require.Positive(t, n)
+	return n
+}
+
+func buildTest(t *testing.T, dir, out string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", out, ".")
+	cmd.Dir = dir
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(text))
+}
+
+// A/A: brunt's own quick benchmarks against themselves.
+func TestAA(t *testing.T) {
+	n := trials(t, "BRUNT_AA")
+	var packages []benchrun.Package
+	for _, name := range []string{"resilience", "loadtest"} {
+		dir, err := filepath.Abs(filepath.Join("..", "..", name))
+		require.NoError(t, err)
+		out := filepath.Join(t.TempDir(), name+".test")
+		buildTest(t, dir, out)
+		bin := benchrun.Binary{Path: out, Dir: dir}
+		packages = append(packages, benchrun.Package{Path: "example.com/brunt/" + name, Binaries: [2]benchrun.Binary{bin, bin}})
+	}
+	began, failures, rows, better := time.Now(), 0, 0, 0
+	for i := range n {
+		out, err := benchrun.Run(t.Context(), benchrun.Config{
+			Packages: packages, Bench: "^Benchmark(Limiter|Budget|Breaker|Overhead)$", Time: 5 * time.Millisecond,
+			CPU: runtime.GOMAXPROCS(0), Seed: uint64(i), TempDir: t.TempDir(),
+		})
+		require.NoError(t, err)
+		require.Empty(t, out.Report.Faults)
+		worse := out.Report.With(benchgate.Worse)
+		for _, row := range worse {
+			t.Logf("trial %d: false failure: %s %s %+.1f %% (adjusted p %.3g)", i+1, row.Name(), row.Unit, 100*row.Delta, row.Adjusted)
+		}
+		if len(worse) > 0 {
+			failures++
+		}
+		rows += out.Report.Family
+		better += len(out.Report.With(benchgate.Better))
+		t.Logf("trial %d of %d: %d worse of %d metrics, %v", i+1, n, len(worse), out.Report.Family, time.Since(began).Round(time.Second))
+	}
+	t.Logf("%d trials, %d false failures (%d metrics tested, %d falsely better) in %v", n, failures, rows, better, time.Since(began).Round(time.Second))
+	require.Zero(t, failures)
+}
+
+// Power: slowdowns of a loop, and one more allocation, planted in the head.
+func TestPower(t *testing.T) {
+	n := trials(t, "BRUNT_POWER")
+	body := func(rounds, allocations int) string {
+		return fmt.Sprintf(`package m
+
+import "testing"
+
+var (
+	number uint64
+	sink   *[64]byte
+)
+
+func BenchmarkSpin(b *testing.B) {
+	for range b.N {
+		for range %d {
+			number = number*6364136223846793005 + 1442695040888963407
+		}
+	}
+}
+
+func BenchmarkAlloc(b *testing.B) {
+	for range b.N {
+		for range %d {
+			sink = new([64]byte)
+		}
+	}
+}
+`, rounds, allocations)
+	}
+	make1 := func(name string, rounds, allocations int) string {
+		dir := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.MkdirAll(dir, 0o755)) //nolint:gosec // sources
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/m\n\ngo 1.24\n"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "m_test.go"), []byte(body(rounds, allocations)), 0o600))
+		out := filepath.Join(dir, "m.test")
+		buildTest(t, dir, out)
+		return out
+	}
+	base := make1("base", 10_000, 4)
+	for _, c := range []struct {
+		name, bench, unit   string
+		rounds, allocations int
+		change              float64
+	}{
+		{"5 percent slower", "Spin", "sec/op", 10_500, 4, .05},
+		{"10 percent slower", "Spin", "sec/op", 11_000, 4, .1},
+		{"20 percent slower", "Spin", "sec/op", 12_000, 4, .2},
+		{"one more allocation", "Alloc", "allocs/op", 10_000, 5, .25},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			head := make1("head", c.rounds, c.allocations)
+			found, predicted := 0, 0.0
+			for i := range n {
+				out, err := benchrun.Run(t.Context(), benchrun.Config{
+					Packages: []benchrun.Package{{Path: "example.com/m", Binaries: [2]benchrun.Binary{{Path: base, Dir: t.TempDir()}, {Path: head, Dir: t.TempDir()}}}},
+					Bench:    "^Benchmark" + c.bench + "$", Time: 20 * time.Millisecond, AA: 5,
+					CPU: runtime.GOMAXPROCS(0), Seed: uint64(i), TempDir: t.TempDir(),
+					// A change of exactly the threshold is found every other time: look below.
+					Rules: benchgate.Rules{Thresholds: []benchgate.Threshold{{Metric: "sec/op", Share: 0.03}}},
+				})
+				require.NoError(t, err)
+				require.Empty(t, out.Report.Faults)
+				for _, row := range out.Report.Rows {
+					if row.Unit == c.unit {
+						predicted += out.PredictedRate(row, c.change)
+						if row.Verdict == benchgate.Worse {
+							found++
+						}
+					}
+				}
+			}
+			rate := float64(found) / float64(n)
+			predicted /= float64(n)
+			t.Logf("found %d of %d (%.2f), predicted %.2f", found, n, rate, predicted)
+			if c.change >= .2 {
+				require.Equal(t, n, found, "this must be found every time")
+			}
+			// Three standard errors of a share of n, and a tenth for what ten samples of noise do not tell.
+			require.InDelta(t, predicted, rate, 0.1+3*math.Sqrt(max(.05, predicted*(1-predicted))/float64(n)))
+		})
+	}
+}
+
+// Real modules at two versions each: whatever changed between them, every row
+// must say what benchstat says of the same data, and its direction besides.
+func TestThirdParty(t *testing.T) {
+	trials(t, "BRUNT_THIRDPARTY")
+	benchstat := filepath.Join(t.TempDir(), "benchstat")
+	text, err := exec.CommandContext(t.Context(), "go", "build", "-o", benchstat, "golang.org/x/perf/cmd/benchstat").CombinedOutput() //nolint:gosec // fixed
+	require.NoError(t, err, string(text))
+	for _, c := range []struct{ module, old, recent, bench string }{
+		{"github.com/google/uuid", "v1.2.0", "v1.3.0", "^Benchmark(Parse|UUID_String|UUID_URN)"},
+		{"github.com/valyala/fastjson", "v1.4.0", "v1.6.3", "^Benchmark(ParseRawString|Validate)$"},
+	} {
+		t.Run(c.module, func(t *testing.T) {
+			dirs := [2]string{download(t, c.module, c.old), download(t, c.module, c.recent)}
+			r := newRepo(t, nil)
+			replace(t, r.dir, dirs[0])
+			r.commit()
+			replace(t, r.dir, dirs[1])
+			save := t.TempDir()
+			code, out, errs := r.brunt("-base", "main", "-bench", c.bench, "-benchtime", "20ms", "-save", save, ".")
+			t.Logf("exit %d\n%s", code, out)
+			require.Contains(t, []int{0, 1, 2}, code, errs)
+			agreesWithBenchstat(t, benchstat, save)
+		})
+	}
+}
+
+func download(t *testing.T, module, version string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module+"@"+version)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
+	out, err := cmd.Output()
+	require.NoError(t, err, string(out))
+	var m struct{ Dir string }
+	require.NoError(t, json.Unmarshal(out, &m))
+	return m.Dir
+}
+
+// replace makes the repository's files those of another directory.
+func replace(t *testing.T, to, from string) {
+	t.Helper()
+	entries, err := os.ReadDir(to)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.Name() != ".git" {
+			require.NoError(t, os.RemoveAll(filepath.Join(to, e.Name())))
+		}
+	}
+	require.NoError(t, filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, rel)), 0o755); err != nil { //nolint:gosec // sources
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), data, 0o644) //nolint:gosec // a source
+	}))
+}
+
+// agreesWithBenchstat holds every row to what benchstat says of the kept files.
+func agreesWithBenchstat(t *testing.T, benchstat, save string) {
+	t.Helper()
+	type key struct{ bench, unit string }
+	type said struct{ delta, p string }
+	theirs := make(map[key]said)
+	cmd := exec.CommandContext(t.Context(), benchstat, "-format", "csv", "base.txt", "head.txt")
+	cmd.Dir = save
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	unit := ""
+	reader := csv.NewReader(bytes.NewReader(out))
+	reader.FieldsPerRecord = -1
+	records, err := reader.ReadAll()
+	require.NoError(t, err)
+	for _, rec := range records {
+		switch {
+		case len(rec) >= 2 && rec[0] == "" && strings.Contains(strings.Join(rec, ","), "vs base"):
+			unit = rec[1]
+		case len(rec) >= 7 && rec[0] != "" && rec[0] != "geomean":
+			theirs[key{rec[0], unit}] = said{rec[5], rec[6]}
+		}
+	}
+	var doc struct {
+		Alpha float64
+		Rows  []struct {
+			Bench, Unit, Verdict, Better string
+			Delta                        *float64
+			P                            float64
+			Adjusted                     float64 `json:"p_adjusted"`
+			Base, Head                   struct{ N int }
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(save, "report.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &doc))
+	require.NotEmpty(t, doc.Rows)
+	require.Len(t, theirs, len(doc.Rows))
+	for _, row := range doc.Rows {
+		delta := "~"
+		switch {
+		case row.P > doc.Alpha:
+		case row.Delta == nil:
+			delta = "?"
+		case *row.Delta == 0:
+			delta = "0.00%"
+		default:
+			delta = fmt.Sprintf("%+.2f%%", 100**row.Delta)
+		}
+		require.Equal(t, said{delta, fmt.Sprintf("p=%0.3f n=%d", row.P, row.Base.N)}, theirs[key{row.Bench, row.Unit}], "%+v", row)
+		require.NotEmpty(t, row.Better, "benchstat does not say which way is better")
+		require.GreaterOrEqual(t, row.Adjusted, row.P)
+	}
+}

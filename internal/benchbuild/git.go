@@ -1,0 +1,182 @@
+// Package benchbuild makes test binaries of two states of a repository: the base,
+// in a temporary git worktree, and the head, which is the user's own tree as it
+// is, uncommitted changes and all. Neither that tree nor its index is written to.
+package benchbuild
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+var (
+	// ErrNoRepository means that the directory is in no git work tree.
+	ErrNoRepository = errors.New("benchbuild: not in a git repository")
+	// ErrNoBase means that the base revision cannot be found.
+	ErrNoBase = errors.New("benchbuild: no such base")
+	// ErrShallow means that a shallow clone lacks the commits needed.
+	ErrShallow = errors.New("benchbuild: shallow clone")
+	// ErrBuild means that a package does not list or build.
+	ErrBuild = errors.New("benchbuild: build failed")
+)
+
+// Repo is a git work tree. It is safe for concurrent use.
+type Repo struct {
+	Top    string // its root
+	Prefix string // from there to the directory it was opened at; "." is the root
+
+	dir string
+}
+
+// Open finds the work tree around dir.
+func Open(ctx context.Context, dir string) (*Repo, error) {
+	r := &Repo{dir: dir}
+	out, err := r.git(ctx, "rev-parse", "--show-toplevel", "--show-prefix")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoRepository, err)
+	}
+	top, prefix, _ := strings.Cut(out, "\n")
+	r.Top, r.Prefix = filepath.FromSlash(top), filepath.Clean(filepath.FromSlash(strings.TrimSpace(prefix)))
+	return r, nil
+}
+
+// git runs one command in the repository. Optional locks are off, so that not
+// even the index's cache is refreshed.
+func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // fixed verbs
+	cmd.Dir = r.dir
+	cmd.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0", "LC_ALL=C")
+	return run(cmd)
+}
+
+// run reports what a command said as its error. A cancelled command is asked to
+// end first, so that it can put its own files away.
+func run(cmd *exec.Cmd) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Cancel = func() error {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			return cmd.Process.Kill()
+		}
+		return nil
+	}
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Run(); err != nil {
+		text := strings.TrimSpace(stderr.String())
+		if text == "" {
+			text = strings.TrimSpace(stdout.String())
+		}
+		if text == "" {
+			return "", fmt.Errorf("%s: %w", filepath.Base(cmd.Path), err)
+		}
+		return "", fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, text)
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
+
+// DefaultBase is the first of the usual names of a main branch that exists.
+func (r *Repo) DefaultBase(ctx context.Context) (string, error) {
+	names := []string{"origin/HEAD", "origin/main", "origin/master", "main", "master"}
+	for _, name := range names {
+		if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", name+"^{commit}"); err == nil {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("%w: none of %s exists; name one with -base%s", ErrNoBase, strings.Join(names, ", "), r.shallowHint(ctx))
+}
+
+// MergeBase is the commit at which the head left ref: what came into ref since is
+// not the head's doing.
+func (r *Repo) MergeBase(ctx context.Context, ref string) (string, error) {
+	if strings.HasPrefix(ref, "-") {
+		return "", fmt.Errorf("%w: %q", ErrNoBase, ref)
+	}
+	commit, err := r.git(ctx, "rev-parse", "--verify", "--quiet", ref+"^{commit}")
+	if err != nil {
+		if r.shallow(ctx) {
+			return "", fmt.Errorf("%w: %w: %q is not in it%s", ErrShallow, ErrNoBase, ref, r.shallowHint(ctx))
+		}
+		return "", fmt.Errorf("%w: %q names no commit; is it fetched?", ErrNoBase, ref)
+	}
+	base, err := r.git(ctx, "merge-base", "HEAD", commit)
+	switch {
+	case err == nil:
+		return base, nil
+	case r.shallow(ctx):
+		return "", fmt.Errorf("%w: it does not reach back to where the head left %q%s", ErrShallow, ref, r.shallowHint(ctx))
+	}
+	return "", fmt.Errorf("%w: the head and %q have no commit in common: %w", ErrNoBase, ref, err)
+}
+
+func (r *Repo) shallow(ctx context.Context) bool {
+	out, err := r.git(ctx, "rev-parse", "--is-shallow-repository")
+	return err == nil && out == "true"
+}
+
+func (r *Repo) shallowHint(ctx context.Context) string {
+	if !r.shallow(ctx) {
+		return ""
+	}
+	return "; this is a shallow clone: run git fetch --unshallow, or check out with fetch-depth: 0"
+}
+
+// Head describes the head: the commit, and whether anything is uncommitted.
+func (r *Repo) Head(ctx context.Context) string {
+	commit, err := r.git(ctx, "rev-parse", "--short=12", "HEAD")
+	if err != nil {
+		return "unknown"
+	}
+	if changes, err := r.git(ctx, "status", "--porcelain"); err == nil && changes != "" {
+		commit += " with uncommitted changes"
+	}
+	return commit
+}
+
+// Worktree is a checkout of one commit beside the user's own.
+type Worktree struct {
+	Root string
+	Dir  string // the directory that corresponds to the one the Repo was opened at
+	repo *Repo
+}
+
+// Checkout makes a detached worktree of the commit at root, which must not exist.
+// No hook runs. Remove must follow, also after an error.
+func (r *Repo) Checkout(ctx context.Context, commit, root string) (*Worktree, error) {
+	w := &Worktree{Root: root, Dir: filepath.Join(root, r.Prefix), repo: r}
+	if _, err := r.git(ctx, "-c", "core.hooksPath="+os.DevNull, "worktree", "add", "--quiet", "--detach", root, commit); err != nil {
+		return w, fmt.Errorf("%w: %w", ErrNoBase, err)
+	}
+	if _, err := os.Stat(w.Dir); err != nil {
+		return w, fmt.Errorf("%w: the base has no directory %s", ErrNoBase, filepath.ToSlash(r.Prefix))
+	}
+	return w, nil
+}
+
+// Remove removes the worktree and git's record of it. The context's end does not
+// stop it: this is what comes after an interrupt.
+func (w *Worktree) Remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	_, err := w.repo.git(ctx, "worktree", "remove", "--force", "--force", w.Root)
+	if removed := os.RemoveAll(w.Root); removed != nil {
+		return fmt.Errorf("benchbuild: %w", removed)
+	}
+	if err == nil {
+		return nil
+	}
+	// An interrupted checkout may have left a record that remove does not take.
+	list, listErr := w.repo.git(ctx, "worktree", "list", "--porcelain")
+	if listErr == nil && !strings.Contains(list, filepath.ToSlash(w.Root)) {
+		return nil
+	}
+	if _, err := w.repo.git(ctx, "worktree", "prune", "--expire", "now"); err != nil {
+		return fmt.Errorf("benchbuild: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+package benchgate
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"golang.org/x/perf/benchfmt"
+	"golang.org/x/perf/benchmath"
+)
+
+// Verdict is what became of one metric of one benchmark.
+type Verdict string
+
+// The verdicts. Only Worse is a regression.
+const (
+	Worse     Verdict = "worse"
+	Better    Verdict = "better"
+	Unchanged Verdict = "unchanged"
+	// Noted is a change that fails nothing: the metric is for information only, or
+	// which way it is better is not known.
+	Noted Verdict = "noted"
+)
+
+// Kind is a reason for which something could not be judged.
+type Kind string
+
+// The kinds of fault.
+const (
+	Failed       Kind = "failed"
+	Vanished     Kind = "vanished"
+	Incomparable Kind = "not comparable"
+	TooFew       Kind = "too few samples"
+	Inexact      Kind = "not exact"
+)
+
+// Fault is something that could not be judged: never the same as no regression.
+type Fault struct {
+	Kind  Kind   `json:"kind"`
+	Side  string `json:"side,omitempty"`
+	Pkg   string `json:"pkg,omitempty"`
+	Bench string `json:"bench,omitempty"`
+	Unit  string `json:"unit,omitempty"`
+	Text  string `json:"text,omitempty"`
+}
+
+func (f Fault) String() string {
+	var b strings.Builder
+	b.WriteString(string(f.Kind))
+	if f.Side != "" {
+		b.WriteString(" at " + f.Side)
+	}
+	if name := fullName(f.Pkg, f.Bench); name != "" {
+		b.WriteString(": " + name)
+	}
+	if f.Unit != "" {
+		b.WriteString(" " + f.Unit)
+	}
+	if f.Text != "" {
+		b.WriteString(": " + f.Text)
+	}
+	return b.String()
+}
+
+func fullName(pkg, bench string) string {
+	if pkg == "" || bench == "" {
+		return pkg + bench
+	}
+	return pkg + "." + bench
+}
+
+// Row is one metric of one benchmark.
+type Row struct {
+	Pkg, Bench, Unit string
+	Config           string // what else the results were recorded under, one "key: value" a line
+	Summary          [2]benchmath.Summary
+	Comparison       benchmath.Comparison // p and the sample sizes, as benchstat has them
+	Delta            float64              // head/base - 1 of the medians; 0 if both are 0, ±Inf if only the base is
+	Adjusted         float64              // p after Holm and looks; 1 for what is not gated
+	Better           int                  // +1 higher, -1 lower, 0 not known
+	Threshold        float64              // share; +Inf for information only
+	Verdict          Verdict
+
+	exact, constant bool
+}
+
+// Name is the package and the benchmark.
+func (row *Row) Name() string { return fullName(row.Pkg, row.Bench) }
+
+// Gated reports whether the row can fail the comparison.
+func (row *Row) Gated() bool { return row.Better != 0 && !math.IsInf(row.Threshold, 1) }
+
+// Harm is the change for the worse as a share, negative for an improvement.
+func (row *Row) Harm() float64 { return -row.Delta * float64(row.Better) }
+
+// Settled reports whether more samples are unlikely to change what the row does
+// to the comparison: it has its verdict, or a change of its threshold for the
+// worse lies outside the intervals of the medians.
+func (row *Row) Settled() bool {
+	if !row.Gated() || row.constant || row.exact || row.Verdict != Unchanged {
+		return true
+	}
+	base, head := row.Summary[Base], row.Summary[Head]
+	worst := head.Hi/base.Lo - 1
+	if row.Better > 0 {
+		worst = 1 - head.Lo/base.Hi
+	}
+	return base.Lo > 0 && worst < row.Threshold
+}
+
+// Report is the judgement of a whole set.
+type Report struct {
+	Rows   []*Row   // in the order of the input
+	Faults []Fault  // what could not be judged
+	New    []string // benchmarks that only the head has
+	Gone   []string // benchmarks that the head has not, and may have not
+	Family int      // the number of tests that Holm's procedure was over
+	Alpha  float64
+	Looks  int
+}
+
+// With returns the rows of a verdict, the largest change first.
+func (rep *Report) With(v Verdict) []*Row {
+	var rows []*Row
+	for _, row := range rep.Rows {
+		if row.Verdict == v {
+			rows = append(rows, row)
+		}
+	}
+	if v != Unchanged {
+		slices.SortStableFunc(rows, func(a, b *Row) int { return cmp.Compare(math.Abs(b.Delta), math.Abs(a.Delta)) })
+	}
+	return rows
+}
+
+// ExitCode is 1 if anything got worse, else 2 if anything could not be judged,
+// else 0.
+func (rep *Report) ExitCode() int {
+	switch {
+	case slices.ContainsFunc(rep.Rows, func(row *Row) bool { return row.Verdict == Worse }):
+		return 1
+	case len(rep.Faults) > 0 || len(rep.Rows) == 0:
+		return 2
+	}
+	return 0
+}
+
+type rowKey struct{ config, pkg, bench, unit string }
+
+// Judge compares the sides of a set.
+func Judge(set *Set, rules *Rules) (*Report, error) {
+	if err := rules.Validate(); err != nil {
+		return nil, err
+	}
+	rep := &Report{Alpha: rules.alpha(), Looks: int(rules.looks()), Faults: slices.Clone(set.Faults)}
+	keys, values := collect(set, rules)
+	missing := newMissing(set, rules, keys, values)
+	for _, k := range keys {
+		v := values[k]
+		if len(v[Base]) == 0 || len(v[Head]) == 0 {
+			missing.report(rep, k, len(v[Base]) > 0)
+			continue
+		}
+		rep.Rows = append(rep.Rows, compare(set.Units(), rules, k, v))
+	}
+	rep.correct(rules)
+	return rep, nil
+}
+
+func collect(set *Set, rules *Rules) (keys []rowKey, values map[rowKey]*[2][]float64) {
+	values = make(map[rowKey]*[2][]float64)
+	for side, results := range set.Results {
+		for _, r := range results {
+			config := configOf(r, rules.Ignore)
+			for _, v := range r.Values {
+				k := rowKey{config, r.GetConfig("pkg"), r.Name.String(), v.Unit}
+				cell := values[k]
+				if cell == nil {
+					cell = new([2][]float64)
+					values[k] = cell
+					keys = append(keys, k)
+				}
+				cell[side] = append(cell[side], v.Value)
+			}
+		}
+	}
+	return keys, values
+}
+
+// configOf is the configuration that must be the same for two results to be
+// comparable.
+func configOf(r *benchfmt.Result, ignore []string) string {
+	var lines []string
+	for _, c := range r.Config {
+		if c.File && c.Key != "pkg" && c.Key != "commit" && !slices.Contains(ignore, c.Key) {
+			lines = append(lines, c.Key+": "+string(c.Value))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+func compare(units benchfmt.UnitMetadataMap, rules *Rules, k rowKey, v *[2][]float64) *Row {
+	assume := units.GetAssumption(k.unit)
+	thresholds := benchmath.Thresholds{CompareAlpha: rules.alpha()}
+	base, head := benchmath.NewSample(v[Base], &thresholds), benchmath.NewSample(v[Head], &thresholds)
+	row := &Row{
+		Pkg: k.pkg, Bench: k.bench, Unit: k.unit, Config: k.config,
+		Summary:    [2]benchmath.Summary{assume.Summary(base, 0.95), assume.Summary(head, 0.95)},
+		Comparison: assume.Compare(base, head),
+		Better:     rules.better(units, k.unit),
+		Threshold:  rules.threshold(k.unit, fullName(k.pkg, k.bench)),
+		Adjusted:   1,
+		Verdict:    Unchanged,
+		exact:      assume == benchmath.Assumption(benchmath.AssumeExact),
+	}
+	row.Delta = delta(row.Summary[Base].Center, row.Summary[Head].Center)
+	// The samples are sorted.
+	row.constant = base.Values[0] == head.Values[0] && base.Values[0] == base.Values[len(base.Values)-1] &&
+		head.Values[0] == head.Values[len(head.Values)-1]
+	return row
+}
+
+func delta(base, head float64) float64 {
+	if base == head {
+		return 0
+	}
+	return (head - base) / math.Abs(base) // ±Inf for a base of 0
+}
+
+// correct adjusts the p-values and gives the verdicts.
+func (rep *Report) correct(rules *Rules) {
+	var family []*Row
+	var p []float64
+	for _, row := range rep.Rows {
+		if row.Gated() && !row.exact && !row.constant {
+			family = append(family, row)
+			p = append(p, row.Comparison.P)
+		}
+	}
+	rep.Family = len(family)
+	for i, adjusted := range holm(p) {
+		family[i].Adjusted = min(1, adjusted*rules.looks())
+	}
+	for _, row := range rep.Rows {
+		rep.judge(row, rules)
+	}
+}
+
+func (rep *Report) judge(row *Row, rules *Rules) {
+	large := math.Abs(row.Delta) >= row.Threshold && row.Delta != 0
+	switch {
+	case !row.Gated():
+		if row.Delta != 0 && row.Comparison.P < rep.Alpha {
+			row.Verdict = Noted
+		}
+		return
+	case row.exact:
+		row.Adjusted = row.Comparison.P
+		for side, s := range row.Summary {
+			if len(s.Warnings) > 0 {
+				rep.Faults = append(rep.Faults, Fault{Inexact, Side(side).String(), row.Pkg, row.Bench, row.Unit, s.Warnings[0].Error()})
+				return
+			}
+		}
+	case row.tooFew(rep, rules):
+		return
+	}
+	if !large || row.Adjusted >= rep.Alpha {
+		return
+	}
+	if row.Verdict = Better; row.Harm() > 0 {
+		row.Verdict = Worse
+	}
+}
+
+// tooFew records that a row could not be called worse however large the change.
+func (row *Row) tooFew(rep *Report, rules *Rules) bool {
+	n1, n2 := row.Comparison.N1, row.Comparison.N2
+	if min(n1, n2) >= MinSamples && (row.constant || smallestP(n1, n2)*float64(rep.Family)*rules.looks() < rep.Alpha) {
+		return false
+	}
+	need := samplesFor(max(1, float64(rep.Family)), rules.looks(), rep.Alpha)
+	rep.Faults = append(rep.Faults, Fault{TooFew, "", row.Pkg, row.Bench, row.Unit, fmt.Sprintf(
+		"%d and %d; with %d metrics gated together and alpha %v, %d a side are needed", n1, n2, rep.Family, rep.Alpha, need)})
+	return true
+}

@@ -1,0 +1,183 @@
+package benchgate
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/perf/benchfmt"
+)
+
+func TestUncleanOutputNamesTheLine(t *testing.T) {
+	const good = "BenchmarkA-2 \t     100\t         5.000 ns/op\n"
+	for name, c := range map[string]struct {
+		text string
+		line int
+		part string
+	}{
+		"a line printed into the result":   {good + "BenchmarkB-2 \twarn: hot\n     100\t         5.000 ns/op\n", 2, "parsing iteration count"},
+		"the rest of it":                   {good + "BenchmarkB-2 \twarn: hot\n     100\t         5.000 ns/op\n", 3, "without its name"},
+		"text before the name":             {good + "helloBenchmarkB-2 \t     100\t         5.000 ns/op\n", 2, "before a result"},
+		"text between name and count":      {good + "BenchmarkB-2 \thello     100\t         5.000 ns/op\n", 2, "parsing iteration count"},
+		"what looks like a result, broken": {good + "BenchmarkB-2 \t1 2 x/op\n     100\t         5.000 ns/op\n", 3, "without its name"},
+		"no finite number":                 {good + "BenchmarkB-2 \t     100\t   NaN x/op\n", 2, "no finite number"},
+		"a number":                         {good + "BenchmarkB-2 \t7\n     100\t         5.000 ns/op\n", 2, "missing measurements"},
+		"no metric":                        {good + "BenchmarkB-2 \t     100\n", 2, "missing measurements"},
+		"cut off":                          {good + "BenchmarkB-2 \t     100\t   5.000", 2, "missing units"},
+		"units that disagree":              {"Unit x better=lower\nUnit x better=higher\n" + good, 2, "already set"},
+		"JSON":                             {`{"Time":"2026-01-01T00:00:00Z","Action":"output","Output":"BenchmarkA 1 1 ns/op\n"}` + "\n", 1, "-json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := new(Set)
+			err := set.Read(Base, "some.txt", []byte(c.text))
+			require.ErrorIs(t, err, ErrInput)
+			var found bool
+			for _, e := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // errors.Join
+				line, ok := e.(*LineError) //nolint:errorlint // as it is
+				require.True(t, ok)
+				if line.Line == c.line {
+					found = true
+					require.Contains(t, line.Error(), c.part)
+					require.Contains(t, line.Error(), "some.txt")
+					require.Equal(t, strings.Split(c.text, "\n")[c.line-1], line.Text)
+				}
+			}
+			require.True(t, found, "%v", err)
+			require.Empty(t, set.Results[Base], "nothing of unclean output is kept")
+		})
+	}
+}
+
+func TestLogsAreNotResults(t *testing.T) {
+	set := new(Set)
+	require.NoError(t, set.Read(Base, "x", []byte("goos: linux\nBenchmarkA-2   \t 100\t 5.000 ns/op\n"+
+		"--- BENCH: BenchmarkA-2\n    a_test.go:5: BenchmarkB 100 5 ns/op\n        100\t 5 ns/op\nPASS\nok  \texample.com/a\t0.1s\n")))
+	require.Len(t, set.Results[Base], 1)
+	require.Empty(t, set.Faults)
+}
+
+func TestFailuresAreFaults(t *testing.T) {
+	set := new(Set)
+	require.NoError(t, set.Read(Head, "x", []byte("BenchmarkA-2 \t 100\t 5 ns/op\n--- FAIL: BenchmarkB/sub-2\n    a_test.go:5: broken\nFAIL\n")))
+	require.Equal(t, []Fault{{Kind: Failed, Side: "head", Bench: "B/sub-2", Text: "a_test.go:5: broken"}}, set.Faults)
+	set = new(Set)
+	require.NoError(t, set.Read(Head, "x", []byte("BenchmarkA-2 \t 100\t 5 ns/op\npanic: oh\n\ngoroutine 1\nFAIL\tpkg 1s\n")))
+	require.Len(t, set.Faults, 1)
+	require.Equal(t, "panic: oh", set.Faults[0].Text)
+	rep, err := Judge(set, new(Rules))
+	require.NoError(t, err)
+	require.Equal(t, 2, rep.ExitCode())
+}
+
+func TestReadFile(t *testing.T) {
+	set := new(Set)
+	err := set.ReadFile(Base, filepath.Join(t.TempDir(), "none.txt"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorIs(t, err, ErrInput)
+	empty := filepath.Join(t.TempDir(), "empty.txt")
+	require.NoError(t, os.WriteFile(empty, []byte("goos: linux\nPASS\n"), 0o600))
+	require.ErrorContains(t, set.ReadFile(Base, empty), "no benchmark result")
+}
+
+// plain reads as benchfmt's own reader does.
+func plain(data []byte) (results []*benchfmt.Result, unclean bool) {
+	r := benchfmt.NewReader(bytes.NewReader(data), "x")
+	for r.Scan() {
+		switch rec := r.Result().(type) {
+		case *benchfmt.SyntaxError:
+			unclean = true
+		case *benchfmt.Result:
+			results = append(results, rec.Clone())
+		}
+	}
+	return results, unclean || r.Err() != nil
+}
+
+// agree holds strict reading to benchfmt's: the same results, or an error.
+func agree(t *testing.T, data []byte) (read bool) {
+	t.Helper()
+	set := new(Set)
+	results, _, err := set.Parse(Base, "x", data)
+	want, unclean := plain(data)
+	if err != nil {
+		require.ErrorIs(t, err, ErrInput)
+		require.Empty(t, results)
+		return false
+	}
+	require.False(t, unclean, "benchfmt finds a fault")
+	require.Len(t, results, len(want))
+	for i, r := range results {
+		tidyZeros(want[i])
+		// Plain comparisons: there are a hundred thousand of them.
+		if !bytes.Equal(want[i].Name, r.Name) || want[i].Iters != r.Iters || !slices.Equal(want[i].Values, r.Values) || want[i].GetConfig("pkg") != r.GetConfig("pkg") {
+			require.Equal(t, want[i], r)
+		}
+	}
+	return true
+}
+
+// Every file that x/perf tests itself with reads as its own reader does.
+func TestAgreesWithBenchfmtOnItsCorpus(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/perf").Output()
+	require.NoError(t, err)
+	files, read := 0, 0
+	err = filepath.WalkDir(strings.TrimSpace(string(out)), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(filepath.ToSlash(path), "/testdata/") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(data, []byte("Benchmark")) {
+			return err
+		}
+		files++
+		if agree(t, data) {
+			read++
+		} else {
+			_, unclean := plain(data)
+			t.Logf("%s: refused; benchfmt finds a fault: %v", path, unclean)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	t.Logf("%d of %d files read", read, files)
+	require.Greater(t, files, 20)
+	require.Greater(t, read, files/2)
+}
+
+func FuzzRead(f *testing.F) {
+	for _, seed := range []string{
+		"", "BenchmarkA-2 100 5 ns/op\n", "Unit x better=lower\nBenchmarkA 1 0 p99-ns 2 x\n", "pkg: a\nBenchmarkA/b=c#01-2 1 1e-9 sec/op\n",
+		"BenchmarkA-2 \twarn: hot\n     100\t 5 ns/op\n", "xBenchmarkA 1 5 ns/op", "--- FAIL: BenchmarkA\n    text\n", "{\"Time\":", "Unit\nUnit x\nUnit x =\n",
+		"key: value\nkey:\n", "BenchmarkA 99999999999999999999 1 x\n", "BenchmarkA 1 NaN x Inf y\n", "\x00\xff\nBenchmark\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		agree(t, data)
+		set := new(Set)
+		if set.Read(Base, "b", data) == nil && set.Read(Head, "h", data) == nil {
+			rep, err := Judge(set, new(Rules))
+			require.NoError(t, err)
+			for _, row := range rep.Rows {
+				require.NotEqual(t, Worse, row.Verdict, "the same on both sides")
+				row.Settled()
+			}
+		}
+	})
+}
+
+func FuzzRules(f *testing.F) {
+	f.Add([]byte(`{"alpha": 0.01, "thresholds": ["req/s=10@x"], "better": {"w": "higher"}, "ignore": ["cpu"], "removed_ok": "^x"}`))
+	f.Add([]byte(`{} {}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if r, err := parseRules(data); err == nil {
+			require.NoError(t, r.Validate())
+		}
+	})
+}

@@ -1,0 +1,129 @@
+// Package benchrun runs the benchmarks of two sets of test binaries in shuffled
+// pairs, until every verdict is settled or a limit is reached.
+//
+// A pair is a process of the base and one of the head, one directly after the
+// other in random order, both doing the same number of iterations of one
+// benchmark. A round is one pair of every benchmark, in random order. So whatever
+// slows the machine for a while slows both sides alike.
+package benchrun
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"example.com/brunt/internal/benchgate"
+)
+
+// ErrConfig is what every fault of a Config is.
+var ErrConfig = errors.New("benchrun: bad configuration")
+
+// ErrNothing means that there is no benchmark to compare.
+var ErrNothing = errors.New("benchrun: no benchmark to compare")
+
+var errProfile = errors.New("benchrun: profile")
+
+// Binary is a test binary and the directory to run it in. The zero value is none.
+type Binary struct{ Path, Dir string }
+
+// Package is the test binaries of one package.
+type Package struct {
+	Path     string // import path
+	Binaries [2]Binary
+}
+
+// Config says what to run. Times are per process.
+type Config struct {
+	Packages []Package
+	// Bench selects benchmarks as go test -bench does. Default ".".
+	Bench string
+	// Count is how many pairs each benchmark gets before the first look, and between
+	// two looks. Default 10, from 6 up.
+	Count int
+	// Max is the most pairs a benchmark gets. Default 3 times Count; Count or more.
+	Max int
+	// Iterations is a fixed -benchtime=Nx; 0 derives it for each benchmark from
+	// Time and a calibration run of the base.
+	Iterations int
+	// Time is how long a benchmark should take in one process. Default 100 ms.
+	Time time.Duration
+	// AA is how many pairs of the base with itself come first, to measure the noise.
+	// 0 means none.
+	AA int
+	// CPU is the GOMAXPROCS of every process, from 1 up.
+	CPU int
+	// Seed decides the order.
+	Seed uint64
+	// Timeout ends a process that takes longer. Default 10 minutes.
+	Timeout time.Duration
+	// TempDir is where the processes keep their temporary files.
+	TempDir string
+	// Rules judge at each look. Looks is set by Run.
+	Rules benchgate.Rules
+	// Progress is told what happens, one line a call; nil for silence.
+	Progress func(format string, args ...any)
+}
+
+// Validate reports every fault.
+func (c *Config) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...))
+	}
+	if _, err := regexp.Compile(c.Bench); err != nil {
+		fault("bench: %v", err)
+	}
+	if c.Count != 0 && c.Count < benchgate.MinSamples {
+		fault("count %d: a verdict needs %d samples or more", c.Count, benchgate.MinSamples)
+	}
+	if c.Max != 0 && c.Max < c.count() {
+		fault("max %d: must be count (%d) or more", c.Max, c.count())
+	}
+	if c.Iterations < 0 {
+		fault("%d iterations", c.Iterations)
+	}
+	if c.Time < 0 || c.Timeout < 0 {
+		fault("a negative duration")
+	}
+	if c.AA < 0 {
+		fault("%d A/A pairs", c.AA)
+	}
+	if c.CPU < 1 {
+		fault("GOMAXPROCS %d: must be 1 or more", c.CPU)
+	}
+	if len(c.Packages) == 0 {
+		fault("no package")
+	}
+	return errors.Join(errors.Join(faults...), c.Rules.Validate())
+}
+
+func (c *Config) count() int {
+	if c.Count == 0 {
+		return 10
+	}
+	return c.Count
+}
+
+func (c *Config) limit() int {
+	if c.Max == 0 {
+		return 3 * c.count()
+	}
+	return c.Max
+}
+
+// looks is at how many sample sizes the results are judged at the most.
+func (c *Config) looks() int { return (c.limit() + c.count() - 1) / c.count() }
+
+func (c *Config) time() time.Duration {
+	if c.Time == 0 {
+		return 100 * time.Millisecond
+	}
+	return c.Time
+}
+
+func (c *Config) say(format string, args ...any) {
+	if c.Progress != nil {
+		c.Progress(format, args...)
+	}
+}

@@ -1,0 +1,126 @@
+package benchrun
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/perf/benchfmt"
+
+	"example.com/brunt/internal/benchgate"
+)
+
+// leaf is one benchmark that reports results, by the name it prints, without the
+// GOMAXPROCS that testing adds.
+type leaf struct{ pkg, name string }
+
+func (l leaf) String() string { return l.pkg + "." + l.name }
+
+// pattern matches exactly the leaf: each element of the name on its own, as
+// testing wants it.
+func (l leaf) pattern() string {
+	parts := strings.Split("Benchmark"+l.name, "/")
+	for i, p := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
+	}
+	return strings.Join(parts, "/")
+}
+
+// process runs a benchmark binary once.
+type process struct {
+	cfg     *Config
+	set     *benchgate.Set // for its reader: unit metadata carries across processes
+	pkg     Package
+	side    benchgate.Side
+	pattern string
+	time    string // -test.benchtime
+	extra   []string
+}
+
+// arguments are those of go test -bench -benchmem, with GOMAXPROCS pinned.
+func (p *process) arguments() []string {
+	timeout := p.cfg.Timeout
+	if timeout == 0 {
+		timeout = 10 * time.Minute
+	}
+	return append([]string{
+		"-test.run=^$", "-test.bench=" + p.pattern, "-test.benchmem", "-test.benchtime=" + p.time,
+		"-test.cpu=" + strconv.Itoa(p.cfg.CPU), "-test.timeout=" + timeout.String(), "-test.paniconexit0",
+	}, p.extra...)
+}
+
+// run returns the results, and the benchmarks that failed. The error is for what
+// nothing can be made of: no start, unclean output, the context's end.
+func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Fault, error) {
+	bin := p.pkg.Binaries[p.side]
+	cmd := exec.CommandContext(ctx, bin.Path, p.arguments()...) //nolint:gosec // the binary under test
+	cmd.Dir = bin.Dir
+	cmd.Env = append(os.Environ(), "PWD="+bin.Dir)
+	if p.cfg.TempDir != "" {
+		// A process that is killed leaves its temporary files: let them be ours.
+		cmd.Env = append(cmd.Env, "TMPDIR="+p.cfg.TempDir, "TMP="+p.cfg.TempDir, "TEMP="+p.cfg.TempDir)
+	}
+	own(cmd)
+	cmd.WaitDelay = 5 * time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return nil, nil, fmt.Errorf("benchrun: %s at %s: %w", p.pkg.Path, p.side, err)
+	}
+	name := fmt.Sprintf("output of %s at %s", p.pkg.Path, p.side)
+	results, faults, parseErr := p.set.Parse(p.side, name, stdout.Bytes())
+	if parseErr != nil {
+		return nil, nil, parseErr
+	}
+	for i := range faults {
+		faults[i].Pkg = p.pkg.Path
+		faults[i].Bench = p.strip(faults[i].Bench)
+	}
+	if err != nil && len(faults) == 0 {
+		faults = append(faults, benchgate.Fault{
+			Kind: benchgate.Failed, Side: p.side.String(), Pkg: p.pkg.Path,
+			Text: fmt.Sprintf("%v: %s", err, tail(stderr.String()+stdout.String())),
+		})
+	}
+	return results, faults, nil
+}
+
+// strip takes off the -N that testing adds to a name.
+func (p *process) strip(name string) string {
+	if p.cfg.CPU == 1 {
+		return name
+	}
+	return strings.TrimSuffix(name, "-"+strconv.Itoa(p.cfg.CPU))
+}
+
+func (p *process) leaf(r *benchfmt.Result) leaf {
+	return leaf{r.GetConfig("pkg"), p.strip(r.Name.String())}
+}
+
+// tail is the last lines of what a process said.
+func tail(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}
+
+// iterations is how many of a calibration result's iterations take as long as want.
+func iterations(r *benchfmt.Result, want time.Duration) int {
+	n := float64(r.Iters) * float64(want) / float64(calibration)
+	if sec, ok := r.Value("sec/op"); ok && sec > 0 {
+		n = want.Seconds() / sec
+	}
+	return int(max(1, min(math.Round(n), 1e9)))
+}

@@ -1,0 +1,101 @@
+package benchrun
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+
+	"example.com/brunt/internal/benchgate"
+)
+
+// Profile is where the profiles of a regression are, and what differs the most.
+type Profile struct {
+	Bench string    `json:"bench"`
+	Kind  string    `json:"kind"`  // cpu or alloc
+	Files [2]string `json:"files"` // base, head
+	Top   string    `json:"top"`   // go tool pprof -top -diff_base
+}
+
+var unsafeName = regexp.MustCompile(`[^A-Za-z0-9._=-]+`)
+
+// Profiles runs each benchmark that got worse once more on both sides, with a CPU
+// profile and with a profile of every allocation, and keeps all files in dir.
+// The profiled runs are not part of the comparison.
+func (o *Outcome) Profiles(ctx context.Context, dir string) ([]Profile, error) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errProfile, err)
+	}
+	worse := make(map[string]bool)
+	for _, row := range o.Report.With(benchgate.Worse) {
+		worse[row.Pkg+"."+(&process{cfg: &o.cfg}).strip(row.Bench)] = true
+	}
+	var profiles []Profile
+	for _, j := range o.jobs {
+		if !worse[j.String()] {
+			continue
+		}
+		for _, kind := range []string{"cpu", "alloc"} {
+			o.cfg.say("%s profile of %s", kind, j.leaf)
+			p, err := o.profile(ctx, j, kind, dir)
+			if err != nil {
+				return profiles, err
+			}
+			profiles = append(profiles, p)
+		}
+	}
+	return profiles, nil
+}
+
+func (o *Outcome) profile(ctx context.Context, j *job, kind, dir string) (Profile, error) {
+	prof := Profile{Bench: j.String(), Kind: kind}
+	stem := filepath.Join(dir, unsafeName.ReplaceAllString(j.String(), "_")+"."+kind)
+	// A profiler samples 100 times a second: the same work as measured, but for long enough.
+	n := min(1_000_000_000, j.iterations*max(1, int(2*time.Second/o.cfg.time())))
+	if kind == "alloc" || o.cfg.Iterations > 0 {
+		n = j.iterations
+	}
+	for side := range prof.Files {
+		file := stem + "." + benchgate.Side(side).String() + ".pprof"
+		prof.Files[side] = file
+		extra := []string{"-test.cpuprofile=" + file}
+		if kind == "alloc" {
+			extra = []string{"-test.memprofile=" + file, "-test.memprofilerate=1"}
+		}
+		p := process{&o.cfg, o.Set, j.pkg, benchgate.Side(side), j.pattern(), strconv.Itoa(n) + "x", extra}
+		_, faults, err := p.run(ctx)
+		if err == nil && len(faults) > 0 {
+			err = fmt.Errorf("%w: %s", errProfile, faults[0])
+		}
+		if err != nil {
+			return prof, err
+		}
+	}
+	args := []string{"tool", "pprof", "-top", "-nodecount=15", "-diff_base=" + prof.Files[benchgate.Base]}
+	if kind == "alloc" {
+		args = append(args, "-sample_index=alloc_objects")
+	}
+	//nolint:gosec // our own files
+	cmd := exec.CommandContext(ctx, "go", append(args, prof.Files[benchgate.Head])...)
+	cmd.Env = append(os.Environ(), "PPROF_TMPDIR="+o.cfg.TempDir)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	top, err := cmd.Output()
+	if err != nil {
+		return prof, fmt.Errorf("%w: %w: %s", errProfile, err, stderr.String())
+	}
+	prof.Top = string(top)
+	if err := os.WriteFile(stem+".diff.txt", top, 0o644); err != nil { //nolint:gosec // a report, to be read by anyone
+		return prof, fmt.Errorf("%w: %w", errProfile, err)
+	}
+	return prof, nil
+}

@@ -1,0 +1,411 @@
+package benchrun
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/perf/benchfmt"
+
+	"example.com/brunt/internal/benchgate"
+)
+
+// calibration is how long the run takes that finds the benchmarks and their speed.
+const calibration = 20 * time.Millisecond
+
+// Outcome is everything a run has found.
+type Outcome struct {
+	Set    *benchgate.Set
+	Report *benchgate.Report
+	// Noise is the results of the A/A phase.
+	Noise [2][]*benchfmt.Result
+	// Visible is, for the rows of the report, the smallest change that would be
+	// confirmed nine times out of ten, as the A/A phase predicts it; +Inf if none
+	// of up to 400 %. Empty without an A/A phase.
+	Visible map[*benchgate.Row]float64
+	// Restless are the metrics that differed between the base and itself.
+	Restless []*benchgate.Row
+	// Iterations and Rounds say how much work each benchmark did, by pkg.Name.
+	Iterations map[string]int
+	Rounds     map[string]int
+
+	cfg  Config
+	jobs []*job
+}
+
+// job is one benchmark to run in pairs.
+type job struct {
+	leaf
+	pkg        Package
+	iterations int
+	rounds     int
+	done       bool // settled, or failed
+}
+
+// Run carries the plan out. A benchmark that fails is a fault in the report, as
+// is one that only the base has; everything else goes on.
+func Run(ctx context.Context, cfg Config) (*Outcome, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Bench == "" {
+		cfg.Bench = "."
+	}
+	cfg.Rules.Looks = cfg.looks()
+	o := &Outcome{
+		Set: new(benchgate.Set), cfg: cfg,
+		Visible:    make(map[*benchgate.Row]float64),
+		Iterations: make(map[string]int), Rounds: make(map[string]int),
+	}
+	missing, err := o.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.jobs) == 0 && len(missing.Faults)+len(o.Set.Faults) == 0 {
+		return nil, fmt.Errorf("%w: -bench %q matches none that both sides have", ErrNothing, cfg.Bench)
+	}
+	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
+	if err := o.measureNoise(ctx, order); err != nil {
+		return nil, err
+	}
+	if err := o.measure(ctx, order); err != nil {
+		return nil, err
+	}
+	o.arrange()
+	rep, err := o.judge()
+	if err != nil {
+		return nil, err
+	}
+	rep.Faults = append(rep.Faults, missing.Faults...)
+	rep.New, rep.Gone = missing.New, missing.Gone
+	o.Report = rep
+	for _, j := range o.jobs {
+		o.Iterations[j.String()], o.Rounds[j.String()] = j.iterations, j.rounds
+	}
+	o.predict()
+	return o, nil
+}
+
+// discover runs everything briefly on both sides, to learn what there is and how
+// much of it takes the time wanted.
+func (o *Outcome) discover(ctx context.Context) (*benchgate.Report, error) {
+	found := new(benchgate.Report)
+	for _, pkg := range o.cfg.Packages {
+		var leaves [2]map[leaf]*benchfmt.Result
+		var names [2][]leaf
+		var failures [2][]benchgate.Fault
+		for side, bin := range pkg.Binaries {
+			leaves[side] = make(map[leaf]*benchfmt.Result)
+			if bin.Path == "" {
+				continue
+			}
+			o.cfg.say("calibrating %s at %s", pkg.Path, benchgate.Side(side))
+			p := process{&o.cfg, o.Set, pkg, benchgate.Side(side), o.cfg.Bench, calibration.String(), nil}
+			if o.cfg.Iterations > 0 {
+				p.time = strconv.Itoa(o.cfg.Iterations) + "x"
+			}
+			results, faults, err := p.run(ctx)
+			if err != nil {
+				return nil, err
+			}
+			failures[side] = faults
+			found.Faults = append(found.Faults, faults...)
+			for _, r := range results {
+				l := p.leaf(r)
+				if leaves[side][l] == nil {
+					names[side] = append(names[side], l)
+				}
+				leaves[side][l] = r
+			}
+		}
+		for _, l := range names[benchgate.Base] {
+			switch {
+			case leaves[benchgate.Head][l] != nil:
+				j := &job{leaf: l, pkg: pkg, iterations: o.cfg.Iterations}
+				if j.iterations == 0 {
+					j.iterations = iterations(leaves[benchgate.Base][l], o.cfg.time())
+				}
+				o.jobs = append(o.jobs, j)
+			case blamed(failures[benchgate.Head], l):
+			case o.cfg.Rules.RemovedOK != nil && o.cfg.Rules.RemovedOK.MatchString(l.String()):
+				found.Gone = append(found.Gone, l.String())
+			default:
+				found.Faults = append(found.Faults, benchgate.VanishedFault(l.pkg, l.name))
+			}
+		}
+		for _, l := range names[benchgate.Head] {
+			if leaves[benchgate.Base][l] == nil && !blamed(failures[benchgate.Base], l) {
+				found.New = append(found.New, l.String())
+			}
+		}
+	}
+	return found, nil
+}
+
+// blamed reports whether the faults explain that a benchmark has no result.
+func blamed(faults []benchgate.Fault, l leaf) bool {
+	return slices.ContainsFunc(faults, func(f benchgate.Fault) bool {
+		return f.Bench == "" || f.Bench == l.name || strings.HasPrefix(l.name, f.Bench+"/")
+	})
+}
+
+// pair runs a job on two sides in random order and stores what it gives. A
+// failure ends the job and takes its results back.
+func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, into *[2][]*benchfmt.Result, order *rand.Rand) error {
+	columns := [2]int{0, 1}
+	if order.IntN(2) == 1 {
+		columns = [2]int{1, 0}
+	}
+	for _, column := range columns {
+		p := process{&o.cfg, o.Set, j.pkg, sides[column], j.pattern(), strconv.Itoa(j.iterations) + "x", nil}
+		results, faults, err := p.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", j.leaf, err)
+		}
+		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return p.leaf(r) != j.leaf })
+		if len(faults) == 0 && len(results) == 0 {
+			f := benchgate.VanishedFault(j.leaf.pkg, j.name)
+			f.Side, f.Text = sides[column].String(), "it gave no result when it ran alone"
+			faults = append(faults, f)
+		}
+		if len(faults) > 0 {
+			o.Set.Faults = append(o.Set.Faults, faults...)
+			j.done = true
+			o.forget(j)
+			return nil
+		}
+		into[column] = append(into[column], results...)
+	}
+	return nil
+}
+
+func (o *Outcome) forget(j *job) {
+	p := process{cfg: &o.cfg, pkg: j.pkg}
+	for _, results := range []*[2][]*benchfmt.Result{&o.Set.Results, &o.Noise} {
+		for side := range results {
+			results[side] = slices.DeleteFunc(results[side], func(r *benchfmt.Result) bool { return p.leaf(r) == j.leaf })
+		}
+	}
+}
+
+// arrange puts the results, which came in shuffled order, into that of the source.
+func (o *Outcome) arrange() {
+	p := process{cfg: &o.cfg}
+	place := make(map[leaf]int)
+	for i, j := range o.jobs {
+		place[j.leaf] = i
+	}
+	for _, results := range []*[2][]*benchfmt.Result{&o.Set.Results, &o.Noise} {
+		for side := range results {
+			slices.SortStableFunc(results[side], func(a, b *benchfmt.Result) int { return place[p.leaf(a)] - place[p.leaf(b)] })
+		}
+	}
+}
+
+// round gives every open job one pair.
+func (o *Outcome) round(ctx context.Context, sides [2]benchgate.Side, into *[2][]*benchfmt.Result, order *rand.Rand) error {
+	jobs := slices.Clone(o.jobs)
+	order.Shuffle(len(jobs), func(a, b int) { jobs[a], jobs[b] = jobs[b], jobs[a] })
+	for _, j := range jobs {
+		if j.done {
+			continue
+		}
+		if err := o.pair(ctx, j, sides, into, order); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *Outcome) open() (n int) {
+	for _, j := range o.jobs {
+		if !j.done {
+			n++
+		}
+	}
+	return n
+}
+
+// measureNoise compares the base with itself.
+func (o *Outcome) measureNoise(ctx context.Context, order *rand.Rand) error {
+	for i := range o.cfg.AA {
+		if o.open() == 0 {
+			return nil
+		}
+		o.cfg.say("noise: the base against itself, round %d of %d", i+1, o.cfg.AA)
+		if err := o.round(ctx, [2]benchgate.Side{}, &o.Noise, order); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure runs rounds and looks after each Count of them.
+func (o *Outcome) measure(ctx context.Context, order *rand.Rand) error {
+	for n := 1; n <= o.cfg.limit() && o.open() > 0; n++ {
+		began := time.Now()
+		open := o.open()
+		if err := o.round(ctx, [2]benchgate.Side{benchgate.Base, benchgate.Head}, &o.Set.Results, order); err != nil {
+			return err
+		}
+		for _, j := range o.jobs {
+			if !j.done {
+				j.rounds = n
+			}
+		}
+		next := min(o.cfg.limit(), (n+o.cfg.count()-1)/o.cfg.count()*o.cfg.count())
+		o.cfg.say("round %d: %d benchmarks; next look in %v", n, open, (time.Since(began) * time.Duration(next-n)).Round(time.Second))
+		if n != next {
+			continue
+		}
+		rep, err := o.judge()
+		if err != nil {
+			return err
+		}
+		o.settle(rep)
+		if left := o.open(); left > 0 && n < o.cfg.limit() {
+			o.cfg.say("look after %d rounds: %d of %d benchmarks not settled", n, left, len(o.jobs))
+		}
+	}
+	return nil
+}
+
+// judge is a look. Its rows' samples are sorted, not the set's results.
+func (o *Outcome) judge() (*benchgate.Report, error) { return benchgate.Judge(o.Set, &o.cfg.Rules) }
+
+// settle closes the jobs of which every metric has its verdict.
+func (o *Outcome) settle(rep *benchgate.Report) {
+	open := make(map[string]bool)
+	for _, row := range rep.Rows {
+		if !row.Settled() {
+			open[row.Pkg+"."+(&process{cfg: &o.cfg}).strip(row.Bench)] = true
+		}
+	}
+	for _, j := range o.jobs {
+		if !open[j.String()] {
+			j.done = true
+		}
+	}
+}
+
+// noiseOf is the A/A values of a row's metric, both columns together.
+func (o *Outcome) noiseOf(row *benchgate.Row) (values []float64) {
+	for _, results := range o.Noise {
+		for _, r := range results {
+			if r.GetConfig("pkg") == row.Pkg && r.Name.String() == row.Bench {
+				if v, ok := r.Value(row.Unit); ok {
+					values = append(values, v)
+				}
+			}
+		}
+	}
+	return values
+}
+
+// predict says for each gated row what could have been seen, and which metrics
+// differ though nothing did.
+func (o *Outcome) predict() {
+	if o.cfg.AA == 0 {
+		return
+	}
+	for _, row := range o.Report.Rows {
+		noise := o.noiseOf(row)
+		if !row.Gated() || len(noise) < 2 {
+			continue
+		}
+		power := o.power(row)
+		power.Trials = 200
+		o.Visible[row] = power.Visible(noise)
+	}
+	aa := benchgate.Set{Results: o.Noise}
+	rules := o.cfg.Rules
+	rules.Looks = 1
+	if rep, err := benchgate.Judge(&aa, &rules); err == nil {
+		for _, row := range rep.Rows {
+			if row.Gated() && row.Comparison.P*float64(max(1, rep.Family)) < rep.Alpha && math.Abs(row.Delta) >= row.Threshold {
+				o.Restless = append(o.Restless, row)
+			}
+		}
+	}
+}
+
+func (o *Outcome) power(row *benchgate.Row) benchgate.Power {
+	return benchgate.Power{
+		N: o.cfg.limit(), Family: o.Report.Family, Looks: o.cfg.looks(),
+		Alpha: o.Report.Alpha, Threshold: row.Threshold, Seed: o.cfg.Seed,
+	}
+}
+
+// PredictedRate is how often a change of the row's metric by the given share
+// would be confirmed, from the A/A phase; NaN without one.
+func (o *Outcome) PredictedRate(row *benchgate.Row, change float64) float64 {
+	noise := o.noiseOf(row)
+	if len(noise) < 2 {
+		return math.NaN()
+	}
+	return o.power(row).Rate(noise, change)
+}
+
+// AgainstBaseline runs only the head, Count times, against results that were
+// recorded before. The sides do not alternate, so a machine that has changed
+// since looks like code that has.
+func AgainstBaseline(ctx context.Context, cfg Config, set *benchgate.Set) (*Outcome, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.Rules.Looks = 1
+	o := &Outcome{Set: set, cfg: cfg, Iterations: make(map[string]int), Rounds: make(map[string]int), Visible: make(map[*benchgate.Row]float64)}
+	set.Labels = [2]string{}
+	baseline := make(map[leaf]int)
+	for _, r := range set.Results[benchgate.Base] {
+		baseline[leaf{r.GetConfig("pkg"), (&process{cfg: &cfg}).strip(r.Name.String())}] = r.Iters
+	}
+	known := make(map[string]bool)
+	for _, pkg := range cfg.Packages {
+		known[pkg.Path] = true
+		for l, n := range baseline {
+			if l.pkg == pkg.Path {
+				o.jobs = append(o.jobs, &job{leaf: l, pkg: pkg, iterations: n})
+			}
+		}
+	}
+	if len(o.jobs) == 0 {
+		return nil, fmt.Errorf("%w: none of the baseline's benchmarks is in these packages", ErrNothing)
+	}
+	// What the packages asked for do not hold is not asked for either.
+	set.Results[benchgate.Base] = slices.DeleteFunc(set.Results[benchgate.Base], func(r *benchfmt.Result) bool { return !known[r.GetConfig("pkg")] })
+	slices.SortFunc(o.jobs, func(a, b *job) int { return strings.Compare(a.String(), b.String()) })
+	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
+	for n := range cfg.count() {
+		cfg.say("round %d of %d: the head alone", n+1, cfg.count())
+		jobs := slices.Clone(o.jobs)
+		order.Shuffle(len(jobs), func(a, b int) { jobs[a], jobs[b] = jobs[b], jobs[a] })
+		for _, j := range jobs {
+			if j.done {
+				continue
+			}
+			p := process{&o.cfg, set, j.pkg, benchgate.Head, j.pattern(), strconv.Itoa(j.iterations) + "x", nil}
+			results, faults, err := p.run(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", j.leaf, err)
+			}
+			if j.done = len(faults) > 0 || len(results) == 0; j.done {
+				set.Faults = append(set.Faults, faults...)
+				continue
+			}
+			j.rounds = n + 1
+			set.Results[benchgate.Head] = append(set.Results[benchgate.Head], results...)
+		}
+	}
+	for _, j := range o.jobs {
+		o.Iterations[j.String()], o.Rounds[j.String()] = j.iterations, j.rounds
+	}
+	var err error
+	o.Report, err = o.judge()
+	return o, err
+}

@@ -1,0 +1,75 @@
+package benchrun
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/perf/benchfmt"
+
+	"example.com/brunt/internal/benchgate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestValidateReportsEveryFault(t *testing.T) {
+	c := Config{Bench: "(", Count: 5, Max: 4, Iterations: -1, Time: -1, AA: -1, CPU: 0, Rules: benchgate.Rules{Alpha: 3}}
+	err := c.Validate()
+	require.ErrorIs(t, err, ErrConfig)
+	require.ErrorIs(t, err, benchgate.ErrConfig)
+	require.Equal(t, 8, strings.Count(err.Error(), ErrConfig.Error()), err.Error())
+	_, err = Run(t.Context(), c)
+	require.ErrorIs(t, err, ErrConfig)
+}
+
+func TestLooksCoverEveryJudgement(t *testing.T) {
+	for _, c := range []struct{ count, limit, want int }{{0, 0, 3}, {10, 10, 1}, {10, 11, 2}, {6, 30, 5}} {
+		require.Equal(t, c.want, (&Config{Count: c.count, Max: c.limit}).looks(), "%+v", c)
+	}
+}
+
+// A leaf's pattern, split at slashes as testing does, matches it and none beside it.
+func TestPatternIsExact(t *testing.T) {
+	matches := func(pattern, name string) bool {
+		p, n := strings.Split(pattern, "/"), strings.Split(name, "/")
+		if len(p) != len(n) {
+			return false
+		}
+		for i := range p {
+			if !regexp.MustCompile(p[i]).MatchString(n[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	names := []string{"A", "A#01", "AB", "A/b", "A/b#01", "A/size=1.5", "A/size=115", "A/b/c", "A/(x|y)", "A/x"}
+	for _, n := range names {
+		for _, other := range names {
+			require.Equal(t, n == other, matches(leaf{"p", n}.pattern(), "Benchmark"+other), "%s and %s", n, other)
+		}
+	}
+}
+
+func TestIterations(t *testing.T) {
+	result := func(iters int, values ...benchfmt.Value) *benchfmt.Result {
+		return &benchfmt.Result{Iters: iters, Values: values}
+	}
+	sec := func(v float64) benchfmt.Value { return benchfmt.Value{Value: v, Unit: "sec/op"} }
+	require.Equal(t, 1000, iterations(result(5, sec(1e-4)), 100*time.Millisecond))
+	require.Equal(t, 1, iterations(result(1, sec(3)), 100*time.Millisecond))
+	require.Equal(t, 50, iterations(result(10, benchfmt.Value{Value: 1, Unit: "x"}), 100*time.Millisecond), "no time: by the calibration's own count")
+	require.Equal(t, 1_000_000_000, iterations(result(1e9, sec(0)), 100*time.Millisecond))
+}
+
+func TestNames(t *testing.T) {
+	p := process{cfg: &Config{CPU: 2}}
+	require.Equal(t, "A/n=2", p.strip("A/n=2-2"))
+	p.cfg.CPU = 1
+	require.Equal(t, "A/n=2-2", p.strip("A/n=2-2"), "testing adds nothing at GOMAXPROCS 1")
+	require.True(t, blamed([]benchgate.Fault{{Bench: "A"}}, leaf{"p", "A/b"}))
+	require.False(t, blamed([]benchgate.Fault{{Bench: "A"}}, leaf{"p", "AB"}))
+	require.True(t, blamed([]benchgate.Fault{{Text: "the whole process"}}, leaf{"p", "AB"}))
+}
