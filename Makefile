@@ -179,9 +179,9 @@ PACKAGES ?= ./loadtest ./resilience
 OWN      = ^Benchmark(Overhead|Breaker|Limiter|Retry|Budget|PipelinePut)
 
 .PHONY: compare
-compare: | $(OUT) ## compare this tree's benchmarks with BASE=ref in shuffled pairs; fails if one got worse
-	$(GO) build -o $(OUT)/brunt ./cmd/brunt
-	$(OUT)/brunt compare $(if $(BASE),-base $(BASE)) -config .github/compare.json -bench '$(OWN)' -save $(OUT)/compare -profile $(OUT)/compare/profiles $(ARGS) $(PACKAGES)
+compare: | $(BUILD) ## compare this tree's benchmarks with BASE=ref in shuffled pairs; fails if one got worse
+	$(GO) build -o $(BUILD)/brunt ./cmd/brunt
+	$(BUILD)/brunt compare $(if $(BASE),-base $(BASE)) -config .github/compare.json -bench '$(OWN)' -save $(BUILD)/compare -profile $(BUILD)/compare/profiles $(ARGS) $(PACKAGES)
 
 .PHONY: compare-aa
 compare-aa: ## compare this tree's quick benchmarks with themselves TRIALS=40 times: none may fail (15 minutes)
