@@ -11,6 +11,9 @@
 //   - [example.com/brunt/fixtures] makes faults: a misbehaving server, a leak
 //     check that works in benchmarks, a private mock transport.
 //
+// The command [example.com/brunt/cmd/brunt] compares the benchmarks of a branch
+// with those of its base.
+//
 // loadtest may import resilience; fixtures imports neither, and neither imports
 // fixtures outside its tests. A test of this package holds those arrows.
 package brunt
