@@ -271,7 +271,8 @@ func TestClosingAnIdleSinkNeedsNoTime(t *testing.T) {
 	cancel()
 	require.NoError(t, s.Close(ctx))
 	require.Equal(t, 1, w.closed)
-	require.ErrorIs(t, s.Close(nil), ErrNilContext) //nolint:staticcheck // what is tested
+	var none context.Context
+	require.ErrorIs(t, s.Close(none), ErrNilContext)
 	e := newEngine(t, SyncConfig{Client: Func(func(context.Context) error { return nil })})
 	defer closeEngine(t, e)
 	r, err := Record(t.Context(), e, Times(3), s)
@@ -329,7 +330,8 @@ func TestRecordPassesOnWhatItsRunThrows(t *testing.T) {
 func TestRecordRefuses(t *testing.T) {
 	s := newSink(t, &ledger{}, SinkConfig{})
 	e := newEngine(t, SyncConfig{})
-	_, err := Record(nil, e, Times(1), s) //nolint:staticcheck // what is tested
+	var none context.Context
+	_, err := Record(none, e, Times(1), s)
 	require.ErrorIs(t, err, ErrNilContext)
 	_, err = Record(t.Context(), nil, Times(1), s)
 	require.ErrorIs(t, err, ErrConfig)

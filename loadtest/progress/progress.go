@@ -83,11 +83,12 @@ func Log(tb testing.TB, opts ...Option) func(loadtest.Progress) {
 	next := c.every
 	return func(p loadtest.Progress) {
 		tb.Helper()
-		if p.Done {
+		switch {
+		case p.Done:
 			next = c.every
-		} else if p.Elapsed < next {
+		case p.Elapsed < next:
 			return
-		} else {
+		default:
 			// Not from the line that is late, so that lateness does not add up.
 			next += max(c.every, (p.Elapsed-next).Truncate(c.every)+c.every)
 		}
