@@ -340,5 +340,6 @@ func TestAGuardedRequestAllocatesNothing(t *testing.T) {
 		})
 	}
 	small, large := allocs(1000), allocs(51_000)
-	require.Less(t, (large-small)/50_000, 0.001)
+	// A run that lasts starts a monitor and is harvested: some hundred in all.
+	require.Less(t, (large-small)/50_000, 0.01)
 }
