@@ -193,18 +193,18 @@ func TestTimeoutsNameTheirPhase(t *testing.T) {
 		want ErrorClass
 		text string
 	}{
-		{"connect", silent, ConnectionConfig{DialContext: blocked}, ClassTimeoutConnect, ", connecting"},
+		{"connect", silent, ConnectionConfig{DialContext: blocked}, ClassTimeoutConnect, "within LIMIT, connecting"},
 		{"connect, by its own limit", silent, ConnectionConfig{DialContext: blocked, Timeout: time.Millisecond}, ClassTimeoutConnect, "deadline exceeded"},
-		{"TLS", silentTLS, ConnectionConfig{}, ClassTimeoutTLS, ", in the TLS handshake"},
+		{"TLS", silentTLS, ConnectionConfig{}, ClassTimeoutTLS, "within LIMIT, in the TLS handshake"},
 		{"TLS, by its own limit", silentTLS, ConnectionConfig{Timeout: 50 * time.Millisecond}, ClassTimeoutTLS, "handshake timeout"},
-		{"headers", silent, ConnectionConfig{}, ClassTimeoutHeaders, ", waiting for the response headers"},
+		{"headers", silent, ConnectionConfig{}, ClassTimeoutHeaders, "within LIMIT, waiting for the response headers"},
 		{"body", func(t *testing.T) string {
 			t.Helper()
 			return rawServer(t, func(c net.Conn) {
 				reply("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")(c)
 				hang(c)
 			})
-		}, ConnectionConfig{}, ClassTimeoutBody, ", reading the response body"},
+		}, ConnectionConfig{}, ClassTimeoutBody, "within LIMIT, reading the response body"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fixtures.NoLeaks(t)
@@ -215,7 +215,7 @@ func TestTimeoutsNameTheirPhase(t *testing.T) {
 				}
 				var out []*EngineResult
 				for _, cfg := range allEngines(tt.conn, timeout) {
-					r, err := Start(t, cfg).Run(t.Context(), Times(4, Get(target)))
+					r, err := Start(t, cfg).Run(t.Context(), Times(8, Get(target)))
 					require.NoError(t, err)
 					out = append(out, r)
 				}
@@ -225,13 +225,13 @@ func TestTimeoutsNameTheirPhase(t *testing.T) {
 	}
 }
 
-// patiently wants all four requests of each run to be of one class. On a machine
+// patiently wants all eight requests of each run to be of one class. On a machine
 // that is busy with other things a short limit may end them in an earlier phase:
-// then it tries again with a longer one.
+// then it tries again with a longer one, which stands for LIMIT in text.
 func patiently(t *testing.T, runs func(limit time.Duration) []*EngineResult, want ErrorClass, text string) {
 	t.Helper()
-	only := map[ErrorClass]int64{want: 4}
-	for limit := 100 * time.Millisecond; ; limit *= 4 {
+	only := map[ErrorClass]int64{want: 8}
+	for limit := 50 * time.Millisecond; ; limit *= 4 {
 		results, again := runs(limit), false
 		for _, r := range results {
 			again = again || !maps.Equal(only, r.Errors)
@@ -241,7 +241,7 @@ func patiently(t *testing.T, runs func(limit time.Duration) []*EngineResult, wan
 		}
 		for _, r := range results {
 			require.Equal(t, only, r.Errors, "%v", r)
-			require.Contains(t, r.ErrorExamples[want], text)
+			require.Contains(t, r.ErrorExamples[want], strings.ReplaceAll(text, "LIMIT", limit.String()))
 		}
 		return
 	}
