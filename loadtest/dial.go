@@ -34,6 +34,9 @@ func newConnections(limit int) *connections {
 	return c
 }
 
+// closed says whether closeAll was called.
+func (c *connections) closed() bool { return c.ctx.Err() != nil }
+
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // wrap makes a dialer of which every connection is tracked.
@@ -48,7 +51,7 @@ func (c *connections) wrap(dial dialFunc) dialFunc {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			c.release()
-			if c.ctx.Err() != nil {
+			if c.closed() {
 				err = ErrClosed
 			}
 			return nil, err
@@ -92,7 +95,7 @@ func (c *connections) release() {
 func (c *connections) track(conn net.Conn) (*trackedConn, error) {
 	t := &trackedConn{Conn: conn, all: c}
 	c.mu.Lock()
-	closed := c.ctx.Err() != nil
+	closed := c.closed()
 	if !closed {
 		c.open[t] = struct{}{}
 	}

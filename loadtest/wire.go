@@ -32,28 +32,23 @@ func Wire(cfg ConnectionConfig) Client {
 	if c.err != nil {
 		return c
 	}
-	c.timeout = orDefault(cfg.Timeout, defaultConnTimeout)
 	c.expiry = orDefault(cfg.KeepaliveExpiry, defaultKeepaliveExpiry)
 	c.limit = cfg.MaxResponseBytes
 	if c.limit == 0 {
 		c.limit = defaultMaxResponseBytes
 	}
 	c.conns = newConnections(0)
-	c.dial = c.conns.wrap(cfg.dialer(c.timeout))
-	if cfg.DialContext == nil {
-		c.dial = aside(c.dial)
-	}
+	c.connector = newConnector(cfg, c.conns)
 	return c
 }
 
 type wireClient struct {
-	cfg     ConnectionConfig
-	err     error
-	timeout time.Duration // of a connect, and of a TLS handshake
-	expiry  time.Duration
-	limit   int64 // of a response body
-	conns   *connections
-	dial    dialFunc
+	connector
+	cfg    ConnectionConfig
+	err    error
+	expiry time.Duration
+	limit  int64 // of a response body
+	conns  *connections
 }
 
 // validateWire finds what only NetHTTP can do.
@@ -116,7 +111,7 @@ func (c *wireClient) connectionsOpened() int64 {
 func (c *wireClient) pooled() bool { return c.cfg.Pooling == PoolOptimized }
 
 // closed says whether Close was called.
-func (c *wireClient) closed() bool { return c.conns.ctx.Err() != nil }
+func (c *wireClient) closed() bool { return c.conns.closed() }
 
 // Session has its own connections.
 func (c *wireClient) Session() (Session, error) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 )
 
 // wireConn is a connection to one host.
@@ -18,6 +19,9 @@ type wireConn struct {
 	buffered bool      // the kernel takes a short request whether the peer reads or not
 	used     bool      // has carried a request
 }
+
+// dialed is the connection below all wrapping of ours.
+func (c *wireConn) dialed() net.Conn { return c.tcp.(*trackedConn).Conn }
 
 // exchange writes out, and then reads once. If it is wary and can find out, it
 // sends nothing over a connection that the peer has closed, or on which it has
@@ -52,8 +56,24 @@ func (c *wireConn) close(orderly bool) {
 // errUnasked is the error of a connection on which the peer spoke unasked.
 var errUnasked = errors.New("loadtest: response without a request")
 
+// connector opens connections that speak HTTP/1.1.
+type connector struct {
+	dial    dialFunc
+	timeout time.Duration // of a TLS handshake
+	tls     *tls.Config
+}
+
+func newConnector(cfg ConnectionConfig, conns *connections) connector {
+	timeout := orDefault(cfg.Timeout, defaultConnTimeout)
+	c := connector{dial: conns.wrap(cfg.dialer(timeout)), timeout: timeout, tls: cfg.TLS}
+	if cfg.DialContext == nil {
+		c.dial = aside(c.dial)
+	}
+	return c
+}
+
 // connect dials for r. The error is a PhaseError.
-func (c *wireClient) connect(ctx context.Context, r *wireRequest) (*wireConn, error) {
+func (c *connector) connect(ctx context.Context, r *wireRequest) (*wireConn, error) {
 	var phase atomic.Uint32 // a Phase; dialing may try addresses side by side
 	phase.Store(uint32(PhasePool))
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -65,7 +85,7 @@ func (c *wireClient) connect(ctx context.Context, r *wireRequest) (*wireConn, er
 		return nil, &PhaseError{Phase(phase.Load()), err}
 	}
 	wc := &wireConn{Conn: conn, tcp: conn, key: r.key}
-	switch inner := conn.(*trackedConn).Conn.(type) {
+	switch inner := wc.dialed().(type) {
 	case *net.TCPConn, *net.UnixConn:
 		wc.buffered = true
 		if !r.secure {
@@ -96,10 +116,10 @@ func aside(dial dialFunc) dialFunc {
 }
 
 // handshake makes a TLS connection of conn, which speaks HTTP/1.1 only.
-func (c *wireClient) handshake(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
+func (c *connector) handshake(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 	cfg := new(tls.Config)
-	if c.cfg.TLS != nil {
-		cfg = c.cfg.TLS.Clone()
+	if c.tls != nil {
+		cfg = c.tls.Clone()
 	}
 	if cfg.ServerName == "" {
 		cfg.ServerName = host

@@ -6,51 +6,30 @@ import (
 	"time"
 )
 
-// past is a deadline that ends all reading and writing at once.
-var past = time.Unix(1, 0)
-
 // serve begins to send requests under ctx, and to watch it.
 func (s *wireSession) serve(ctx context.Context) {
 	s.rest()
 	s.mu.Lock()
-	s.ctx = ctx
 	if s.expiry != nil {
 		s.expiry.Stop()
 		s.expiry = nil
 	}
 	s.mu.Unlock()
 	s.fresh = true
-	// Its goroutine ends with abort; rest takes it back.
-	s.stop = context.AfterFunc(ctx, func() { s.abort(ctx) })
+	s.begin(ctx)
 }
 
 // rest ends serving a context. Requests may differ under the next one.
 func (s *wireSession) rest() {
-	if s.stop != nil {
-		s.stop()
-	}
-	s.lastReq, s.last, s.requests, s.stop = nil, nil, nil, nil
+	s.end()
+	s.lastReq, s.last, s.requests = nil, nil, nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ctx = nil
 	if s.aborted { // between two requests: the connections are as good as before
 		s.aborted = false
 		for _, c := range s.held() {
 			_ = c.SetDeadline(time.Time{}) // if that fails, so does the next request
 		}
-	}
-}
-
-// abort ends the request in flight as ctx is done.
-func (s *wireSession) abort(ctx context.Context) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ctx != ctx {
-		return
-	}
-	s.aborted = true
-	if s.conn != nil {
-		s.conn.expire()
 	}
 }
 
@@ -96,17 +75,6 @@ func (s *wireSession) turn(ctx context.Context, r *wireRequest) (*wireConn, erro
 		surplus.close(true)
 	}
 	return c, nil
-}
-
-// drop closes the connection in use, if there is one.
-func (s *wireSession) drop(orderly bool) {
-	s.mu.Lock()
-	c := s.conn
-	s.conn = nil
-	s.mu.Unlock()
-	if c != nil {
-		c.close(orderly)
-	}
 }
 
 // park waits for the next run, so that the connections can expire.

@@ -27,26 +27,46 @@ type wireRequest struct {
 // the peer to read it.
 const maxInlineBody = 8 << 10
 
-// newWireRequest has net/http write the head, so that both clients send the same.
-func newWireRequest(req *Request, closes bool) (*wireRequest, error) {
-	hr, err := http.NewRequestWithContext(context.Background(), req.Method, req.URL, nil)
+// newHTTPRequest is req as net/http wants it, without its body.
+func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
+	hr, err := http.NewRequestWithContext(ctx, req.Method, req.URL, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
 	}
 	setHeader(hr, req.Header)
+	return hr, nil
+}
+
+// newWireRequest makes of req what Wire sends.
+func newWireRequest(req *Request, closes bool) (*wireRequest, error) {
+	hr, err := newHTTPRequest(context.Background(), req)
+	if err != nil {
+		return nil, err
+	}
+	r, err := serialize(hr, req.Body, closes)
+	if err != nil {
+		return nil, err
+	}
+	r.idempotent = r.idempotent || hr.Method == http.MethodPut || hr.Method == http.MethodDelete
+	return r, nil
+}
+
+// serialize has net/http write the head of hr, so that both clients send the same.
+func serialize(hr *http.Request, body []byte, closes bool) (*wireRequest, error) {
 	r := &wireRequest{
-		bare:       len(req.Body) == 0,
+		bare:       len(body) == 0,
 		key:        hr.URL.Scheme + "://" + hr.URL.Host,
 		host:       hr.URL.Hostname(),
 		addr:       authority(hr.URL),
 		secure:     hr.URL.Scheme == "https",
 		head:       hr.Method == http.MethodHead,
-		idempotent: idempotent(hr) || hr.Method == http.MethodPut || hr.Method == http.MethodDelete,
+		idempotent: idempotent(hr),
 	}
 	for _, v := range hr.Header["Connection"] {
 		r.closes = r.closes || hasToken([]byte(v), "close")
 	}
-	r.bytes, err = writeHead(hr, len(req.Body))
+	var err error
+	r.bytes, err = writeHead(hr, len(body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
 	}
@@ -54,10 +74,10 @@ func newWireRequest(req *Request, closes bool) (*wireRequest, error) {
 		r.closes = true
 		r.bytes = append(r.bytes[:len(r.bytes)-len("\r\n")], "Connection: close\r\n\r\n"...)
 	}
-	if len(req.Body) > maxInlineBody {
-		r.body = req.Body
+	if len(body) > maxInlineBody {
+		r.body = body
 	} else {
-		r.bytes = append(r.bytes, req.Body...)
+		r.bytes = append(r.bytes, body...)
 	}
 	r.bytes = bytes.Clone(r.bytes) // without what append has in reserve
 	return r, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"time"
 )
 
@@ -20,17 +19,11 @@ type wireSession struct {
 	last     *wireRequest
 	requests map[*Request]*wireRequest
 
-	fresh bool        // nothing was sent since the session began to serve ctx
-	stop  func() bool // stops the watching of ctx
+	fresh bool // nothing was sent since the session began to serve ctx
 
-	// Requests read these without mu: only their own goroutine changes them, but
-	// for a session that is parked.
-	mu      sync.Mutex
-	ctx     context.Context // nil while parked
-	conn    *wireConn       // the one in use
-	others  []*wireConn     // to other hosts, the one used last at the end
-	aborted bool            // conn's deadline has passed, as ctx is done
-	expiry  *time.Timer     // closes the connections of a parked session
+	contextWatch
+	others []*wireConn // to other hosts, the one used last at the end; as conn under mu
+	expiry *time.Timer // closes the connections of a parked session; under mu
 }
 
 // maxHosts is how many connections a session keeps, each to another host.
