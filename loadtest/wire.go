@@ -39,6 +39,7 @@ func Wire(cfg ConnectionConfig) Client {
 	}
 	c.conns = newConnections(0)
 	c.connector = newConnector(cfg, c.conns)
+	c.connector.over(&c.rings, cfg, c.conns)
 	return c
 }
 
@@ -49,6 +50,7 @@ type wireClient struct {
 	expiry time.Duration
 	limit  int64 // of a response body
 	conns  *connections
+	rings  rings
 }
 
 // validateWire finds what only NetHTTP can do.
@@ -130,6 +132,7 @@ func (c *wireClient) Close() error {
 		return nil
 	}
 	c.conns.closeAll()
+	c.rings.close()
 	if n := c.conns.count(); n > 0 {
 		return fmt.Errorf("loadtest: %d connections could not be closed", n)
 	}

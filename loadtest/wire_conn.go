@@ -15,9 +15,14 @@ type wireConn struct {
 	net.Conn          // what requests go over: TCP, TLS, or whatever was dialed
 	tcp      net.Conn // what was dialed
 	key      string
-	fast     *fastConn // nil: by Write and Read
+	fast     exchanger // nil: by Write and Read
 	buffered bool      // the kernel takes a short request whether the peer reads or not
 	used     bool      // has carried a request
+}
+
+// exchanger is a connection that has a quicker way to write and then read once.
+type exchanger interface {
+	exchange(out []byte, in *window, p *wireParser, wary bool) (wrote, read int, err error)
 }
 
 // dialed is the connection below all wrapping of ours.
@@ -59,6 +64,7 @@ var errUnasked = errors.New("loadtest: response without a request")
 // connector opens connections that speak HTTP/1.1.
 type connector struct {
 	dial    dialFunc
+	clear   dialFunc      // for connections without TLS
 	timeout time.Duration // of a TLS handshake
 	tls     *tls.Config
 }
@@ -69,7 +75,24 @@ func newConnector(cfg ConnectionConfig, conns *connections) connector {
 	if cfg.DialContext == nil {
 		c.dial = aside(c.dial)
 	}
+	c.clear = c.dial
 	return c
+}
+
+// over has connections without TLS, of our own dialer's, served by g. Those that
+// the user has dialed may be in the user's hands still.
+func (c *connector) over(g *rings, cfg ConnectionConfig, conns *connections) {
+	if cfg.DialContext != nil {
+		return
+	}
+	dial := cfg.dialer(c.timeout)
+	c.clear = aside(conns.wrap(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return g.adopt(conn)
+	}))
 }
 
 // connect dials for r. The error is a PhaseError.
@@ -80,7 +103,11 @@ func (c *connector) connect(ctx context.Context, r *wireRequest) (*wireConn, err
 		DNSStart:     func(httptrace.DNSStartInfo) { phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseDNS)) },
 		ConnectStart: func(_, _ string) { phase.Store(uint32(PhaseConnect)) },
 	})
-	conn, err := c.dial(traced, "tcp", r.addr)
+	dial := c.clear
+	if r.secure {
+		dial = c.dial
+	}
+	conn, err := dial(traced, "tcp", r.addr)
 	if err != nil {
 		return nil, &PhaseError{Phase(phase.Load()), err}
 	}
@@ -91,6 +118,8 @@ func (c *connector) connect(ctx context.Context, r *wireRequest) (*wireConn, err
 		if !r.secure {
 			wc.fast = newFastConn(inner)
 		}
+	case exchanger: // a ring's
+		wc.buffered, wc.fast = true, inner
 	}
 	if r.secure {
 		if wc.Conn, err = c.handshake(ctx, conn, r.host); err != nil {

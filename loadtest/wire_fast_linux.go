@@ -38,7 +38,7 @@ type fastConn struct {
 	err         error
 }
 
-func newFastConn(conn net.Conn) *fastConn {
+func newFastConn(conn net.Conn) exchanger {
 	f := &fastConn{}
 	var ok bool
 	if f.conn, ok = conn.(interface {

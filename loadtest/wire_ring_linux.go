@@ -1,0 +1,274 @@
+//go:build !(mips || mipsle || mips64 || mips64le)
+
+package loadtest
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// ring does the reading and writing of many connections, by one goroutine: the
+// pump. Workers queue what they have to send and sleep; the pump writes and reads
+// for all of them at once, by one system call where there is an io_uring. In a
+// closed loop it is the cost of system calls and of waking up that a client can
+// save, and the more connections are busy the more it saves.
+//
+// The pump waits in a private epoll set, whose descriptor waits in Go's network
+// poller, so that no thread is held: a thread blocked in epoll_wait would keep a
+// server in the same process from running.
+//
+// Nothing is left to the kernel to do later. A read or write that would have to
+// wait is tried again when epoll says so.
+type ring struct {
+	uring *uring // nil: by a system call for each
+	epoll int
+	file  *os.File // of epoll, in Go's poller
+	raw   syscall.RawConn
+	done  chan struct{} // closed when the pump has ended
+
+	mu       sync.Mutex
+	queue    []*ringConn // have something to send
+	parked   bool        // the pump sleeps, or is about to
+	stopping bool
+	conns    []*ringConn // by slot
+	free     []int32     // slots
+	stamp    int32       // of the connection opened last
+
+	// The pump's own.
+	events [128]syscall.EpollEvent
+	ready  int // of events
+	steps  []ringStep
+	wait   func(fd uintptr) bool
+}
+
+// ringStep is a read or write that does not wait.
+type ringStep struct {
+	conn   *ringConn
+	buf    []byte
+	send   bool
+	result int32 // bytes, or the negative error number
+}
+
+// epollEdge is EPOLLET, which package syscall has with the wrong sign.
+const epollEdge = 1 << 31
+
+func newRing(plain bool) (*ring, error) {
+	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(epoll, true); err != nil {
+		_ = syscall.Close(epoll)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	r := &ring{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), done: make(chan struct{})}
+	r.wait = func(uintptr) bool { return r.look() }
+	if r.raw, err = r.file.SyscallConn(); err == nil {
+		err = r.file.SetReadDeadline(time.Time{}) // fails unless the poller has it
+	}
+	if err != nil {
+		r.file.Close()
+		return nil, err
+	}
+	if !plain {
+		// Without one it is still quicker than a goroutine's own reads and writes.
+		r.uring, _ = newURing()
+	}
+	go r.pump() // ends with close
+	return r, nil
+}
+
+// close ends the pump. The connections must have been closed.
+func (r *ring) close() {
+	r.mu.Lock()
+	r.stopping = true
+	r.mu.Unlock()
+	_ = r.file.SetReadDeadline(past)
+	<-r.done
+	r.file.Close()
+	if r.uring != nil {
+		r.uring.close()
+	}
+}
+
+func (r *ring) pump() {
+	defer close(r.done)
+	for {
+		if r.ready == 0 {
+			r.look()
+		}
+		if !r.gather() {
+			return
+		}
+		if len(r.steps) > 0 {
+			r.perform()
+			r.settle()
+			// Those that it has woken go first: what they send next is one batch.
+			runtime.Gosched()
+			continue
+		}
+		if r.park() {
+			_ = r.raw.Read(r.wait) // until there are events, or close
+			r.mu.Lock()
+			r.parked = false
+			r.mu.Unlock()
+		}
+	}
+}
+
+// look asks for events, and says whether there are any.
+func (r *ring) look() bool {
+	n, _ := syscall.EpollWait(r.epoll, r.events[:], 0) // the next time will tell
+	r.ready = max(n, 0)
+	return r.ready > 0
+}
+
+// park says whether the pump may sleep.
+func (r *ring) park() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.parked = len(r.queue) == 0 && !r.stopping
+	return r.parked
+}
+
+// gather makes steps of the events and the queue, and says whether to go on.
+func (r *ring) gather() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.events[:r.ready] {
+		e := &r.events[i]
+		c := r.conns[e.Fd]
+		if c == nil || c.stamp != e.Pad {
+			continue // closed meanwhile
+		}
+		if e.Events&^syscall.EPOLLOUT != 0 {
+			c.readable = true
+			r.receive(c)
+		}
+		if e.Events&^syscall.EPOLLIN != 0 && c.write.state == opWaiting {
+			r.send(c)
+		}
+	}
+	r.ready = 0
+	for i, c := range r.queue {
+		r.send(c)
+		r.queue[i] = nil
+	}
+	r.queue = r.queue[:0]
+	return !r.stopping
+}
+
+// receive adds a step if somebody waits for it. The caller holds mu.
+func (r *ring) receive(c *ringConn) {
+	if c.read.state != opWaiting || !c.readable {
+		return
+	}
+	c.read.state = opUnderWay
+	buf := c.read.buf
+	if c.in != nil {
+		buf = c.in.room(c.parser)
+	}
+	r.steps = append(r.steps, ringStep{conn: c, buf: buf})
+}
+
+// send adds a step. The caller holds mu.
+func (r *ring) send(c *ringConn) {
+	c.write.state = opUnderWay
+	r.steps = append(r.steps, ringStep{conn: c, buf: c.write.buf[c.write.n:], send: true})
+}
+
+// perform does the steps.
+func (r *ring) perform() {
+	done := 0
+	if r.uring != nil {
+		done = r.uring.perform(r.steps)
+	}
+	for i := range r.steps[done:] {
+		r.steps[done+i].perform()
+	}
+}
+
+func (s *ringStep) perform() {
+	call := uintptr(syscall.SYS_RECVFROM)
+	if s.send {
+		call = syscall.SYS_SENDTO
+	}
+	for {
+		n, _, errno := syscall.RawSyscall6(call, uintptr(s.conn.fd), uintptr(unsafe.Pointer(&s.buf[0])), uintptr(len(s.buf)), //nolint:gosec // what the call asks for
+			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			s.result = int32(n)
+		case syscall.EINTR:
+			continue
+		default:
+			s.result = -int32(errno)
+		}
+		return
+	}
+}
+
+// settle tells what the steps came to.
+func (r *ring) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.steps {
+		s := &r.steps[i]
+		if s.send {
+			s.conn.sent(s.result)
+		} else {
+			s.conn.received(s.result, len(s.buf))
+		}
+		*s = ringStep{}
+	}
+	r.steps = r.steps[:0]
+}
+
+// rings are those of one client: one for every two CPUs, as a pump does most of
+// the work that a request is. They are made when the first connection is.
+type rings struct {
+	plain bool // without io_uring
+
+	mu     sync.Mutex
+	all    []*ring
+	next   int
+	closed bool
+	failed bool
+}
+
+// pick returns the ring for one more connection; nil if there is none to be had.
+func (g *rings) pick() *ring {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed || g.failed {
+		return nil
+	}
+	if want := (runtime.GOMAXPROCS(0) + 1) / 2; len(g.all) < want && g.next == len(g.all) {
+		r, err := newRing(g.plain)
+		if g.failed = err != nil && len(g.all) == 0; g.failed {
+			return nil
+		}
+		if err == nil {
+			g.all = append(g.all, r)
+		}
+	}
+	r := g.all[g.next%len(g.all)]
+	g.next++
+	return r
+}
+
+// close ends the pumps. The connections must have been closed.
+func (g *rings) close() {
+	g.mu.Lock()
+	g.closed = true
+	all := g.all
+	g.all = nil
+	g.mu.Unlock()
+	for _, r := range all {
+		r.close()
+	}
+}
