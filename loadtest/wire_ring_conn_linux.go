@@ -21,7 +21,9 @@ type ringConn struct {
 
 	// Guarded by ring.mu.
 	read, write     ringOp
-	readable        bool // epoll has said so, and no read has said otherwise
+	readable        bool // epoll has said so, and there was no read since
+	ending          bool // epoll has said that the peer has closed, so that reads never wait
+	writable        bool // epoll has said so, and there was no write since
 	expired, closed bool
 	both            bool          // the reader waits for the write too
 	gone            chan struct{} // closed when nothing is under way, if Close waits for that
@@ -168,12 +170,20 @@ func (c *ringConn) post(out []byte) (direct bool) {
 	return false
 }
 
+// writeDirectly does what the pump would have to be woken for. An event meanwhile
+// calls for another try.
 func (c *ringConn) writeDirectly() {
-	s := ringStep{conn: c, buf: c.write.buf, send: true}
-	s.perform()
-	c.ring.mu.Lock()
-	c.sent(s.result)
-	c.ring.mu.Unlock()
+	r := c.ring
+	r.mu.Lock()
+	for try := true; try; try = c.write.state == opWaiting && c.writable {
+		c.write.state, c.writable = opUnderWay, false
+		s := ringStep{conn: c, buf: c.write.buf[c.write.n:], send: true}
+		r.mu.Unlock()
+		s.perform()
+		r.mu.Lock()
+		c.sent(s.result)
+	}
+	r.mu.Unlock()
 }
 
 // peek finds out whether the peer has closed the connection or spoken unasked.
@@ -185,7 +195,7 @@ func (c *ringConn) peek() error {
 		case err == syscall.EINTR: //nolint:errorlint // a bare number
 			continue
 		case err == syscall.EAGAIN: //nolint:errorlint // as above
-			c.readable = false
+			c.readable = c.ending
 			return nil
 		case err != nil:
 			return os.NewSyscallError("read", err)
@@ -227,11 +237,10 @@ func (c *ringConn) received(result int32, size int) {
 	switch {
 	case result > 0:
 		o.n = int(result)
-		c.readable = o.n == size
+		c.readable = c.readable || c.ending || o.n == size
 	case result == 0:
 		o.err = io.EOF
 	case syscall.Errno(-result) == syscall.EAGAIN:
-		c.readable = false
 		if c.in != nil && c.in.empty() {
 			c.in.free()
 		}
@@ -291,9 +300,10 @@ func (c *ringConn) Read(p []byte) (int, error) {
 		return 0, c.opError("read", err)
 	}
 	c.read.start(p)
-	if c.readable || r.parked {
-		// Try at once: the pump would have to be woken.
-		c.read.state = opUnderWay
+	for try := true; try; try = c.read.state == opWaiting && c.readable {
+		// At once, as what there is may have been announced already. An event
+		// meanwhile calls for another look.
+		c.read.state, c.readable = opUnderWay, false
 		r.mu.Unlock()
 		s := ringStep{conn: c, buf: p}
 		s.perform()

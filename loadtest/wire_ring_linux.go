@@ -8,7 +8,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unsafe"
 )
 
 // ring does the reading and writing of many connections, by one goroutine: the
@@ -74,7 +73,7 @@ func newRing(plain bool) (*ring, error) {
 		r.file.Close()
 		return nil, err
 	}
-	if !plain {
+	if !plain && !raceDetector {
 		// Without one it is still quicker than a goroutine's own reads and writes.
 		r.uring, _ = newURing()
 	}
@@ -147,10 +146,14 @@ func (r *ring) gather() bool {
 		}
 		if e.Events&^syscall.EPOLLOUT != 0 {
 			c.readable = true
+			c.ending = c.ending || e.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0
 			r.receive(c)
 		}
-		if e.Events&^syscall.EPOLLIN != 0 && c.write.state == opWaiting {
-			r.send(c)
+		if e.Events&^syscall.EPOLLIN != 0 {
+			c.writable = true
+			if c.write.state == opWaiting {
+				r.send(c)
+			}
 		}
 	}
 	r.ready = 0
@@ -167,7 +170,7 @@ func (r *ring) receive(c *ringConn) {
 	if c.read.state != opWaiting || !c.readable {
 		return
 	}
-	c.read.state = opUnderWay
+	c.read.state, c.readable = opUnderWay, false
 	buf := c.read.buf
 	if c.in != nil {
 		buf = c.in.room(c.parser)
@@ -177,7 +180,7 @@ func (r *ring) receive(c *ringConn) {
 
 // send adds a step. The caller holds mu.
 func (r *ring) send(c *ringConn) {
-	c.write.state = opUnderWay
+	c.write.state, c.writable = opUnderWay, false
 	r.steps = append(r.steps, ringStep{conn: c, buf: c.write.buf[c.write.n:], send: true})
 }
 
@@ -193,23 +196,15 @@ func (r *ring) perform() {
 }
 
 func (s *ringStep) perform() {
-	call := uintptr(syscall.SYS_RECVFROM)
+	call := syscall.Read
 	if s.send {
-		call = syscall.SYS_SENDTO
+		call = syscall.Write
 	}
-	for {
-		n, _, errno := syscall.RawSyscall6(call, uintptr(s.conn.fd), uintptr(unsafe.Pointer(&s.buf[0])), uintptr(len(s.buf)), //nolint:gosec // what the call asks for
-			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
-		switch errno {
-		case 0:
-			s.result = int32(n)
-		case syscall.EINTR:
-			continue
-		default:
-			s.result = -int32(errno)
-		}
-		return
+	n, err := uninterrupted(call, s.conn.fd, s.buf)
+	if errno, ok := err.(syscall.Errno); ok { //nolint:errorlint // a bare number, and nothing allocated
+		n = -int(errno)
 	}
+	s.result = int32(n)
 }
 
 // settle tells what the steps came to.
