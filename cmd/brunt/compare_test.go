@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,11 +16,23 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain is also brunt itself, for the tests that need a process to interrupt.
+// sourceDir is this package's directory: tests change theirs.
+var sourceDir string
+
+// TestMain is also brunt itself, for the tests that need a process of it, and gh,
+// for the action's.
 func TestMain(m *testing.M) {
+	if file := os.Getenv("BRUNT_TEST_GH"); file != "" {
+		if err := fakeGH(file, os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "gh:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv("BRUNT_TEST_MAIN") != "" {
 		main()
 	}
+	sourceDir, _ = os.Getwd()
 	goleak.VerifyTestMain(m)
 }
 
@@ -39,6 +52,7 @@ func newRepo(t *testing.T, files map[string]string) *repo {
 	for key, value := range map[string]string{
 		"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
 		"GOFLAGS": "-buildvcs=false -ldflags=-w", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1", "GOWORK": "", "TMPDIR": t.TempDir(),
+		"GORACE": "atexit_sleep_ms=0", // of a second, in every process of a race-checked test
 	} {
 		t.Setenv(key, value)
 	}
