@@ -40,11 +40,14 @@ func TestImportArrows(t *testing.T) {
 			module + "/internal/benchbuild", module + "/internal/benchgate",
 			module + "/internal/benchreport", module + "/internal/benchrun",
 		},
-		"internal/benchbuild": {},
+		"internal/procgroup":  {},
+		"internal/benchbuild": {module + "/internal/procgroup"},
 		"internal/benchgate": {
 			"golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath", "golang.org/x/perf/benchunit",
 		},
-		"internal/benchrun": {"golang.org/x/perf/benchfmt", module + "/internal/benchgate"},
+		"internal/benchrun": {
+			"golang.org/x/perf/benchfmt", module + "/internal/benchgate", module + "/internal/procgroup",
+		},
 		"internal/benchreport": {
 			"golang.org/x/perf/benchmath", "golang.org/x/perf/benchproc", "golang.org/x/perf/benchunit",
 			"github.com/aclements/go-moremath/stats",

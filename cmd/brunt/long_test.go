@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"encoding/csv"
-	"encoding/json"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -160,127 +155,5 @@ func BenchmarkAlloc(b *testing.B) {
 			// Three standard errors of a share of n, and a tenth for what ten samples of noise do not tell.
 			require.InDelta(t, predicted, rate, 0.1+3*math.Sqrt(max(.05, predicted*(1-predicted))/float64(n)))
 		})
-	}
-}
-
-// Real modules at two versions each: whatever changed between them, every row
-// must say what benchstat says of the same data, and its direction besides.
-func TestThirdParty(t *testing.T) {
-	trials(t, "BRUNT_THIRDPARTY")
-	benchstat := filepath.Join(t.TempDir(), "benchstat")
-	text, err := exec.CommandContext(t.Context(), "go", "build", "-o", benchstat, "golang.org/x/perf/cmd/benchstat").CombinedOutput() //nolint:gosec // fixed
-	require.NoError(t, err, string(text))
-	for _, c := range []struct{ module, old, recent, bench string }{
-		{"github.com/google/uuid", "v1.2.0", "v1.3.0", "^Benchmark(Parse|UUID_String|UUID_URN)"},
-		{"github.com/valyala/fastjson", "v1.4.0", "v1.6.3", "^Benchmark(ParseRawString|Validate)$"},
-	} {
-		t.Run(c.module, func(t *testing.T) {
-			dirs := [2]string{download(t, c.module, c.old), download(t, c.module, c.recent)}
-			r := newRepo(t, nil)
-			replace(t, r.dir, dirs[0])
-			r.commit()
-			replace(t, r.dir, dirs[1])
-			save := t.TempDir()
-			code, out, errs := r.brunt("-base", "main", "-bench", c.bench, "-benchtime", "20ms", "-save", save, ".")
-			t.Logf("exit %d\n%s", code, out)
-			require.Contains(t, []int{0, 1, 2}, code, errs)
-			agreesWithBenchstat(t, benchstat, save)
-		})
-	}
-}
-
-func download(t *testing.T, module, version string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module+"@"+version)
-	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
-	out, err := cmd.Output()
-	require.NoError(t, err, string(out))
-	var m struct{ Dir string }
-	require.NoError(t, json.Unmarshal(out, &m))
-	return m.Dir
-}
-
-// replace makes the repository's files those of another directory.
-func replace(t *testing.T, to, from string) {
-	t.Helper()
-	entries, err := os.ReadDir(to)
-	require.NoError(t, err)
-	for _, e := range entries {
-		if e.Name() != ".git" {
-			require.NoError(t, os.RemoveAll(filepath.Join(to, e.Name())))
-		}
-	}
-	require.NoError(t, filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, rel)), 0o755); err != nil { //nolint:gosec // sources
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), data, 0o644) //nolint:gosec // a source
-	}))
-}
-
-// agreesWithBenchstat holds every row to what benchstat says of the kept files.
-func agreesWithBenchstat(t *testing.T, benchstat, save string) {
-	t.Helper()
-	type key struct{ bench, unit string }
-	type said struct{ delta, p string }
-	theirs := make(map[key]said)
-	cmd := exec.CommandContext(t.Context(), benchstat, "-format", "csv", "base.txt", "head.txt")
-	cmd.Dir = save
-	out, err := cmd.Output()
-	require.NoError(t, err)
-	unit := ""
-	reader := csv.NewReader(bytes.NewReader(out))
-	reader.FieldsPerRecord = -1
-	records, err := reader.ReadAll()
-	require.NoError(t, err)
-	for _, rec := range records {
-		switch {
-		case len(rec) >= 2 && rec[0] == "" && strings.Contains(strings.Join(rec, ","), "vs base"):
-			unit = rec[1]
-		case len(rec) >= 7 && rec[0] != "" && rec[0] != "geomean":
-			theirs[key{rec[0], unit}] = said{rec[5], rec[6]}
-		}
-	}
-	var doc struct {
-		Alpha float64
-		Rows  []struct {
-			Bench, Unit, Verdict, Better string
-			Delta                        *float64
-			P                            float64
-			Adjusted                     float64 `json:"p_adjusted"`
-			Base, Head                   struct{ N int }
-		}
-	}
-	data, err := os.ReadFile(filepath.Join(save, "report.json"))
-	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(data, &doc))
-	require.NotEmpty(t, doc.Rows)
-	require.Len(t, theirs, len(doc.Rows))
-	for _, row := range doc.Rows {
-		delta := "~"
-		switch {
-		case row.P > doc.Alpha:
-		case row.Delta == nil:
-			delta = "?"
-		case *row.Delta == 0:
-			delta = "0.00%"
-		default:
-			delta = fmt.Sprintf("%+.2f%%", 100**row.Delta)
-		}
-		require.Equal(t, said{delta, fmt.Sprintf("p=%0.3f n=%d", row.P, row.Base.N)}, theirs[key{row.Bench, row.Unit}], "%+v", row)
-		require.NotEmpty(t, row.Better, "benchstat does not say which way is better")
-		require.GreaterOrEqual(t, row.Adjusted, row.P)
 	}
 }

@@ -29,7 +29,7 @@ type Package struct {
 func (t Tree) goTool(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // fixed verbs
 	cmd.Dir = t.Dir
-	cmd.Env = append(append(os.Environ(), "PWD="+t.Dir), t.Env...)
+	cmd.Env = append(environ(t.Dir), t.Env...)
 	return run(cmd)
 }
 

@@ -11,8 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"example.com/brunt/internal/procgroup"
 )
 
 var (
@@ -46,13 +49,25 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 	return r, nil
 }
 
-// git runs one command in the repository. Optional locks are off, so that not
-// even the index's cache is refreshed.
+// git runs one command in the repository. It is in the background, where a
+// question would stop it for good, so it may not ask any.
 func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // fixed verbs
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0", "LC_ALL=C")
+	cmd.Env = append(environ(r.dir), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "SSH_ASKPASS_REQUIRE=force")
 	return run(cmd)
+}
+
+// environ is the process's own environment for a command in dir, without what git
+// tells its hooks: under a pre-commit hook, git worktree add would write the new
+// worktree's index over the user's. Optional locks are off, so that not even the
+// index's cache is refreshed, be it by git or by a go that asks git for a version.
+func environ(dir string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(e string) bool {
+		key, _, _ := strings.Cut(e, "=")
+		return slices.Contains([]string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_IMPLICIT_WORK_TREE"}, key)
+	})
+	return append(env, "GIT_OPTIONAL_LOCKS=0", "PWD="+dir)
 }
 
 // run reports what a command said as its error. A cancelled command is asked to
@@ -60,14 +75,7 @@ func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
 func run(cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.Cancel = func() error {
-		if err := cmd.Process.Signal(os.Interrupt); err != nil {
-			return cmd.Process.Kill()
-		}
-		return nil
-	}
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
+	if err := procgroup.Run(cmd, os.Interrupt); err != nil {
 		text := strings.TrimSpace(stderr.String())
 		if text == "" {
 			text = strings.TrimSpace(stdout.String())
@@ -163,20 +171,30 @@ func (r *Repo) Checkout(ctx context.Context, commit, root string) (*Worktree, er
 func (w *Worktree) Remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	_, err := w.repo.git(ctx, "worktree", "remove", "--force", "--force", w.Root)
+	remove := func() error {
+		_, err := w.repo.git(ctx, "worktree", "remove", "--force", "--force", w.Root)
+		return err
+	}
+	err := remove()
 	if removed := os.RemoveAll(w.Root); removed != nil {
 		return fmt.Errorf("benchbuild: %w", removed)
 	}
-	if err == nil {
-		return nil
+	if err != nil {
+		// An interrupted checkout has taken its record back, or left one that can go
+		// now that there are no files. Pruning would take the user's own with it.
+		list, listErr := w.repo.git(ctx, "worktree", "list", "--porcelain")
+		if listErr != nil || strings.Contains(list, filepath.ToSlash(w.Root)) {
+			err = remove()
+		} else {
+			err = nil
+		}
 	}
-	// An interrupted checkout may have left a record that remove does not take.
-	list, listErr := w.repo.git(ctx, "worktree", "list", "--porcelain")
-	if listErr == nil && !strings.Contains(list, filepath.ToSlash(w.Root)) {
-		return nil
-	}
-	if _, err := w.repo.git(ctx, "worktree", "prune", "--expire", "now"); err != nil {
+	if err != nil {
 		return fmt.Errorf("benchbuild: %w", err)
+	}
+	// git forgets its directory of records when interrupted; one with records stays.
+	if dir, err := w.repo.git(ctx, "rev-parse", "--path-format=absolute", "--git-common-dir"); err == nil {
+		_ = os.Remove(filepath.Join(filepath.FromSlash(dir), "worktrees"))
 	}
 	return nil
 }

@@ -151,16 +151,21 @@ var (
 	buried = regexp.MustCompile(`\S.*Benchmark\S*[ \t]+\d+[ \t]+[0-9.e+-]+ [^ \t]+`)
 	// The rest of a result whose name was cut off by a line break: how testing
 	// prints the count and the first metric.
-	orphan    = regexp.MustCompile(`^ *\d+\t *[0-9.e+-]+ [^ \t]+`)
-	failed    = regexp.MustCompile(`^ *--- FAIL: (Benchmark\S*)`)
-	failedPkg = regexp.MustCompile(`^(FAIL\t\S+|panic: |fatal error: )`)
+	orphan = regexp.MustCompile(`^ *\d+\t *[0-9.e+-]+ [^ \t]+`)
+	// What a benchmark prints in its first run precedes the first label.
+	glued  = regexp.MustCompile(`\Sgoos: \w+$|[ \t]goos: (linux|darwin|windows|freebsd|openbsd|netbsd)$`)
+	failed = regexp.MustCompile(`^ *--- FAIL: (Benchmark\S*)`)
 )
 
 // strays looks at what benchfmt skips without a word.
 func strays(side Side, lines []string, fault func(line int, msg string)) (failures []Fault) {
 	logging := false
 	for i, line := range lines {
-		m := failed.FindStringSubmatch(line)
+		var m []string
+		// Expressions are slow and few lines are strange: look before matching.
+		if strings.Contains(line, "--- FAIL: ") {
+			m = failed.FindStringSubmatch(line)
+		}
 		switch {
 		case strings.HasPrefix(line, `{"Time":`), strings.HasPrefix(line, `{"Action":`):
 			fault(i+1, "output of go test -json; plain output is needed")
@@ -172,7 +177,7 @@ func strays(side Side, lines []string, fault func(line int, msg string)) (failur
 			logging = true
 		case strings.HasPrefix(strings.TrimSpace(line), "--- "):
 			logging = true
-		case failedPkg.MatchString(line):
+		case strings.HasPrefix(line, "FAIL\t"), strings.HasPrefix(line, "panic: "), strings.HasPrefix(line, "fatal error: "):
 			if len(failures) == 0 {
 				failures = append(failures, Fault{Kind: Failed, Side: side.String(), Text: line})
 			}
@@ -180,13 +185,20 @@ func strays(side Side, lines []string, fault func(line int, msg string)) (failur
 			logging = false
 		case logging && strings.HasPrefix(line, "    "):
 			// What a benchmark logged, after its line: any text at all.
-		case buried.MatchString(line):
+		case strings.Contains(line, "Benchmark") && buried.MatchString(line):
 			fault(i+1, "something was printed before a result on its line")
-		case orphan.MatchString(line):
+		case strings.Index(line, "goos: ") > 0 && glued.MatchString(line):
+			fault(i+1, "something was printed before goos: on its line")
+		case digitFirst(line) && orphan.MatchString(line):
 			fault(i+1, "a result without its name: something was printed into its line")
 		}
 	}
 	return failures
+}
+
+func digitFirst(line string) bool {
+	line = strings.TrimLeft(line, " ")
+	return line != "" && line[0] >= '0' && line[0] <= '9'
 }
 
 // following is the indented text below a line.

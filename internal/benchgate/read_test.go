@@ -24,6 +24,7 @@ func TestUncleanOutputNamesTheLine(t *testing.T) {
 		"a line printed into the result":   {good + "BenchmarkB-2 \twarn: hot\n     100\t         5.000 ns/op\n", 2, "parsing iteration count"},
 		"the rest of it":                   {good + "BenchmarkB-2 \twarn: hot\n     100\t         5.000 ns/op\n", 3, "without its name"},
 		"text before the name":             {good + "helloBenchmarkB-2 \t     100\t         5.000 ns/op\n", 2, "before a result"},
+		"text before the first label":      {"hello goos: linux\n" + good, 1, "before goos"},
 		"text between name and count":      {good + "BenchmarkB-2 \thello     100\t         5.000 ns/op\n", 2, "parsing iteration count"},
 		"what looks like a result, broken": {good + "BenchmarkB-2 \t1 2 x/op\n     100\t         5.000 ns/op\n", 3, "without its name"},
 		"no finite number":                 {good + "BenchmarkB-2 \t     100\t   NaN x/op\n", 2, "no finite number"},

@@ -143,6 +143,7 @@ func Markdown(w io.Writer, in *Input) error {
 	rep := in.Report
 	icon := map[int]string{0: "✅", 1: "🔴", 2: "⚠️"}[rep.ExitCode()]
 	fmt.Fprintf(&b, "%s\n### %s Benchmarks: %s\n\n", Marker, icon, in.Headline())
+	section(&b, "Worse", rep.With(benchgate.Worse), in)
 	if len(rep.Faults) > 0 {
 		b.WriteString("**Could not be judged**\n\n")
 		for _, f := range rep.Faults {
@@ -150,7 +151,6 @@ func Markdown(w io.Writer, in *Input) error {
 		}
 		b.WriteString("\n")
 	}
-	section(&b, "Worse", rep.With(benchgate.Worse), in)
 	section(&b, "Better 🎉", rep.With(benchgate.Better), in)
 	section(&b, "Changed, not gated", rep.With(benchgate.Noted), in)
 	if rows := rep.With(benchgate.Unchanged); len(rows) > 0 {

@@ -122,6 +122,13 @@ func (c *Config) time() time.Duration {
 	return c.Time
 }
 
+func (c *Config) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return 10 * time.Minute
+	}
+	return c.Timeout
+}
+
 func (c *Config) say(format string, args ...any) {
 	if c.Progress != nil {
 		c.Progress(format, args...)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 
 	"example.com/brunt/internal/benchgate"
+	"example.com/brunt/internal/procgroup"
 )
 
 // leaf is one benchmark that reports results, by the name it prints, without the
@@ -47,13 +48,9 @@ type process struct {
 
 // arguments are those of go test -bench -benchmem, with GOMAXPROCS pinned.
 func (p *process) arguments() []string {
-	timeout := p.cfg.Timeout
-	if timeout == 0 {
-		timeout = 10 * time.Minute
-	}
 	return append([]string{
 		"-test.run=^$", "-test.bench=" + p.pattern, "-test.benchmem", "-test.benchtime=" + p.time,
-		"-test.cpu=" + strconv.Itoa(p.cfg.CPU), "-test.timeout=" + timeout.String(), "-test.paniconexit0",
+		"-test.cpu=" + strconv.Itoa(p.cfg.CPU), "-test.paniconexit0",
 	}, p.extra...)
 }
 
@@ -61,20 +58,28 @@ func (p *process) arguments() []string {
 // nothing can be made of: no start, unclean output, the context's end.
 func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Fault, error) {
 	bin := p.pkg.Binaries[p.side]
-	cmd := exec.CommandContext(ctx, bin.Path, p.arguments()...) //nolint:gosec // the binary under test
+	// -test.timeout would not do: package testing stops its clock for benchmarks.
+	limited, cancel := context.WithTimeout(ctx, p.cfg.timeout())
+	defer cancel()
+	cmd := exec.CommandContext(limited, bin.Path, p.arguments()...) //nolint:gosec // the binary under test
 	cmd.Dir = bin.Dir
 	cmd.Env = append(os.Environ(), "PWD="+bin.Dir)
 	if p.cfg.TempDir != "" {
 		// A process that is killed leaves its temporary files: let them be ours.
 		cmd.Env = append(cmd.Env, "TMPDIR="+p.cfg.TempDir, "TMP="+p.cfg.TempDir, "TEMP="+p.cfg.TempDir)
 	}
-	own(cmd)
-	cmd.WaitDelay = 5 * time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	// Killed at once: a benchmark that sleeps through an interrupt would be waited for.
+	err := procgroup.Run(cmd, os.Kill)
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
+	}
+	if limited.Err() != nil {
+		return nil, []benchgate.Fault{{
+			Kind: benchgate.Failed, Side: p.side.String(), Pkg: p.pkg.Path,
+			Text: fmt.Sprintf("it did not end within %v; -timeout allows more", p.cfg.timeout()),
+		}}, nil
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -110,9 +115,14 @@ func (p *process) leaf(r *benchfmt.Result) leaf {
 	return leaf{r.GetConfig("pkg"), p.strip(r.Name.String())}
 }
 
-// tail is the last lines of what a process said.
+// tail is the last lines of what a process said, or the first of how it crashed.
 func tail(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return strings.Join(lines[i:min(len(lines), i+20)], "\n")
+		}
+	}
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
 

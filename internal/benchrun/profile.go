@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/brunt/internal/benchgate"
+	"example.com/brunt/internal/procgroup"
 )
 
 // Profile is where the profiles of a regression are, and what differs the most.
@@ -87,14 +88,13 @@ func (o *Outcome) profile(ctx context.Context, j *job, kind, dir string) (Profil
 	//nolint:gosec // our own files
 	cmd := exec.CommandContext(ctx, "go", append(args, prof.Files[benchgate.Head])...)
 	cmd.Env = append(os.Environ(), "PPROF_TMPDIR="+o.cfg.TempDir)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	top, err := cmd.Output()
-	if err != nil {
+	var top, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &top, &stderr
+	if err := procgroup.Run(cmd, os.Kill); err != nil {
 		return prof, fmt.Errorf("%w: %w: %s", errProfile, err, stderr.String())
 	}
-	prof.Top = string(top)
-	if err := os.WriteFile(stem+".diff.txt", top, 0o644); err != nil { //nolint:gosec // a report, to be read by anyone
+	prof.Top = top.String()
+	if err := os.WriteFile(stem+".diff.txt", top.Bytes(), 0o644); err != nil { //nolint:gosec // a report, to be read by anyone
 		return prof, fmt.Errorf("%w: %w", errProfile, err)
 	}
 	return prof, nil

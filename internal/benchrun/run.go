@@ -157,11 +157,7 @@ func blamed(faults []benchgate.Fault, l leaf) bool {
 // pair runs a job on two sides in random order and stores what it gives. A
 // failure ends the job and takes its results back.
 func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, into *[2][]*benchfmt.Result, order *rand.Rand) error {
-	columns := [2]int{0, 1}
-	if order.IntN(2) == 1 {
-		columns = [2]int{1, 0}
-	}
-	for _, column := range columns {
+	for _, column := range columns(order) {
 		p := process{&o.cfg, o.Set, j.pkg, sides[column], j.pattern(), strconv.Itoa(j.iterations) + "x", nil}
 		results, faults, err := p.run(ctx)
 		if err != nil {
@@ -169,19 +165,38 @@ func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, int
 		}
 		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return p.leaf(r) != j.leaf })
 		if len(faults) == 0 && len(results) == 0 {
-			f := benchgate.VanishedFault(j.leaf.pkg, j.name)
-			f.Side, f.Text = sides[column].String(), "it gave no result when it ran alone"
-			faults = append(faults, f)
+			faults = append(faults, silent(j, sides[column]))
+		} else if len(faults) == 0 && len(results) > 1 {
+			faults = append(faults, benchgate.Fault{
+				Kind: benchgate.Failed, Side: sides[column].String(), Pkg: j.leaf.pkg,
+				Text: fmt.Sprintf("it gave %d results in one run", len(results)),
+			})
 		}
 		if len(faults) > 0 {
-			o.Set.Faults = append(o.Set.Faults, faults...)
-			j.done = true
-			o.forget(j)
+			o.give(j, faults)
 			return nil
 		}
 		into[column] = append(into[column], results...)
 	}
 	return nil
+}
+
+// columns is the order in which the two sides of a pair run.
+func columns(order *rand.Rand) [2]int {
+	first := order.IntN(2)
+	return [2]int{first, 1 - first}
+}
+
+// give ends a job that cannot be judged.
+func (o *Outcome) give(j *job, faults []benchgate.Fault) {
+	for _, f := range faults {
+		if f.Bench == "" {
+			f.Bench = j.name // nothing else was running
+		}
+		o.Set.Faults = append(o.Set.Faults, f)
+	}
+	j.done = true
+	o.forget(j)
 }
 
 func (o *Outcome) forget(j *job) {
@@ -349,63 +364,4 @@ func (o *Outcome) PredictedRate(row *benchgate.Row, change float64) float64 {
 		return math.NaN()
 	}
 	return o.power(row).Rate(noise, change)
-}
-
-// AgainstBaseline runs only the head, Count times, against results that were
-// recorded before. The sides do not alternate, so a machine that has changed
-// since looks like code that has.
-func AgainstBaseline(ctx context.Context, cfg Config, set *benchgate.Set) (*Outcome, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	cfg.Rules.Looks = 1
-	o := &Outcome{Set: set, cfg: cfg, Iterations: make(map[string]int), Rounds: make(map[string]int), Visible: make(map[*benchgate.Row]float64)}
-	set.Labels = [2]string{}
-	baseline := make(map[leaf]int)
-	for _, r := range set.Results[benchgate.Base] {
-		baseline[leaf{r.GetConfig("pkg"), (&process{cfg: &cfg}).strip(r.Name.String())}] = r.Iters
-	}
-	known := make(map[string]bool)
-	for _, pkg := range cfg.Packages {
-		known[pkg.Path] = true
-		for l, n := range baseline {
-			if l.pkg == pkg.Path {
-				o.jobs = append(o.jobs, &job{leaf: l, pkg: pkg, iterations: n})
-			}
-		}
-	}
-	if len(o.jobs) == 0 {
-		return nil, fmt.Errorf("%w: none of the baseline's benchmarks is in these packages", ErrNothing)
-	}
-	// What the packages asked for do not hold is not asked for either.
-	set.Results[benchgate.Base] = slices.DeleteFunc(set.Results[benchgate.Base], func(r *benchfmt.Result) bool { return !known[r.GetConfig("pkg")] })
-	slices.SortFunc(o.jobs, func(a, b *job) int { return strings.Compare(a.String(), b.String()) })
-	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
-	for n := range cfg.count() {
-		cfg.say("round %d of %d: the head alone", n+1, cfg.count())
-		jobs := slices.Clone(o.jobs)
-		order.Shuffle(len(jobs), func(a, b int) { jobs[a], jobs[b] = jobs[b], jobs[a] })
-		for _, j := range jobs {
-			if j.done {
-				continue
-			}
-			p := process{&o.cfg, set, j.pkg, benchgate.Head, j.pattern(), strconv.Itoa(j.iterations) + "x", nil}
-			results, faults, err := p.run(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", j.leaf, err)
-			}
-			if j.done = len(faults) > 0 || len(results) == 0; j.done {
-				set.Faults = append(set.Faults, faults...)
-				continue
-			}
-			j.rounds = n + 1
-			set.Results[benchgate.Head] = append(set.Results[benchgate.Head], results...)
-		}
-	}
-	for _, j := range o.jobs {
-		o.Iterations[j.String()], o.Rounds[j.String()] = j.iterations, j.rounds
-	}
-	var err error
-	o.Report, err = o.judge()
-	return o, err
 }

@@ -7,13 +7,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"golang.org/x/perf/benchfmt"
 
 	"example.com/brunt/internal/benchgate"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestValidateReportsEveryFault(t *testing.T) {
 	c := Config{Bench: "(", Count: 5, Max: 4, Iterations: -1, Time: -1, AA: -1, CPU: 0, Rules: benchgate.Rules{Alpha: 3}}

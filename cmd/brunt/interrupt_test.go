@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A real signal to a real process, in the middle of a benchmark that has a child
+// process and a temporary file: nothing of it is left. Nor after an impatient
+// person's second signal.
+func TestInterrupt(t *testing.T) {
+	if _, err := exec.LookPath("sleep"); err != nil {
+		t.Skip(err)
+	}
+	r := newRepo(t, map[string]string{"m_test.go": `package m
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+func BenchmarkSleeps(b *testing.B) {
+	child := exec.Command("sleep", "600")
+	if err := child.Start(); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := os.MkdirTemp("", "mine"); err != nil {
+		b.Fatal(err)
+	}
+	pids := fmt.Sprint(os.Getpid(), " ", child.Process.Pid, "\n")
+	if err := os.WriteFile(os.Getenv("STARTED"), []byte(pids), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	time.Sleep(10 * time.Minute)
+}
+`})
+	self, err := os.Executable()
+	require.NoError(t, err)
+	before := r.git("status", "--porcelain")
+	for name, signals := range map[string][]os.Signal{
+		"interrupt": {os.Interrupt}, "terminate": {syscall.SIGTERM}, "impatient": {os.Interrupt, os.Interrupt, syscall.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &repo{t, r.dir}
+			started := filepath.Join(t.TempDir(), "started")
+			cmd := exec.CommandContext(t.Context(), self, append([]string{"compare"}, quick...)...) //nolint:gosec // this very binary
+			cmd.Dir = r.dir
+			cmd.Env = append(os.Environ(), "BRUNT_TEST_MAIN=1", "STARTED="+started)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			require.NoError(t, cmd.Start())
+			require.Eventually(t, func() bool { return strings.HasSuffix(read(started), "\n") }, time.Minute, 10*time.Millisecond)
+			require.Contains(t, r.git("worktree", "list"), "brunt-")
+			for _, s := range signals {
+				if err := cmd.Process.Signal(s); err != nil {
+					require.ErrorIs(t, err, os.ErrProcessDone)
+				}
+			}
+			require.Error(t, cmd.Wait())
+			require.Equal(t, 2, cmd.ProcessState.ExitCode(), stderr.String())
+			require.Contains(t, stderr.String(), "interrupted; worktree and temporary files are removed")
+			require.Equal(t, 1, strings.Count(r.git("worktree", "list"), "\n"), "the user's own")
+			require.NoDirExists(t, filepath.Join(r.dir, ".git", "worktrees"))
+			require.Equal(t, before, r.git("status", "--porcelain"))
+			require.Empty(t, r.leftovers())
+			for pid := range strings.FieldsSeq(read(started)) {
+				require.Eventually(t, func() bool { return ended(pid) }, 10*time.Second, time.Millisecond, "process %s", pid)
+			}
+		})
+	}
+}
+
+// ended takes a zombie, which nobody has waited for, for ended.
+func ended(pid string) bool {
+	number, err := strconv.Atoi(pid)
+	if err != nil {
+		return false
+	}
+	process, err := os.FindProcess(number)
+	return err != nil || process.Signal(syscall.Signal(0)) != nil || strings.Contains(read(fmt.Sprintf("/proc/%s/stat", pid)), ") Z ")
+}
