@@ -23,23 +23,23 @@ func NetHTTP(cfg ConnectionConfig) Client {
 	}
 	c.conns = newConnections(cfg.MaxConnections)
 	c.conns.evict = c.closeIdle
+	c.connector = newConnector(cfg, c.conns)
 	c.shared = cfg.Transport
 	if c.shared == nil {
-		c.ours = c.newTransport()
-		c.shared = c.ours
+		c.shared = c.newTransport()
 	}
 	c.lanes = c.newLanePool()
 	return c
 }
 
 type httpClient struct {
-	cfg    ConnectionConfig
-	err    error
-	conns  *connections
-	shared http.RoundTripper
-	ours   *http.Transport // shared, if it is ours
-	lanes  *lanePool       // shared
-	traced atomic.Int64    // connections that a foreign transport reported as new
+	connector // of lanes
+	cfg       ConnectionConfig
+	err       error
+	conns     *connections
+	shared    http.RoundTripper
+	lanes     *lanePool    // shared
+	traced    atomic.Int64 // connections that a foreign transport reported as new
 
 	mu         sync.Mutex
 	transports map[*http.Transport]struct{}
@@ -131,7 +131,7 @@ func (c *httpClient) Session() (Session, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return c.session(c.shared, c.ours, c.lanes, false)
+	return c.session(c.shared, c.lanes)
 }
 
 // privateSession has a pool of its own, unless the user gave the transport.
@@ -139,26 +139,34 @@ func (c *httpClient) privateSession() (Session, error) {
 	if c.err != nil || c.cfg.Transport != nil {
 		return c.Session()
 	}
-	t := c.newTransport()
-	return c.session(t, t, c.newLanePool(), true)
+	return c.session(nil, c.newLanePool())
 }
 
-func (c *httpClient) session(rt http.RoundTripper, t *http.Transport, lanes *lanePool, private bool) (Session, error) {
+// session sends what lanes do not fit over rt, or over a transport of its own if
+// rt is nil.
+func (c *httpClient) session(rt http.RoundTripper, lanes *lanePool) (Session, error) {
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
 	if closed {
 		return nil, ErrClosed
 	}
-	s := &httpSession{client: c, transport: t, lanes: lanes, private: private, limit: c.cfg.MaxResponseBytes}
+	s := &httpSession{client: c, lanes: lanes, private: rt == nil, limit: c.cfg.MaxResponseBytes}
 	if s.limit == 0 {
 		s.limit = defaultMaxResponseBytes
 	}
-	s.send = rt.RoundTrip
-	if c.cfg.MaxRedirects > 0 || c.cfg.Jar != nil {
-		s.send = (&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}).Do
+	if rt != nil {
+		s.send = c.sender(rt)
 	}
 	return s, nil
+}
+
+// sender is what sends requests over rt.
+func (c *httpClient) sender(rt http.RoundTripper) func(*http.Request) (*http.Response, error) {
+	if c.cfg.MaxRedirects > 0 || c.cfg.Jar != nil {
+		return (&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}).Do
+	}
+	return rt.RoundTrip
 }
 
 func (c *httpClient) checkRedirect(_ *http.Request, via []*http.Request) error {

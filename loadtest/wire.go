@@ -39,6 +39,7 @@ func Wire(cfg ConnectionConfig) Client {
 	}
 	c.conns = newConnections(0)
 	c.connector = newConnector(cfg, c.conns)
+	c.fast = true
 	return c
 }
 
