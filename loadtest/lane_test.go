@@ -36,6 +36,7 @@ func TestLanesAreForPlainHTTP1Pools(t *testing.T) {
 		{"limited", "http://h/", ConnectionConfig{MaxConnections: 1}, false},
 		{"limited by host", "http://h/", ConnectionConfig{MaxKeepaliveConnections: 1}, false},
 		{"redirects", "http://h/", ConnectionConfig{MaxRedirects: 1}, false},
+		{"decompression", "http://h/", ConnectionConfig{Decompress: true}, false},
 		{"international name", "http://bücher.test/", ConnectionConfig{}, false},
 	} {
 		u, err := url.Parse(tt.url)
