@@ -16,6 +16,14 @@ import (
 // NetHTTP is the client over net/http: HTTP/1.1, HTTP/2, TLS, proxies, any
 // http.RoundTripper. Faults of cfg show when an engine is made with it, or at
 // the first Session.
+//
+// HTTP/1.1 over connections that are kept and not limited in number goes over
+// connections of our own, one for each worker, which only net/http's
+// Request.Write and ReadResponse have to do with: http.Transport costs more than
+// 1.5 times the CPU time. That is so for http, and for https if Protocols is HTTP/1.1
+// alone, unless cfg asks for a Transport, Proxy, Jar, redirects, decompression or
+// [PoolNaive], or a request with a body for 100-continue; all of those go through
+// http.Transport. What is sent and how answers are understood is the same.
 func NetHTTP(cfg ConnectionConfig) Client {
 	c := &httpClient{cfg: cfg, err: cfg.Validate()}
 	if c.err != nil {
