@@ -60,9 +60,6 @@ func (c *connections) wrap(dial dialFunc) dialFunc {
 		if err != nil {
 			return nil, err
 		}
-		if l, ok := ctx.Value(laneSlot{}).(*lane); ok {
-			l.conn = t
-		}
 		return t, nil
 	}
 }
@@ -131,25 +128,11 @@ func (c *connections) count() int {
 	return len(c.open)
 }
 
-// trackedConn counts what goes through it, so that a request that failed can be
-// known not to have been sent.
+// trackedConn is known to its client for as long as it is open.
 type trackedConn struct {
 	net.Conn
-	all         *connections
-	once        sync.Once
-	wrote, read atomic.Int64
-}
-
-func (t *trackedConn) Write(p []byte) (int, error) {
-	n, err := t.Conn.Write(p)
-	t.wrote.Add(int64(n))
-	return n, err
-}
-
-func (t *trackedConn) Read(p []byte) (int, error) {
-	n, err := t.Conn.Read(p)
-	t.read.Add(int64(n))
-	return n, err
+	all  *connections
+	once sync.Once
 }
 
 func (t *trackedConn) Close() error {

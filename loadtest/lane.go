@@ -2,47 +2,36 @@ package loadtest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"strings"
-	"sync"
 	"time"
 )
 
 // In a closed loop each worker needs one connection at a time, and the same one
-// again. http.Transport does not know that: it looks for a connection in a
-// locked pool before each request, and puts it back and resets its idle timer
-// after. So where nothing speaks against it, a session keeps the connection it
-// has, as an http.ClientConn, and the pool is only asked when a worker begins,
-// ends or turns to another host. That saves a tenth of the CPU of a request.
-
-// lane is one HTTP/1.1 connection of ours.
-type lane struct {
-	key       string // scheme and authority it leads to
-	cc        *http.ClientConn
-	conn      *trackedConn
-	used      bool // has carried a request
-	idleSince time.Time
-}
-
-func (l *lane) close() {
-	if l != nil {
-		_ = l.cc.Close() // it reports nothing
-	}
-}
+// again. http.Transport does not know that: it has two goroutines for each
+// connection, to which a request and its response are handed over channels, and
+// a locked pool to look for connections in. So where nothing speaks against it a
+// session has a connection of its own, a lane, and the worker writes to it and
+// reads from it by itself. What it writes and how it understands what it reads
+// are net/http's: Request.Write and ReadResponse. A request takes about 0.6 of the
+// CPU time.
+//
+// Only when a worker begins, ends or turns to another host is the pool of lanes
+// asked that sessions share.
 
 // lanesFit says whether requests to u can travel by lanes: HTTP/1.1 over kept
 // connections without a limit on their number. All else is for http.Transport.
 func (c *httpClient) lanesFit(u *url.URL) bool {
 	cfg := &c.cfg
 	if cfg.Transport != nil || cfg.Pooling != PoolOptimized || cfg.Proxy != nil || cfg.Jar != nil || cfg.MaxRedirects > 0 ||
-		cfg.MaxConnections > 0 || cfg.MaxKeepaliveConnections > 0 {
+		cfg.MaxConnections > 0 || cfg.MaxKeepaliveConnections > 0 || cfg.Decompress {
 		return false
 	}
 	p := cfg.Protocols
-	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > 127 }) {
+	if !isASCII(u.Host) {
 		return false // an international name, which http.Transport translates
 	}
 	switch u.Scheme {
@@ -54,135 +43,27 @@ func (c *httpClient) lanesFit(u *url.URL) bool {
 	return false
 }
 
-// lanePool keeps the lanes that no session uses.
-type lanePool struct {
-	expiry time.Duration
-
-	mu     sync.Mutex
-	idle   map[string][]*lane
-	timer  *time.Timer // pending while lanes are idle
-	closed bool
-}
-
-func (p *lanePool) get(key string) *lane {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	lanes := p.idle[key]
-	for len(lanes) > 0 {
-		l := lanes[len(lanes)-1] // the one used last is the likeliest to be open
-		lanes = lanes[:len(lanes)-1]
-		p.idle[key] = lanes
-		if l.cc.Err() == nil && time.Since(l.idleSince) < p.expiry {
-			return l
+// lane returns what hr, with body, is on a lane; nil if it is for http.Transport.
+func (c *httpClient) lane(hr *http.Request, body []byte) (*wireRequest, error) {
+	switch {
+	case !c.lanesFit(hr.URL):
+		return nil, nil
+	case len(body) > 0 && len(hr.Header["Expect"]) > 0:
+		return nil, nil // it waits for leave to send the body
+	case !canPeek && !idempotent(hr):
+		return nil, nil // net/http's reading goroutine sees the server close a kept connection
+	}
+	for name, values := range hr.Header {
+		if !validToken(name) {
+			return nil, fmt.Errorf("%w: header name %q is not a token", ErrInvalidRequest, name)
 		}
-		l.close()
-	}
-	return nil
-}
-
-func (p *lanePool) put(l *lane) {
-	if l == nil {
-		return
-	}
-	l.idleSince = time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || l.cc.Err() != nil {
-		l.close()
-		return
-	}
-	if p.idle == nil {
-		p.idle = make(map[string][]*lane)
-	}
-	p.idle[l.key] = append(p.idle[l.key], l)
-	if p.timer == nil {
-		// Its goroutine ends with expire; close stops the timer.
-		p.timer = time.AfterFunc(p.expiry, p.expire)
-	}
-}
-
-// expire closes what has been idle for too long, and looks again when the next
-// can be.
-func (p *lanePool) expire() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.timer = nil
-	var next time.Duration
-	for key, lanes := range p.idle {
-		keep := lanes[:0]
-		for _, l := range lanes {
-			left := p.expiry - time.Since(l.idleSince)
-			if left <= 0 || l.cc.Err() != nil {
-				l.close()
-				continue
-			}
-			keep = append(keep, l)
-			if next == 0 || left < next {
-				next = left
+		for _, v := range values {
+			if !validValue([]byte(v)) {
+				return nil, fmt.Errorf("%w: header %s holds a control character", ErrInvalidRequest, name)
 			}
 		}
-		clear(lanes[len(keep):])
-		p.idle[key] = keep
 	}
-	if next > 0 && !p.closed {
-		p.timer = time.AfterFunc(next, p.expire)
-	}
-}
-
-func (p *lanePool) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	if p.timer != nil {
-		p.timer.Stop()
-	}
-	for _, lanes := range p.idle {
-		for _, l := range lanes {
-			l.close()
-		}
-	}
-	p.idle = nil
-}
-
-// laneSlot is how a dial tells its lane which connection it has opened.
-type laneSlot struct{}
-
-// ride sends hr over the session's lane. A kept connection may have been closed
-// by the server while it was idle; then the request is sent once more over a new
-// one, if it cannot have been acted upon: nothing of it was written, or it is
-// idempotent and nothing came back. net/http's transport has the same rules.
-func (s *httpSession) ride(ctx context.Context, hr *http.Request, key string) (*http.Response, error) {
-	for {
-		l, err := s.board(ctx, hr.URL, key)
-		if err != nil {
-			closeBody(hr)
-			return nil, err
-		}
-		used, wrote, read := l.used, l.conn.wrote.Load(), l.conn.read.Load()
-		l.used = true
-		s.phase.Store(uint32(PhaseHeaders))
-		resp, err := l.cc.RoundTrip(hr)
-		if err == nil {
-			return resp, nil
-		}
-		s.lane = nil
-		l.close()
-		untouched := l.conn.wrote.Load() == wrote
-		if !used || ctx.Err() != nil || !untouched && (l.conn.read.Load() != read || !idempotent(hr)) {
-			return nil, err
-		}
-		if hr.GetBody != nil {
-			again := *hr
-			again.Body, _ = hr.GetBody()
-			hr = &again
-		}
-	}
-}
-
-func closeBody(hr *http.Request) {
-	if hr.Body != nil {
-		hr.Body.Close()
-	}
+	return serialize(hr, body, false)
 }
 
 // idempotent is net/http's rule for what it sends again by itself.
@@ -192,28 +73,6 @@ func idempotent(hr *http.Request) bool {
 		return true
 	}
 	return len(hr.Header["Idempotency-Key"]) > 0 || len(hr.Header["X-Idempotency-Key"]) > 0
-}
-
-// board returns a lane to u: the one at hand, one from the pool, or a new one.
-func (s *httpSession) board(ctx context.Context, u *url.URL, key string) (*lane, error) {
-	if l := s.lane; l != nil {
-		if l.key == key && l.cc.Err() == nil {
-			return l, nil
-		}
-		s.park()
-	}
-	l := s.lanes.get(key)
-	if l == nil {
-		l = &lane{key: key}
-		dialing := context.WithValue(httptrace.WithClientTrace(ctx, s.trace()), laneSlot{}, l)
-		cc, err := s.transport.NewClientConn(dialing, u.Scheme, authority(u))
-		if err != nil {
-			return nil, err
-		}
-		l.cc = cc
-	}
-	s.lane = l
-	return l, nil
 }
 
 // authority is u's host and port, the port being the scheme's if u has none.
@@ -228,9 +87,90 @@ func authority(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// park gives the lane back while the session waits for the next run, so that
-// its connection can expire.
-func (s *httpSession) park() {
-	s.lanes.put(s.lane)
-	s.lane = nil
+// ride sends r over the session's lane. A kept connection may have been closed
+// by the server while it was idle; then the request is sent once more over
+// another, if it cannot have been acted upon: nothing of it was written, or it is
+// idempotent and nothing came back. net/http's transport has the same rules.
+func (s *httpSession) ride(ctx context.Context, r *wireRequest, keep bool) (Response, error) {
+	for {
+		s.phase.Store(uint32(PhasePool))
+		if ctx.Err() != nil {
+			return Response{}, s.explainRide(ctx, ctx.Err())
+		}
+		c, err := s.board(ctx, r)
+		if err != nil {
+			return Response{}, s.explainRide(ctx, err)
+		}
+		used, fresh := c.used, s.fresh
+		c.used, s.fresh = true, false
+		out, t := s.travel(c, r, keep, used && (fresh || !r.idempotent))
+		if t.err == nil {
+			if !t.reusable {
+				s.drop(true)
+			}
+			return out, nil
+		}
+		s.drop(false)
+		if !used || t.answered || t.sent && !r.idempotent || s.client.conns.closed() || ctx.Err() != nil {
+			return out, s.explainRide(ctx, t.err)
+		}
+	}
+}
+
+// explainRide says of an error that cancellation or Close caused that it did, and
+// else what explain does.
+func (s *httpSession) explainRide(ctx context.Context, err error) error {
+	var at *PhaseError
+	if errors.As(err, &at) {
+		s.phase.Store(uint32(at.Phase))
+		err = at.Err
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case s.client.conns.closed():
+		return &PhaseError{Phase(s.phase.Load()), ErrClosed}
+	}
+	return s.explain(ctx, err)
+}
+
+// board returns a lane for r: the one at hand, one from the pool, or a new one.
+func (s *httpSession) board(ctx context.Context, r *wireRequest) (*wireConn, error) {
+	if s.conn != nil {
+		if s.conn.key == r.key {
+			return s.conn, nil
+		}
+		s.leave()
+	}
+	c := s.lanes.get(r.key)
+	s.fresh = true
+	if c == nil {
+		var err error
+		if c, err = s.client.connect(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn = c
+	if s.aborted {
+		c.expire()
+	}
+	return c, nil
+}
+
+// leave gives the lane back to the pool.
+func (s *httpSession) leave() {
+	c := s.take()
+	if c == nil {
+		return
+	}
+	s.mu.Lock()
+	aborted := s.aborted
+	s.mu.Unlock()
+	if aborted && c.SetDeadline(time.Time{}) != nil { // between two requests it is as good as before
+		c.close(true)
+		return
+	}
+	s.lanes.put(c)
 }

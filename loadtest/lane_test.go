@@ -36,6 +36,7 @@ func TestLanesAreForPlainHTTP1Pools(t *testing.T) {
 		{"limited", "http://h/", ConnectionConfig{MaxConnections: 1}, false},
 		{"limited by host", "http://h/", ConnectionConfig{MaxKeepaliveConnections: 1}, false},
 		{"redirects", "http://h/", ConnectionConfig{MaxRedirects: 1}, false},
+		{"decompression", "http://h/", ConnectionConfig{Decompress: true}, false},
 		{"international name", "http://bücher.test/", ConnectionConfig{}, false},
 	} {
 		u, err := url.Parse(tt.url)
@@ -140,7 +141,7 @@ func TestIdleLanesExpireOneByOne(t *testing.T) {
 		_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
 		require.NoError(t, err)
 		defer s.(parker).park()
-		require.NotNil(t, s.(*httpSession).lane)
+		require.NotNil(t, s.(*httpSession).conn)
 	}
 	require.EqualValues(t, 3, srv.Connections())
 
@@ -148,21 +149,23 @@ func TestIdleLanesExpireOneByOne(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
 	require.NoError(t, err)
-	key := s.(*httpSession).lane.key
+	key := s.(*httpSession).conn.key
 	s.(parker).park()
-	l := c.lanes.idle[key][0]
+	l := &c.lanes.idle[key][0]
+	old := l.wireConn
 	require.NotNil(t, c.lanes.timer)
-	l.idleSince = l.idleSince.Add(-2 * time.Hour)
+	l.since = l.since.Add(-2 * time.Hour)
 	require.Nil(t, c.lanes.get(key), "too old to be used")
-	require.Error(t, l.cc.Err(), "so it is closed")
+	_, err = old.Write([]byte("x"))
+	require.ErrorIs(t, err, net.ErrClosed)
 
 	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
 	require.NoError(t, err)
-	l = s.(*httpSession).lane
 	s.(parker).park()
 	c.lanes.expire()
 	require.Len(t, c.lanes.idle[key], 1, "young enough to stay")
-	l.idleSince = l.idleSince.Add(-2 * time.Hour)
+	l = &c.lanes.idle[key][0]
+	l.since = l.since.Add(-2 * time.Hour)
 	c.lanes.expire()
 	require.Empty(t, c.lanes.idle[key])
 	require.Nil(t, c.lanes.timer, "nothing is left to wait for")

@@ -16,6 +16,14 @@ import (
 // NetHTTP is the client over net/http: HTTP/1.1, HTTP/2, TLS, proxies, any
 // http.RoundTripper. Faults of cfg show when an engine is made with it, or at
 // the first Session.
+//
+// HTTP/1.1 over connections that are kept and not limited in number goes over
+// connections of our own, one for each worker, which only net/http's
+// Request.Write and ReadResponse have to do with: http.Transport costs more than
+// 1.5 times the CPU time. That is so for http, and for https if Protocols is HTTP/1.1
+// alone, unless cfg asks for a Transport, Proxy, Jar, redirects, decompression or
+// [PoolNaive], or a request with a body for 100-continue; all of those go through
+// http.Transport. What is sent and how answers are understood is the same.
 func NetHTTP(cfg ConnectionConfig) Client {
 	c := &httpClient{cfg: cfg, err: cfg.Validate()}
 	if c.err != nil {
@@ -23,23 +31,23 @@ func NetHTTP(cfg ConnectionConfig) Client {
 	}
 	c.conns = newConnections(cfg.MaxConnections)
 	c.conns.evict = c.closeIdle
+	c.connector = newConnector(cfg, c.conns)
 	c.shared = cfg.Transport
 	if c.shared == nil {
-		c.ours = c.newTransport()
-		c.shared = c.ours
+		c.shared = c.newTransport()
 	}
 	c.lanes = c.newLanePool()
 	return c
 }
 
 type httpClient struct {
-	cfg    ConnectionConfig
-	err    error
-	conns  *connections
-	shared http.RoundTripper
-	ours   *http.Transport // shared, if it is ours
-	lanes  *lanePool       // shared
-	traced atomic.Int64    // connections that a foreign transport reported as new
+	connector // of lanes
+	cfg       ConnectionConfig
+	err       error
+	conns     *connections
+	shared    http.RoundTripper
+	lanes     *lanePool    // shared
+	traced    atomic.Int64 // connections that a foreign transport reported as new
 
 	mu         sync.Mutex
 	transports map[*http.Transport]struct{}
@@ -131,7 +139,7 @@ func (c *httpClient) Session() (Session, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return c.session(c.shared, c.ours, c.lanes, false)
+	return c.session(c.shared, c.lanes)
 }
 
 // privateSession has a pool of its own, unless the user gave the transport.
@@ -139,27 +147,40 @@ func (c *httpClient) privateSession() (Session, error) {
 	if c.err != nil || c.cfg.Transport != nil {
 		return c.Session()
 	}
-	t := c.newTransport()
-	return c.session(t, t, c.newLanePool(), true)
+	return c.session(nil, c.newLanePool())
 }
 
-func (c *httpClient) session(rt http.RoundTripper, t *http.Transport, lanes *lanePool, private bool) (Session, error) {
+// session sends what lanes do not fit over rt, or over a transport of its own if
+// rt is nil.
+func (c *httpClient) session(rt http.RoundTripper, lanes *lanePool) (Session, error) {
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
 	if closed {
 		return nil, ErrClosed
 	}
-	s := &httpSession{client: c, transport: t, lanes: lanes, private: private, limit: c.cfg.MaxResponseBytes}
+	s := &httpSession{client: c, lanes: lanes, private: rt == nil, limit: c.cfg.MaxResponseBytes}
 	if s.limit == 0 {
 		s.limit = defaultMaxResponseBytes
 	}
-	s.send = rt.RoundTrip
-	if c.cfg.MaxRedirects > 0 || c.cfg.Jar != nil {
-		s.send = (&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}).Do
+	if rt != nil {
+		s.send = c.sender(rt)
 	}
 	return s, nil
 }
+
+// sender is what sends requests over rt.
+func (c *httpClient) sender(rt http.RoundTripper) http.RoundTripper {
+	if c.cfg.MaxRedirects > 0 || c.cfg.Jar != nil {
+		return follower{&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}}
+	}
+	return rt
+}
+
+// follower follows redirects and keeps cookies.
+type follower struct{ *http.Client }
+
+func (f follower) RoundTrip(r *http.Request) (*http.Response, error) { return f.Do(r) }
 
 func (c *httpClient) checkRedirect(_ *http.Request, via []*http.Request) error {
 	switch {

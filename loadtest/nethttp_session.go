@@ -4,58 +4,62 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
-// httpSession is one worker's hold on a transport. It keeps the requests it has
-// built: making one anew costs as much as half the round trip's bookkeeping.
+// httpSession is one worker's hold on a transport and on a lane. It keeps the
+// requests it has built: making one anew costs as much as half the round trip's
+// bookkeeping.
 type httpSession struct {
-	client    *httpClient
-	transport *http.Transport // nil if it is the user's
-	lanes     *lanePool
-	private   bool // transport and lanes are closed with the session
-	send      func(*http.Request) (*http.Response, error)
-	limit     int64
+	client  *httpClient
+	lanes   *lanePool
+	private bool // transport and lanes are the session's own, and closed with it
+	limit   int64
 
-	ctx      context.Context // the context that traced and requests belong to
-	traced   context.Context // for requests that go through a transport
-	requests map[*Request]*prepared
-	last     *Request
-	lastHTTP *prepared
+	transport *http.Transport // made for the first request it takes; nil if it is not private
+	send      http.RoundTripper // transport, or the client's
 
-	lane *lane // the connection at hand, if any
+	contextWatch                 // of the context that traced and requests belong to, and of the lane at hand
+	traced       context.Context // for requests that go through a transport
+	requests     map[*Request]*prepared
+	lastReq      *Request // what last was made from
+	last         *prepared
+
+	fresh bool       // nothing was sent over the lane since the session began to serve ctx, or took it
+	in    laneReader // what a lane's response is read from
 
 	phase atomic.Uint32 // a Phase; the transport's dialing goroutine sets it too
-	buf   []byte
+	buf   []byte        // bodies for checks
 }
 
-// prepared is a request as net/http wants it.
+// prepared is a request as it is sent: by a lane or by a transport.
 type prepared struct {
-	http.Request
-	lane string // the key of the lanes it goes by; empty if it goes by transport
+	lane *wireRequest
+	http *http.Request // for the transport, if lane is nil
 }
 
 // maxKeptRequests bounds the memory of a session whose requests are all different.
 const maxKeptRequests = 256
 
 func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
-	hr, lane, err := s.request(ctx, req)
+	if s.ctx != ctx {
+		s.serve(ctx)
+	}
+	p, err := s.request(req)
 	if err != nil {
 		return Response{}, err
 	}
-	s.phase.Store(uint32(PhasePool))
-	var resp *http.Response
-	if lane != "" {
-		resp, err = s.ride(ctx, hr, lane)
-	} else {
-		resp, err = s.send(hr)
+	if p.lane != nil {
+		return s.ride(ctx, p.lane, req.Check != nil)
 	}
+	s.phase.Store(uint32(PhasePool))
+	resp, err := s.send.RoundTrip(s.again(p.http))
 	if err != nil {
 		return Response{}, s.explain(ctx, err)
 	}
@@ -71,6 +75,34 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 	return out, s.explain(ctx, err)
 }
 
+// serve begins to send requests under ctx, and to watch it.
+func (s *httpSession) serve(ctx context.Context) {
+	s.rest()
+	s.fresh = true
+	s.begin(ctx)
+}
+
+// rest ends serving a context. Requests may differ under the next one.
+func (s *httpSession) rest() {
+	s.end()
+	s.traced, s.requests, s.lastReq, s.last = nil, nil, nil, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.aborted { // between two requests: the lane is as good as before
+		s.aborted = false
+		if s.conn != nil {
+			_ = s.conn.SetDeadline(time.Time{}) // if that fails, so does the next request
+		}
+	}
+}
+
+// park gives the lane back while the session waits for the next run, so that
+// its connection can expire.
+func (s *httpSession) park() {
+	s.rest()
+	s.leave()
+}
+
 // explain adds the phase to errors that do not tell it themselves.
 func (s *httpSession) explain(ctx context.Context, err error) error {
 	if err == nil {
@@ -83,65 +115,72 @@ func (s *httpSession) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// request returns the http.Request for req, built once for each context, and
-// the key of the lanes it goes by, if it does.
-func (s *httpSession) request(ctx context.Context, req *Request) (hr *http.Request, lane string, err error) {
-	if s.ctx != ctx {
-		s.ctx, s.traced = ctx, nil
-		s.requests = make(map[*Request]*prepared)
-		s.last = nil
+// request returns req as it is sent, built once for each context.
+func (s *httpSession) request(req *Request) (*prepared, error) {
+	if s.lastReq == req {
+		return s.last, nil
 	}
-	p := s.lastHTTP
-	if s.last != req {
-		var ok bool
-		if p, ok = s.requests[req]; !ok {
-			if p, err = s.build(req); err != nil {
-				return nil, "", err
-			}
-			if len(s.requests) >= maxKeptRequests {
-				clear(s.requests)
+	p, ok := s.requests[req]
+	if !ok {
+		var err error
+		if p, err = s.build(req); err != nil {
+			return nil, err
+		}
+		if len(s.requests) >= maxKeptRequests {
+			clear(s.requests)
+		}
+		if s.last != nil { // most sessions only ever send one request
+			if s.requests == nil {
+				s.requests = map[*Request]*prepared{s.lastReq: s.last}
 			}
 			s.requests[req] = p
 		}
-		s.last, s.lastHTTP = req, p
 	}
-	jar := s.client.cfg.Jar != nil
-	if len(req.Body) == 0 && !jar {
-		return &p.Request, p.lane, nil
-	}
-	fresh := p.Request
-	if jar {
-		fresh.Header = p.Header.Clone() // http.Client adds the cookies to it
-	}
-	if p.GetBody != nil {
-		// A transport may read the body, and so the request, after it has
-		// responded: each round trip gets a request and a reader of its own.
-		fresh.Body, _ = p.GetBody()
-	}
-	return &fresh, p.lane, nil
+	s.lastReq, s.last = req, p
+	return p, nil
 }
 
 func (s *httpSession) build(req *Request) (*prepared, error) {
-	hr, err := http.NewRequestWithContext(s.ctx, req.Method, req.URL, nil)
+	hr, err := newHTTPRequest(s.ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+		return nil, err
 	}
-	lane := ""
-	if s.client.lanesFit(hr.URL) {
-		lane = hr.URL.Scheme + "://" + hr.URL.Host
-	} else {
-		if s.traced == nil {
-			s.traced = httptrace.WithClientTrace(s.ctx, s.trace())
-		}
-		hr = hr.WithContext(s.traced)
+	lane, err := s.client.lane(hr, req.Body)
+	if lane != nil || err != nil {
+		return &prepared{lane: lane}, err
 	}
-	setHeader(hr, req.Header)
+	if s.send == nil {
+		s.transport = s.client.newTransport()
+		s.send = s.client.sender(s.transport)
+	}
+	if s.traced == nil {
+		s.traced = httptrace.WithClientTrace(s.ctx, s.trace())
+	}
+	hr = hr.WithContext(s.traced)
 	if len(req.Body) > 0 {
 		hr.ContentLength = int64(len(req.Body))
 		hr.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Body)), nil }
 	}
 	hr.Close = s.client.cfg.Pooling == PoolNaive && s.client.cfg.Transport != nil
-	return &prepared{*hr, lane}, nil
+	return &prepared{http: hr}, nil
+}
+
+// again is hr for one more round trip.
+func (s *httpSession) again(hr *http.Request) *http.Request {
+	jar := s.client.cfg.Jar != nil
+	if hr.GetBody == nil && !jar {
+		return hr
+	}
+	fresh := *hr
+	if jar {
+		fresh.Header = hr.Header.Clone() // http.Client adds the cookies to it
+	}
+	if hr.GetBody != nil {
+		// A transport may read the body, and so the request, after it has
+		// responded: each round trip gets a request and a reader of its own.
+		fresh.Body, _ = hr.GetBody()
+	}
+	return &fresh
 }
 
 // setHeader gives hr a copy of header, in which Host is an entry like any other.
@@ -187,44 +226,71 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 // drain reads body to its end, so that the connection can be used again. With
 // keep, s.buf holds it all afterwards.
 func (s *httpSession) drain(body io.Reader, keep bool) (n int64, err error) {
-	const small, large = 4 << 10, 32 << 10
+	if !keep {
+		return s.discard(body)
+	}
 	if s.buf == nil {
-		s.buf = make([]byte, small)
+		s.buf = make([]byte, readSize)
 	}
 	s.buf = s.buf[:cap(s.buf)]
 	for {
-		into := s.buf
-		if keep {
-			if n == int64(len(s.buf)) {
-				s.buf = append(s.buf, make([]byte, max(large, len(s.buf)))...)
-			}
-			into = s.buf[n:]
-		} else if n > small && len(s.buf) < large {
-			s.buf = make([]byte, large)
-			into = s.buf
+		if n == int64(len(s.buf)) {
+			s.buf = append(s.buf, make([]byte, max(largeRead, len(s.buf)))...)
 		}
-		k, err := body.Read(into)
+		k, err := body.Read(s.buf[n:])
 		n += int64(k)
-		switch {
-		case n > s.limit:
-			return n, errBodyLimit(s.limit)
-		case err == io.EOF:
-			return n, nil
-		case err != nil:
-			return n, err
+		if err != nil || n > s.limit {
+			return n, s.ended(n, err)
 		}
 	}
 }
 
+// discard reads body to its end into memory that sessions share.
+func (s *httpSession) discard(body io.Reader) (n int64, err error) {
+	small := smallReads.Get().(*[readSize]byte)
+	defer smallReads.Put(small)
+	for n <= readSize {
+		k, err := body.Read(small[:])
+		n += int64(k)
+		if err != nil || n > s.limit {
+			return n, s.ended(n, err)
+		}
+	}
+	large := largeReads.Get().(*[largeRead]byte)
+	defer largeReads.Put(large)
+	for {
+		k, err := body.Read(large[:])
+		n += int64(k)
+		if err != nil || n > s.limit {
+			return n, s.ended(n, err)
+		}
+	}
+}
+
+// ended is the error of a body of which n bytes were read when its reading
+// stopped with err.
+func (s *httpSession) ended(n int64, err error) error {
+	switch {
+	case n > s.limit:
+		return errBodyLimit(s.limit)
+	case err == io.EOF: //nolint:errorlint // as io.Reader has it
+		return nil
+	}
+	return err
+}
+
 func (s *httpSession) Close() error {
 	s.park()
-	if s.private {
-		s.lanes.close()
-		s.transport.CloseIdleConnections()
-		s.client.mu.Lock()
-		delete(s.client.transports, s.transport)
-		delete(s.client.pools, s.lanes)
-		s.client.mu.Unlock()
+	if !s.private {
+		return nil
 	}
+	s.lanes.close()
+	if s.transport != nil {
+		s.transport.CloseIdleConnections()
+	}
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	delete(s.client.transports, s.transport)
+	delete(s.client.pools, s.lanes)
 	return nil
 }

@@ -67,6 +67,7 @@ type connector struct {
 	clear   dialFunc      // for connections without TLS
 	timeout time.Duration // of a TLS handshake
 	tls     *tls.Config
+	fast    bool // by fastConn, where there is one
 }
 
 func newConnector(cfg ConnectionConfig, conns *connections) connector {
@@ -115,7 +116,7 @@ func (c *connector) connect(ctx context.Context, r *wireRequest) (*wireConn, err
 	switch inner := wc.dialed().(type) {
 	case *net.TCPConn, *net.UnixConn:
 		wc.buffered = true
-		if !r.secure {
+		if c.fast && !r.secure {
 			wc.fast = newFastConn(inner)
 		}
 	case exchanger: // a ring's

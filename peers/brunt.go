@@ -17,7 +17,7 @@ func brunt() []Contestant {
 		about           string
 		make            func() loadtest.Client
 	}{
-		{BruntThreaded, BruntAsync, "net/http", func() loadtest.Client { return nil }},
+		{BruntThreaded, BruntAsync, "net/http, its codec over own connections", func() loadtest.Client { return nil }},
 		{WireThreaded, WireAsync, "own HTTP/1.1 client", wire},
 		{WirePortableThreaded, WirePortableAsync, "own HTTP/1.1 client over net.Conn and nothing else", portableWire},
 	} {

@@ -27,8 +27,8 @@
 // contestant, and much of the difference is there: brunt limits the time of each
 // request, follows its phases, and records latencies; wrk, bombardier and fortio
 // limit and record; hey keeps every result and vegeta carries each over a channel.
-// The plain loops do nothing of the kind. So they are what net/http costs and not
-// rivals, and "vegeta-bare" is there to show how much of vegeta's time goes into
+// The plain loops do nothing of the kind. So they are what net/http's transport costs and
+// not rivals, and "vegeta-bare" is there to show how much of vegeta's time goes into
 // what we asked of it.
 //
 // The start of a process costs brunt and the plain loops 4 to 6 ms of CPU time, fortio

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package loadtest
+
+// canPeek is for Unix only; see lane_peek_unix.go.
+const canPeek = false
+
+func (*wireConn) peek() error { return nil }
