@@ -22,7 +22,7 @@ type httpSession struct {
 	private bool // transport and lanes are the session's own, and closed with it
 	limit   int64
 
-	transport *http.Transport // made for the first request it takes; nil if it is not private
+	transport *http.Transport   // made for the first request it takes; nil if it is not private
 	send      http.RoundTripper // transport, or the client's
 
 	contextWatch                 // of the context that traced and requests belong to, and of the lane at hand

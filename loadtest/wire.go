@@ -11,7 +11,9 @@ import (
 // Wire is the client for saturating: plain HTTP/1.1 at a fraction of what
 // net/http costs. Each session, and so each worker, has a connection of its own
 // to each host it talks to; a request is serialised once, and a response is read
-// in place, without allocating unless the request has a Check. It goes over
+// in place, without allocating unless the request has a Check. On Linux one
+// goroutine reads and writes for many connections, by io_uring where it can, unless
+// cfg.DialContext is set. It goes over
 // whatever cfg.DialContext returns, and over TLS for https.
 //
 // Redirects, cookies, proxies, decompression, HTTP/2, foreign transports and
