@@ -184,11 +184,11 @@ compare: | $(BUILD) ## compare this tree's benchmarks with BASE=ref in shuffled 
 	$(BUILD)/brunt compare $(if $(BASE),-base $(BASE)) -config .github/compare.json -bench '$(OWN)' -save $(BUILD)/compare -profile $(BUILD)/compare/profiles $(ARGS) $(PACKAGES)
 
 .PHONY: compare-aa
-compare-aa: ## compare this tree's quick benchmarks with themselves TRIALS=40 times: none may fail (15 minutes)
-	BRUNT_AA=$(or $(TRIALS),40) $(GO) test -count=1 -timeout 60m -v -run '^TestAA$$' ./cmd/brunt
+compare-aa: ## compare this tree's quick benchmarks with themselves TRIALS=40 times: none may fail (half an hour)
+	BRUNT_AA=$(or $(TRIALS),40) $(GO) test -count=1 -timeout 120m -v -run '^TestAA$$' ./cmd/brunt
 
 .PHONY: compare-power
-compare-power: ## plant slowdowns of 5, 10 and 20 % and an allocation: are they found as often as predicted? (TRIALS=20)
+compare-power: ## plant slowdowns of 5, 10 and 20 % and an allocation: are they found as often as predicted? (TRIALS=20, 5 minutes)
 	BRUNT_POWER=$(or $(TRIALS),20) $(GO) test -count=1 -timeout 120m -v -run '^TestPower$$' ./cmd/brunt
 
 .PHONY: compare-thirdparty

@@ -137,7 +137,8 @@ func allocate(times string) string {
 	return "for range b.N { for range " + times + " { sink = make([]byte, 4096) } }"
 }
 
-// One repository with everything that a repository may have: sub-benchmarks,
+// One repository with everything that a repository may have but what benchbuild's
+// own tests have (vendored modules, cgo, build tags, go.work): sub-benchmarks,
 // testdata that differs, several packages, benchmarks on one side only, one that
 // fails on one side, uncommitted changes as the head.
 func TestCompareTrees(t *testing.T) {
@@ -199,8 +200,7 @@ func TestCompareTrees(t *testing.T) {
 	require.Len(t, parsed.Rows, 15)
 	require.Len(t, parsed.Faults, 2)
 
-	// What got worse is profiled on both sides; without it and with what is gone
-	// allowed, nothing is left to complain about.
+	// What got worse is profiled on both sides.
 	prof := filepath.Join(t.TempDir(), "prof")
 	code, out, errs = r.brunt(args("-bench", "^BenchmarkData$", "-profile", prof, "-md", "-", "./b")...)
 	require.Equal(t, 1, code, out+errs)
@@ -208,40 +208,9 @@ func TestCompareTrees(t *testing.T) {
 	for _, suffix := range []string{"cpu.base.pprof", "cpu.head.pprof", "alloc.base.pprof", "alloc.head.pprof", "alloc.diff.txt"} {
 		require.FileExists(t, filepath.Join(prof, "example.com_m_b.Data."+suffix))
 	}
-	code, out, errs = r.brunt(args("-bench", "Same|Gone|Better", "-removed-ok", "Gone", "./a")...)
-	require.Equal(t, 0, code, out+errs)
-	require.Contains(t, out, "gone    example.com/m/a.Gone")
 	code, _, errs = r.brunt(args("./nowhere")...)
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, `"./nowhere" matches no package`)
-}
-
-func TestVendorGOFLAGSAndCgo(t *testing.T) {
-	files := map[string]string{
-		"go.mod":                        "module example.com/m\n\ngo 1.24\n\nrequire example.com/dep v1.0.0\n",
-		"vendor/modules.txt":            "# example.com/dep v1.0.0\n## explicit; go 1.24\nexample.com/dep\n",
-		"vendor/example.com/dep/dep.go": "package dep\n\nconst N = 1\n",
-		"m.go":                          "package m\n\nimport \"example.com/dep\"\n\nvar N = dep.N\n",
-		"m_test.go":                     "//go:build special\n\n" + source("m", "Vendored", "for range b.N { for range N { sink = make([]byte, 4096) } }"),
-		"other_test.go":                 "//go:build !special\n\n" + source("m", "Wrong", allocate("1")),
-	}
-	cgo := exec.CommandContext(t.Context(), "go", "env", "CGO_ENABLED")
-	if out, err := cgo.Output(); err == nil && strings.TrimSpace(string(out)) == "1" {
-		if _, err := exec.LookPath("gcc"); err == nil {
-			files["c/c.go"] = "package c\n\n// static int twice(int n) { return 2*n; }\nimport \"C\"\n\nfunc Twice(n int) int { return int(C.twice(C.int(n))) }\n"
-			files["c/c_test.go"] = source("c", "Cgo", "for range b.N { for range Twice(1) { sink = make([]byte, 4096) } }")
-		}
-	}
-	r := newRepo(t, files)
-	t.Setenv("GOFLAGS", "-tags=special -mod=vendor -buildvcs=false")
-	r.write(map[string]string{"vendor/example.com/dep/dep.go": "package dep\n\nconst N = 2\n"})
-	code, out, errs := r.brunt(args("-cpu", "1")...)
-	require.Equal(t, 1, code, out+errs)
-	require.Contains(t, out, "worse   example.com/m.Vendored allocs/op: 1.000 ± 0% -> 2.000 ± 0%, +100.00%")
-	require.NotContains(t, out, "Wrong")
-	if files["c/c.go"] != "" {
-		require.Contains(t, out, "Cgo")
-	}
 }
 
 func TestShallowClone(t *testing.T) {
@@ -316,6 +285,13 @@ func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	text, err := os.ReadFile(base)
 	require.NoError(t, err)
 	r.write(map[string]string{"few.txt": strings.Join(strings.SplitAfter(string(text), "\n")[:8], ""), "bad.txt": string(text) + "BenchmarkA-2 \toops\n"})
+	r.write(map[string]string{"more.txt": string(text) + strings.Repeat("BenchmarkGone-2 \t 1 \t 5 ns/op\n", 6)})
+	code, out, _ = r.brunt("more.txt", base)
+	require.Equal(t, 2, code)
+	require.Contains(t, out, "vanished at head: example.com/m.Gone-2")
+	code, out, _ = r.brunt("-removed-ok", "Gone", "more.txt", base)
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "gone    example.com/m.Gone-2: only the base has it, as allowed")
 	code, out, _ = r.brunt(base, "few.txt")
 	require.Equal(t, 2, code)
 	require.Contains(t, out, "too few samples")

@@ -51,7 +51,7 @@ func BenchmarkSleeps(b *testing.B) {
 	require.NoError(t, err)
 	before := r.git("status", "--porcelain")
 	for name, signals := range map[string][]os.Signal{
-		"interrupt": {os.Interrupt}, "terminate": {syscall.SIGTERM}, "impatient": {os.Interrupt, os.Interrupt, syscall.SIGTERM},
+		"once": {syscall.SIGTERM}, "impatient": {os.Interrupt, os.Interrupt, syscall.SIGTERM},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &repo{t, r.dir}

@@ -126,7 +126,7 @@ func BenchmarkAlloc(b *testing.B) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			head := make1("head", c.rounds, c.allocations)
-			found, predicted := 0, 0.0
+			found, predicted, began := 0, 0.0, time.Now()
 			for i := range n {
 				out, err := benchrun.Run(t.Context(), benchrun.Config{
 					Packages: []benchrun.Package{{Path: "example.com/m", Binaries: [2]benchrun.Binary{{Path: base, Dir: t.TempDir()}, {Path: head, Dir: t.TempDir()}}}},
@@ -145,6 +145,7 @@ func BenchmarkAlloc(b *testing.B) {
 						}
 					}
 				}
+				t.Logf("trial %d of %d: %d found, %v", i+1, n, found, time.Since(began).Round(time.Second))
 			}
 			rate := float64(found) / float64(n)
 			predicted /= float64(n)

@@ -74,14 +74,13 @@ func TestBuildBothSides(t *testing.T) {
 		"go.mod":                        "module example.com/m\n\ngo 1.24\n\nrequire example.com/dep v1.0.0\n",
 		"vendor/modules.txt":            "# example.com/dep v1.0.0\n## explicit; go 1.24\nexample.com/dep\n",
 		"vendor/example.com/dep/dep.go": "package dep\n\nconst N = 11\n",
-		"v/v_test.go":                   report("v", "\t\"example.com/dep\"\n", "dep.N"),
-		"tag/a_test.go":                 "//go:build special\n\n" + report("tag", "", "21"),
-		"tag/b_test.go":                 "//go:build !special\n\n" + report("tag", "", "31"),
+		"v/a_test.go":                   "//go:build special\n\n" + report("v", "\t\"example.com/dep\"\n", "1+dep.N"),
+		"v/b_test.go":                   "//go:build !special\n\n" + report("v", "", "31"),
 	}
-	want := map[string][2]string{"example.com/m/v": {"11.00 it", "12.00 it"}, "example.com/m/tag": {"21.00 it", "22.00 it"}}
+	want := map[string][2]string{"example.com/m/v": {"12.00 it", "23.00 it"}}
 	changed := map[string]string{
-		"vendor/example.com/dep/dep.go": "package dep\n\nconst N = 12\n",
-		"tag/a_test.go":                 "//go:build special\n\n" + report("tag", "", "22"),
+		"vendor/example.com/dep/dep.go": "package dep\n\nconst N = 21\n",
+		"v/a_test.go":                   "//go:build special\n\n" + report("v", "\t\"example.com/dep\"\n", "2+dep.N"),
 	}
 	if cgo(t) {
 		c := func(n string) string {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -93,7 +94,9 @@ func (d fakeBench) run(b *testing.B) {
 		if err := sleeper.Start(); err != nil {
 			b.Fatal(err)
 		}
-		if err := os.WriteFile("started", fmt.Appendf(nil, "%d", sleeper.Process.Pid), 0o600); err != nil {
+		// There at once with its content.
+		err := os.WriteFile("starting", fmt.Appendf(nil, "%d", sleeper.Process.Pid), 0o600)
+		if err = errors.Join(err, os.Rename("starting", "started")); err != nil {
 			b.Fatal(err)
 		}
 	}
