@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -70,7 +71,7 @@ func (s *httpSession) receive(br *bufio.Reader, head, keep bool) (out Response, 
 	if head {
 		asked = askedHead
 	}
-	resp, err := readFinal(br, asked)
+	resp, err := readFinal(br, asked) //nolint:bodyclose // see below
 	if err != nil {
 		if s.in.left <= 0 {
 			err = errHeaderBytes
@@ -137,6 +138,6 @@ func (l *laneReader) Read(p []byte) (int, error) {
 	}
 	n, err := l.conn.Read(p[:min(int64(len(p)), l.left)])
 	l.left -= int64(n)
-	l.ended = l.ended || err == io.EOF
+	l.ended = l.ended || errors.Is(err, io.EOF)
 	return n, err
 }

@@ -170,12 +170,17 @@ func (c *httpClient) session(rt http.RoundTripper, lanes *lanePool) (Session, er
 }
 
 // sender is what sends requests over rt.
-func (c *httpClient) sender(rt http.RoundTripper) func(*http.Request) (*http.Response, error) {
+func (c *httpClient) sender(rt http.RoundTripper) http.RoundTripper {
 	if c.cfg.MaxRedirects > 0 || c.cfg.Jar != nil {
-		return (&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}).Do
+		return follower{&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}}
 	}
-	return rt.RoundTrip
+	return rt
 }
+
+// follower follows redirects and keeps cookies.
+type follower struct{ *http.Client }
+
+func (f follower) RoundTrip(r *http.Request) (*http.Response, error) { return f.Do(r) }
 
 func (c *httpClient) checkRedirect(_ *http.Request, via []*http.Request) error {
 	switch {

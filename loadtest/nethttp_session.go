@@ -22,8 +22,8 @@ type httpSession struct {
 	private bool // transport and lanes are the session's own, and closed with it
 	limit   int64
 
-	transport *http.Transport // made for the first request it takes; nil if it is not private
-	send      func(*http.Request) (*http.Response, error)
+	transport *http.Transport   // made for the first request it takes; nil if it is not private
+	send      http.RoundTripper // transport, or the client's
 
 	contextWatch                 // of the context that traced and requests belong to, and of the lane at hand
 	traced       context.Context // for requests that go through a transport
@@ -59,7 +59,7 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 		return s.ride(ctx, p.lane, req.Check != nil)
 	}
 	s.phase.Store(uint32(PhasePool))
-	resp, err := s.send(s.again(p.http))
+	resp, err := s.send.RoundTrip(s.again(p.http))
 	if err != nil {
 		return Response{}, s.explain(ctx, err)
 	}
