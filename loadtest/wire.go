@@ -41,7 +41,7 @@ func Wire(cfg ConnectionConfig) Client {
 	}
 	c.conns = newConnections(0)
 	c.connector = newConnector(cfg, c.conns)
-	c.connector.over(&c.rings, cfg, c.conns)
+	c.over(&c.rings, cfg, c.conns)
 	c.fast = true
 	return c
 }

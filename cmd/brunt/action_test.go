@@ -173,7 +173,8 @@ func (r *runner) step(name string, values map[string]string) ran {
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Run(); err != nil {
-			require.IsType(r, new(exec.ExitError), err)
+			var exit *exec.ExitError
+			require.ErrorAs(r, err, &exit)
 		}
 		got := ran{code: cmd.ProcessState.ExitCode(), text: out.String(), outputs: make(map[string]string)}
 		for line := range strings.Lines(read(file("output"))) {

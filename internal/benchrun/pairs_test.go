@@ -66,7 +66,8 @@ func TestPairsAsLaunched(t *testing.T) {
 			require.Equal(t, "1x", l.Time)
 			require.Equal(t, f.TempDir, l.Temp)
 		}
-		require.Equal(t, f.dirs[:], []string{list[0].Dir, list[1].Dir})
+		require.Equal(t, f.dirs[0], list[0].Dir)
+		require.Equal(t, f.dirs[1], list[1].Dir)
 		list = list[2:]
 		for _, l := range list[:8] {
 			require.Equal(t, f.dirs[benchgate.Base], l.Dir, "noise is the base's")
