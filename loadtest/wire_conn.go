@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http/httptrace"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -110,6 +111,10 @@ func (c *connector) connect(ctx context.Context, r *wireRequest) (*wireConn, err
 	}
 	conn, err := dial(traced, "tcp", r.addr)
 	if err != nil {
+		// A dialer keeps the deadline itself, and may see it before ctx does.
+		if d, ok := ctx.Deadline(); ok && time.Until(d) <= 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			err = context.DeadlineExceeded
+		}
 		return nil, &PhaseError{Phase(phase.Load()), err}
 	}
 	wc := &wireConn{Conn: conn, tcp: conn, key: r.key}
