@@ -44,7 +44,7 @@ const (
 	defaultMaxWorkers    = 10
 	defaultMaxConcurrent = 100
 	// maxConcurrency is a bound against slips of the pen: a worker costs about
-	// 10 KB, a connection more.
+	// 6 KB, its stack included, and what its client needs for a connection.
 	maxConcurrency = 1_000_000
 )
 

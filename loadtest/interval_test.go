@@ -141,6 +141,9 @@ func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 			wg.Go(func() { // ends with its samples
 				b := rec.buffer(i)
 				for k := range each {
+					if k == 100 {
+						b.widen(quickRingSize)
+					}
 					b.add(sample{latency: time.Duration(1 + k%10), bytes: 3, retries: 1, status: 200, endpoint: int8(k % 2)})
 				}
 			})
@@ -306,6 +309,7 @@ func TestIntervalJSON(t *testing.T) {
 func TestManyWorkersCostLittleEach(t *testing.T) {
 	require.EqualValues(t, 24, unsafe.Sizeof(sample{}))
 	require.EqualValues(t, 128, unsafe.Sizeof(buffer{}), "a multiple of the cache line")
+	require.Zero(t, unsafe.Sizeof(worker{})%64, "a multiple of the cache line")
 	require.Len(t, newRecorder(manyWorkers).buffer(0).samples, ringSize)
 	require.Len(t, newRecorder(manyWorkers+1).buffer(manyWorkers).samples, smallRingSize)
 }

@@ -19,11 +19,14 @@ type sample struct {
 
 const (
 	// ringSize is how many requests a worker can end before somebody has to take
-	// them from it: so many that taking them costs nothing. Where there are more
-	// than manyWorkers their memory counts for more, and none of them is quick.
-	ringSize      = 128
-	smallRingSize = 32
-	manyWorkers   = 1000
+	// them from it. That costs nothing beside requests that wait for a server. A
+	// worker whose requests take microseconds gets room for quickRingSize. Where
+	// there are more than manyWorkers their memory counts for more.
+	ringSize           = 16
+	smallRingSize      = 8
+	quickRingSize      = 128
+	smallQuickRingSize = 32
+	manyWorkers        = 1000
 	// maxShards bounds the memory of the histograms on machines with many
 	// cores: a shard's two take 0.5 MB.
 	maxShards = 8
@@ -46,7 +49,7 @@ func newRecorder(workers int) *recorder {
 	for i := range r.shards {
 		// Made at once, so that the memory of a run does not depend on which
 		// workers happen to get most of the work.
-		r.shards[i] = &shard{interval: newTally()}
+		r.shards[i] = &shard{interval: newTally(), buffers: make([]*buffer, 0, (workers+len(r.shards)-1)/len(r.shards))}
 	}
 	size := ringSize
 	if workers > manyWorkers {
@@ -94,6 +97,15 @@ func (b *buffer) empty() {
 	defer b.shard.mu.Unlock()
 	b.shard.take(b)
 	b.free = b.tail + uint64(len(b.samples))
+}
+
+// widen makes room for size requests of a worker that is quick, which calls it.
+func (b *buffer) widen(size int) {
+	b.shard.mu.Lock()
+	defer b.shard.mu.Unlock()
+	b.shard.take(b)
+	b.samples = make([]sample, size)
+	b.free = b.tail + uint64(size)
 }
 
 // example keeps the first error of each class, for reports. Errors are rare

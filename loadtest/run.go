@@ -86,6 +86,7 @@ func (r *run) hire() error {
 			return err
 		}
 		w := &worker{run: r, session: s, out: r.recorder.buffer(i), batch: 1}
+		w.items = w.few[:]
 		if r.core.breaker != nil || r.core.retry != nil {
 			w.guard = newGuard(w)
 		}

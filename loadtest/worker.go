@@ -20,8 +20,10 @@ type worker struct {
 	batch   int           // how many requests to claim at once
 	guard   *guard        // nil without breaker and retry
 	seen    [numClasses]bool
-	items   [maxBatch]item
+	items   []item // has room for a batch
+	few     [fewItems]item
 	slot    slot
+	_       [48]byte // workers are whole cache lines, so that none shares one
 }
 
 const (
@@ -29,6 +31,7 @@ const (
 	// shared counter of the source cost nothing where requests take nanoseconds,
 	// and leave claims at one where they take longer.
 	maxBatch   = 64
+	fewItems   = 4 // the batches that a worker has room for from the start
 	quickBatch = 50 * time.Microsecond
 	slowBatch  = 200 * time.Microsecond
 )
@@ -72,11 +75,24 @@ func (w *worker) loop() {
 		}
 		switch spent := now - start; {
 		case spent < quickBatch && w.batch < maxBatch:
-			w.batch *= 2
+			if w.batch *= 2; w.batch > len(w.items) {
+				w.quicken()
+			}
 		case spent > slowBatch && w.batch > 1:
 			w.batch /= 2
 		}
 	}
+}
+
+// quicken gives a worker whose requests take microseconds the memory that pays
+// for them only: most workers wait for a server, and there may be many.
+func (w *worker) quicken() {
+	w.items = make([]item, maxBatch)
+	size := quickRingSize
+	if len(w.run.workers) > manyWorkers {
+		size = smallQuickRingSize
+	}
+	w.out.widen(size)
 }
 
 // outcome is how an attempt ended.
