@@ -54,6 +54,7 @@ type wireClient struct {
 	limit  int64 // of a response body
 	conns  *connections
 	rings  rings
+	made   wireRequests
 }
 
 // validateWire finds what only NetHTTP can do.

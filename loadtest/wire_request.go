@@ -114,10 +114,7 @@ func (s *wireSession) request(req *Request) (*wireRequest, error) {
 	r, ok := s.requests[req]
 	if !ok {
 		var err error
-		if err = s.client.validateRequest(req); err != nil {
-			return nil, err
-		}
-		if r, err = newWireRequest(req, !s.client.pooled()); err != nil {
+		if r, err = s.client.request(req); err != nil {
 			return nil, err
 		}
 		if len(s.requests) >= maxKeptRequests {
