@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http/httptrace"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -87,14 +88,27 @@ func (c *connector) over(g *rings, cfg ConnectionConfig, conns *connections) {
 	if cfg.DialContext != nil {
 		return
 	}
-	dial := cfg.dialer(c.timeout)
-	c.clear = aside(conns.wrap(func(ctx context.Context, network, addr string) (net.Conn, error) {
+	timeout, dial := c.timeout, cfg.dialer(c.timeout)
+	named := aside(conns.wrap(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
 		return g.adopt(conn)
 	}))
+	c.clear = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		to, err := netip.ParseAddrPort(addr)
+		if err != nil || to.Addr().Zone() != "" {
+			return named(ctx, network, addr)
+		}
+		r := g.pick()
+		if r == nil {
+			return named(ctx, network, addr)
+		}
+		return conns.wrap(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return r.dial(ctx, to, timeout)
+		})(ctx, network, addr)
+	}
 }
 
 // connect dials for r. The error is a PhaseError.

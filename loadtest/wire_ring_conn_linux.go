@@ -91,6 +91,9 @@ func (g *rings) adopt(conn net.Conn) (net.Conn, error) {
 func (r *ring) add(c *ringConn) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.stopping {
+		return net.ErrClosed
+	}
 	if n := len(r.free); n > 0 {
 		c.slot, r.free = r.free[n-1], r.free[:n-1]
 	} else {
@@ -158,12 +161,13 @@ func (c *ringConn) exchange(out []byte, in *window, p *wireParser, wary bool) (w
 // start makes o wait for epoll.
 func (o *ringOp) start(buf []byte) { *o = ringOp{state: opWaiting, buf: buf, wake: o.wake} }
 
-// post has out written by the pump or, if that sleeps, says that the caller must.
+// post has out written by the pump or, if that sleeps or ends, says that the caller
+// must.
 // The caller holds mu.
 func (c *ringConn) post(out []byte) (direct bool) {
 	c.write.start(out)
 	c.write.state = opUnderWay
-	if c.ring.parked {
+	if c.ring.parked || c.ring.stopping {
 		return true
 	}
 	c.ring.queue = append(c.ring.queue, c)

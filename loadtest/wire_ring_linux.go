@@ -38,7 +38,7 @@ type ring struct {
 	stamp    int32       // of the connection opened last
 
 	// The pump's own.
-	events [128]syscall.EpollEvent
+	events [32]syscall.EpollEvent
 	ready  int // of events
 	steps  []ringStep
 	wait   func(fd uintptr) bool
@@ -100,15 +100,16 @@ func (r *ring) pump() {
 		if r.ready == 0 {
 			r.look()
 		}
-		if !r.gather() {
-			return
-		}
-		if len(r.steps) > 0 {
+		more := r.gather()
+		if len(r.steps) > 0 { // even at the end: somebody waits for them
 			r.perform()
 			r.settle()
 			// Those that it has woken go first: what they send next is one batch.
 			runtime.Gosched()
 			continue
+		}
+		if !more {
+			return
 		}
 		if r.park() {
 			_ = r.raw.Read(r.wait) // until there are events, or close

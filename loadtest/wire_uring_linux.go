@@ -126,7 +126,7 @@ func (u *uring) perform(steps []ringStep) (done int) {
 			s := &part[i]
 			e := &u.submissions[(tail+uint32(i))&mask]
 			*e = submission{
-				op: uringRecv, fd: int32(s.conn.fd), addr: uint64(uintptr(unsafe.Pointer(&s.buf[0]))), //nolint:gosec // steps hold the memory
+				op: uringRecv, fd: int32(s.conn.fd), addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s.buf)))), //nolint:gosec // steps hold the memory
 				size: uint32(len(s.buf)), opFlags: syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL, user: uint64(i),
 			}
 			if s.send {
