@@ -339,6 +339,6 @@ func TestAGuardedRequestAllocatesNothing(t *testing.T) {
 			}
 		})
 	}
-	small, large := allocs(1000), allocs(151_000)
+	small, large := allocs(1000), allocs(51_000)
 	require.Less(t, large-small, ofTheRun)
 }
