@@ -75,6 +75,13 @@ func (r *ring) until(t *testing.T, cond func() bool) {
 	require.Eventually(t, func() bool { r.mu.Lock(); defer r.mu.Unlock(); return cond() }, 30*time.Second, time.Microsecond)
 }
 
+// stirs says whether there is something to be read, or the end, or an error.
+func (c *ringConn) stirs() bool {
+	c.ring.mu.Lock()
+	defer c.ring.mu.Unlock()
+	return c.peek() != nil
+}
+
 func TestRingServesManyConnections(t *testing.T) {
 	withAndWithoutURing(t, func(t *testing.T, plain bool) {
 		for _, procs := range []int{1, 2, 4} {
@@ -311,6 +318,24 @@ func TestRingConnEndsWhatWaits(t *testing.T) {
 			ended(err)
 		}
 	})
+}
+
+// What is written directly goes on where it has stopped.
+func TestRingConnWritesTheRestDirectly(t *testing.T) {
+	fixtures.NoLeaks(t)
+	c := ringDial(t, ringsOf(t, true), func(c net.Conn) { _, _ = io.Copy(c, c) })
+	c.ring.mu.Lock()
+	c.write.wake = make(chan struct{}, 1)
+	c.write.start([]byte("written already, or not"))
+	c.write.state, c.write.n = opUnderWay, len("written already, ")
+	c.ring.mu.Unlock()
+	c.writeDirectly()
+	<-c.write.wake
+	require.Equal(t, len("written already, or not"), c.write.n)
+	got := make([]byte, len("or not"))
+	_, err := io.ReadFull(c, got)
+	require.NoError(t, err)
+	require.Equal(t, "or not", string(got))
 }
 
 // A connection that has expired between two requests is as good as before.
