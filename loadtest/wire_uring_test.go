@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -86,6 +87,62 @@ func TestURingDoesMoreStepsThanItHasEntries(t *testing.T) {
 	require.Equal(t, 2, u.perform(steps))
 	require.Equal(t, -int32(syscall.EPIPE), steps[0].result)
 	require.Zero(t, steps[1].result)
+}
+
+// An event that comes while a read or write is tried, and finds nothing, is not
+// lost: it is tried again. These sockets take a moment to find nothing.
+func TestRingConnTriesAgainAfterAnEventMeanwhile(t *testing.T) {
+	fixtures.NoLeaks(t)
+	moment := syscall.NsecToTimeval((100 * time.Millisecond).Nanoseconds())
+	for name, send := range map[string]bool{"read": false, "write": true} {
+		c, peer := socketPair(t)
+		c.ring = &ring{parked: true} // there is no pump
+		c.read.wake, c.write.wake = make(chan struct{}, 1), make(chan struct{}, 1)
+		o, event, try, end, limit := &c.read, &c.readable, c.Read, syscall.Write, syscall.SO_RCVTIMEO
+		buf := []byte("x")
+		if send {
+			for n := 0; n >= 0; n, _ = syscall.Write(c.fd, make([]byte, 4096)) {
+			}
+			o, event, try, end, limit = &c.write, &c.writable, c.Write, syscall.Read, syscall.SO_SNDTIMEO
+			buf = make([]byte, 1<<20)
+		}
+		require.NoError(t, syscall.SetNonblock(c.fd, false))
+		require.NoError(t, syscall.SetsockoptTimeval(c.fd, syscall.SOL_SOCKET, limit, &moment))
+		for tried := false; !tried; {
+			done := make(chan error, 1)
+			go func() { // ends below
+				_, err := try(buf)
+				done <- err
+			}()
+			c.ring.until(t, func() bool {
+				tried = o.state == opUnderWay
+				*event = tried
+				return o.state != opNone
+			})
+			if !tried { // the moment has passed
+				c.ring.mu.Lock()
+				c.interrupt(errTest)
+				c.ring.mu.Unlock()
+				require.ErrorIs(t, <-done, errTest)
+				continue
+			}
+			again := false
+			c.ring.until(t, func() bool {
+				again = !*event
+				return again || o.state == opWaiting
+			})
+			require.True(t, again, name)
+			c.ring.mu.Lock()
+			c.closed = true // for a write that is too long for its socket
+			c.ring.mu.Unlock()
+			_, err := end(peer.fd, []byte("x"))
+			require.NoError(t, err)
+			if err := <-done; !send {
+				require.NoError(t, err)
+				require.Equal(t, 1, c.read.n)
+			}
+		}
+	}
 }
 
 // A step that the kernel has not taken is done without it; the next time it is
