@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -90,10 +91,10 @@ func TestRingServesManyConnections(t *testing.T) {
 			client := Wire(ConnectionConfig{}).(*wireClient)
 			client.rings.plain = plain
 			engine := Start(t, AsyncConfig{MaxConcurrent: 50, Client: client})
-			res, err := engine.Run(t.Context(), Times(3000, Get(srv.URL+"/bytes/10000"), Get(srv.URL+"/get"), Post(srv.URL+"/get", "text/plain", []byte("x"))))
+			res, err := engine.Run(t.Context(), Times(1000, Get(srv.URL+"/bytes/10000"), Get(srv.URL+"/get"), Post(srv.URL+"/get", "text/plain", []byte("x"))))
 			runtime.GOMAXPROCS(before)
 			require.NoError(t, err)
-			require.EqualValues(t, 3000, res.SuccessCount, "%v", res)
+			require.EqualValues(t, 1000, res.SuccessCount, "%v", res)
 			require.EqualValues(t, 50, srv.Connections())
 			require.Len(t, client.rings.all, (procs+1)/2)
 			for _, r := range client.rings.all {
@@ -289,11 +290,11 @@ func TestRingConnEndsWhatWaits(t *testing.T) {
 				errs <- err
 			}()
 			go func() { // as above: nobody reads what it writes
-				_, err := c.Write(make([]byte, 32<<20))
+				_, err := c.Write(make([]byte, 16<<20))
 				errs <- err
 			}()
 			c.ring.until(t, func() bool { return c.read.state == opWaiting && c.write.state == opWaiting })
-			for _, out := range [][]byte{[]byte("short"), make([]byte, 32<<20)} {
+			for _, out := range [][]byte{[]byte("short"), make([]byte, 16<<20)} {
 				both := ringDial(t, g, silent)
 				done := make(chan error)
 				go func() { // ends with end
@@ -365,31 +366,37 @@ func TestRingConnOutlivesItsDeadline(t *testing.T) {
 // A descriptor is not closed while it is read from or written to: its number may
 // be another connection's at once.
 func TestRingConnIsClosedWhenNothingIsUnderWay(t *testing.T) {
-	fixtures.NoLeaks(t)
 	for name, o := range map[string]func(*ringConn) *ringOp{
 		"read":  func(c *ringConn) *ringOp { return &c.read },
 		"write": func(c *ringConn) *ringOp { return &c.write },
 	} {
-		c := ringDial(t, ringsOf(t, true), hang)
-		c.write.wake = make(chan struct{}, 1)
-		c.ring.mu.Lock()
-		o(c).start([]byte("x"))
-		o(c).state = opUnderWay
-		c.ring.mu.Unlock()
-		closed := make(chan error)
-		go func() { closed <- c.Close() }() // ends when nothing is under way
-		c.ring.until(t, func() bool { return c.closed })
-		c.ring.mu.Lock()
-		require.NotNil(t, c.gone, name)
-		if again := -int32(syscall.EAGAIN); name == "read" {
-			c.received(again, 1)
-		} else {
-			c.sent(again)
-		}
-		c.ring.mu.Unlock()
-		require.NoError(t, <-closed)
-		<-o(c).wake
-		require.ErrorIs(t, o(c).err, net.ErrClosed, name)
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := socketPair(t)
+			var err error
+			c.fd, err = syscall.Dup(c.fd)
+			require.NoError(t, err)
+			c.ring = &ring{conns: []*ringConn{c}} // there is no pump
+			c.read.wake, c.write.wake = make(chan struct{}, 1), make(chan struct{}, 1)
+			o(c).start([]byte("x"))
+			o(c).state = opUnderWay
+			closed := make(chan error, 1)
+			go func() { closed <- c.Close() }() // ends when nothing is under way
+			synctest.Wait()
+			require.Empty(t, closed, name)
+			c.ring.mu.Lock()
+			require.True(t, c.closed)
+			if again := -int32(syscall.EAGAIN); name == "read" {
+				c.received(again, 1)
+			} else {
+				c.sent(again)
+			}
+			c.ring.mu.Unlock()
+			require.NoError(t, <-closed)
+			<-o(c).wake
+			require.ErrorIs(t, o(c).err, net.ErrClosed, name)
+			require.Equal(t, []int32{0}, c.ring.free)
+			require.Nil(t, c.ring.conns[0])
+		})
 	}
 }
 
@@ -548,7 +555,7 @@ func TestRingHonoursCancellation(t *testing.T) {
 			<-t.Context().Done()
 		})
 		s := ringWireSession(t, plain)
-		for _, body := range [][]byte{nil, make([]byte, 32<<20)} {
+		for _, body := range [][]byte{nil, make([]byte, 16<<20)} {
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { // ends when the request has arrived
 				<-arrived
