@@ -466,6 +466,41 @@ func TestRingKnowsWhoseEventsTheyAre(t *testing.T) {
 	require.Len(t, r.steps, 2)
 }
 
+// An edge is told once: what a read has left there is remembered, so that the next
+// exchange looks. A connection on which there is nothing yet has no buffer.
+func TestRingRemembersWhatItHasNotRead(t *testing.T) {
+	r := &ring{conns: []*ringConn{nil}}
+	event := uint32(syscall.EPOLLIN)
+	for _, tt := range []struct {
+		reason   string
+		more     uint32
+		result   int32
+		readable bool
+	}{
+		{"all was read", 0, readSize - 1, false},
+		{"as much as there was room for", 0, readSize, true},
+		{"the peer has closed its side behind it", syscall.EPOLLRDHUP, 10, true},
+		{"and all of it", syscall.EPOLLHUP, 10, true},
+		{"there was nothing", 0, -int32(syscall.EAGAIN), false},
+	} {
+		c := &ringConn{ring: r, in: new(window), parser: new(wireParser), both: true}
+		c.read.wake = make(chan struct{}, 1)
+		c.read.start(nil)
+		in := c.in
+		r.conns[0] = c
+		r.events[0] = syscall.EpollEvent{Events: event | tt.more}
+		r.ready = 1
+		r.gather()
+		require.Len(t, r.steps, 1, tt.reason)
+		require.Len(t, r.steps[0].buf, readSize, tt.reason)
+		r.steps[0].result = tt.result
+		r.settle()
+		require.Equal(t, tt.readable, c.readable, tt.reason)
+		require.Equal(t, tt.result < 0, in.buf == nil, tt.reason)
+		require.Equal(t, tt.result < 0, len(c.read.wake) == 0, tt.reason)
+	}
+}
+
 // Slots are used again, and are many enough.
 func TestRingReusesSlots(t *testing.T) {
 	g := ringsOf(t, true)
