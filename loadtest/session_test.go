@@ -253,7 +253,9 @@ func TestSessionsFindOutBeforeTheySendInVain(t *testing.T) {
 				size   int
 				lane   bool // Wire does not look before it sends what is not sent in one go
 			}{
-				{http.MethodPost, false, 0, false}, {http.MethodPost, true, 1, false}, {http.MethodGet, true, 0, false},
+				{http.MethodPost, false, 0, false},
+				{http.MethodPost, true, 1, false},
+				{http.MethodGet, true, 0, false},
 				{http.MethodPost, false, 2 * maxInlineBytes, true},
 			} {
 				if tt.lane && k.wire {

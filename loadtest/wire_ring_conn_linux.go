@@ -245,7 +245,7 @@ func (c *ringConn) received(result int32, size int) {
 		}
 		o.state = opWaiting
 		o.err = c.refusal()
-		if o.err == nil && !(c.both && c.write.err != nil) { // as in sent
+		if o.err == nil && (!c.both || c.write.err == nil) { // as in sent
 			return
 		}
 	default:

@@ -101,8 +101,11 @@ func TestRingConnTriesAgainAfterAnEventMeanwhile(t *testing.T) {
 		o, event, try, end, limit := &c.read, &c.readable, c.Read, syscall.Write, syscall.SO_RCVTIMEO
 		buf := []byte("x")
 		if send {
-			for n := 0; n >= 0; n, _ = syscall.Write(c.fd, make([]byte, 4096)) {
+			var full error
+			for full == nil {
+				_, full = syscall.Write(c.fd, make([]byte, 4096))
 			}
+			require.Equal(t, syscall.EAGAIN, full)
 			o, event, try, end, limit = &c.write, &c.writable, c.Write, syscall.Read, syscall.SO_SNDTIMEO
 			buf = make([]byte, 1<<20)
 		}
