@@ -23,7 +23,13 @@ import (
 // 1.5 times the CPU time. That is so for http, and for https if Protocols is HTTP/1.1
 // alone, unless cfg asks for a Transport, Proxy, Jar, redirects, decompression or
 // [PoolNaive], or a request with a body for 100-continue; all of those go through
-// http.Transport. What is sent and how answers are understood is the same.
+// http.Transport. What is sent and how answers are understood is the same, but for
+// what a server says unasked: http.Transport sees that at any time. Our own
+// connections are closed for what comes together with an answer, and are looked at
+// for more, on Unix, before a worker's first request in a run and before one that
+// may not be sent twice. To look before every request would cost a system call
+// each; so what comes unasked between two others is taken for the answer to the
+// second.
 func NetHTTP(cfg ConnectionConfig) Client {
 	c := &httpClient{cfg: cfg, err: cfg.Validate()}
 	if c.err != nil {

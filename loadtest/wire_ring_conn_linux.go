@@ -67,20 +67,16 @@ func (g *rings) adopt(conn net.Conn) (net.Conn, error) {
 	}
 	c := &ringConn{ring: r, local: tcp.LocalAddr(), remote: tcp.RemoteAddr()}
 	c.read.wake = make(chan struct{}, 1)
-	var errno error
+	var errno syscall.Errno
 	if err := raw.Control(func(fd uintptr) {
-		n, _, no := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
-		if c.fd = int(n); no != 0 {
-			errno = os.NewSyscallError("fcntl", no)
-		}
-	}); err != nil {
-		return conn, nil
+		var n uintptr
+		n, _, errno = syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
+		c.fd = int(n)
+	}); err != nil || errno != 0 {
+		return conn, nil // with the last descriptor there is, say
 	}
 	// The Go poller must not wake up for what is the ring's.
 	conn.Close()
-	if errno != nil {
-		return nil, errno
-	}
 	if err := r.add(c); err != nil {
 		_ = syscall.Close(c.fd)
 		return nil, err
@@ -92,7 +88,7 @@ func (r *ring) add(c *ringConn) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopping {
-		return net.ErrClosed
+		return net.ErrClosed // the epoll set's number may be something else's soon
 	}
 	if n := len(r.free); n > 0 {
 		c.slot, r.free = r.free[n-1], r.free[:n-1]
@@ -121,7 +117,7 @@ func (r *ring) remove(c *ringConn) {
 // refusal is why c takes no more. The caller holds mu.
 func (c *ringConn) refusal() error {
 	switch {
-	case c.closed:
+	case c.closed, c.ring.stopping:
 		return net.ErrClosed
 	case c.expired:
 		return os.ErrDeadlineExceeded
@@ -161,13 +157,12 @@ func (c *ringConn) exchange(out []byte, in *window, p *wireParser, wary bool) (w
 // start makes o wait for epoll.
 func (o *ringOp) start(buf []byte) { *o = ringOp{state: opWaiting, buf: buf, wake: o.wake} }
 
-// post has out written by the pump or, if that sleeps or ends, says that the caller
-// must.
+// post has out written by the pump or, if that sleeps, says that the caller must.
 // The caller holds mu.
 func (c *ringConn) post(out []byte) (direct bool) {
 	c.write.start(out)
 	c.write.state = opUnderWay
-	if c.ring.parked || c.ring.stopping {
+	if c.ring.parked {
 		return true
 	}
 	c.ring.queue = append(c.ring.queue, c)
@@ -249,7 +244,8 @@ func (c *ringConn) received(result int32, size int) {
 			c.in.free()
 		}
 		o.state = opWaiting
-		if o.err = c.refusal(); o.err == nil {
+		o.err = c.refusal()
+		if o.err == nil && (!c.both || c.write.err == nil) { // as in sent
 			return
 		}
 	default:
@@ -297,6 +293,9 @@ func (c *ringConn) interrupt(err error) {
 
 // Read reads what there is, or waits for it.
 func (c *ringConn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	r := c.ring
 	r.mu.Lock()
 	if err := c.refusal(); err != nil {

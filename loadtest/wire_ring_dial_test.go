@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ringDial connects to addr by a ring of g's.
-func ringDial(ctx context.Context, t *testing.T, g *rings, addr string, limit time.Duration) (*ringConn, error) {
+// dialByRing connects to addr by a ring of g's.
+func dialByRing(ctx context.Context, t *testing.T, g *rings, addr string, limit time.Duration) (*ringConn, error) {
 	t.Helper()
 	to, err := netip.ParseAddrPort(addr)
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func TestRingDialsAsNetDoes(t *testing.T) {
 			require.NoError(t, err)
 			defer l.Close()
 			g := &rings{plain: plain}
-			c, err := ringDial(t.Context(), t, g, l.Addr().String(), time.Minute)
+			c, err := dialByRing(t.Context(), t, g, l.Addr().String(), time.Minute)
 			require.NoError(t, err)
 			peer, err := l.Accept()
 			require.NoError(t, err)
@@ -105,22 +105,22 @@ func TestRingDialFails(t *testing.T) {
 		g := &rings{plain: plain}
 		var op *net.OpError
 
-		_, err := ringDial(t.Context(), t, g, addr, time.Millisecond)
+		_, err := dialByRing(t.Context(), t, g, addr, time.Millisecond)
 		require.ErrorAs(t, err, &op)
 		require.True(t, op.Timeout())
 		require.EqualError(t, err, "dial tcp "+addr+": i/o timeout")
 
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Millisecond, cancel)
-		_, err = ringDial(ctx, t, g, addr, time.Minute)
+		_, err = dialByRing(ctx, t, g, addr, time.Minute)
 		require.ErrorIs(t, err, context.Canceled)
 
-		_, err = ringDial(ctx, t, g, addr, time.Minute) // cancelled before
+		_, err = dialByRing(ctx, t, g, addr, time.Minute) // cancelled before
 		require.ErrorIs(t, err, context.Canceled)
 
 		for _, nobody := range []string{"127.0.0.1:1", "[::1]:1"} {
 			_, want := net.Dial("tcp", nobody) //nolint:noctx // loopback
-			_, err = ringDial(t.Context(), t, g, nobody, time.Minute)
+			_, err = dialByRing(t.Context(), t, g, nobody, time.Minute)
 			require.EqualError(t, err, want.Error())
 		}
 		for _, r := range g.all {

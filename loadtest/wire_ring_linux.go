@@ -3,6 +3,7 @@
 package loadtest
 
 import (
+	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -81,10 +82,16 @@ func newRing(plain bool) (*ring, error) {
 	return r, nil
 }
 
-// close ends the pump. The connections must have been closed.
+// close ends the pump, when it has done what it was asked for. Connections that
+// are still open are good for nothing but to be closed.
 func (r *ring) close() {
 	r.mu.Lock()
 	r.stopping = true
+	for _, c := range r.conns {
+		if c != nil {
+			c.interrupt(net.ErrClosed)
+		}
+	}
 	r.mu.Unlock()
 	_ = r.file.SetReadDeadline(past)
 	<-r.done
@@ -100,16 +107,16 @@ func (r *ring) pump() {
 		if r.ready == 0 {
 			r.look()
 		}
-		more := r.gather()
-		if len(r.steps) > 0 { // even at the end: somebody waits for them
+		stopping := r.gather()
+		if len(r.steps) > 0 {
 			r.perform()
 			r.settle()
 			// Those that it has woken go first: what they send next is one batch.
 			runtime.Gosched()
 			continue
 		}
-		if !more {
-			return
+		if stopping {
+			return // nobody waits for a step, and nobody can queue one
 		}
 		if r.park() {
 			_ = r.raw.Read(r.wait) // until there are events, or close
@@ -135,8 +142,9 @@ func (r *ring) park() bool {
 	return r.parked
 }
 
-// gather makes steps of the events and the queue, and says whether to go on.
-func (r *ring) gather() bool {
+// gather makes steps of the events and the queue, and says whether these are the
+// last.
+func (r *ring) gather() (stopping bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.events[:r.ready] {
@@ -163,7 +171,7 @@ func (r *ring) gather() bool {
 		r.queue[i] = nil
 	}
 	r.queue = r.queue[:0]
-	return !r.stopping
+	return r.stopping
 }
 
 // receive adds a step if somebody waits for it. The caller holds mu.
@@ -257,7 +265,7 @@ func (g *rings) pick() *ring {
 	return r
 }
 
-// close ends the pumps. The connections must have been closed.
+// close ends the pumps, as ring.close does.
 func (g *rings) close() {
 	g.mu.Lock()
 	g.closed = true
