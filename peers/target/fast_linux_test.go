@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,6 +39,59 @@ func TestFastFallsBack(t *testing.T) {
 	if _, err := startFirst(owner, refuses, refuses); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("got error %v, want that none is supported", err)
 	}
+}
+
+// A sandbox may forbid each of the system calls.
+func TestFastInASandbox(t *testing.T) {
+	for name, call := range map[string]uint32{
+		"setup": unix.SYS_IO_URING_SETUP, "register": unix.SYS_IO_URING_REGISTER, "enter": unix.SYS_IO_URING_ENTER,
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := descriptors(t)
+			type outcome struct {
+				s   *serving
+				err error
+			}
+			started := make(chan outcome)
+			go func() { // ends with its thread, since it stays locked to it
+				runtime.LockOSThread()
+				if err := forbid(call); err != nil {
+					started <- outcome{err: err}
+					return
+				}
+				s, err := startFast(&Server{})
+				started <- outcome{s, err}
+			}()
+			o := <-started
+			if o.err != nil {
+				t.Fatal(o.err)
+			}
+			if o.s.over != "epoll" {
+				t.Errorf("got a server over %q, want epoll", o.s.over)
+			}
+			if err := errors.Join(o.s.stop(), o.s.serve()); err != nil {
+				t.Error(err)
+			}
+			if after := descriptors(t); after > before {
+				t.Errorf("got %d descriptors, %d before", after, before)
+			}
+		})
+	}
+}
+
+// forbid lets a system call of this thread fail from now on.
+func forbid(call uint32) error {
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the number of the call
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
 }
 
 func descriptors(t *testing.T) int {

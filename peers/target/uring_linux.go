@@ -133,27 +133,31 @@ type uring struct {
 
 // newURing makes a ring for so many submissions at once, as yet disabled. It fails
 // where the kernel is too old (before 6.1), or a sandbox forbids it.
-func newURing(entries uint32) (u *uring, err error) {
+func newURing(entries uint32) (*uring, error) {
 	p := uringParams{flags: ioringSetupClamp | ioringSetupRDisabled | ioringSetupSingleIssuer | ioringSetupDeferTaskrun}
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}
-	u = &uring{fd: int(fd)} // with CLOEXEC
-	defer func() {
-		if err != nil {
-			u.close()
-		}
-	}()
+	u := &uring{fd: int(fd)} // with CLOEXEC
+	if err := u.open(p); err != nil {
+		u.close()
+		return nil, err
+	}
+	return u, nil
+}
+
+// open maps what is shared with the kernel.
+func (u *uring) open(p uringParams) (err error) {
 	if need := uint32(ioringFeatSingleMmap | ioringFeatNodrop); p.features&need != need {
-		return nil, os.NewSyscallError("io_uring_setup", unix.ENOSYS)
+		return os.NewSyscallError("io_uring_setup", unix.ENOSYS)
 	}
 	size := max(p.sub.array+4*p.submissions, p.com.cqes+uint32(unsafe.Sizeof(completion{}))*p.completions)
 	if u.rings, err = u.mmap(ioringOffSQRing, int(size)); err != nil {
-		return nil, err
+		return err
 	}
 	if u.entries, err = u.mmap(ioringOffSQEs, int(p.submissions)*int(unsafe.Sizeof(submission{}))); err != nil {
-		return nil, err
+		return err
 	}
 	// The kernel says where in the mappings everything is; they are not Go's memory,
 	// and stay until close.
@@ -167,9 +171,9 @@ func newURing(entries uint32) (u *uring, err error) {
 	}
 	// A disabled ring cannot be entered; any other refusal is a sandbox's.
 	if err = u.enter(0); !errors.Is(err, unix.EBADFD) {
-		return nil, fmt.Errorf("enter a disabled ring: %w", err)
+		return fmt.Errorf("enter a disabled ring: %w", err)
 	}
-	return u, nil
+	return nil
 }
 
 func (u *uring) mmap(offset int64, size int) ([]byte, error) {
