@@ -190,9 +190,11 @@ func TestURingConnectionsComeAndGo(t *testing.T) {
 		}
 		conn, r := ask(t, address, request)
 		if more {
-			if _, err := http.ReadResponse(r, nil); err != nil {
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
 				t.Fatal(err)
 			}
+			resp.Body.Close()
 			if i%8 == 1 {
 				conn.(*net.TCPConn).SetLinger(0) //nolint:errcheck // it resets the connection, if it can
 			}
@@ -234,9 +236,11 @@ func TestCloseFreesDescriptors(t *testing.T) {
 				for i := range 30 {
 					conn, r := ask(t, strings.Trim(s.URL, "htp:/"), []string{"", "GET /", "GET / HTTP/1.1\r\n\r\n"}[i%3])
 					if i%3 == 2 {
-						if _, err := http.ReadResponse(r, nil); err != nil {
+						resp, err := http.ReadResponse(r, nil)
+						if err != nil {
 							t.Fatal(err)
 						}
+						resp.Body.Close()
 					}
 					clients = append(clients, conn)
 				}
