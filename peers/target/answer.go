@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // The messages of the raw servers. A request ends with an empty line; its first
@@ -23,7 +24,8 @@ func message(status, body string, last bool) []byte {
 	if last {
 		more = "Connection: close\r\n"
 	}
-	return fmt.Appendf(nil, "HTTP/1.1 %s\r\n%sContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", status, more, len(body), body)
+	text := fmt.Appendf(nil, "HTTP/1.1 %s\r\n%sContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", status, more, len(body), body)
+	return slices.Clip(text) // whoever appends to it gets a copy
 }
 
 // maxHead bounds the head of a request; a longer one costs the connection.

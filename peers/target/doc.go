@@ -2,7 +2,7 @@
 //
 // It is small and it does little, so that the client is what limits a run. The
 // fast kind reads HTTP/1.1 requests off plain TCP and writes a response that was
-// made once; the nethttp kind is a plain http.Server, for a run against what
+// made once, over io_uring or epoll where there is either; the nethttp kind is a plain http.Server, for a run against what
 // people test in practice. Both count what they have served, and tell the count
 // and the CPU time they have used: a contestant's own word for its work is not
 // enough.

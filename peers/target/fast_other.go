@@ -2,5 +2,15 @@
 
 package target
 
-// startFast has no faster way here.
-func startFast(owner *Server) (*serving, error) { return startPlain(owner) }
+import (
+	"errors"
+	"fmt"
+)
+
+func startURing(*Server) (*serving, error) {
+	return nil, fmt.Errorf("io_uring: %w", errors.ErrUnsupported)
+}
+
+func startEpoll(*Server) (*serving, error) {
+	return nil, fmt.Errorf("epoll: %w", errors.ErrUnsupported)
+}

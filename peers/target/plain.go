@@ -15,7 +15,7 @@ func startPlain(owner *Server) (*serving, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	p := &plainServer{ln: ln, owner: owner, conns: make(map[net.Conn]struct{})}
-	return &serving{address: ln.Addr().String(), serve: p.serve, stop: p.close}, nil
+	return &serving{over: "net", address: ln.Addr().String(), serve: p.serve, stop: p.close}, nil
 }
 
 // plainServer serves GET requests without a body, which is all that it is sent.

@@ -30,14 +30,15 @@ func ServeIfChild() {
 	os.Exit(0)
 }
 
-// serveChild tells its address on out and serves until in ends. The parent holds
-// the other end of in, so the server cannot outlive it, however it dies.
+// serveChild tells its address, and what it serves over, on out and serves until in
+// ends. The parent holds the other end of in, so the server cannot outlive it,
+// however it dies.
 func serveChild(kind Kind, in io.Reader, out io.Writer) error {
 	s, err := Start(kind)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(out, s.URL); err != nil {
+	if _, err := fmt.Fprintln(out, s.URL, s.Over); err != nil {
 		return errors.Join(fmt.Errorf("target: tell the address: %w", err), s.Close())
 	}
 	_, err = io.Copy(io.Discard, in)
@@ -46,7 +47,7 @@ func serveChild(kind Kind, in io.Reader, out io.Writer) error {
 
 // Process is a server in a process of its own.
 type Process struct {
-	URL string
+	URL, Over string // as of a [Server]
 
 	cmd *exec.Cmd
 	in  io.Closer
@@ -78,7 +79,7 @@ func Spawn(ctx context.Context, kind Kind, cpus ...int) (*Process, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("target: address of the server: %w", err), p.Close())
 	}
-	p.URL = strings.TrimSpace(line)
+	p.URL, p.Over, _ = strings.Cut(strings.TrimSpace(line), " ")
 	return p, nil
 }
 

@@ -16,9 +16,15 @@ import (
 type Kind string
 
 const (
-	// Fast answers with bytes made once: from one goroutine in epoll on Linux, and
-	// like Plain elsewhere.
+	// Fast answers with bytes made once, by the first of URing, Epoll and Plain that
+	// the system supports.
 	Fast Kind = "fast"
+	// URing answers with the same bytes, from one goroutine over io_uring, on Linux
+	// 6.1 and later. Where the system does not support it, or does not allow it, the
+	// error matches [errors.ErrUnsupported].
+	URing Kind = "uring"
+	// Epoll does from one goroutine over epoll, on Linux.
+	Epoll Kind = "epoll"
 	// Plain answers with the same bytes, with a goroutine for each connection.
 	Plain Kind = "plain"
 	// NetHTTP is a plain http.Server.
@@ -37,6 +43,9 @@ var errKind = errors.New("target: unknown kind of server")
 // Server runs in this process. It is safe for concurrent use.
 type Server struct {
 	URL string
+	// Over is what the server waits for its connections with: "io_uring", "epoll" or
+	// "net", which is the Go runtime.
+	Over string
 
 	hits  atomic.Int64
 	conns gauge
@@ -48,15 +57,15 @@ type Server struct {
 // serving is what a kind of server comes to: serve returns when it has ended, and
 // stop, called once, makes it.
 type serving struct {
-	address     string
-	serve, stop func() error
+	over, address string
+	serve, stop   func() error
 }
 
 // Start serves on a free port of the loopback interface until Close.
 func Start(kind Kind) (*Server, error) {
 	s := &Server{done: make(chan struct{})}
 	start, ok := map[Kind]func(*Server) (*serving, error){
-		Fast: startFast, Plain: startPlain, NetHTTP: startNetHTTP,
+		Fast: startFast, URing: startURing, Epoll: startEpoll, Plain: startPlain, NetHTTP: startNetHTTP,
 	}[kind]
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", errKind, kind)
@@ -65,7 +74,7 @@ func Start(kind Kind) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("target: start: %w", err)
 	}
-	s.URL, s.stop = "http://"+running.address+"/", running.stop
+	s.URL, s.Over, s.stop = "http://"+running.address+"/", running.over, running.stop
 	// Close ends it.
 	go func() {
 		defer close(s.done)
@@ -90,6 +99,7 @@ func startNetHTTP(owner *Server) (*serving, error) {
 		}
 	}}
 	return &serving{
+		over:    "net",
 		address: ln.Addr().String(),
 		serve:   func() error { return h.Serve(ln) },
 		stop:    h.Close,

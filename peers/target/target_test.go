@@ -78,22 +78,39 @@ func checkCounts(t *testing.T, url string) {
 	}
 }
 
+// start starts a server that the test closes itself.
+func start(t *testing.T, kind target.Kind) *target.Server {
+	t.Helper()
+	s, err := target.Start(kind)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestServersCount(t *testing.T) {
-	for _, kind := range []target.Kind{target.Fast, target.Plain, target.NetHTTP} {
+	for _, kind := range append(raw(), target.NetHTTP) {
 		t.Run("in process/"+string(kind), func(t *testing.T) {
-			s, err := target.Start(kind)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := start(t, kind)
 			checkCounts(t, s.URL)
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
 		})
 		t.Run("own process/"+string(kind), func(t *testing.T) {
+			s := start(t, kind) // or skip
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
 			p, err := target.Spawn(t.Context(), kind)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if p.Over != s.Over {
+				t.Errorf("got a server over %q in a process of its own, and over %q in this one", p.Over, s.Over)
 			}
 			checkCounts(t, p.URL)
 			if err := p.Close(); err != nil {
@@ -109,15 +126,17 @@ func TestUnknownKind(t *testing.T) {
 	}
 }
 
-// eachRaw runs a test against both servers that read requests themselves.
+// raw are the servers that read requests themselves.
+func raw() []target.Kind {
+	return []target.Kind{target.Fast, target.URing, target.Epoll, target.Plain}
+}
+
+// eachRaw runs a test against each of them that there is.
 func eachRaw(t *testing.T, test func(t *testing.T, s *target.Server)) {
 	t.Helper()
-	for _, kind := range []target.Kind{target.Fast, target.Plain} {
+	for _, kind := range raw() {
 		t.Run(string(kind), func(t *testing.T) {
-			s, err := target.Start(kind)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := start(t, kind)
 			defer func() {
 				if err := s.Close(); err != nil {
 					t.Error(err)
@@ -154,12 +173,9 @@ func read(t *testing.T, r *bufio.Reader) (body string, last bool) {
 }
 
 func TestCloseEndsConnections(t *testing.T) {
-	for _, kind := range []target.Kind{target.Fast, target.Plain} {
+	for _, kind := range raw() {
 		t.Run(string(kind), func(t *testing.T) {
-			s, err := target.Start(kind)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := start(t, kind)
 			conn, r := dial(t, s)
 			fmt.Fprint(conn, "GET / HTTP/1.1\r\n\r\n")
 			read(t, r)
@@ -200,6 +216,115 @@ func TestRawFraming(t *testing.T) {
 			t.Error("an endless head keeps its connection")
 		}
 	})
+}
+
+// A head may come a byte at a time, and many requests at once.
+func TestRawPieces(t *testing.T) {
+	eachRaw(t, func(t *testing.T, s *target.Server) {
+		conn, r := dial(t, s)
+		const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+		for range 3 { // the second time it is a request the server has seen before
+			for _, b := range []byte(request) {
+				if _, err := conn.Write([]byte{b}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if body, _ := read(t, r); body != target.Body {
+				t.Fatalf("got body %q, want %q", body, target.Body)
+			}
+		}
+		// More than the server reads at once, and the paths show the order.
+		const n = 400
+		var pipeline strings.Builder
+		for i := range n {
+			path := "/"
+			if i%3 == 1 {
+				path = "/elsewhere"
+			}
+			fmt.Fprintf(&pipeline, "GET %s HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", path, strings.Repeat("x", i%50))
+		}
+		go io.WriteString(conn, pipeline.String()) //nolint:errcheck // ends when the server has read it or conn is closed; the answers tell
+		for i := range n {
+			want := target.Body
+			if i%3 == 1 {
+				want = ""
+			}
+			if body, last := read(t, r); body != want || last {
+				t.Fatalf("answer %d: got %q, last %t, want %q", i, body, last, want)
+			}
+		}
+		if got, want := s.Hits(), int64(3+n-n/3); got != want {
+			t.Errorf("got %d hits, want %d", got, want)
+		}
+	})
+}
+
+// A client that does not read costs its connection, and what it is sent until then
+// has no gap.
+func TestRawNeverReads(t *testing.T) {
+	const request = "GET / HTTP/1.1\r\n\r\n"
+	for _, kind := range []target.Kind{target.Fast, target.URing, target.Epoll} { // Plain waits for it
+		t.Run(string(kind), func(t *testing.T) {
+			s := start(t, kind)
+			defer func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			conn, r := dial(t, s)
+			batch := []byte(strings.Repeat(request, 1000))
+			for {
+				if _, err := conn.Write(batch); err != nil {
+					break // it would not end if the server read on
+				}
+			}
+			one, whole := make([]byte, 0, 256), ""
+			for {
+				b, err := r.ReadByte()
+				if err != nil {
+					break
+				}
+				if one = append(one, b); strings.HasSuffix(string(one), target.Body) {
+					if whole == "" {
+						whole = string(one)
+					}
+					if string(one) != whole {
+						t.Fatalf("got the answer %q, want %q", one, whole)
+					}
+					one = one[:0]
+				}
+			}
+			if !strings.HasPrefix(whole, string(one)) {
+				t.Errorf("got %q at the end, want a part of %q", one, whole)
+			}
+			if _, err := target.ReadCount(t.Context(), s.URL); err != nil {
+				t.Errorf("others suffer from it: %v", err)
+			}
+		})
+	}
+}
+
+// connect opens n connections and sends a hit over each, all before it reads.
+func connect(t *testing.T, s *target.Server, n int) {
+	t.Helper()
+	readers := make([]*bufio.Reader, n)
+	for i := range readers {
+		var conn net.Conn
+		conn, readers[i] = dial(t, s)
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\n\r\n")
+	}
+	for _, r := range readers {
+		if body, _ := read(t, r); body != target.Body {
+			t.Fatalf("got body %q, want %q", body, target.Body)
+		}
+	}
+	if open := s.Open(); open != int64(n) {
+		t.Errorf("got %d connections at once, want %d", open, n)
+	}
+}
+
+func TestRawManyConnections(t *testing.T) {
+	eachRaw(t, func(t *testing.T, s *target.Server) { connect(t, s, 2000) })
 }
 
 func TestRawConnections(t *testing.T) {

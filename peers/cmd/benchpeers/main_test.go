@@ -41,7 +41,7 @@ func TestWholeRun(t *testing.T) {
 		t.Fatalf("%v\n%s", err, progress.String())
 	}
 	for _, want := range []string{
-		"-seed 7", "Noise", "The server in another process", "2 connections; medians of 2 rounds", "| wrk ", "| k6 ", "The server in the same process", "| brunt-wire-async ",
+		"-seed 7", "Noise", "The server in another process\n\nfast server over ", "2 connections; medians of 2 rounds", "| wrk ", "| k6 ", "The server in the same process", "| brunt-wire-async ",
 		"Those on req/s again", "req/s of brunt-wire-async ≥ 1.80 × plain-roundtrip, 2 connections",
 	} {
 		if !strings.Contains(out.String(), want) {

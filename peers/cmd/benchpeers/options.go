@@ -46,7 +46,7 @@ func parse(flags *flag.FlagSet, args []string) (options, error) {
 	flags.StringVar(&list, "connections", "10,100,200", fmt.Sprintf("numbers of connections; from %d on they are compared with %d for their memory", peers.Scale, peers.Base))
 	flags.StringVar(&only, "only", "", "contestants to run, separated by commas; all if empty")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of the order within the rounds; 0 draws one")
-	flags.StringVar((*string)(&o.kind), "server", string(target.Fast), "server of the mode outside: fast, plain or nethttp")
+	flags.StringVar((*string)(&o.kind), "server", string(target.Fast), "server of the mode outside: fast, which is the first of uring, epoll and plain that there is, or one of these, or nethttp")
 	flags.BoolVar(&o.pin, "pin", true, "bind the server and the client to CPUs of their own, in the mode outside")
 	flags.StringVar(&o.procs, "procs", "", "GOMAXPROCS, and threads, of a contestant: a number or all; if empty as many as the CPUs it is bound to")
 	flags.StringVar(&o.tools, "tools", "../out/tools", "directory for the programs of contestants, where those in Go are built as needed; if empty only the PATH is searched")

@@ -17,6 +17,7 @@ import (
 // section is a run in one mode.
 type section struct {
 	title  string
+	place  string // what follows in the report, once there is a server
 	inside bool
 	plan   peers.Plan
 	bench  peers.Bench
@@ -45,11 +46,12 @@ func sections(o options) ([]section, error) {
 		}
 		var from []peers.Contestant
 		if s.inside {
-			s.title = fmt.Sprintf("## The server in the same process\n\nnethttp server; no process bound to a CPU, GOMAXPROCS %d. CPU and allocations are those of client and server together.", o.place.all)
+			s.title = "## The server in the same process"
+			s.place = fmt.Sprintf("nethttp server; no process bound to a CPU, GOMAXPROCS %d. CPU and allocations are those of client and server together.", o.place.all)
 			s.view, s.bounds, from = peers.InOne, peers.InsideBounds(o.connections), peers.Inside()
 			s.bench.CPUs, s.bench.Threads = nil, o.place.all
 		} else {
-			s.title = fmt.Sprintf("## The server in another process\n\n%s server; %s.", o.kind, o.place.text)
+			s.title = "## The server in another process"
 			s.view, s.bounds, from = peers.Outside, peers.Bounds(o.connections), peers.All()
 		}
 		for _, c := range from {
@@ -111,7 +113,7 @@ func measure(ctx context.Context, o options, all []section, refused map[string]e
 }
 
 // run measures, with a server of its own unless the contestants bring theirs.
-func (s section) run(ctx context.Context, o options, refused map[string]error, progress io.Writer) (r *peers.Results, err error) {
+func (s *section) run(ctx context.Context, o options, refused map[string]error, progress io.Writer) (r *peers.Results, err error) {
 	if !s.inside {
 		server, err := target.Spawn(ctx, o.kind, o.place.server...)
 		if err != nil {
@@ -119,6 +121,7 @@ func (s section) run(ctx context.Context, o options, refused map[string]error, p
 		}
 		defer func() { err = errors.Join(err, server.Close()) }()
 		s.bench.URL = server.URL
+		s.place = fmt.Sprintf("%s server over %s; %s.", o.kind, server.Over, o.place.text)
 	}
 	s.plan.Progress = progress
 	s.plan.Measure = func(ctx context.Context, c peers.Contestant, n int) (peers.Measurement, error) {
@@ -133,7 +136,7 @@ func (s section) run(ctx context.Context, o options, refused map[string]error, p
 
 // report is what s has found.
 func (s section) report(w io.Writer, r *peers.Results) (met bool, err error) {
-	fmt.Fprintf(w, "%s\n\n", s.title)
+	fmt.Fprintf(w, "%s\n\n%s\n\n", s.title, s.place)
 	if err := r.WriteNoise(w); err != nil {
 		return false, err
 	}
