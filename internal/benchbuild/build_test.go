@@ -132,6 +132,12 @@ func TestBuildFails(t *testing.T) {
 	require.NoFileExists(t, out)
 }
 
+// What vet has against a test is no reason not to measure.
+func TestVetIsOff(t *testing.T) {
+	r := newRepo(t, map[string]string{"m_test.go": "package m\n\nimport (\n\t\"fmt\"\n\t\"testing\"\n)\n\nfunc BenchmarkA(*testing.B) { fmt.Printf(\"%d\\n\", \"x\") }\n"})
+	require.NoError(t, Tree{Dir: r.dir}.Build(t.Context(), Package{"example.com/m", r.dir}, filepath.Join(t.TempDir(), "x.test")))
+}
+
 // A go.work file within the repository has its twin in the worktree; one outside
 // would lead the base's build back to the head's modules.
 func TestWorkFiles(t *testing.T) {
