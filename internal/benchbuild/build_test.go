@@ -33,7 +33,7 @@ func TestPackages(t *testing.T) {
 		"off/off.go":          "package off\n",
 		"testdata/c_test.go":  "package c" + benchSource,
 	})
-	tree := Tree{Dir: r.dir}
+	tree := Tree{Dir: r.Dir}
 	list := func(patterns ...string) ([]string, []string) {
 		packages, unmatched, err := tree.Packages(t.Context(), patterns)
 		require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestPackages(t *testing.T) {
 	paths, _ = list("./...")
 	require.Equal(t, []string{"example.com/m/a", "example.com/m/b", "example.com/m/off"}, paths)
 
-	_, _, err := Tree{Dir: filepath.Join(r.dir, "nowhere")}.Packages(t.Context(), []string{"."})
+	_, _, err := Tree{Dir: filepath.Join(r.Dir, "nowhere")}.Packages(t.Context(), []string{"."})
 	require.ErrorIs(t, err, ErrBuild)
 }
 
@@ -91,14 +91,14 @@ func TestBuildBothSides(t *testing.T) {
 		want["example.com/m/c"] = [2]string{"41.00 it", "42.00 it"}
 	}
 	r := newRepo(t, files)
-	r.write(changed)
+	r.Write(changed)
 	t.Setenv("GOFLAGS", os.Getenv("GOFLAGS")+" -tags=special -mod=vendor")
-	repo, err := Open(t.Context(), r.dir)
+	repo, err := Open(t.Context(), r.Dir)
 	require.NoError(t, err)
 	tmp := t.TempDir()
 	w, err := repo.Checkout(t.Context(), "HEAD", filepath.Join(tmp, "base"))
 	require.NoError(t, err)
-	head := Tree{Dir: r.dir}
+	head := Tree{Dir: r.Dir}
 	base, err := w.Base(t.Context(), head)
 	require.NoError(t, err)
 	for side, tree := range []Tree{base, head} {
@@ -126,7 +126,7 @@ func cgo(t *testing.T) bool {
 func TestBuildFails(t *testing.T) {
 	r := newRepo(t, map[string]string{"m_test.go": "package m\n\nfunc BenchmarkA(b *testing.B) {}\n"})
 	out := filepath.Join(t.TempDir(), "x.test")
-	err := Tree{Dir: r.dir}.Build(t.Context(), Package{"example.com/m", r.dir}, out)
+	err := Tree{Dir: r.Dir}.Build(t.Context(), Package{"example.com/m", r.Dir}, out)
 	require.ErrorIs(t, err, ErrBuild)
 	require.ErrorContains(t, err, "undefined: testing")
 	require.NoFileExists(t, out)
@@ -135,7 +135,7 @@ func TestBuildFails(t *testing.T) {
 // What vet has against a test is no reason not to measure.
 func TestVetIsOff(t *testing.T) {
 	r := newRepo(t, map[string]string{"m_test.go": "package m\n\nimport (\n\t\"fmt\"\n\t\"testing\"\n)\n\nfunc BenchmarkA(*testing.B) { fmt.Printf(\"%d\\n\", \"x\") }\n"})
-	require.NoError(t, Tree{Dir: r.dir}.Build(t.Context(), Package{"example.com/m", r.dir}, filepath.Join(t.TempDir(), "x.test")))
+	require.NoError(t, Tree{Dir: r.Dir}.Build(t.Context(), Package{"example.com/m", r.Dir}, filepath.Join(t.TempDir(), "x.test")))
 }
 
 // A go.work file within the repository has its twin in the worktree; one outside
@@ -150,13 +150,13 @@ func TestWorkFiles(t *testing.T) {
 		"sub/x_test.go": "package sub" + benchSource,
 	}
 	r := newRepo(t, files)
-	r.write(map[string]string{"lib/lib.go": "package lib\n\nconst N = 2\n"})
-	repo, err := Open(t.Context(), r.dir)
+	r.Write(map[string]string{"lib/lib.go": "package lib\n\nconst N = 2\n"})
+	repo, err := Open(t.Context(), r.Dir)
 	require.NoError(t, err)
 	tmp := t.TempDir()
 	w, err := repo.Checkout(t.Context(), "HEAD", filepath.Join(tmp, "base"))
 	require.NoError(t, err)
-	base, err := w.Base(t.Context(), Tree{Dir: r.dir})
+	base, err := w.Base(t.Context(), Tree{Dir: r.Dir})
 	require.NoError(t, err)
 	require.Contains(t, base.Env, "GOWORK="+filepath.Join(tmp, "base", "go.work"))
 	out := filepath.Join(tmp, "x.test")
@@ -164,9 +164,9 @@ func TestWorkFiles(t *testing.T) {
 	require.Contains(t, runIn(t, out, base.Dir), "1.000 it")
 
 	outside := filepath.Join(t.TempDir(), "go.work")
-	require.NoError(t, os.WriteFile(outside, []byte("go 1.24\n\nuse "+r.dir+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(outside, []byte("go 1.24\n\nuse "+r.Dir+"\n"), 0o600))
 	t.Setenv("GOWORK", outside)
-	base, err = w.Base(t.Context(), Tree{Dir: r.dir})
+	base, err = w.Base(t.Context(), Tree{Dir: r.Dir})
 	require.NoError(t, err)
 	require.Contains(t, base.Env, "GOWORK=off")
 	require.NoError(t, w.Remove(t.Context()))
@@ -183,7 +183,7 @@ func TestCancelledBuild(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { // ends with Build, which ends with the context
-		ended <- Tree{Dir: r.dir}.Build(ctx, Package{"example.com/m", r.dir}, out)
+		ended <- Tree{Dir: r.Dir}.Build(ctx, Package{"example.com/m", r.Dir}, out)
 	}()
 	pid := r.await(started)
 	cancel()
