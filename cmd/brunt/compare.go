@@ -188,6 +188,9 @@ func (c *comparison) judgeTrees(ctx context.Context, cfg benchrun.Config, tmp st
 	if err != nil {
 		return err
 	}
+	if headTree, err = headTree.Detached(ctx, filepath.Join(tmp, "head.work")); err != nil {
+		return err
+	}
 	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{baseTree, headTree}, tmp); err != nil {
 		return err
 	}
@@ -255,7 +258,11 @@ func (c *comparison) judgeBaseline(ctx context.Context, cfg benchrun.Config, tmp
 	if err != nil {
 		return err
 	}
-	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{{}, {Dir: dir}}, tmp); err != nil {
+	headTree, err := benchbuild.Tree{Dir: dir}.Detached(ctx, filepath.Join(tmp, "head.work"))
+	if err != nil {
+		return err
+	}
+	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{{}, headTree}, tmp); err != nil {
 		return err
 	}
 	c.in.Environment = append(c.in.Environment, [2]string{"base", c.baseline}, [2]string{"head", dir})
