@@ -191,7 +191,7 @@ func TestShallowClone(t *testing.T) {
 	shallow := &repo{&gittest.Repo{T: t, Dir: clone}}
 	code, _, errs := shallow.brunt("-base", "HEAD~1")
 	require.Equal(t, 2, code)
-	require.Contains(t, errs, "shallow clone")
+	require.Contains(t, errs, "brunt: shallow clone: no such base: ")
 	require.Contains(t, errs, "git fetch --unshallow, or check out with fetch-depth: 0")
 	code, _, errs = shallow.brunt("-base", "nonesuch")
 	require.Equal(t, 2, code)
@@ -219,7 +219,7 @@ func TestCannotJudge(t *testing.T) {
 	r.Write(map[string]string{"m_test.go": "package m\n\nfunc BenchmarkA(b *testing.B) {}\n"})
 	code, _, errs = r.brunt(args(".")...)
 	require.Equal(t, 2, code)
-	require.Contains(t, errs, "head: benchbuild: build failed: example.com/m")
+	require.Contains(t, errs, "brunt: head: build failed: example.com/m: go: exit status 1")
 
 	t.Chdir(t.TempDir())
 	var out, e bytes.Buffer
