@@ -41,6 +41,7 @@ func TestImportArrows(t *testing.T) {
 			module + "/internal/benchreport", module + "/internal/benchrun",
 		},
 		"internal/procgroup":  {},
+		"internal/gittest":    {"github.com/stretchr/testify/require"},
 		"internal/benchbuild": {module + "/internal/procgroup"},
 		"internal/benchgate": {
 			"golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath", "golang.org/x/perf/benchunit",
@@ -48,6 +49,7 @@ func TestImportArrows(t *testing.T) {
 		"internal/benchrun": {
 			"golang.org/x/perf/benchfmt", module + "/internal/benchgate", module + "/internal/procgroup",
 		},
+		"internal/benchrun/internal/fakebench": {},
 		"internal/benchreport": {
 			"golang.org/x/perf/benchmath", "golang.org/x/perf/benchproc", "golang.org/x/perf/benchunit",
 			"github.com/aclements/go-moremath/stats",

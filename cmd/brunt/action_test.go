@@ -314,7 +314,7 @@ func TestAction(t *testing.T) {
 		return "package m\n\nimport \"testing\"\n\nvar sink []byte\n\nfunc BenchmarkA(b *testing.B) {\n" + allocate(times) + "\n}\n"
 	}
 	repo := newRepo(t, map[string]string{"code/m_test.go": plain("1"), "go.mod": "module example.com/m\n\ngo 1.24\n"})
-	r := newRunner(t, repo.dir)
+	r := newRunner(t, repo.Dir)
 	others := []comment{
 		said(1, "User", "<!-- brunt compare -->\nquoted by a person"), said(2, "Bot", "another bot"), said(3, "User", "fine"),
 	}
@@ -324,7 +324,7 @@ func TestAction(t *testing.T) {
 		"args": "-count=6\n-max=6\n-aa=0\n\n-benchtime=20x\n-threshold=sec/op=off\n-threshold=B/op=off@Not one | of these\n",
 	}
 
-	repo.write(map[string]string{"code/m_test.go": plain("2")})
+	repo.Write(map[string]string{"code/m_test.go": plain("2")})
 	got, verdict := r.run(inputs)
 	require.Equal(t, 1, verdict)
 	require.Equal(t, map[string]string{"exit-code": "1"}, got.outputs)
@@ -341,7 +341,7 @@ func TestAction(t *testing.T) {
 	require.Contains(t, comments[3].Body, "### 🔴 Benchmarks: 2 worse")
 	mine := comments[3].ID
 
-	repo.write(map[string]string{"code/m_test.go": plain("1")})
+	repo.Write(map[string]string{"code/m_test.go": plain("1")})
 	inputs["brunt"] = "example.com/brunt/cmd/brunt@v1.2.3"
 	got, verdict = r.run(inputs)
 	require.Equal(t, 0, verdict, got.text)
@@ -376,8 +376,8 @@ func TestAction(t *testing.T) {
 		require.Contains(t, got.summary, c.want, name)
 		require.Contains(t, got.text, c.want, name)
 	}
-	require.NoFileExists(t, filepath.Join(repo.dir, "code", "pwned"))
-	require.NoFileExists(t, filepath.Join(repo.dir, "pwned"))
+	require.NoFileExists(t, filepath.Join(repo.Dir, "code", "pwned"))
+	require.NoFileExists(t, filepath.Join(repo.Dir, "pwned"))
 	require.Equal(t, others, comments[:3], "nobody else's comment is touched")
 }
 

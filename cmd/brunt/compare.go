@@ -30,10 +30,13 @@ type comparison struct {
 	in             benchreport.Input
 }
 
+// packageNames takes out of an error who of ours has said it.
+var packageNames = strings.NewReplacer("benchbuild: ", "", "benchgate: ", "", "benchrun: ", "")
+
 // compare returns the exit code.
 func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fail := func(err error) int {
-		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(packageNames.Replace(err.Error()), "\n", "\n  "))
 		return 2
 	}
 	o, err := parse(args, stdout, stderr)
@@ -188,6 +191,9 @@ func (c *comparison) judgeTrees(ctx context.Context, cfg benchrun.Config, tmp st
 	if err != nil {
 		return err
 	}
+	if headTree, err = headTree.Detached(ctx, filepath.Join(tmp, "head.work")); err != nil {
+		return err
+	}
 	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{baseTree, headTree}, tmp); err != nil {
 		return err
 	}
@@ -255,7 +261,11 @@ func (c *comparison) judgeBaseline(ctx context.Context, cfg benchrun.Config, tmp
 	if err != nil {
 		return err
 	}
-	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{{}, {Dir: dir}}, tmp); err != nil {
+	headTree, err := benchbuild.Tree{Dir: dir}.Detached(ctx, filepath.Join(tmp, "head.work"))
+	if err != nil {
+		return err
+	}
+	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{{}, headTree}, tmp); err != nil {
 		return err
 	}
 	c.in.Environment = append(c.in.Environment, [2]string{"base", c.baseline}, [2]string{"head", dir})

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"example.com/brunt/internal/gittest"
 )
 
 // sourceDir is this package's directory: tests change theirs.
@@ -31,70 +33,30 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	sourceDir, _ = os.Getwd()
+	// A race-checked process sleeps for a second at its end: the many short ones do not.
+	os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0"))
 	goleak.VerifyTestMain(m)
 }
 
-// repo is a git repository made for one test.
-type repo struct {
-	*testing.T
-	dir string
-}
+// repo is the repository that a test is in, with a temporary directory of its own.
+type repo struct{ *gittest.Repo }
 
 func newRepo(t *testing.T, files map[string]string) *repo {
 	t.Helper()
-	for _, tool := range []string{"git", "go"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
-		}
-	}
-	for key, value := range map[string]string{
-		"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
-		"GOFLAGS": "-buildvcs=false -ldflags=-w", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1", "GOWORK": "", "TMPDIR": t.TempDir(),
-		"GORACE": "atexit_sleep_ms=0", // of a second, in every process of a race-checked test
-	} {
-		t.Setenv(key, value)
-	}
-	r := &repo{t, t.TempDir()}
-	r.git("init", "-q", "-b", "main")
-	r.write(map[string]string{"go.mod": "module example.com/m\n\ngo 1.24\n"})
-	r.write(files)
-	r.commit()
-	t.Chdir(r.dir)
-	return r
-}
-
-func (r *repo) git(args ...string) string {
-	r.Helper()
-	cmd := exec.CommandContext(r.Context(), "git", args...)
-	cmd.Dir = r.dir
-	out, err := cmd.CombinedOutput()
-	require.NoError(r, err, string(out))
-	return string(out)
-}
-
-func (r *repo) write(files map[string]string) {
-	r.Helper()
-	for name, text := range files {
-		path := filepath.Join(r.dir, name)
-		require.NoError(r, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(r, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // a source file
-	}
-}
-
-func (r *repo) commit() {
-	r.Helper()
-	r.git("add", "-A")
-	r.git("commit", "-q", "-m", "c")
+	t.Setenv("TMPDIR", t.TempDir())
+	r := gittest.New(t, files)
+	t.Chdir(r.Dir)
+	return &repo{r}
 }
 
 // brunt runs the command with settings that make it quick and its verdicts
 // certain: only allocations are gated.
 func (r *repo) brunt(args ...string) (code int, stdout, stderr string) {
 	r.Helper()
-	before, index := r.git("worktree", "list"), r.index()
+	before, index := r.Git("worktree", "list"), r.index()
 	var out, errs bytes.Buffer
 	code = run(r.Context(), append([]string{"compare"}, args...), &out, &errs)
-	require.Equal(r, before, r.git("worktree", "list"), "the worktree is removed")
+	require.Equal(r, before, r.Git("worktree", "list"), "the worktree is removed")
 	require.Equal(r, index, r.index(), "the index is not touched")
 	require.Empty(r, r.leftovers(), "no temporary file is left")
 	return code, out.String(), errs.String()
@@ -115,7 +77,7 @@ func (r *repo) leftovers() (names []string) {
 
 func (r *repo) index() string {
 	r.Helper()
-	data, err := os.ReadFile(filepath.Join(r.dir, ".git", "index"))
+	data, err := os.ReadFile(filepath.Join(r.Dir, ".git", "index"))
 	require.NoError(r, err)
 	return string(data)
 }
@@ -155,16 +117,17 @@ func TestCompareTrees(t *testing.T) {
 		"none/none.go":      "package none\n",
 		"none/none_test.go": "package none\n",
 	})
-	r.git("checkout", "-q", "-b", "head")
-	r.write(map[string]string{"committed.txt": "x"})
-	r.commit()
+	r.Git("checkout", "-q", "-b", "head")
+	r.Write(map[string]string{"committed.txt": "x"})
+	r.Commit()
 	// Uncommitted.
-	r.write(map[string]string{
+	r.Write(map[string]string{
 		"a/a_test.go":  source("a", "Sub", sub("3"), "Same", allocate("3"), "Better", allocate("1"), "New", allocate("1"), "Fails", `b.Fatal("no luck")`),
 		"b/testdata/n": "1234",
 	})
 	save := filepath.Join(t.TempDir(), "kept")
-	code, out, errs := r.brunt(args("-save", save, "-cpu", "2")...)
+	prof := filepath.Join(t.TempDir(), "prof")
+	code, out, errs := r.brunt(args("-save", save, "-cpu", "2", "-profile", prof)...)
 	require.Equal(t, 1, code, out+errs)
 	require.Contains(t, out, "worse   example.com/m/a.Sub/size=2-2 allocs/op: 2.000 ± 0% -> 3.000 ± 0%, +50.00%")
 	require.Contains(t, out, "worse   example.com/m/b.Data-2 allocs/op: 2.000 ± 0% -> 4.000 ± 0%, +100.00%")
@@ -200,14 +163,19 @@ func TestCompareTrees(t *testing.T) {
 	require.Len(t, parsed.Rows, 15)
 	require.Len(t, parsed.Faults, 2)
 
-	// What got worse is profiled on both sides.
-	prof := filepath.Join(t.TempDir(), "prof")
-	code, out, errs = r.brunt(args("-bench", "^BenchmarkData$", "-profile", prof, "-md", "-", "./b")...)
-	require.Equal(t, 1, code, out+errs)
-	require.Contains(t, out, "alloc profile of example.com/m/b.Data: what differs most")
-	for _, suffix := range []string{"cpu.base.pprof", "cpu.head.pprof", "alloc.base.pprof", "alloc.head.pprof", "alloc.diff.txt"} {
+	// What got worse is profiled on both sides, and nothing else is.
+	require.Contains(t, string(md), "alloc profile of example.com/m/b.Data: what differs most")
+	for _, suffix := range []string{"cpu.base.pprof", "cpu.head.pprof", "cpu.diff.txt", "alloc.base.pprof", "alloc.head.pprof", "alloc.diff.txt"} {
 		require.FileExists(t, filepath.Join(prof, "example.com_m_b.Data."+suffix))
 	}
+	kept, err := filepath.Glob(filepath.Join(prof, "*.alloc.base.pprof"))
+	require.NoError(t, err)
+	require.Len(t, kept, 2, "%v", kept)
+
+	// Markdown in place of the table.
+	code, out, errs = r.brunt("-md", "-", "-threshold", "sec/op=off", filepath.Join(save, "base.txt"), filepath.Join(save, "head.txt"))
+	require.Equal(t, 1, code, errs)
+	require.True(t, strings.HasPrefix(out, "<!-- brunt compare -->\n### 🔴 Benchmarks: "))
 	code, _, errs = r.brunt(args("./nowhere")...)
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, `"./nowhere" matches no package`)
@@ -215,15 +183,15 @@ func TestCompareTrees(t *testing.T) {
 
 func TestShallowClone(t *testing.T) {
 	r := newRepo(t, map[string]string{"m_test.go": source("m", "A", allocate("1"))})
-	r.write(map[string]string{"x": "x"})
-	r.commit()
+	r.Write(map[string]string{"x": "x"})
+	r.Commit()
 	clone := t.TempDir()
-	r.git("clone", "-q", "--depth=1", "file://"+r.dir, clone)
+	r.Git("clone", "-q", "--depth=1", "file://"+r.Dir, clone)
 	t.Chdir(clone)
-	shallow := &repo{t, clone}
+	shallow := &repo{&gittest.Repo{T: t, Dir: clone}}
 	code, _, errs := shallow.brunt("-base", "HEAD~1")
 	require.Equal(t, 2, code)
-	require.Contains(t, errs, "shallow clone")
+	require.Contains(t, errs, "brunt: shallow clone: no such base: ")
 	require.Contains(t, errs, "git fetch --unshallow, or check out with fetch-depth: 0")
 	code, _, errs = shallow.brunt("-base", "nonesuch")
 	require.Equal(t, 2, code)
@@ -240,16 +208,18 @@ func TestCannotJudge(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, `"nonesuch" names no commit`)
 
-	r.write(map[string]string{"p/p_test.go": source("p", "Prints", `fmt.Println("warn: hot"); `+allocate("1"))})
-	code, _, errs = r.brunt(args("./p")...)
+	r.Write(map[string]string{"p/p_test.go": source("p", "Prints", `fmt.Println("warn: hot"); `+allocate("1"))})
+	baseline := filepath.Join(t.TempDir(), "baseline.txt") // so that one side is built, not two
+	require.NoError(t, os.WriteFile(baseline, []byte("pkg: example.com/m/p\nBenchmarkPrints-2 \t 20 \t 5 ns/op\n"), 0o600))
+	code, _, errs = r.brunt(append(args("-cpu", "2", "-baseline", baseline)[2:], "./p")...)
 	require.Equal(t, 2, code, errs)
 	require.Contains(t, errs, "output of example.com/m/p at head:")
 	require.Contains(t, errs, `warn: hot`)
 
-	r.write(map[string]string{"m_test.go": "package m\n\nfunc BenchmarkA(b *testing.B) {}\n"})
+	r.Write(map[string]string{"m_test.go": "package m\n\nfunc BenchmarkA(b *testing.B) {}\n"})
 	code, _, errs = r.brunt(args(".")...)
 	require.Equal(t, 2, code)
-	require.Contains(t, errs, "head: benchbuild: build failed: example.com/m")
+	require.Contains(t, errs, "brunt: head: build failed: example.com/m: go: exit status 1")
 
 	t.Chdir(t.TempDir())
 	var out, e bytes.Buffer
@@ -258,21 +228,22 @@ func TestCannotJudge(t *testing.T) {
 }
 
 func TestCompareFilesBinariesAndBaseline(t *testing.T) {
-	r := newRepo(t, map[string]string{"m_test.go": source("m", "A", allocate("1")), ".gitignore": "*.test\n"})
+	r := newRepo(t, map[string]string{"m_test.go": source("m", "A", allocate("1"), "B", allocate("1")), ".gitignore": "*.test\n"})
 	build := func(out string) {
-		text, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", out, ".").CombinedOutput() //nolint:gosec // fixed verbs
+		text, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", out, ".").CombinedOutput() //nolint:gosec // fixed verbs
 		require.NoError(t, err, string(text))
 	}
 	build("old.test")
-	r.write(map[string]string{"m_test.go": source("m", "A", allocate("2"))})
+	r.Write(map[string]string{"m_test.go": source("m", "A", allocate("2"), "B", allocate("1"))})
 	build("new.test")
 	save := t.TempDir()
-	code, out, errs := r.brunt(append(args("-save", save)[2:], "old.test", "new.test")...)
+	code, out, errs := r.brunt(append(args("-save", save, "-bench", "^BenchmarkA$")[2:], "old.test", "new.test")...)
 	require.Equal(t, 1, code, out+errs)
+	require.NotContains(t, out, ".B", "not asked for")
 	require.Contains(t, out, "allocs/op: 1.000 ± 0% -> 2.000 ± 0%, +100.00%")
 
 	base := filepath.Join(save, "base.txt")
-	code, out, errs = r.brunt(append(args("-baseline", base)[2:], ".")...)
+	code, out, errs = r.brunt(append(args("-bench", "^BenchmarkA$", "-baseline", base)[2:], ".")...)
 	require.Equal(t, 1, code, out+errs)
 	require.Contains(t, out, "warning: a recorded baseline")
 
@@ -284,8 +255,8 @@ func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	require.Contains(t, out, "0 worse, 3 unchanged")
 	text, err := os.ReadFile(base)
 	require.NoError(t, err)
-	r.write(map[string]string{"few.txt": strings.Join(strings.SplitAfter(string(text), "\n")[:8], ""), "bad.txt": string(text) + "BenchmarkA-2 \toops\n"})
-	r.write(map[string]string{"more.txt": string(text) + strings.Repeat("BenchmarkGone-2 \t 1 \t 5 ns/op\n", 6)})
+	r.Write(map[string]string{"few.txt": strings.Join(strings.SplitAfter(string(text), "\n")[:8], ""), "bad.txt": string(text) + "BenchmarkA-2 \toops\n"})
+	r.Write(map[string]string{"more.txt": string(text) + strings.Repeat("BenchmarkGone-2 \t 1 \t 5 ns/op\n", 6)})
 	code, out, _ = r.brunt("more.txt", base)
 	require.Equal(t, 2, code)
 	require.Contains(t, out, "vanished at head: example.com/m.Gone-2")

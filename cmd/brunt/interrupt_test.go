@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/gittest"
 )
 
 // A real signal to a real process, in the middle of a benchmark that has a child
@@ -49,21 +51,21 @@ func BenchmarkSleeps(b *testing.B) {
 `})
 	self, err := os.Executable()
 	require.NoError(t, err)
-	before := r.git("status", "--porcelain")
+	before := r.Git("status", "--porcelain")
 	for name, signals := range map[string][]os.Signal{
 		"once": {syscall.SIGTERM}, "impatient": {os.Interrupt, os.Interrupt, syscall.SIGTERM},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &repo{t, r.dir}
+			r := &repo{&gittest.Repo{T: t, Dir: r.Dir}}
 			started := filepath.Join(t.TempDir(), "started")
 			cmd := exec.CommandContext(t.Context(), self, append([]string{"compare"}, quick...)...) //nolint:gosec // this very binary
-			cmd.Dir = r.dir
+			cmd.Dir = r.Dir
 			cmd.Env = append(os.Environ(), "BRUNT_TEST_MAIN=1", "STARTED="+started)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			require.NoError(t, cmd.Start())
 			require.Eventually(t, func() bool { return strings.HasSuffix(read(started), "\n") }, time.Minute, 10*time.Millisecond)
-			require.Contains(t, r.git("worktree", "list"), "brunt-")
+			require.Contains(t, r.Git("worktree", "list"), "brunt-")
 			for _, s := range signals {
 				if err := cmd.Process.Signal(s); err != nil {
 					require.ErrorIs(t, err, os.ErrProcessDone)
@@ -72,9 +74,9 @@ func BenchmarkSleeps(b *testing.B) {
 			require.Error(t, cmd.Wait())
 			require.Equal(t, 2, cmd.ProcessState.ExitCode(), stderr.String())
 			require.Contains(t, stderr.String(), "interrupted; worktree and temporary files are removed")
-			require.Equal(t, 1, strings.Count(r.git("worktree", "list"), "\n"), "the user's own")
-			require.NoDirExists(t, filepath.Join(r.dir, ".git", "worktrees"))
-			require.Equal(t, before, r.git("status", "--porcelain"))
+			require.Len(t, strings.Split(r.Git("worktree", "list"), "\n"), 1, "the user's own")
+			require.NoDirExists(t, filepath.Join(r.Dir, ".git", "worktrees"))
+			require.Equal(t, before, r.Git("status", "--porcelain"))
 			require.Empty(t, r.leftovers())
 			for pid := range strings.FieldsSeq(read(started)) {
 				require.Eventually(t, func() bool { return ended(pid) }, 10*time.Second, time.Millisecond, "process %s", pid)

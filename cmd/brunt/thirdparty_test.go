@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/gittest"
 )
 
 // Real modules at two versions each, between which their source says what must
@@ -73,10 +75,10 @@ func TestThirdParty(t *testing.T) {
 				code          int
 			}{{"old to new", "better", 0}, {"new to old", "worse", 1}} {
 				t.Run(way.name, func(t *testing.T) {
-					r := &repo{t, r.dir}
-					replace(t, r.dir, c.module, dirs[0])
-					r.commit()
-					replace(t, r.dir, c.module, dirs[1])
+					r := &repo{&gittest.Repo{T: t, Dir: r.Dir}}
+					replace(t, r.Dir, c.module, dirs[0])
+					r.Commit()
+					replace(t, r.Dir, c.module, dirs[1])
 					save := t.TempDir()
 					flags := []string{"-base", "main", "-bench", c.bench, "-benchtime", "20ms", "-save", save}
 					for _, th := range c.thresholds {

@@ -176,8 +176,10 @@ func (w *Worktree) Remove(ctx context.Context) error {
 		return err
 	}
 	err := remove()
-	if removed := os.RemoveAll(w.Root); removed != nil {
-		return fmt.Errorf("benchbuild: %w", removed)
+	for _, path := range []string{w.Root, w.Root + ".work", w.Root + ".work.sum"} {
+		if removed := os.RemoveAll(path); removed != nil {
+			return fmt.Errorf("benchbuild: %w", removed)
+		}
 	}
 	if err != nil {
 		// An interrupted checkout has taken its record back, or left one that can go

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,68 +17,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"example.com/brunt/internal/gittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// repo is a git repository made for one test, and no other git configuration.
-type repo struct {
-	*testing.T
-	dir     string
-	commits int // so that no two are the same
-}
+// repo is a repository to build from.
+type repo struct{ *gittest.Repo }
 
 func newRepo(t *testing.T, files map[string]string) *repo {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip(err)
-	}
-	for key, value := range map[string]string{
-		"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
-		"GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1", "GOFLAGS": "-buildvcs=false -ldflags=-w", "GOWORK": "",
-	} {
-		t.Setenv(key, value)
-	}
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	require.NoError(t, err)
-	r := &repo{T: t, dir: dir}
-	r.git("init", "-q", "-b", "main")
-	r.write(map[string]string{"go.mod": "module example.com/m\n\ngo 1.24\n"})
-	r.write(files)
-	r.commit()
-	return r
-}
-
-func (r *repo) git(args ...string) string {
-	r.Helper()
-	cmd := exec.CommandContext(r.Context(), "git", args...)
-	cmd.Dir = r.dir
-	out, err := cmd.CombinedOutput()
-	require.NoError(r, err, string(out))
-	return strings.TrimSpace(string(out))
-}
-
-func (r *repo) write(files map[string]string) {
-	r.Helper()
-	for name, text := range files {
-		path := filepath.Join(r.dir, name)
-		require.NoError(r, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(r, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // a source file
-	}
-}
-
-// commit returns the commit.
-func (r *repo) commit() string {
-	r.Helper()
-	r.git("add", "-A")
-	r.commits++
-	r.git("commit", "-q", "--allow-empty", "-m", strconv.Itoa(r.commits))
-	return r.git("rev-parse", "HEAD")
+	return &repo{gittest.New(t, files)}
 }
 
 func (r *repo) open() *Repo {
 	r.Helper()
-	repo, err := Open(r.Context(), r.dir)
+	repo, err := Open(r.Context(), r.Dir)
 	require.NoError(r, err)
 	return repo
 }
@@ -126,7 +80,7 @@ func (r *repo) gone(pid int) {
 func (r *repo) snapshot() map[string]string {
 	r.Helper()
 	files := make(map[string]string)
-	require.NoError(r, filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
+	require.NoError(r, filepath.WalkDir(r.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -134,7 +88,7 @@ func (r *repo) snapshot() map[string]string {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(r.dir, path)
+		rel, err := filepath.Rel(r.Dir, path)
 		if err != nil {
 			return err
 		}
@@ -169,14 +123,14 @@ func dirty(t *testing.T) (r *repo, commit string) {
 	r = newRepo(t, map[string]string{
 		"sub/m_test.go": "package m" + benchSource, "staged": "1", "both": "1", "changed": "1", "deleted": "1", "touched": "1", ".gitignore": "ignored\n",
 	})
-	commit = r.git("rev-parse", "HEAD")
-	r.write(map[string]string{"staged": "2", "both": "2", "added": "2"})
-	r.git("add", "staged", "both", "added")
-	r.write(map[string]string{"both": "3", "changed": "3", "untracked": "3", "ignored": "3", "intended": "3"})
-	r.git("add", "-N", "intended")
-	require.NoError(t, os.Remove(filepath.Join(r.dir, "deleted")))
+	commit = r.Git("rev-parse", "HEAD")
+	r.Write(map[string]string{"staged": "2", "both": "2", "added": "2"})
+	r.Git("add", "staged", "both", "added")
+	r.Write(map[string]string{"both": "3", "changed": "3", "untracked": "3", "ignored": "3", "intended": "3"})
+	r.Git("add", "-N", "intended")
+	require.NoError(t, os.Remove(filepath.Join(r.Dir, "deleted")))
 	old := time.Now().Add(-time.Hour)
-	require.NoError(t, os.Chtimes(filepath.Join(r.dir, "touched"), old, old))
+	require.NoError(t, os.Chtimes(filepath.Join(r.Dir, "touched"), old, old))
 	return r, commit
 }
 
@@ -185,9 +139,9 @@ func TestNothingOfTheUsersIsTouched(t *testing.T) {
 	// A go that stamps versions asks git for the tree's state.
 	t.Setenv("GOFLAGS", "-buildvcs=true -ldflags=-w")
 	before := r.snapshot()
-	repo, err := Open(t.Context(), filepath.Join(r.dir, "sub"))
+	repo, err := Open(t.Context(), filepath.Join(r.Dir, "sub"))
 	require.NoError(t, err)
-	require.Equal(t, r.dir, repo.Top)
+	require.Equal(t, r.Dir, repo.Top)
 	require.Equal(t, "sub", repo.Prefix)
 	base, err := repo.MergeBase(t.Context(), "main")
 	require.NoError(t, err)
@@ -206,7 +160,7 @@ func TestNothingOfTheUsersIsTouched(t *testing.T) {
 	for _, name := range []string{"added", "untracked", "ignored", "intended"} {
 		require.NoFileExists(t, filepath.Join(root, name))
 	}
-	head := Tree{Dir: filepath.Join(r.dir, "sub")}
+	head := Tree{Dir: filepath.Join(r.Dir, "sub")}
 	baseTree, err := w.Base(t.Context(), head)
 	require.NoError(t, err)
 	for _, tree := range []Tree{baseTree, head} {
@@ -225,10 +179,10 @@ func TestNothingOfTheUsersIsTouched(t *testing.T) {
 func TestUnderAHook(t *testing.T) {
 	r, _ := dirty(t)
 	before := r.snapshot()
-	t.Setenv("GIT_INDEX_FILE", filepath.Join(r.dir, ".git", "index"))
+	t.Setenv("GIT_INDEX_FILE", filepath.Join(r.Dir, ".git", "index"))
 	t.Setenv("GIT_DIR", ".git")
 	t.Setenv("GIT_PREFIX", "")
-	repo, err := Open(t.Context(), filepath.Join(r.dir, "sub"))
+	repo, err := Open(t.Context(), filepath.Join(r.Dir, "sub"))
 	require.NoError(t, err)
 	root := filepath.Join(t.TempDir(), "base")
 	w, err := repo.Checkout(t.Context(), "HEAD", root)
@@ -242,7 +196,7 @@ func TestUnderAHook(t *testing.T) {
 func TestNoHookRuns(t *testing.T) {
 	r := newRepo(t, nil)
 	ran := filepath.Join(t.TempDir(), "ran")
-	hook := filepath.Join(r.dir, ".git", "hooks", "post-checkout")
+	hook := filepath.Join(r.Dir, ".git", "hooks", "post-checkout")
 	require.NoError(t, os.MkdirAll(filepath.Dir(hook), 0o755))
 	require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\necho >"+ran+"\n"), 0o755)) //nolint:gosec // to be run
 	w, err := r.open().Checkout(t.Context(), "HEAD", filepath.Join(t.TempDir(), "base"))
@@ -254,20 +208,20 @@ func TestNoHookRuns(t *testing.T) {
 // The base is where the head left the branch, not what the branch is by now.
 func TestMergeBase(t *testing.T) {
 	r := newRepo(t, nil)
-	fork := r.commit()
-	r.git("checkout", "-q", "-b", "feature")
-	r.commit()
-	r.git("checkout", "-q", "main")
-	later := r.commit()
-	r.git("tag", "later")
-	r.git("checkout", "-q", "feature")
+	fork := r.Commit()
+	r.Git("checkout", "-q", "-b", "feature")
+	r.Commit()
+	r.Git("checkout", "-q", "main")
+	later := r.Commit()
+	r.Git("tag", "later")
+	r.Git("checkout", "-q", "feature")
 	for _, ref := range []string{"main", "later", later, fork, "feature~1"} {
 		got, err := r.open().MergeBase(t.Context(), ref)
 		require.NoError(t, err)
 		require.Equal(t, fork, got, ref)
 	}
-	r.git("checkout", "-q", "--orphan", "alone")
-	r.commit()
+	r.Git("checkout", "-q", "--orphan", "alone")
+	r.Commit()
 	_, err := r.open().MergeBase(t.Context(), "main")
 	require.ErrorIs(t, err, ErrNoBase)
 	require.ErrorContains(t, err, "no commit in common")
@@ -289,12 +243,12 @@ func TestDefaultBase(t *testing.T) {
 	base, err := r.open().DefaultBase(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "main", base)
-	r.git("update-ref", "refs/remotes/origin/master", "HEAD")
+	r.Git("update-ref", "refs/remotes/origin/master", "HEAD")
 	base, err = r.open().DefaultBase(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "origin/master", base)
-	r.git("update-ref", "-d", "refs/remotes/origin/master")
-	r.git("branch", "-m", "trunk")
+	r.Git("update-ref", "-d", "refs/remotes/origin/master")
+	r.Git("branch", "-m", "trunk")
 	_, err = r.open().DefaultBase(t.Context())
 	require.ErrorIs(t, err, ErrNoBase)
 	require.ErrorContains(t, err, "name one with -base")
@@ -302,11 +256,11 @@ func TestDefaultBase(t *testing.T) {
 
 func TestShallowClone(t *testing.T) {
 	r := newRepo(t, nil)
-	r.commit()
-	r.git("checkout", "-q", "-b", "feature")
-	r.commit()
+	r.Commit()
+	r.Git("checkout", "-q", "-b", "feature")
+	r.Commit()
 	clone := filepath.Join(t.TempDir(), "clone")
-	r.git("clone", "-q", "--depth=1", "--no-single-branch", "file://"+filepath.ToSlash(r.dir), clone)
+	r.Git("clone", "-q", "--depth=1", "--no-single-branch", "file://"+filepath.ToSlash(r.Dir), clone)
 	repo, err := Open(t.Context(), clone)
 	require.NoError(t, err)
 	for ref, want := range map[string]string{
@@ -322,9 +276,9 @@ func TestShallowClone(t *testing.T) {
 
 func TestFailedCheckoutIsCleanedUp(t *testing.T) {
 	r := newRepo(t, nil)
-	r.write(map[string]string{"late/m_test.go": "package m" + benchSource})
+	r.Write(map[string]string{"late/m_test.go": "package m" + benchSource})
 	before := r.snapshot()
-	repo, err := Open(t.Context(), filepath.Join(r.dir, "late"))
+	repo, err := Open(t.Context(), filepath.Join(r.Dir, "late"))
 	require.NoError(t, err)
 	root := filepath.Join(t.TempDir(), "base")
 	w, err := repo.Checkout(t.Context(), "HEAD", root)
@@ -342,7 +296,7 @@ func TestFailedCheckoutIsCleanedUp(t *testing.T) {
 func TestCancelledCheckout(t *testing.T) {
 	r := newRepo(t, map[string]string{".gitattributes": "slow filter=slow\n", "a": "1", "slow": "1", "z": "1"})
 	started := filepath.Join(t.TempDir(), "started")
-	r.git("config", "filter.slow.smudge", r.script("smudge", "echo $$ >"+started+"; sleep 600; cat"))
+	r.Git("config", "filter.slow.smudge", r.script("smudge", "echo $$ >"+started+"; sleep 600; cat"))
 	before := r.snapshot()
 	ctx, cancel := context.WithCancel(t.Context())
 	root := filepath.Join(t.TempDir(), "base")
@@ -357,13 +311,13 @@ func TestCancelledCheckout(t *testing.T) {
 		ended <- result{w, err}
 	}()
 	pid := r.await(started)
-	require.Contains(t, r.git("worktree", "list"), root)
+	require.Contains(t, r.Git("worktree", "list"), root)
 	cancel()
 	got := <-ended
 	require.Error(t, got.err)
 	r.gone(pid)
 	require.NoError(t, got.w.Remove(ctx), "the context's end does not keep it from cleaning up")
 	require.NoDirExists(t, root)
-	require.NotContains(t, r.git("worktree", "list"), root)
+	require.NotContains(t, r.Git("worktree", "list"), root)
 	r.unchanged(before)
 }

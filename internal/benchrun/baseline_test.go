@@ -51,10 +51,15 @@ func TestAgainstBaseline(t *testing.T) {
 	require.Contains(t, texts, "vanished at head: "+fakePkg+".Gone-2: only the base has it")
 	require.Contains(t, texts, "failed at head: "+fakePkg+".Fails")
 	require.NotContains(t, texts, "vanished at head: "+fakePkg+".Fails")
-	for _, l := range f.launches(t)[1:] {
+	firsts := make(map[string]bool) // of the rounds
+	for i, l := range f.launches(t)[1:] {
 		require.Equal(t, "3x", l.Time, "the iterations recorded")
 		require.Equal(t, f.dirs[1], l.Dir)
+		if i%3 == 0 {
+			firsts[l.Bench] = true
+		}
 	}
+	require.Greater(t, len(firsts), 1, "the order of the benchmarks is random, as of the seed")
 
 	// What is not asked for is not missed.
 	f.Bench = "^BenchmarkSame$|Sub/a"

@@ -16,28 +16,15 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/brunt/internal/benchgate"
+	"example.com/brunt/internal/benchrun/internal/fakebench"
 )
 
-const fakePkg = "example.com/fake"
+const fakePkg = fakebench.Pkg
 
-// fakeBench and launch are those of testdata/fake.
-type fakeBench struct {
-	Name      string
-	Allocs    float64
-	Print     string   // to standard output, in the middle of the line
-	Fail      string   // with this message
-	Subs      []string // names of sub-benchmarks; the benchmark itself reports nothing then
-	Blocks    bool     // until killed, once started is written
-	Leaves    bool     // a child process running
-	FailAlone bool     // when it is not run together with others
-}
-
-type launch struct {
-	PID            int
-	Dir, PWD, Temp string
-	Bench, Time    string
-	Procs          string
-}
+type (
+	fakeBench = fakebench.Benchmark
+	launch    = fakebench.Launch
+)
 
 // fakeDir holds the binary of testdata/fake, once a test has asked for it.
 var fakeDir string
@@ -75,7 +62,7 @@ func newFakes(t *testing.T, base, head []fakeBench) *fakes {
 	bin, err := buildFake()
 	require.NoError(t, err)
 	f := &fakes{log: filepath.Join(t.TempDir(), "log")}
-	t.Setenv("BRUNT_FAKE_LOG", f.log)
+	t.Setenv(fakebench.Log, f.log)
 	f.Config = Config{
 		Bench: ".", Count: 6, Max: 6, Iterations: 1, CPU: 2, Seed: 1, TempDir: t.TempDir(),
 		Rules:    benchgate.Rules{Thresholds: []benchgate.Threshold{{Metric: "B/op", Share: math.Inf(1)}}},
@@ -86,7 +73,7 @@ func newFakes(t *testing.T, base, head []fakeBench) *fakes {
 		require.NoError(t, err)
 		data, err := json.Marshal(declared)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "benchmarks.json"), data, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fakebench.File), data, 0o600))
 		f.dirs[side] = dir
 		f.Packages[0].Binaries[side] = Binary{Path: bin, Dir: dir}
 	}

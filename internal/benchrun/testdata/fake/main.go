@@ -15,26 +15,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example.com/brunt/internal/benchrun/internal/fakebench"
 )
-
-type fakeBench struct {
-	Name      string
-	Allocs    float64
-	Print     string   // to standard output, in the middle of the line
-	Fail      string   // with this message
-	Subs      []string // names of sub-benchmarks; the benchmark itself reports nothing then
-	Blocks    bool     // until killed, once started is written
-	Leaves    bool     // a child process running
-	FailAlone bool     // when it is not run together with others
-}
-
-// launch is what a process knows about how it was started.
-type launch struct {
-	PID            int
-	Dir, PWD, Temp string
-	Bench, Time    string
-	Procs          string
-}
 
 func argument(name string) string {
 	for _, a := range os.Args {
@@ -46,7 +29,7 @@ func argument(name string) string {
 }
 
 func main() {
-	log := os.Getenv("BRUNT_FAKE_LOG")
+	log := os.Getenv(fakebench.Log)
 	check := func(err error) {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -55,9 +38,9 @@ func main() {
 	}
 	dir, err := os.Getwd()
 	check(err)
-	line, err := json.Marshal(launch{
-		os.Getpid(), dir, os.Getenv("PWD"), os.TempDir(),
-		argument("bench"), argument("benchtime"), argument("cpu"),
+	line, err := json.Marshal(fakebench.Launch{
+		PID: os.Getpid(), Dir: dir, PWD: os.Getenv("PWD"), Temp: os.TempDir(),
+		Bench: argument("bench"), Time: argument("benchtime"), Procs: argument("cpu"),
 	})
 	check(err)
 	f, err := os.OpenFile(log, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
@@ -65,23 +48,23 @@ func main() {
 	_, err = f.Write(append(line, '\n'))
 	check(err)
 	check(f.Close())
-	data, err := os.ReadFile("benchmarks.json")
+	data, err := os.ReadFile(fakebench.File)
 	check(err)
-	var declared []fakeBench
+	var declared []fakebench.Benchmark
 	check(json.Unmarshal(data, &declared))
 	var benchmarks []testing.InternalBenchmark
 	for _, d := range declared {
-		benchmarks = append(benchmarks, testing.InternalBenchmark{Name: "Benchmark" + d.Name, F: d.run})
+		benchmarks = append(benchmarks, testing.InternalBenchmark{Name: "Benchmark" + d.Name, F: func(b *testing.B) { run(b, d) }})
 	}
-	fmt.Println("pkg: example.com/fake")
+	fmt.Println("pkg: " + fakebench.Pkg)
 	//nolint:staticcheck // the way to give package testing a list of benchmarks
 	testing.Main(regexp.MatchString, nil, benchmarks, nil)
 }
 
-func (d fakeBench) run(b *testing.B) {
+func run(b *testing.B, d fakebench.Benchmark) {
 	if d.Subs != nil {
 		for _, s := range d.Subs {
-			b.Run(s, func(b *testing.B) { fakeBench{Allocs: d.Allocs}.run(b) })
+			b.Run(s, func(b *testing.B) { run(b, fakebench.Benchmark{Allocs: d.Allocs}) })
 		}
 		return
 	}
