@@ -25,7 +25,7 @@ func deaf(t *testing.T) string {
 	require.NoError(t, raw.Control(func(fd uintptr) { err = relisten(fd) }))
 	require.NoError(t, err)
 	for { // the kernel takes one or two more than its backlog
-		c, err := net.DialTimeout("tcp", l.Addr().String(), 100*time.Millisecond)
+		c, err := (&net.Dialer{Timeout: 100 * time.Millisecond}).DialContext(t.Context(), "tcp", l.Addr().String())
 		if err != nil {
 			return l.Addr().String()
 		}
