@@ -515,7 +515,9 @@ func TestCloseEndsAWriteThatHangs(t *testing.T) {
 	for range 10_000 { // more than a pipe holds
 		require.NoError(t, s.Put(RequestResult{}))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	_, err = r.Read(make([]byte, 1)) // the writing has begun
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 1) // it cannot end
 	defer cancel()
 	require.ErrorIs(t, s.Close(ctx), context.DeadlineExceeded)
 	err = s.Close(t.Context()) // waits for the writer
