@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // ring does the reading and writing of many connections, by one goroutine: the
@@ -129,8 +130,15 @@ func (r *ring) pump() {
 
 // look asks for events, and says whether there are any.
 func (r *ring) look() bool {
-	n, _ := syscall.EpollWait(r.epoll, r.events[:], 0) // the next time will tell
-	r.ready = max(n, 0)
+	// It does not wait, nor does what the uring is asked for: so Go's scheduler need
+	// not know, which otherwise takes the pump for stuck and wakes a thread to
+	// replace it. That costs a quarter of all CPU time at 10 connections.
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(r.epoll),
+		uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), 0, 0, 0) //nolint:gosec // what the call asks for
+	r.ready = 0
+	if errno == 0 { // otherwise the next time will tell
+		r.ready = int(n)
+	}
 	return r.ready > 0
 }
 

@@ -31,7 +31,7 @@ const (
 	uringSend = 26
 	uringRecv = 27
 
-	uringEntries     = 256
+	uringEntries     = 64     // and so how long one call can take: some 300 µs
 	uringSingleMap   = 1 << 0 // feature: both rings are in one mapping
 	uringNoDrop      = 1 << 1 // feature: completions are not lost if there are too many
 	uringGetEvents   = 1 << 0 // of enter
@@ -148,7 +148,7 @@ func (u *uring) perform(steps []ringStep) (done int) {
 
 func (u *uring) submit(n int) (submitted int) {
 	for submitted < n {
-		k, _, errno := syscall.Syscall6(sysUringEnter, uintptr(u.fd), uintptr(n-submitted), 0, 0, 0, 0)
+		k, _, errno := syscall.RawSyscall6(sysUringEnter, uintptr(u.fd), uintptr(n-submitted), 0, 0, 0, 0)
 		switch {
 		case errno == syscall.EINTR:
 		case errno != 0 || k == 0:

@@ -14,10 +14,9 @@ func TestClaims(t *testing.T) {
 	for _, want := range []string{
 		"req/CPU s of brunt-wire-async ≥ 1.15 × wrk, 10 connections",
 		"req/CPU s of brunt-wire-threaded ≥ 5.00 × hey, 200 connections",
-		"req/CPU s of brunt-wire-portable-threaded ≥ 1.00 × wrk, 10 connections",
-		"req/CPU s of brunt-wire-portable-async ≥ 1.25 × bombardier-fasthttp, 200 connections",
-		"req/CPU s of brunt-wire-portable-async ≥ 1.10 × fortio-fast, 200 connections",
-		"req/CPU s of brunt-wire-portable-async ≥ 3.80 × vegeta, 10 connections",
+		"req/CPU s of brunt-wire-async ≥ 1.25 × bombardier-fasthttp, 200 connections",
+		"req/CPU s of brunt-wire-async ≥ 1.10 × fortio-fast, 200 connections",
+		"req/CPU s of brunt-wire-async ≥ 3.80 × vegeta, 10 connections",
 		"req/CPU s of brunt-async ≥ 1.45 × hey, 10 connections",
 		"CPU/request of brunt-threaded ≤ 1.05 × plain-do, 10 connections",
 		"peak RSS of brunt-wire-threaded ≤ 15 MB, 200 connections",
