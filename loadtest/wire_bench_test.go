@@ -114,6 +114,21 @@ func allocatesNothing(t *testing.T, dial dialFunc, reqs ...*Request) {
 
 // BenchmarkWire is what a request costs over either client, in one process with
 // a responder that knows no HTTP.
+//
+// What the engine's own measuring takes of it is best seen with the server in another
+// process: in peers,
+//
+//	go run ./cmd/benchpeers -mode outside -rounds 1 -duration 4s -connections 10,100 -only brunt-wire-threaded -cpuprofile DIR
+//
+// On an AMD EPYC with 2 CPUs, one of them for the client, the profiles of 4 s each say:
+//
+//	                                                 10 conns   100 conns
+//	(*ring).pump: reading and writing                  86.3 %      86.5 %
+//	(*wireSession).Do: request, response, waking up     5.0 %       6.4 %
+//	the rest of (*worker).loop: clock, recorder, feed   2.5 %       4.3 %
+//	Go's scheduler, its poller, and the collector       6.2 %       2.8 %
+//
+// of 9 and 6 µs a request, and 80 % of it in the kernel.
 func BenchmarkWire(b *testing.B) {
 	for _, conns := range []int{1, 10, 100} {
 		for _, client := range []struct {
