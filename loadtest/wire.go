@@ -11,10 +11,10 @@ import (
 // Wire is the client for saturating: plain HTTP/1.1 at a fraction of what
 // net/http costs. Each session, and so each worker, has a connection of its own
 // to each host it talks to; a request is serialised once, and a response is read
-// in place, without allocating unless the request has a Check. On Linux one
-// goroutine reads and writes for many connections, by io_uring where it can, unless
-// cfg.DialContext is set. It goes over
-// whatever cfg.DialContext returns, and over TLS for https.
+// in place, without allocating unless the request has a Check. It goes over
+// whatever cfg.DialContext returns, and over TLS for https. Without either, on
+// Linux, one goroutine for every two CPUs reads and writes for all connections, by
+// io_uring where it can.
 //
 // Redirects, cookies, proxies, decompression, HTTP/2, foreign transports and
 // limits on connections are not for it: a cfg that asks for them is refused when

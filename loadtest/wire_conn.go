@@ -67,7 +67,7 @@ var errUnasked = errors.New("loadtest: response without a request")
 type connector struct {
 	dial    dialFunc
 	clear   dialFunc      // for connections without TLS
-	timeout time.Duration // of a TLS handshake
+	timeout time.Duration // of a TLS handshake, and of a dial by a ring
 	tls     *tls.Config
 	fast    bool // by fastConn, where there is one
 }

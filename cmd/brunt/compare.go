@@ -30,13 +30,10 @@ type comparison struct {
 	in             benchreport.Input
 }
 
-// packageNames takes out of an error who of ours has said it.
-var packageNames = strings.NewReplacer("benchbuild: ", "", "benchgate: ", "", "benchrun: ", "")
-
 // compare returns the exit code.
 func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fail := func(err error) int {
-		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(packageNames.Replace(err.Error()), "\n", "\n  "))
+		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 		return 2
 	}
 	o, err := parse(args, stdout, stderr)

@@ -20,13 +20,13 @@ import (
 
 var (
 	// ErrNoRepository means that the directory is in no git work tree.
-	ErrNoRepository = errors.New("benchbuild: not in a git repository")
+	ErrNoRepository = errors.New("not in a git repository")
 	// ErrNoBase means that the base revision cannot be found.
-	ErrNoBase = errors.New("benchbuild: no such base")
+	ErrNoBase = errors.New("no such base")
 	// ErrShallow means that a shallow clone lacks the commits needed.
-	ErrShallow = errors.New("benchbuild: shallow clone")
+	ErrShallow = errors.New("shallow clone")
 	// ErrBuild means that a package does not list or build.
-	ErrBuild = errors.New("benchbuild: build failed")
+	ErrBuild = errors.New("build failed")
 )
 
 // Repo is a git work tree. It is safe for concurrent use.
@@ -178,7 +178,7 @@ func (w *Worktree) Remove(ctx context.Context) error {
 	err := remove()
 	for _, path := range []string{w.Root, w.Root + ".work", w.Root + ".work.sum"} {
 		if removed := os.RemoveAll(path); removed != nil {
-			return fmt.Errorf("benchbuild: %w", removed)
+			return removed
 		}
 	}
 	if err != nil {
@@ -192,7 +192,7 @@ func (w *Worktree) Remove(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("benchbuild: %w", err)
+		return err
 	}
 	// git forgets its directory of records when interrupted; one with records stays.
 	if dir, err := w.repo.git(ctx, "rev-parse", "--path-format=absolute", "--git-common-dir"); err == nil {

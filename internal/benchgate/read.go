@@ -16,7 +16,7 @@ import (
 )
 
 // ErrInput is what every error of reading results is.
-var ErrInput = errors.New("benchgate: bad input")
+var ErrInput = errors.New("bad input")
 
 // LineError is a line that is no clean benchmark output.
 type LineError struct {
@@ -27,7 +27,7 @@ type LineError struct {
 }
 
 func (e *LineError) Error() string {
-	return fmt.Sprintf("benchgate: %s:%d: %s: %q", e.File, e.Line, e.Msg, e.Text)
+	return fmt.Sprintf("%s:%d: %s: %q", e.File, e.Line, e.Msg, e.Text)
 }
 
 // Is makes a LineError an [ErrInput].
@@ -221,12 +221,12 @@ func WriteResults(w io.Writer, results []*benchfmt.Result, units benchfmt.UnitMe
 	out := benchfmt.NewWriter(w)
 	for _, u := range sortedUnits(units) {
 		if err := out.Write(u); err != nil {
-			return fmt.Errorf("benchgate: %w", err)
+			return err
 		}
 	}
 	for _, r := range results {
 		if err := out.Write(r); err != nil {
-			return fmt.Errorf("benchgate: %w", err)
+			return err
 		}
 	}
 	return nil

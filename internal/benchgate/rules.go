@@ -17,7 +17,7 @@ import (
 )
 
 // ErrConfig is what every fault of a rule or of a configuration file is.
-var ErrConfig = errors.New("benchgate: bad configuration")
+var ErrConfig = errors.New("bad configuration")
 
 // Threshold is the smallest change of a metric that matters.
 type Threshold struct {

@@ -327,7 +327,7 @@ func JSON(w io.Writer, in *Input) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(doc); err != nil {
-		return fmt.Errorf("benchreport: %w", err)
+		return err
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ import (
 func Table(w io.Writer, set *benchgate.Set, alpha float64, ignore []string) error {
 	t, err := newTabulator(set, alpha, ignore)
 	if err != nil {
-		return fmt.Errorf("benchreport: %w", err)
+		return err
 	}
 	return t.write(w)
 }
@@ -145,7 +145,7 @@ func (t *tabulator) write(w io.Writer) error {
 		}
 		before = table
 		if err := t.writeTable(w, table); err != nil {
-			return fmt.Errorf("benchreport: %w", err)
+			return err
 		}
 	}
 	return nil

@@ -83,7 +83,7 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return nil, nil, fmt.Errorf("benchrun: %s at %s: %w", p.pkg.Path, p.side, err)
+		return nil, nil, fmt.Errorf("%s at %s: %w", p.pkg.Path, p.side, err)
 	}
 	name := fmt.Sprintf("output of %s at %s", p.pkg.Path, p.side)
 	results, faults, parseErr := p.set.Parse(p.side, name, stdout.Bytes())

@@ -13,7 +13,8 @@ import (
 
 // The names are the kernel's, IORING_SETUP_SINGLE_ISSUER for one; io_uring_setup(2),
 // io_uring_enter(2) and io_uring_register(2) explain them, and <linux/io_uring.h>
-// has the numbers and the layouts below.
+// has the numbers and the layouts below. loadtest has a ring of its own, of another
+// kind; the server shares nothing with it, so as not to err as the client does.
 const (
 	ioringSetupClamp        = 1 << 4
 	ioringSetupRDisabled    = 1 << 6
