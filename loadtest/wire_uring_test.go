@@ -3,6 +3,7 @@
 package loadtest
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -20,11 +21,26 @@ import (
 func uringOf(t *testing.T) *uring {
 	t.Helper()
 	u, err := newURing()
-	if err != nil {
+	if errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
 		t.Skip("this system has no io_uring: ", err)
 	}
+	require.NoError(t, err)
 	t.Cleanup(u.close)
 	return u
+}
+
+// Falling back is silent, so it must not happen without need.
+func TestRingHasAURingWhereItCan(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector does not see what io_uring writes")
+	}
+	uringOf(t)
+	for _, plain := range []bool{false, true} {
+		r, err := newRing(plain)
+		require.NoError(t, err)
+		require.Equal(t, plain, r.uring == nil)
+		r.close()
+	}
 }
 
 // socketPair is two connected sockets that do not wait.
