@@ -225,11 +225,12 @@ func (s *Sink) Close(ctx context.Context) error {
 		return s.verdict()
 	case <-ctx.Done():
 	}
+	failed := s.failed.Load() // not because of ctx
 	m, err := s.pipe.Stop(ctx, true)
-	if err != nil {
+	if err != nil && failed == nil {
 		s.mu.Lock()
 		if s.lost == nil {
-			s.lost = s.error(err)
+			s.lost = &SinkError{Written: s.Stats().Written, Err: err}
 		}
 		s.mu.Unlock()
 	}
