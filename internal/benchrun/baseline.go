@@ -33,7 +33,7 @@ func AgainstBaseline(ctx context.Context, cfg Config, set *benchgate.Set) (*Outc
 	}
 	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
 	for n := range cfg.count() {
-		cfg.say("round %d of %d: the head alone, %d benchmarks", n+1, cfg.count(), o.open())
+		cfg.say("round %d of %d: the head alone, %s", n+1, cfg.count(), benchmarks(o.open()))
 		jobs := slices.Clone(o.jobs)
 		order.Shuffle(len(jobs), func(a, b int) { jobs[a], jobs[b] = jobs[b], jobs[a] })
 		for _, j := range jobs {

@@ -274,7 +274,7 @@ func (o *Outcome) measure(ctx context.Context, order *rand.Rand) error {
 			}
 		}
 		next := min(o.cfg.limit(), (n+o.cfg.count()-1)/o.cfg.count()*o.cfg.count())
-		o.cfg.say("round %d: %d benchmarks; next look in %v", n, open, (time.Since(began) * time.Duration(next-n)).Round(time.Second))
+		o.cfg.say("round %d: %s; next look in %v", n, benchmarks(open), (time.Since(began) * time.Duration(next-n)).Round(time.Second))
 		if n != next {
 			continue
 		}
@@ -284,10 +284,17 @@ func (o *Outcome) measure(ctx context.Context, order *rand.Rand) error {
 		}
 		o.settle(rep)
 		if left := o.open(); left > 0 && n < o.cfg.limit() {
-			o.cfg.say("look after %d rounds: %d of %d benchmarks not settled", n, left, len(o.jobs))
+			o.cfg.say("look after %d rounds: %d of %s not settled", n, left, benchmarks(len(o.jobs)))
 		}
 	}
 	return nil
+}
+
+func benchmarks(n int) string {
+	if n == 1 {
+		return "1 benchmark"
+	}
+	return fmt.Sprintf("%d benchmarks", n)
 }
 
 // judge is a look. Its rows' samples are sorted, not the set's results.
