@@ -44,6 +44,8 @@ type wireParser struct {
 
 	header http.Header // with keep
 	body   []byte      // with keep
+
+	known *knownHead // nil: none yet
 }
 
 type wireState uint8
@@ -65,7 +67,7 @@ const maxHeaderLine = 64 << 10
 
 // reset prepares for the next response. The memory of body is used again.
 func (w *wireParser) reset(head, keep bool, limit int64) {
-	*w = wireParser{head: head, keep: keep, limit: limit, length: -1, body: w.body[:0]}
+	*w = wireParser{head: head, keep: keep, limit: limit, length: -1, body: w.body[:0], known: w.known}
 }
 
 // inBody says whether the head is complete.
@@ -75,6 +77,11 @@ func (w *wireParser) inBody() bool { return w.state > wireHeader }
 // the beginning of a line, to be fed again with more behind it, or, if the state
 // is wireDone, no part of the response.
 func (w *wireParser) feed(p []byte) (n int, err error) {
+	whole := w.state == wireStatus && w.headBytes == 0 // p begins with the head
+	if whole {
+		n = w.recall(p)
+		whole = n == 0
+	}
 	for w.state != wireDone && err == nil {
 		rest := p[n:]
 		var took int
@@ -85,6 +92,10 @@ func (w *wireParser) feed(p []byte) (n int, err error) {
 			took, err = w.chunkEnd(rest)
 		default:
 			took, err = w.line(rest)
+			if whole && err == nil && w.inBody() {
+				w.remember(p[:n+took])
+				whole = false
+			}
 		}
 		if took == 0 {
 			break

@@ -18,14 +18,18 @@ type parsed struct {
 	status int
 	header http.Header
 	body   string
+	bytes  int64 // of body
 	closes bool
 	rest   string // what follows the response
 }
 
-// parse has the wire parser read stream, which comes in pieces of the given size.
+// parse has a wire parser read stream, which comes in pieces of the given size.
 func parse(stream []byte, head bool, piece int) parsed {
-	var w wireParser
-	w.reset(head, true, defaultMaxResponseBytes)
+	return new(wireParser).parse(stream, head, true, piece)
+}
+
+func (w *wireParser) parse(stream []byte, head, keep bool, piece int) parsed {
+	w.reset(head, keep, defaultMaxResponseBytes)
 	from, to := 0, 0
 	for {
 		n, err := w.feed(stream[from:to])
@@ -41,7 +45,7 @@ func parse(stream []byte, head bool, piece int) parsed {
 		if err != nil {
 			return parsed{err: err}
 		}
-		return parsed{status: w.status, header: w.header, body: string(w.body), closes: w.closes, rest: string(stream[from:])}
+		return parsed{status: w.status, header: w.header, body: string(w.body), bytes: w.bytes, closes: w.closes, rest: string(stream[from:])}
 	}
 }
 
@@ -66,7 +70,9 @@ func reference(stream []byte, head bool) parsed {
 			return parsed{err: err}
 		}
 		rest, _ := io.ReadAll(r)
-		return parsed{status: resp.StatusCode, header: resp.Header, body: string(body), closes: resp.Close, rest: string(rest)}
+		return parsed{
+			status: resp.StatusCode, header: resp.Header, body: string(body), bytes: int64(len(body)), closes: resp.Close, rest: string(rest),
+		}
 	}
 }
 
@@ -274,11 +280,13 @@ func compare(t *testing.T, stream []byte, head bool, piece int) {
 	if bad := (*ProtocolError)(nil); errors.As(got.err, &bad) {
 		reason = bad.Reason
 	}
-	inPieces := parse(stream, head, piece)
-	if bad := (*ProtocolError)(nil); errors.As(inPieces.err, &bad) {
-		require.Equal(t, reason, bad.Reason, "in pieces of %d", piece)
-	} else {
-		require.Equal(t, got, inPieces, "in pieces of %d", piece)
+	same(t, got, parse(stream, head, piece), piece)
+	// One that keeps nothing but what it knows of heads reads it the same each time.
+	kept := got
+	kept.header, kept.body = nil, ""
+	var w wireParser
+	for _, size := range []int{len(stream) + 1, len(stream) + 1, piece, len(stream) + 1} {
+		same(t, kept, w.parse(stream, head, false, size), size)
 	}
 	switch {
 	case want.err != nil:
@@ -300,6 +308,18 @@ func compare(t *testing.T, stream []byte, head bool, piece int) {
 		}
 	}
 	require.Equal(t, want, got)
+}
+
+// same fails unless got, read in pieces, is want. What an error quotes may end
+// with a piece.
+func same(t *testing.T, want, got parsed, piece int) {
+	t.Helper()
+	var bad, other *ProtocolError
+	if errors.As(want.err, &bad) && errors.As(got.err, &other) {
+		require.Equal(t, bad.Reason, other.Reason, "in pieces of %d", piece)
+		return
+	}
+	require.Equal(t, want, got, "in pieces of %d", piece)
 }
 
 func FuzzWireResponse(f *testing.F) {
