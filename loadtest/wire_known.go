@@ -29,7 +29,6 @@ func (w *wireParser) recall(p []byte) int {
 	if size == 0 || len(p) < size || string(p[:size]) != string(k.text) {
 		return 0
 	}
-	w.headBytes = size
 	w.state, w.status, w.minor, w.closes, w.left = k.state, k.status, k.minor, k.closes, k.left
 	return size
 }

@@ -52,6 +52,9 @@ func TestKnownHeadIsWhole(t *testing.T) {
 	require.NoError(t, w.parse([]byte(knownResponse), false, false, 20).err)
 	require.Nil(t, w.known, "it came in pieces")
 
+	require.NoError(t, w.parse([]byte(knownResponse), false, true, len(knownResponse)).err)
+	require.Nil(t, w.known, "heads that are kept are not compared")
+
 	long := strings.Replace(knownResponse, "Date", strings.Repeat("D", maxKnownHead), 1)
 	require.NoError(t, w.parse([]byte(long), false, false, len(long)).err)
 	require.Nil(t, w.known, "it is too long to be kept")
@@ -66,6 +69,20 @@ func TestKnownHeadIsWhole(t *testing.T) {
 	}
 	require.Zero(t, w.recalls(knownResponse, false, false, defaultMaxResponseBytes))
 	require.Equal(t, len(interim)-len("ok"), w.recalls(interim, false, false, defaultMaxResponseBytes))
+}
+
+// An interim response counts towards the limit on all heads, wherever a read ends.
+func TestKnownHeadCountsInterimOnes(t *testing.T) {
+	w := know(t, knownResponse)
+	interim := func(size int) string {
+		const before, after = "HTTP/1.1 103 Early Hints\r\nLink: ", "\r\n\r\n"
+		return before + strings.Repeat("x", size-len(before+after)) + after
+	}
+	many := strings.Repeat(interim(1024), maxHeaderBytes/1024-1) + interim(1000)
+	got := w.parse([]byte(many+knownResponse), false, false, len(many))
+	var bad *ProtocolError
+	require.ErrorAs(t, got.err, &bad)
+	require.Equal(t, reasonHeaderSize, bad.Reason)
 }
 
 func TestKnownHeadCostsNoMemoryAgain(t *testing.T) {
