@@ -29,6 +29,7 @@ func (w *wireParser) recall(p []byte) int {
 	if size == 0 || len(p) < size || string(p[:size]) != string(k.text) {
 		return 0
 	}
+	w.searched = 0 // of the first line, if p has come before and was too short
 	w.state, w.status, w.minor, w.closes, w.left = k.state, k.status, k.minor, k.closes, k.left
 	return size
 }
