@@ -15,6 +15,9 @@ const canPeek = true
 // the peer has closed it, or said something unasked. It sees that of connections
 // of the operating system.
 func (c *wireConn) peek() error {
+	if c, ok := c.dialed().(interface{ peek() error }); ok { // a ring's
+		return c.peek()
+	}
 	conn, ok := c.dialed().(syscall.Conn)
 	if !ok {
 		return nil

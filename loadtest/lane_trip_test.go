@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,27 +28,4 @@ func TestTransportsAreMadeWhenTheyAreNeeded(t *testing.T) {
 	require.NotContains(t, c.transports, s.transport)
 	require.NoError(t, c.Close())
 	require.Zero(t, c.conns.count())
-}
-
-func TestLanesOverTLSFindOut(t *testing.T) {
-	if !canPeek {
-		t.Skip("this system does not tell")
-	}
-	fixtures.NoLeaks(t)
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer srv.Close()
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	s := laneSessionOf(t, ConnectionConfig{TLS: srv.Client().Transport.(*http.Transport).TLSClientConfig, Protocols: protocols})
-	post := Post(srv.URL, "", []byte("x"))
-	for range 5 {
-		_, err := s.Do(t.Context(), post)
-		require.NoError(t, err)
-		s.park()
-	}
-	require.EqualValues(t, 1, s.client.connectionsOpened())
-	srv.CloseClientConnections()
-	_, err := s.Do(t.Context(), post)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, s.client.connectionsOpened())
 }

@@ -37,6 +37,11 @@ func (c *wireConn) exchange(out []byte, in *window, p *wireParser, wary bool) (w
 	if c.fast != nil {
 		return c.fast.exchange(out, in, p, wary)
 	}
+	if wary {
+		if err = c.peek(); err != nil {
+			return 0, 0, err
+		}
+	}
 	if wrote, err = c.Write(out); err != nil {
 		return wrote, 0, err
 	}

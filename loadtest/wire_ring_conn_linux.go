@@ -131,7 +131,7 @@ func (c *ringConn) exchange(out []byte, in *window, p *wireParser, wary bool) (w
 	r.mu.Lock()
 	err = c.refusal()
 	if err == nil && (wary || c.readable) {
-		err = c.peek()
+		err = c.look()
 	}
 	if err != nil {
 		r.mu.Unlock()
@@ -185,9 +185,20 @@ func (c *ringConn) writeDirectly() {
 	r.mu.Unlock()
 }
 
-// peek finds out whether the peer has closed the connection or spoken unasked.
-// The caller holds mu.
+// peek is that of wireConn.
 func (c *ringConn) peek() error {
+	c.ring.mu.Lock()
+	defer c.ring.mu.Unlock()
+	err := c.refusal()
+	if err == nil {
+		err = c.look()
+	}
+	return c.opError("read", err)
+}
+
+// look finds out whether the peer has closed the connection or spoken unasked.
+// The caller holds mu.
+func (c *ringConn) look() error {
 	for {
 		n, _, err := syscall.Recvfrom(c.fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {

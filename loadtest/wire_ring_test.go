@@ -76,13 +76,6 @@ func (r *ring) until(t *testing.T, cond func() bool) {
 	require.Eventually(t, func() bool { r.mu.Lock(); defer r.mu.Unlock(); return cond() }, 30*time.Second, time.Microsecond)
 }
 
-// stirs says whether there is something to be read, or the end, or an error.
-func (c *ringConn) stirs() bool {
-	c.ring.mu.Lock()
-	defer c.ring.mu.Unlock()
-	return c.peek() != nil
-}
-
 func TestRingServesManyConnections(t *testing.T) {
 	withAndWithoutURing(t, func(t *testing.T, plain bool) {
 		for _, procs := range []int{1, 2, 4} {

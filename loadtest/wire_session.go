@@ -109,6 +109,11 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 		wrote, n, t.err = c.exchange(r.bytes, in, p, wary)
 		t.sent = wrote > 0
 	} else {
+		if wary {
+			if t.err = c.peek(); t.err != nil {
+				return t
+			}
+		}
 		up = startUpload(c, r)
 		n, t.err = c.Read(in.room(p))
 	}
