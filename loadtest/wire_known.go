@@ -4,7 +4,7 @@ package loadtest
 // mostly sends the same one again, or does for the second that its Date lasts, and
 // to compare it takes a fraction of the time that reading it takes.
 type knownHead struct {
-	text  []byte // up to the body; empty: none
+	text  []byte // up to the body
 	head  bool   // what was asked for, as in wireParser
 	limit int64
 
@@ -26,7 +26,7 @@ func (w *wireParser) recall(p []byte) int {
 		return 0
 	}
 	size := len(k.text)
-	if size == 0 || len(p) < size || string(p[:size]) != string(k.text) {
+	if len(p) < size || string(p[:size]) != string(k.text) {
 		return 0
 	}
 	w.searched = 0 // of the first line, if p has come before and was too short

@@ -2,7 +2,7 @@
 
 package loadtest
 
-// canPeek is for Unix only; see lane_peek_unix.go.
+// canPeek is for Unix only; see wire_peek_unix.go.
 const canPeek = false
 
 func (*wireConn) peek() error { return nil }
