@@ -225,9 +225,8 @@ func (s *Sink) Close(ctx context.Context) error {
 		return s.verdict()
 	case <-ctx.Done():
 	}
-	failed := s.failed.Load() // not because of ctx
 	m, err := s.pipe.Stop(ctx, true)
-	if err != nil && failed == nil {
+	if err != nil {
 		s.mu.Lock()
 		if s.lost == nil {
 			s.lost = &SinkError{Written: s.Stats().Written, Err: err}
@@ -267,11 +266,7 @@ func (s *Sink) verdict() error {
 	if f := s.failed.Load(); f != nil {
 		failed = f
 	}
-	lost := s.lost
-	if lost != nil && failed != nil && errors.Is(lost, failed) {
-		lost = nil
-	}
-	return errors.Join(failed, lost, s.closeErr)
+	return errors.Join(failed, s.lost, s.closeErr)
 }
 
 // ErrSink matches every [*SinkError].
