@@ -46,7 +46,7 @@ test: ## run every test: race-checked, shuffled, leak-checked
 # The race detector does not see what io_uring writes, so under it Wire does without.
 .PHONY: test-wire
 test-wire: ## the tests of connections without the race detector, and so with io_uring (part of test)
-	$(GO) test -shuffle=on -run 'Ring|Wire|Session' ./loadtest
+	$(GO) test -shuffle=on -run 'Ring|Wire|Session' ./loadtest ./loadtest/internal/...
 
 .PHONY: test-report
 test-report: | $(BUILD) ## draw the HTML report in a headless Chromium and check it (BROWSER=path)

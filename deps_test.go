@@ -1,7 +1,13 @@
 package brunt_test
 
 import (
+	"errors"
 	"go/build"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,59 +16,122 @@ import (
 
 const module = "example.com/brunt"
 
-// The import arrows of the module: what each package may import of this module
-// and of others, outside its tests. Packages form a star, so that a user of one
-// pays for no other.
+// arrows are the import arrows of the module: what each package may import of this
+// module and of others, outside its tests. Packages form a star, so that a user of
+// one pays for no other.
+var arrows = map[string][]string{
+	".": {},
+	"loadtest": {
+		module + "/loadtest/internal/ring", module + "/resilience",
+		"github.com/HdrHistogram/hdrhistogram-go",
+	},
+	"loadtest/internal/ring":      {},
+	"loadtest/internal/rawserver": {},
+	"loadtest/progress": {
+		module + "/loadtest",
+		"github.com/schollz/progressbar/v3",
+		"golang.org/x/term",
+	},
+	"loadtest/htmlreport": {module + "/loadtest"},
+	"loadtest/sqlitesink": {
+		module + "/loadtest",
+		"github.com/ncruces/go-sqlite3/driver",
+	},
+	"resilience":                {},
+	"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
+	"fixtures": {
+		"go.uber.org/goleak",
+		"github.com/jarcoal/httpmock",
+	},
+	"cmd/brunt": {
+		module + "/internal/benchbuild", module + "/internal/benchgate",
+		module + "/internal/benchreport", module + "/internal/benchrun",
+	},
+	"internal/procgroup":  {},
+	"internal/gittest":    {"github.com/stretchr/testify/require"},
+	"internal/benchbuild": {module + "/internal/procgroup"},
+	"internal/benchgate": {
+		"golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath", "golang.org/x/perf/benchunit",
+	},
+	"internal/benchrun": {
+		"golang.org/x/perf/benchfmt", module + "/internal/benchgate", module + "/internal/procgroup",
+	},
+	"internal/benchrun/internal/fakebench": {},
+	"internal/benchreport": {
+		"golang.org/x/perf/benchmath", "golang.org/x/perf/benchproc", "golang.org/x/perf/benchunit",
+		"github.com/aclements/go-moremath/stats",
+		module + "/internal/benchgate", module + "/internal/benchrun",
+	},
+}
+
+// forTests are the packages that only tests may import.
+var forTests = []string{module + "/internal/gittest", module + "/loadtest/internal/rawserver"}
+
 func TestImportArrows(t *testing.T) {
-	for dir, allowed := range map[string][]string{
-		".": {},
-		"loadtest": {
-			module + "/resilience",
-			"github.com/HdrHistogram/hdrhistogram-go",
-		},
-		"loadtest/progress": {
-			module + "/loadtest",
-			"github.com/schollz/progressbar/v3",
-			"golang.org/x/term",
-		},
-		"loadtest/htmlreport": {module + "/loadtest"},
-		"loadtest/sqlitesink": {
-			module + "/loadtest",
-			"github.com/ncruces/go-sqlite3/driver",
-		},
-		"resilience":                {},
-		"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
-		"fixtures": {
-			"go.uber.org/goleak",
-			"github.com/jarcoal/httpmock",
-		},
-		"cmd/brunt": {
-			module + "/internal/benchbuild", module + "/internal/benchgate",
-			module + "/internal/benchreport", module + "/internal/benchrun",
-		},
-		"internal/procgroup":  {},
-		"internal/gittest":    {"github.com/stretchr/testify/require"},
-		"internal/benchbuild": {module + "/internal/procgroup"},
-		"internal/benchgate": {
-			"golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath", "golang.org/x/perf/benchunit",
-		},
-		"internal/benchrun": {
-			"golang.org/x/perf/benchfmt", module + "/internal/benchgate", module + "/internal/procgroup",
-		},
-		"internal/benchrun/internal/fakebench": {},
-		"internal/benchreport": {
-			"golang.org/x/perf/benchmath", "golang.org/x/perf/benchproc", "golang.org/x/perf/benchunit",
-			"github.com/aclements/go-moremath/stats",
-			module + "/internal/benchgate", module + "/internal/benchrun",
-		},
-	} {
-		pkg, err := build.ImportDir(dir, 0)
-		require.NoError(t, err, dir)
-		for _, path := range pkg.Imports {
-			if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
-				continue // standard library
-			}
-			require.Contains(t, allowed, path, "%s must not import it", dir)
+	dirs := packageDirs(t, ".")
+	require.ElementsMatch(t, dirs, slices.Collect(maps.Keys(arrows)), "each package has its row in arrows, and each row its package")
+	for _, dir := range dirs {
+		for _, path := range imports(t, dir) {
+			require.Contains(t, arrows[dir], path, "%s must not import it", dir)
+			require.NotContains(t, forTests, path, "%s: only tests may import it", dir)
 		}
 	}
+}
+
+// packageDirs lists the folders below root with Go files, but for those of other
+// modules and those that the go command leaves out.
+func packageDirs(t *testing.T, root string) (dirs []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch name := d.Name(); {
+		case err != nil || !d.IsDir():
+			return err
+		case path != root && (name == "testdata" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")):
+			return filepath.SkipDir
+		}
+		if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil && path != root {
+			return filepath.SkipDir
+		}
+		if files, err := filepath.Glob(filepath.Join(path, "*.go")); err != nil || len(files) == 0 {
+			return err
+		}
+		dir, err := filepath.Rel(root, path)
+		dirs = append(dirs, filepath.ToSlash(dir))
+		return err
+	}))
+	return dirs
+}
+
+// imports lists what the package in dir imports from outside the standard library,
+// on any system.
+func imports(t *testing.T, dir string) []string {
+	t.Helper()
+	all := make(map[string]bool)
+	for _, system := range []string{"linux", "darwin", "windows", "plan9"} {
+		on := build.Default
+		on.GOOS = system
+		pkg, err := on.ImportDir(dir, 0)
+		var none *build.NoGoError
+		if errors.As(err, &none) {
+			continue
+		}
+		require.NoError(t, err, dir)
+		for _, path := range pkg.Imports {
+			if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") {
+				all[path] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// A package that nobody has given arrows is found, wherever it is.
+func TestPackageDirsFindsEveryPackage(t *testing.T) {
+	root := t.TempDir()
+	for _, file := range []string{"a.go", "x/y/b.go", "x/empty.txt", "x/testdata/c.go", "other/go.mod", "other/d.go", ".hidden/e.go", "_off/f.go"} {
+		path := filepath.Join(root, filepath.FromSlash(file))
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+	}
+	require.Equal(t, []string{".", "x/y"}, packageDirs(t, root))
 }

@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,56 +18,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/rawserver"
 	"example.com/brunt/resilience"
 )
 
-// rawServer speaks to each connection with serve, then closes it.
-func rawServer(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	l := listen(t)
-	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.Background())
-	wg.Go(func() { // ends when the listener is closed
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() { // ends with serve, at the latest when the test does
-				defer c.Close()
-				defer context.AfterFunc(ctx, func() { c.Close() })()
-				serve(c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		l.Close()
-		wg.Wait()
-	})
-	return "http://" + l.Addr().String() + "/"
-}
+var rawServer, readRequest, hang = rawserver.Start, rawserver.ReadRequest, rawserver.Hang
 
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	return l
-}
-
-// readRequest reads until the blank line that ends a request without a body.
-func readRequest(c net.Conn) bool {
-	var got []byte
-	buf := make([]byte, 1024)
-	for !bytes.Contains(got, []byte("\r\n\r\n")) {
-		n, err := c.Read(buf)
-		if err != nil {
-			return false
-		}
-		got = append(got, buf[:n]...)
-	}
-	return true
-}
+func listen(t *testing.T) net.Listener { t.Helper(); return rawserver.Listen(t) }
 
 func reply(text string) func(net.Conn) {
 	return func(c net.Conn) {
@@ -90,8 +46,6 @@ func endless(head, part string) func(net.Conn) {
 		}
 	}
 }
-
-func hang(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
 const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -8,6 +8,8 @@ import (
 	"math"
 	"net/http"
 	"sync"
+
+	"example.com/brunt/loadtest/internal/ring"
 )
 
 // maxInlineBytes is the longest request that is written in one go before the
@@ -15,7 +17,7 @@ import (
 const maxInlineBytes = maxInlineBody + 8<<10
 
 // Readers are borrowed for a request: what they buffer is gone with it.
-var responseReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readSize) }}
+var responseReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, ring.ReadSize) }}
 
 // travel sends r over c and reads the response to its end. It keeps the body if
 // so told. If it is wary and can find out, it sends nothing over a connection

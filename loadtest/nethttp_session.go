@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"example.com/brunt/loadtest/internal/ring"
 )
 
 // httpSession is one worker's hold on a transport and on a lane. It keeps the
@@ -230,12 +232,12 @@ func (s *httpSession) drain(body io.Reader, keep bool) (n int64, err error) {
 		return s.discard(body)
 	}
 	if s.buf == nil {
-		s.buf = make([]byte, readSize)
+		s.buf = make([]byte, ring.ReadSize)
 	}
 	s.buf = s.buf[:cap(s.buf)]
 	for {
 		if n == int64(len(s.buf)) {
-			s.buf = append(s.buf, make([]byte, max(largeRead, len(s.buf)))...)
+			s.buf = append(s.buf, make([]byte, max(ring.LargeReadSize, len(s.buf)))...)
 		}
 		k, err := body.Read(s.buf[n:])
 		n += int64(k)
@@ -247,19 +249,10 @@ func (s *httpSession) drain(body io.Reader, keep bool) (n int64, err error) {
 
 // discard reads body to its end into memory that sessions share.
 func (s *httpSession) discard(body io.Reader) (n int64, err error) {
-	small := smallReads.Get().(*[readSize]byte)
-	defer smallReads.Put(small)
-	for n <= readSize {
-		k, err := body.Read(small[:])
-		n += int64(k)
-		if err != nil || n > s.limit {
-			return n, s.ended(n, err)
-		}
-	}
-	large := largeReads.Get().(*[largeRead]byte)
-	defer largeReads.Put(large)
+	var in ring.Buffer
+	defer in.Free()
 	for {
-		k, err := body.Read(large[:])
+		k, err := body.Read(in.Room(n))
 		n += int64(k)
 		if err != nil || n > s.limit {
 			return n, s.ended(n, err)

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"example.com/brunt/loadtest/internal/ring"
 )
 
 // Wire is the client for saturating: plain HTTP/1.1 at a fraction of what
@@ -53,7 +55,7 @@ type wireClient struct {
 	expiry time.Duration
 	limit  int64 // of a response body
 	conns  *connections
-	rings  rings
+	rings  ring.Group
 	made   wireRequests
 }
 
@@ -136,7 +138,7 @@ func (c *wireClient) Close() error {
 		return nil
 	}
 	c.conns.closeAll()
-	c.rings.close()
+	c.rings.Close()
 	if n := c.conns.count(); n > 0 {
 		return fmt.Errorf("loadtest: %d connections could not be closed", n)
 	}

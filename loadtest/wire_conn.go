@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"example.com/brunt/loadtest/internal/ring"
 )
 
 // wireConn is a connection to one host.
@@ -24,7 +26,7 @@ type wireConn struct {
 
 // exchanger is a connection that has a quicker way to write and then read once.
 type exchanger interface {
-	exchange(out []byte, in *window, p *wireParser, wary bool) (wrote, read int, err error)
+	Exchange(out []byte, in *ring.Buffer, wary bool) (wrote, read int, err error)
 }
 
 // dialed is the connection below all wrapping of ours.
@@ -33,9 +35,9 @@ func (c *wireConn) dialed() net.Conn { return c.tcp.(*trackedConn).Conn }
 // exchange writes out, and then reads once. If it is wary and can find out, it
 // sends nothing over a connection that the peer has closed, or on which it has
 // said something unasked.
-func (c *wireConn) exchange(out []byte, in *window, p *wireParser, wary bool) (wrote, read int, err error) {
+func (c *wireConn) exchange(out []byte, in *ring.Buffer, wary bool) (wrote, read int, err error) {
 	if c.fast != nil {
-		return c.fast.exchange(out, in, p, wary)
+		return c.fast.Exchange(out, in, wary)
 	}
 	if wary {
 		if err = c.peek(); err != nil {
@@ -45,7 +47,7 @@ func (c *wireConn) exchange(out []byte, in *window, p *wireParser, wary bool) (w
 	if wrote, err = c.Write(out); err != nil {
 		return wrote, 0, err
 	}
-	read, err = c.Read(in.room(p))
+	read, err = c.Read(in.Room(0))
 	return wrote, read, err
 }
 
@@ -64,9 +66,6 @@ func (c *wireConn) close(orderly bool) {
 	}
 	c.tcp.Close()
 }
-
-// errUnasked is the error of a connection on which the peer spoke unasked.
-var errUnasked = errors.New("loadtest: response without a request")
 
 // connector opens connections that speak HTTP/1.1.
 type connector struct {
@@ -89,7 +88,7 @@ func newConnector(cfg ConnectionConfig, conns *connections) connector {
 
 // over has connections without TLS, of our own dialer's, served by g. Those that
 // the user has dialed may be in the user's hands still.
-func (c *connector) over(g *rings, cfg ConnectionConfig, conns *connections) {
+func (c *connector) over(g *ring.Group, cfg ConnectionConfig, conns *connections) {
 	if cfg.DialContext != nil {
 		return
 	}
@@ -99,19 +98,19 @@ func (c *connector) over(g *rings, cfg ConnectionConfig, conns *connections) {
 		if err != nil {
 			return nil, err
 		}
-		return g.adopt(conn)
+		return g.Adopt(conn)
 	}))
 	c.clear = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		to, err := netip.ParseAddrPort(addr)
 		if err != nil || to.Addr().Zone() != "" {
 			return named(ctx, network, addr)
 		}
-		r := g.pick()
+		r := g.Pick()
 		if r == nil {
 			return named(ctx, network, addr)
 		}
 		return conns.wrap(func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return r.dial(ctx, to, timeout)
+			return r.Dial(ctx, to, timeout)
 		})(ctx, network, addr)
 	}
 }

@@ -3,38 +3,17 @@ package loadtest
 import (
 	"context"
 	"errors"
-	"net"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/internal/rawserver"
 )
 
-// deaf is the address of a listener with which connections don't come about.
-func deaf(t *testing.T) string {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("elsewhere a full backlog refuses connections")
-	}
-	l := listenOn(t, "tcp", "127.0.0.1:0").(*net.TCPListener)
-	t.Cleanup(func() { l.Close() })
-	raw, err := l.SyscallConn()
-	require.NoError(t, err)
-	require.NoError(t, raw.Control(func(fd uintptr) { err = relisten(fd) }))
-	require.NoError(t, err)
-	for { // the kernel takes one or two more than its backlog
-		c, err := (&net.Dialer{Timeout: 100 * time.Millisecond}).DialContext(t.Context(), "tcp", l.Addr().String())
-		if err != nil {
-			return l.Addr().String()
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-}
-
 func TestADialThatHangsEnds(t *testing.T) {
-	addr := deaf(t)
+	addr := rawserver.Deaf(t)
 	req := Get("http://" + addr + "/")
 	requireConnecting := func(t *testing.T, err error) {
 		t.Helper()

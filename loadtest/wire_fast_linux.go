@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"example.com/brunt/loadtest/internal/ring"
 )
 
 // fastConn saves the read that every net.Conn.Read begins with and that fails,
@@ -30,8 +32,7 @@ type fastConn struct {
 	step func(fd uintptr) bool // f.next
 
 	out         []byte
-	in          *window
-	parser      *wireParser // to which in goes
+	in          *ring.Buffer
 	wary        bool
 	asked       bool // out has been written
 	wrote, read int
@@ -55,12 +56,12 @@ func newFastConn(conn net.Conn) exchanger {
 	return f
 }
 
-// exchange is that of wireConn.
-func (f *fastConn) exchange(out []byte, in *window, p *wireParser, wary bool) (wrote, read int, err error) {
-	f.out, f.in, f.parser, f.wary = out, in, p, wary
+// Exchange is that of wireConn.
+func (f *fastConn) Exchange(out []byte, in *ring.Buffer, wary bool) (wrote, read int, err error) {
+	f.out, f.in, f.wary = out, in, wary
 	f.asked, f.wrote, f.read, f.err = false, 0, 0, nil
 	err = f.raw.Read(f.step)
-	f.out, f.in, f.parser = nil, nil, nil
+	f.out, f.in = nil, nil
 	switch {
 	case err != nil:
 		return f.wrote, 0, err
@@ -70,7 +71,7 @@ func (f *fastConn) exchange(out []byte, in *window, p *wireParser, wary bool) (w
 		if wrote = f.wrote + n; err != nil {
 			return wrote, 0, err
 		}
-		read, err = f.conn.Read(in.room(p))
+		read, err = f.conn.Read(in.Room(0))
 		return wrote, read, err
 	}
 	return f.wrote, f.read, f.err
@@ -82,7 +83,7 @@ func (f *fastConn) next(fd uintptr) bool {
 		f.wary = false
 		if f.receive(int(fd)) {
 			if f.read > 0 {
-				f.read, f.err = 0, errUnasked
+				f.read, f.err = 0, ring.ErrUnasked
 			}
 			return true
 		}
@@ -108,14 +109,14 @@ func (f *fastConn) ask(fd int) bool {
 // receive reads, and says whether there was anything to be read: bytes, the end
 // or an error.
 func (f *fastConn) receive(fd int) bool {
-	n, err := uninterrupted(syscall.Read, fd, f.in.room(f.parser))
+	n, err := uninterrupted(syscall.Read, fd, f.in.Room(0))
 	switch {
 	case err == nil && n > 0:
 		f.read = n
 	case err == nil:
 		f.err = io.EOF
 	case errors.Is(err, syscall.EAGAIN):
-		f.in.free()
+		f.in.Free()
 		return false
 	default:
 		f.err = f.opError("read", err)

@@ -70,6 +70,14 @@ func (w *wireParser) reset(head, keep bool, limit int64) {
 	*w = wireParser{head: head, keep: keep, limit: limit, length: -1, body: w.body[:0], known: w.known}
 }
 
+// expected returns how many bytes are known to be still to come, at least.
+func (w *wireParser) expected() int64 {
+	if !w.inBody() {
+		return 0
+	}
+	return max(w.left, w.bytes) // without a length, as much as there was already
+}
+
 // inBody says whether the head is complete.
 func (w *wireParser) inBody() bool { return w.state > wireHeader }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"syscall"
+
+	"example.com/brunt/loadtest/internal/ring"
 )
 
 // canPeek says whether peek looks.
@@ -15,8 +17,8 @@ const canPeek = true
 // the peer has closed it, or said something unasked. It sees that of connections
 // of the operating system.
 func (c *wireConn) peek() error {
-	if c, ok := c.dialed().(interface{ peek() error }); ok { // a ring's
-		return c.peek()
+	if c, ok := c.dialed().(interface{ Peek() error }); ok { // a ring's
+		return c.Peek()
 	}
 	conn, ok := c.dialed().(syscall.Conn)
 	if !ok {
@@ -37,7 +39,7 @@ func (c *wireConn) peek() error {
 		case n == 0:
 			wrong = io.EOF
 		default:
-			wrong = errUnasked
+			wrong = ring.ErrUnasked
 		}
 		return true
 	})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"example.com/brunt/loadtest/internal/ring"
 )
 
 // wireSession is one worker's connections. What a request needs is at hand when
@@ -13,7 +15,7 @@ import (
 type wireSession struct {
 	client *wireClient
 	parser wireParser
-	in     window
+	in     ring.Buffer
 
 	lastReq  *Request // what last was made from
 	last     *wireRequest
@@ -99,14 +101,14 @@ type trip struct {
 // roundTrip sends r over c and reads the response to its end.
 func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip) {
 	in, p := &s.in, &s.parser
-	defer in.free()
+	defer in.Free()
 	var (
 		n  int
 		up *upload
 	)
 	if r.bare || r.body == nil && c.buffered {
 		var wrote int
-		wrote, n, t.err = c.exchange(r.bytes, in, p, wary)
+		wrote, n, t.err = c.exchange(r.bytes, in, wary)
 		t.sent = wrote > 0
 	} else {
 		if wary {
@@ -115,17 +117,19 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 			}
 		}
 		up = startUpload(c, r)
-		n, t.err = c.Read(in.room(p))
+		n, t.err = c.Read(in.Room(p.expected()))
 	}
 	t.answered = n > 0
 	for {
-		done, err := in.parse(p, n)
+		in.Filled(n)
+		took, err := p.feed(in.Bytes())
+		in.Consume(took)
 		if err != nil {
 			t.err = err
 			break
 		}
-		if done {
-			t.reusable, t.err = in.empty() && t.err == nil, nil
+		if p.state == wireDone {
+			t.reusable, t.err = in.Empty() && t.err == nil, nil
 			break
 		}
 		if t.err != nil {
@@ -134,7 +138,7 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 			}
 			break
 		}
-		n, t.err = c.Read(in.room(p))
+		n, t.err = c.Read(in.Room(p.expected()))
 		t.answered = t.answered || n > 0
 	}
 	if up != nil {

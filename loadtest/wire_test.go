@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/ring"
 )
 
 // wireSessionOf opens a session of a client that the test closes.
@@ -205,7 +206,7 @@ func TestWireBodiesOfAnySize(t *testing.T) {
 		_, _ = w.Write(body)
 	})))
 	e := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})})
-	for _, n := range []int{0, 1, readSize - 1, readSize, readSize + 1, maxInlineBody, maxInlineBody + 1, largeRead, 100_000, 1 << 20} {
+	for _, n := range []int{0, 1, ring.ReadSize - 1, ring.ReadSize, ring.ReadSize + 1, maxInlineBody, maxInlineBody + 1, ring.LargeReadSize, 100_000, 1 << 20} {
 		body := make([]byte, n)
 		for i := range body {
 			body[i] = byte(i * i >> 3)

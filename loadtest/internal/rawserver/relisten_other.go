@@ -1,6 +1,6 @@
 //go:build !linux
 
-package loadtest
+package rawserver
 
 import "errors"
 

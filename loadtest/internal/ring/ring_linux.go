@@ -1,6 +1,6 @@
 //go:build !(mips || mipsle || mips64 || mips64le)
 
-package loadtest
+package ring
 
 import (
 	"net"
@@ -12,19 +12,19 @@ import (
 	"unsafe"
 )
 
-// ring does the reading and writing of many connections, by one goroutine: the
-// pump. Workers queue what they have to send and sleep; the pump writes and reads
-// for all of them at once, by one system call where there is an io_uring. In a
-// closed loop it is the cost of system calls and of waking up that a client can
-// save, and the more connections are busy the more it saves.
+// A Ring reads and writes for many connections, by one goroutine: the pump. Others
+// queue what they have to send and sleep; the pump writes and reads for all of them
+// at once, by one system call where there is an io_uring. System calls and wake-ups
+// are what a client in a closed loop can save, and the more connections are busy
+// the more it saves.
 //
 // The pump waits in a private epoll set, whose descriptor waits in Go's network
 // poller, so that no thread is held: a thread blocked in epoll_wait would keep a
 // server in the same process from running.
 //
 // Nothing is left to the kernel to do later. A read or write that would have to
-// wait is tried again when epoll says so.
-type ring struct {
+// wait is tried again when epoll reports an event.
+type Ring struct {
 	uring *uring // nil: by a system call for each
 	epoll int
 	file  *os.File // of epoll, in Go's poller
@@ -32,32 +32,35 @@ type ring struct {
 	done  chan struct{} // closed when the pump has ended
 
 	mu       sync.Mutex
-	queue    []*ringConn // have something to send
-	parked   bool        // the pump sleeps, or is about to
+	queue    []*Conn // have something to send
+	parked   bool    // the pump sleeps, or is about to
 	stopping bool
-	conns    []*ringConn // by slot
-	free     []int32     // slots
-	stamp    int32       // of the connection opened last
+	conns    []*Conn // by slot
+	free     []int32 // slots
+	stamp    int32   // of the connection opened last
 
 	// The pump's own.
 	events [32]syscall.EpollEvent
 	ready  int // of events
-	steps  []ringStep
+	steps  []step
 	wait   func(fd uintptr) bool
 }
 
-// ringStep is a read or write that does not wait.
-type ringStep struct {
-	conn   *ringConn
+// step is a read or write that does not wait.
+type step struct {
+	conn   *Conn
 	buf    []byte
 	send   bool
 	result int32 // bytes, or the negative error number
 }
 
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
 // epollEdge is EPOLLET, which package syscall has with the wrong sign.
 const epollEdge = 1 << 31
 
-func newRing(plain bool) (*ring, error) {
+func newRing(plain bool) (*Ring, error) {
 	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -66,7 +69,7 @@ func newRing(plain bool) (*ring, error) {
 		_ = syscall.Close(epoll)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	r := &ring{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), done: make(chan struct{})}
+	r := &Ring{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), done: make(chan struct{})}
 	r.wait = func(uintptr) bool { return r.look() }
 	if r.raw, err = r.file.SyscallConn(); err == nil {
 		err = r.file.SetReadDeadline(time.Time{}) // fails unless the poller has it
@@ -85,7 +88,7 @@ func newRing(plain bool) (*ring, error) {
 
 // close ends the pump, when it has done what it was asked for. Connections that
 // are still open are good for nothing but to be closed.
-func (r *ring) close() {
+func (r *Ring) close() {
 	r.mu.Lock()
 	r.stopping = true
 	for _, c := range r.conns {
@@ -102,7 +105,7 @@ func (r *ring) close() {
 	}
 }
 
-func (r *ring) pump() {
+func (r *Ring) pump() {
 	defer close(r.done)
 	for {
 		if r.ready == 0 {
@@ -129,7 +132,7 @@ func (r *ring) pump() {
 }
 
 // look asks for events, and says whether there are any.
-func (r *ring) look() bool {
+func (r *Ring) look() bool {
 	// It does not wait, nor does what the uring is asked for: so Go's scheduler need
 	// not know, which otherwise takes the pump for stuck and wakes a thread to
 	// replace it. That costs a quarter of all CPU time at 10 connections.
@@ -143,7 +146,7 @@ func (r *ring) look() bool {
 }
 
 // park says whether the pump may sleep.
-func (r *ring) park() bool {
+func (r *Ring) park() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.parked = len(r.queue) == 0 && !r.stopping
@@ -152,7 +155,7 @@ func (r *ring) park() bool {
 
 // gather makes steps of the events and the queue, and says whether these are the
 // last.
-func (r *ring) gather() (stopping bool) {
+func (r *Ring) gather() (stopping bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.events[:r.ready] {
@@ -183,26 +186,26 @@ func (r *ring) gather() (stopping bool) {
 }
 
 // receive adds a step if somebody waits for it. The caller holds mu.
-func (r *ring) receive(c *ringConn) {
+func (r *Ring) receive(c *Conn) {
 	if c.read.state != opWaiting || !c.readable {
 		return
 	}
 	c.read.state, c.readable = opUnderWay, false
 	buf := c.read.buf
 	if c.in != nil {
-		buf = c.in.room(c.parser)
+		buf = c.in.Room(0)
 	}
-	r.steps = append(r.steps, ringStep{conn: c, buf: buf})
+	r.steps = append(r.steps, step{conn: c, buf: buf})
 }
 
 // send adds a step. The caller holds mu.
-func (r *ring) send(c *ringConn) {
+func (r *Ring) send(c *Conn) {
 	c.write.state, c.writable = opUnderWay, false
-	r.steps = append(r.steps, ringStep{conn: c, buf: c.write.buf[c.write.n:], send: true})
+	r.steps = append(r.steps, step{conn: c, buf: c.write.buf[c.write.n:], send: true})
 }
 
 // perform does the steps.
-func (r *ring) perform() {
+func (r *Ring) perform() {
 	done := 0
 	if r.uring != nil {
 		done = r.uring.perform(r.steps)
@@ -212,7 +215,7 @@ func (r *ring) perform() {
 	}
 }
 
-func (s *ringStep) perform() {
+func (s *step) perform() {
 	call := syscall.Read
 	if s.send {
 		call = syscall.Write
@@ -225,7 +228,7 @@ func (s *ringStep) perform() {
 }
 
 // settle tells what the steps came to.
-func (r *ring) settle() {
+func (r *Ring) settle() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.steps {
@@ -235,52 +238,16 @@ func (r *ring) settle() {
 		} else {
 			s.conn.received(s.result, len(s.buf))
 		}
-		*s = ringStep{}
+		*s = step{}
 	}
 	r.steps = r.steps[:0]
 }
 
-// rings are those of one client: one for every two CPUs, as a pump does most of
-// the work that a request is. They are made when the first connection is.
-type rings struct {
-	plain bool // without io_uring
-
-	mu     sync.Mutex
-	all    []*ring
-	next   int
-	closed bool
-	failed bool
-}
-
-// pick returns the ring for one more connection; nil if there is none to be had.
-func (g *rings) pick() *ring {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed || g.failed {
-		return nil
-	}
-	if want := (runtime.GOMAXPROCS(0) + 1) / 2; len(g.all) < want && g.next == len(g.all) {
-		r, err := newRing(g.plain)
-		if g.failed = err != nil && len(g.all) == 0; g.failed {
-			return nil
+// uninterrupted calls again what a signal has interrupted.
+func uninterrupted(call func(int, []byte) (int, error), fd int, p []byte) (int, error) {
+	for {
+		if n, err := call(fd, p); err != syscall.EINTR { //nolint:errorlint // a bare number
+			return n, err
 		}
-		if err == nil {
-			g.all = append(g.all, r)
-		}
-	}
-	r := g.all[g.next%len(g.all)]
-	g.next++
-	return r
-}
-
-// close ends the pumps, as ring.close does.
-func (g *rings) close() {
-	g.mu.Lock()
-	g.closed = true
-	all := g.all
-	g.all = nil
-	g.mu.Unlock()
-	for _, r := range all {
-		r.close()
 	}
 }

@@ -1,6 +1,6 @@
 //go:build race
 
-package loadtest
+package ring
 
 // raceDetector has a ring do without io_uring. The race detector takes a write to
 // a connection to come before the read that gets it, and so do tests that look at

@@ -1,6 +1,6 @@
 //go:build !(mips || mipsle || mips64 || mips64le)
 
-package loadtest
+package ring
 
 import (
 	"io"
@@ -10,17 +10,16 @@ import (
 	"time"
 )
 
-// ringConn is a TCP connection whose reading and writing a ring does. It is safe
-// to close and to expire beside a reader and a writer, of which there may be one
-// each.
-type ringConn struct {
-	ring          *ring
+// A Conn is a TCP connection that a [Ring] reads and writes. One goroutine may
+// read while another one writes; others may close it or set its deadline meanwhile.
+type Conn struct {
+	ring          *Ring
 	fd            int
 	slot, stamp   int32
 	local, remote net.Addr
 
 	// Guarded by ring.mu.
-	read, write     ringOp
+	read, write     operation
 	readable        bool // epoll has said so, and there was no read since
 	ending          bool // epoll has said that the peer has closed, so that reads never wait
 	writable        bool // epoll has said so, and there was no write since
@@ -30,11 +29,10 @@ type ringConn struct {
 
 	// Where a read goes is decided when there is something to read, so that
 	// connections that wait have no buffer.
-	in     *window // nil: read.buf
-	parser *wireParser
+	in *Buffer // nil: read.buf
 }
 
-type ringOp struct {
+type operation struct {
 	state opState
 	buf   []byte
 	n     int
@@ -50,9 +48,9 @@ const (
 	opUnderWay         // queued, or being done
 )
 
-// adopt returns a connection that takes the place of conn, which has been closed,
-// or conn if there is no ring for it.
-func (g *rings) adopt(conn net.Conn) (net.Conn, error) {
+// Adopt returns a connection that replaces conn, which it closes. It returns conn
+// itself if that is not a TCP connection of package net, or if there is no ring.
+func (g *Group) Adopt(conn net.Conn) (net.Conn, error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return conn, nil
@@ -61,11 +59,11 @@ func (g *rings) adopt(conn net.Conn) (net.Conn, error) {
 	if err != nil {
 		return conn, nil
 	}
-	r := g.pick()
+	r := g.Pick()
 	if r == nil {
 		return conn, nil
 	}
-	c := &ringConn{ring: r, local: tcp.LocalAddr(), remote: tcp.RemoteAddr()}
+	c := &Conn{ring: r, local: tcp.LocalAddr(), remote: tcp.RemoteAddr()}
 	c.read.wake = make(chan struct{}, 1)
 	var errno syscall.Errno
 	if err := raw.Control(func(fd uintptr) {
@@ -84,7 +82,7 @@ func (g *rings) adopt(conn net.Conn) (net.Conn, error) {
 	return c, nil
 }
 
-func (r *ring) add(c *ringConn) error {
+func (r *Ring) add(c *Conn) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopping {
@@ -109,13 +107,13 @@ func (r *ring) add(c *ringConn) error {
 }
 
 // remove frees c's slot. The caller holds mu.
-func (r *ring) remove(c *ringConn) {
+func (r *Ring) remove(c *Conn) {
 	r.conns[c.slot] = nil
 	r.free = append(r.free, c.slot)
 }
 
 // refusal is why c takes no more. The caller holds mu.
-func (c *ringConn) refusal() error {
+func (c *Conn) refusal() error {
 	switch {
 	case c.closed, c.ring.stopping:
 		return net.ErrClosed
@@ -125,8 +123,11 @@ func (c *ringConn) refusal() error {
 	return nil
 }
 
-// exchange is that of wireConn.
-func (c *ringConn) exchange(out []byte, in *window, p *wireParser, wary bool) (wrote, read int, err error) {
+// Exchange writes out and then reads once into in, waking the caller once. If it
+// is wary, it writes nothing to a connection that the peer has closed, or on which
+// the peer has sent something unasked. Neither out nor in is touched after it has
+// returned.
+func (c *Conn) Exchange(out []byte, in *Buffer, wary bool) (wrote, read int, err error) {
 	r := c.ring
 	r.mu.Lock()
 	err = c.refusal()
@@ -138,7 +139,7 @@ func (c *ringConn) exchange(out []byte, in *window, p *wireParser, wary bool) (w
 		return 0, 0, c.opError("write", err)
 	}
 	c.both = true
-	c.in, c.parser = in, p
+	c.in = in
 	c.read.start(nil)
 	direct := c.post(out)
 	r.mu.Unlock()
@@ -155,11 +156,11 @@ func (c *ringConn) exchange(out []byte, in *window, p *wireParser, wary bool) (w
 }
 
 // start makes o wait for epoll.
-func (o *ringOp) start(buf []byte) { *o = ringOp{state: opWaiting, buf: buf, wake: o.wake} }
+func (o *operation) start(buf []byte) { *o = operation{state: opWaiting, buf: buf, wake: o.wake} }
 
 // post has out written by the pump or, if that sleeps, says that the caller must.
 // The caller holds mu.
-func (c *ringConn) post(out []byte) (direct bool) {
+func (c *Conn) post(out []byte) (direct bool) {
 	c.write.start(out)
 	c.write.state = opUnderWay
 	if c.ring.parked {
@@ -171,12 +172,12 @@ func (c *ringConn) post(out []byte) (direct bool) {
 
 // writeDirectly does what the pump would have to be woken for. An event meanwhile
 // calls for another try.
-func (c *ringConn) writeDirectly() {
+func (c *Conn) writeDirectly() {
 	r := c.ring
 	r.mu.Lock()
 	for try := true; try; try = c.write.state == opWaiting && c.writable {
 		c.write.state, c.writable = opUnderWay, false
-		s := ringStep{conn: c, buf: c.write.buf[c.write.n:], send: true}
+		s := step{conn: c, buf: c.write.buf[c.write.n:], send: true}
 		r.mu.Unlock()
 		s.perform()
 		r.mu.Lock()
@@ -185,8 +186,9 @@ func (c *ringConn) writeDirectly() {
 	r.mu.Unlock()
 }
 
-// peek is that of wireConn.
-func (c *ringConn) peek() error {
+// Peek reports what is wrong with a connection on which nothing is expected: io.EOF
+// if the peer has closed it, [ErrUnasked] if it has sent something, or nil.
+func (c *Conn) Peek() error {
 	c.ring.mu.Lock()
 	defer c.ring.mu.Unlock()
 	err := c.refusal()
@@ -196,9 +198,9 @@ func (c *ringConn) peek() error {
 	return c.opError("read", err)
 }
 
-// look finds out whether the peer has closed the connection or spoken unasked.
+// look finds out whether the peer has closed the connection or sent something.
 // The caller holds mu.
-func (c *ringConn) look() error {
+func (c *Conn) look() error {
 	for {
 		n, _, err := syscall.Recvfrom(c.fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
@@ -212,12 +214,12 @@ func (c *ringConn) look() error {
 		case n == 0:
 			return io.EOF
 		}
-		return errUnasked
+		return ErrUnasked
 	}
 }
 
 // sent takes the result of a write. The caller holds mu, as for all below.
-func (c *ringConn) sent(result int32) {
+func (c *Conn) sent(result int32) {
 	w := &c.write
 	switch {
 	case result >= 0:
@@ -242,7 +244,7 @@ func (c *ringConn) sent(result int32) {
 }
 
 // received takes the result of a read into size bytes.
-func (c *ringConn) received(result int32, size int) {
+func (c *Conn) received(result int32, size int) {
 	o := &c.read
 	switch {
 	case result > 0:
@@ -251,8 +253,8 @@ func (c *ringConn) received(result int32, size int) {
 	case result == 0:
 		o.err = io.EOF
 	case syscall.Errno(-result) == syscall.EAGAIN:
-		if c.in != nil && c.in.empty() {
-			c.in.free()
+		if c.in != nil && c.in.Empty() {
+			c.in.Free()
 		}
 		o.state = opWaiting
 		o.err = c.refusal()
@@ -267,11 +269,11 @@ func (c *ringConn) received(result int32, size int) {
 }
 
 // settle wakes whoever has got what it waits for.
-func (c *ringConn) settle() {
+func (c *Conn) settle() {
 	if c.both {
 		if c.read.state == opNone && c.write.state == opNone {
 			c.both = false
-			c.in, c.parser, c.write.buf = nil, nil, nil
+			c.in, c.write.buf = nil, nil
 			c.read.wake <- struct{}{}
 		}
 	} else {
@@ -285,7 +287,7 @@ func (c *ringConn) settle() {
 }
 
 // tell wakes the one that waits for o, once.
-func (o *ringOp) tell() {
+func (o *operation) tell() {
 	if o.state == opNone && o.buf != nil {
 		o.buf = nil
 		o.wake <- struct{}{}
@@ -293,8 +295,8 @@ func (o *ringOp) tell() {
 }
 
 // interrupt ends what waits for epoll.
-func (c *ringConn) interrupt(err error) {
-	for _, o := range []*ringOp{&c.read, &c.write} {
+func (c *Conn) interrupt(err error) {
+	for _, o := range []*operation{&c.read, &c.write} {
 		if o.state == opWaiting {
 			o.state, o.err = opNone, err
 		}
@@ -303,7 +305,7 @@ func (c *ringConn) interrupt(err error) {
 }
 
 // Read reads what there is, or waits for it.
-func (c *ringConn) Read(p []byte) (int, error) {
+func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -319,7 +321,7 @@ func (c *ringConn) Read(p []byte) (int, error) {
 		// meanwhile calls for another look.
 		c.read.state, c.readable = opUnderWay, false
 		r.mu.Unlock()
-		s := ringStep{conn: c, buf: p}
+		s := step{conn: c, buf: p}
 		s.perform()
 		r.mu.Lock()
 		c.received(s.result, len(p))
@@ -330,7 +332,7 @@ func (c *ringConn) Read(p []byte) (int, error) {
 }
 
 // Write writes all of p.
-func (c *ringConn) Write(p []byte) (int, error) {
+func (c *Conn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -352,9 +354,10 @@ func (c *ringConn) Write(p []byte) (int, error) {
 	return c.write.n, c.opError("write", c.write.err)
 }
 
-// SetDeadline knows two deadlines: one that has passed, and none.
-func (c *ringConn) SetDeadline(t time.Time) error {
-	if !t.IsZero() && t.After(past) {
+// SetDeadline supports two deadlines: one that has passed, which ends all reading
+// and writing, and the zero time, which is none. Any other is os.ErrNoDeadline.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if !t.IsZero() && time.Until(t) > 0 {
 		return os.ErrNoDeadline
 	}
 	c.ring.mu.Lock()
@@ -366,13 +369,13 @@ func (c *ringConn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline is not supported.
-func (c *ringConn) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
+func (c *Conn) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
 
 // SetWriteDeadline is not supported.
-func (c *ringConn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
+func (c *Conn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 
 // Close ends what goes on, and then closes the connection.
-func (c *ringConn) Close() error {
+func (c *Conn) Close() error {
 	r := c.ring
 	r.mu.Lock()
 	if c.closed {
@@ -398,12 +401,12 @@ func (c *ringConn) Close() error {
 }
 
 // LocalAddr is that of the connection.
-func (c *ringConn) LocalAddr() net.Addr { return c.local }
+func (c *Conn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr is that of the connection.
-func (c *ringConn) RemoteAddr() net.Addr { return c.remote }
+func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-func (c *ringConn) opError(op string, err error) error {
+func (c *Conn) opError(op string, err error) error {
 	if err == nil || err == io.EOF { //nolint:errorlint // as net.Conn
 		return err
 	}

@@ -1,6 +1,6 @@
 //go:build !(mips || mipsle || mips64 || mips64le)
 
-package loadtest
+package ring
 
 import (
 	"context"
@@ -20,10 +20,10 @@ const (
 	keepaliveProbes  = 9
 )
 
-// dial connects to an IP within limit. A net.Dialer needs a goroutine with a large
-// stack and a good deal of garbage for it, and a run's workers may all dial at
-// once; here they wait as for anything else on a ring.
-func (r *ring) dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
+// Dial connects to an IP address within limit. A net.Dialer needs a goroutine with
+// a large stack and a good deal of garbage for it, and a run's workers may all dial
+// at once; here they wait as for anything else on a ring.
+func (r *Ring) Dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
 	remote := net.TCPAddrFromAddrPort(to)
 	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.ConnectStart != nil {
 		trace.ConnectStart("tcp", remote.String())
@@ -42,12 +42,12 @@ func (r *ring) dial(ctx context.Context, to netip.AddrPort, limit time.Duration)
 }
 
 // connect makes one attempt.
-func (r *ring) connect(ctx context.Context, remote *net.TCPAddr, limit time.Duration) (*ringConn, error) {
+func (r *Ring) connect(ctx context.Context, remote *net.TCPAddr, limit time.Duration) (*Conn, error) {
 	fd, err := connecting(remote)
 	if err != nil {
 		return nil, err
 	}
-	c := &ringConn{ring: r, fd: fd, remote: remote}
+	c := &Conn{ring: r, fd: fd, remote: remote}
 	c.read.wake, c.write.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	if err := r.add(c); err != nil {
 		_ = syscall.Close(fd)
@@ -108,7 +108,7 @@ func connecting(remote *net.TCPAddr) (fd int, err error) {
 
 // establish waits until c is connected. The writing of nothing waits for that, and
 // fails as connecting does.
-func (c *ringConn) establish() error {
+func (c *Conn) establish() error {
 	r := c.ring
 	r.mu.Lock()
 	err := c.refusal()
@@ -145,7 +145,7 @@ func localAddr(fd int) (net.Addr, error) {
 
 // selfConnected says whether c, on this machine, got the port that it was to
 // connect to, on which nobody listens.
-func (c *ringConn) selfConnected() bool {
+func (c *Conn) selfConnected() bool {
 	local, remote := c.local.(*net.TCPAddr), c.remote.(*net.TCPAddr)
 	return local.Port == remote.Port && local.IP.Equal(remote.IP)
 }

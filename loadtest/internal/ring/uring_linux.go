@@ -1,6 +1,6 @@
 //go:build !(mips || mipsle || mips64 || mips64le)
 
-package loadtest
+package ring
 
 import (
 	"os"
@@ -16,7 +16,7 @@ import (
 // The numbers and layouts are those of <linux/io_uring.h>.
 type uring struct {
 	fd              int
-	rings, entries  []byte // shared with the kernel
+	shared, entries []byte // shared with the kernel
 	submissions     []submission
 	completions     []completion
 	tail, head      *uint32 // of submissions, and of completions
@@ -85,14 +85,14 @@ func newURing() (*uring, error) {
 	}
 	size := max(p.sub.array+4*p.submissions, p.com.cqes+uint32(unsafe.Sizeof(completion{}))*p.completions)
 	var err error
-	if u.rings, err = u.mmap(0, int(size)); err == nil {
+	if u.shared, err = u.mmap(0, int(size)); err == nil {
 		u.entries, err = u.mmap(uringEntriesAt, int(p.submissions)*int(unsafe.Sizeof(submission{})))
 	}
 	if err != nil {
 		u.close()
 		return nil, err
 	}
-	at := func(offset uint32) unsafe.Pointer { return unsafe.Pointer(&u.rings[offset]) }      //nolint:gosec // the kernel's layout
+	at := func(offset uint32) unsafe.Pointer { return unsafe.Pointer(&u.shared[offset]) }     //nolint:gosec // the kernel's layout
 	u.submissions = unsafe.Slice((*submission)(unsafe.Pointer(&u.entries[0])), p.submissions) //nolint:gosec // as above
 	u.completions = unsafe.Slice((*completion)(at(p.com.cqes)), p.completions)
 	u.tail, u.head, u.completionsTail = (*uint32)(at(p.sub.tail)), (*uint32)(at(p.com.head)), (*uint32)(at(p.com.tail))
@@ -108,7 +108,7 @@ func (u *uring) mmap(offset int64, size int) ([]byte, error) {
 }
 
 func (u *uring) close() {
-	for _, m := range [][]byte{u.rings, u.entries} {
+	for _, m := range [][]byte{u.shared, u.entries} {
 		if m != nil {
 			_ = syscall.Munmap(m) // it is ours and whole
 		}
@@ -118,7 +118,7 @@ func (u *uring) close() {
 
 // perform does steps, in their order, and returns how many: fewer than all if
 // the kernel cannot take them now.
-func (u *uring) perform(steps []ringStep) (done int) {
+func (u *uring) perform(steps []step) (done int) {
 	for done < len(steps) {
 		part := steps[done:min(len(steps), done+len(u.submissions))]
 		tail, mask := *u.tail, uint32(len(u.submissions)-1)
@@ -162,7 +162,7 @@ func (u *uring) submit(n int) (submitted int) {
 
 // complete takes the results of the first n steps. They are all there, since no
 // step may wait; to ask for them by wait is for a kernel that sees that otherwise.
-func (u *uring) complete(steps []ringStep, n int) {
+func (u *uring) complete(steps []step, n int) {
 	mask := uint32(len(u.completions) - 1)
 	for n > 0 {
 		head, tail := *u.head, atomic.LoadUint32(u.completionsTail)

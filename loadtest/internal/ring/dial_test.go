@@ -1,6 +1,6 @@
 //go:build linux && !(mips || mipsle || mips64 || mips64le)
 
-package loadtest
+package ring
 
 import (
 	"context"
@@ -12,20 +12,22 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/internal/rawserver"
 )
 
 // dialByRing connects to addr by a ring of g's.
-func dialByRing(ctx context.Context, t *testing.T, g *rings, addr string, limit time.Duration) (*ringConn, error) {
+func dialByRing(ctx context.Context, t *testing.T, g *Group, addr string, limit time.Duration) (*Conn, error) {
 	t.Helper()
 	to, err := netip.ParseAddrPort(addr)
 	require.NoError(t, err)
-	r := g.pick()
+	r := g.Pick()
 	require.NotNil(t, r)
-	conn, err := r.dial(ctx, to, limit)
+	conn, err := r.Dial(ctx, to, limit)
 	if err != nil {
 		return nil, err
 	}
-	return conn.(*ringConn), nil
+	return conn.(*Conn), nil
 }
 
 // A connection that a ring has made is one as net's Dialer makes it.
@@ -39,7 +41,7 @@ func TestRingDialsAsNetDoes(t *testing.T) {
 			}
 			require.NoError(t, err)
 			defer l.Close()
-			g := &rings{plain: plain}
+			g := &Group{Plain: plain}
 			c, err := dialByRing(t.Context(), t, g, l.Addr().String(), time.Minute)
 			require.NoError(t, err)
 			peer, err := l.Accept()
@@ -66,7 +68,7 @@ func TestRingDialsAsNetDoes(t *testing.T) {
 			_, err = c.Read(buf)
 			require.ErrorIs(t, err, io.EOF)
 			require.NoError(t, c.Close())
-			g.close()
+			g.Close()
 		}
 	}
 }
@@ -100,9 +102,9 @@ func socketOptions(t *testing.T, addr string) (values []int) {
 }
 
 func TestRingDialFails(t *testing.T) {
-	addr := deaf(t)
+	addr := rawserver.Deaf(t)
 	for _, plain := range []bool{false, true} {
-		g := &rings{plain: plain}
+		g := &Group{Plain: plain}
 		var op *net.OpError
 
 		_, err := dialByRing(t.Context(), t, g, addr, time.Millisecond)
@@ -128,17 +130,17 @@ func TestRingDialFails(t *testing.T) {
 				require.Nil(t, c)
 			}
 		}
-		r := g.pick()
-		g.close()
-		require.Nil(t, g.pick())
-		_, err = r.dial(t.Context(), netip.MustParseAddrPort(addr), time.Minute)
+		r := g.Pick()
+		g.Close()
+		require.Nil(t, g.Pick())
+		_, err = r.Dial(t.Context(), netip.MustParseAddrPort(addr), time.Minute)
 		require.ErrorIs(t, err, net.ErrClosed)
 	}
 }
 
 func TestRingConnThatTalksToItself(t *testing.T) {
 	at := func(addr string) *net.TCPAddr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)) }
-	require.True(t, (&ringConn{local: at("127.0.0.1:40000"), remote: at("127.0.0.1:40000")}).selfConnected())
-	require.False(t, (&ringConn{local: at("127.0.0.1:40000"), remote: at("127.0.0.1:40001")}).selfConnected())
-	require.False(t, (&ringConn{local: at("127.0.0.2:40000"), remote: at("127.0.0.1:40000")}).selfConnected())
+	require.True(t, (&Conn{local: at("127.0.0.1:40000"), remote: at("127.0.0.1:40000")}).selfConnected())
+	require.False(t, (&Conn{local: at("127.0.0.1:40000"), remote: at("127.0.0.1:40001")}).selfConnected())
+	require.False(t, (&Conn{local: at("127.0.0.2:40000"), remote: at("127.0.0.1:40000")}).selfConnected())
 }

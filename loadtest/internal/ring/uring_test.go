@@ -1,9 +1,11 @@
 //go:build linux && !(mips || mipsle || mips64 || mips64le)
 
-package loadtest
+package ring
 
 import (
 	"errors"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -44,7 +46,7 @@ func TestRingHasAURingWhereItCan(t *testing.T) {
 }
 
 // socketPair is two connected sockets that do not wait.
-func socketPair(t *testing.T) (a, b *ringConn) {
+func socketPair(t *testing.T) (a, b *Conn) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
@@ -53,22 +55,22 @@ func socketPair(t *testing.T) (a, b *ringConn) {
 			_ = syscall.Close(fd)
 		}
 	})
-	return &ringConn{fd: fds[0]}, &ringConn{fd: fds[1]}
+	return &Conn{fd: fds[0]}, &Conn{fd: fds[1]}
 }
 
 // manySteps are n sends of two bytes each over one connection, and then n receives;
 // the last finds nothing.
-func manySteps(a, b *ringConn, n int) (steps []ringStep) {
+func manySteps(a, b *Conn, n int) (steps []step) {
 	for i := range n {
-		steps = append(steps, ringStep{conn: a, buf: []byte{byte(i), byte(i >> 8)}, send: true})
+		steps = append(steps, step{conn: a, buf: []byte{byte(i), byte(i >> 8)}, send: true})
 	}
 	for range n + 1 {
-		steps = append(steps, ringStep{conn: b, buf: make([]byte, 2)})
+		steps = append(steps, step{conn: b, buf: make([]byte, 2)})
 	}
 	return steps
 }
 
-func requireDone(t *testing.T, steps []ringStep, n int) {
+func requireDone(t *testing.T, steps []step, n int) {
 	t.Helper()
 	for i, s := range steps {
 		switch {
@@ -88,7 +90,7 @@ func TestURingDoesMoreStepsThanItHasEntries(t *testing.T) {
 	u := uringOf(t)
 	a, b := socketPair(t)
 	for _, n := range []int{1, 2, uringEntries/2 - 1, uringEntries / 2, 200} { // of which a socket holds no more
-		var steps []ringStep
+		var steps []step
 		for range 3 {
 			steps = append(steps, manySteps(a, b, n)...)
 		}
@@ -99,7 +101,7 @@ func TestURingDoesMoreStepsThanItHasEntries(t *testing.T) {
 	}
 	require.Zero(t, u.perform(nil))
 	require.NoError(t, syscall.Shutdown(b.fd, syscall.SHUT_RDWR))
-	steps := []ringStep{{conn: a, buf: []byte("x"), send: true}, {conn: a, buf: []byte("x")}}
+	steps := []step{{conn: a, buf: []byte("x"), send: true}, {conn: a, buf: []byte("x")}}
 	require.Equal(t, 2, u.perform(steps))
 	require.Equal(t, -int32(syscall.EPIPE), steps[0].result)
 	require.Zero(t, steps[1].result)
@@ -112,7 +114,7 @@ func TestRingConnTriesAgainAfterAnEventMeanwhile(t *testing.T) {
 	moment := syscall.NsecToTimeval((100 * time.Millisecond).Nanoseconds())
 	for name, send := range map[string]bool{"read": false, "write": true} {
 		c, peer := socketPair(t)
-		c.ring = &ring{parked: true} // there is no pump
+		c.ring = &Ring{parked: true} // there is no pump
 		c.read.wake, c.write.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 		o, event, try, end, limit := &c.read, &c.readable, c.Read, syscall.Write, syscall.SO_RCVTIMEO
 		buf := []byte("x")
@@ -167,7 +169,7 @@ func TestRingConnTriesAgainAfterAnEventMeanwhile(t *testing.T) {
 // A step that the kernel has not taken is done without it; the next time it is
 // asked again.
 func TestRingDoesWhatItsURingRefuses(t *testing.T) {
-	r := &ring{uring: uringOf(t)}
+	r := &Ring{uring: uringOf(t)}
 	a, b := socketPair(t)
 	fd := r.uring.fd
 	for _, n := range []int{200, 50, 1, 100} {
@@ -187,10 +189,17 @@ func TestRingDoesWithoutWhatASandboxForbids(t *testing.T) {
 		require.NoError(t, forbid(call[forbidden]))
 		_, err := newURing()
 		require.Equal(t, forbidden == "setup", err != nil, "%v", err)
-		srv := fixtures.NewServer(t)
-		r, err := Start(t, AsyncConfig{MaxConcurrent: 20, Client: Wire(ConnectionConfig{})}).Run(t.Context(), Times(500, Get(srv.URL+"/get")))
-		require.NoError(t, err)
-		require.EqualValues(t, 500, r.SuccessCount, r.String())
+		g := ringsOf(t, false)
+		for range 20 {
+			c := ringDial(t, g, func(c net.Conn) { _, _ = io.Copy(c, c) })
+			for range 25 {
+				in := new(Buffer)
+				_, n, err := c.Exchange([]byte("x"), in, false)
+				require.NoError(t, err)
+				require.Equal(t, 1, n)
+				in.Free()
+			}
+		}
 		return
 	}
 	uringOf(t)
