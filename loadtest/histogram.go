@@ -3,6 +3,7 @@ package loadtest
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -15,23 +16,51 @@ const (
 	// histDigits is the number of decimal digits kept: a relative error of at
 	// most 0.1 %.
 	histDigits = 3
+	// octaveBits makes 1024 buckets in an octave: the smallest power of two with
+	// which a bucket is at most 0.1 % of its values wide.
+	octaveBits = 10
+	// Buckets are made by the page.
+	pageBits    = 7
+	pageSize    = 1 << pageBits
+	histPages   = histBuckets / pageSize
+	histBuckets = 33 << octaveBits // the octave of histMax is the last
 )
 
-// histogram holds latencies in memory that does not grow with their number. It
-// adds to the HDR histogram what that lacks: exact extremes, an exact sum, and
-// a count of what lies beyond the range. It is not safe for concurrent use.
+// histogram holds latencies in memory that does not grow with their number: 8 KiB
+// for an octave that is full of them. Its buckets are those of an HDR histogram
+// from 1 ns to histMax with three digits, which is also its form in JSON. It adds
+// what that lacks: exact extremes, an exact sum, and a count of what lies beyond
+// the range. It is not safe for concurrent use.
 type histogram struct {
-	hdr      *hdrhistogram.Histogram
+	pages    [histPages]*[pageSize]int64 // nil: nothing there
+	n        int64
 	min, max time.Duration
 	sum      float64 // nanoseconds; a float cannot overflow
 	beyond   int64
 }
 
-func newHistogram() *histogram {
-	return &histogram{
-		hdr: hdrhistogram.New(1, int64(histMax), histDigits),
-		min: math.MaxInt64,
+func newHistogram() *histogram { return &histogram{min: math.MaxInt64} }
+
+// bucketOf returns the bucket of a value: values below 2,048 ns have one each, and
+// from there on each octave has 1,024. It is HdrHistogram's countsIndex.
+func bucketOf(v uint64) int {
+	shift := max(bits.Len64(v)-octaveBits-1, 0)
+	return shift<<octaveBits + int(v>>shift)
+}
+
+// highest returns the largest value of a bucket.
+func highest(bucket int) time.Duration {
+	shift := max(bucket>>octaveBits-1, 0)
+	return time.Duration(bucket-shift<<octaveBits+1)<<shift - 1
+}
+
+// page returns the page of a bucket, which it makes if there is none.
+func (h *histogram) page(bucket int) *[pageSize]int64 {
+	p := &h.pages[bucket>>pageBits]
+	if *p == nil {
+		*p = new([pageSize]int64)
 	}
+	return *p
 }
 
 func (h *histogram) record(d time.Duration) {
@@ -42,37 +71,52 @@ func (h *histogram) record(d time.Duration) {
 		h.beyond++
 		d = histMax
 	}
-	// The only error is a value outside the range, which cannot be.
-	_ = h.hdr.RecordValue(int64(d))
+	bucket := bucketOf(uint64(d))
+	h.page(bucket)[bucket%pageSize]++
+	h.n++
 }
 
 func (h *histogram) count() int64 {
 	if h == nil {
 		return 0
 	}
-	return h.hdr.TotalCount()
+	return h.n
 }
 
+// reset forgets everything but keeps the memory.
 func (h *histogram) reset() {
 	if h.count() == 0 {
 		return
 	}
-	h.hdr.Reset()
-	h.min, h.max, h.sum, h.beyond = math.MaxInt64, 0, 0, 0
+	for _, p := range h.pages {
+		if p != nil {
+			clear(p[:])
+		}
+	}
+	*h = histogram{pages: h.pages, min: math.MaxInt64}
 }
 
-// merge adds from to h. Nothing is lost: both have the same range and precision.
+// merge adds from to h. Nothing is lost: both have the same buckets.
 func (h *histogram) merge(from *histogram) {
 	if from.count() == 0 {
 		return
 	}
-	h.hdr.Merge(from.hdr)
+	for i, p := range from.pages {
+		if p == nil {
+			continue
+		}
+		to := h.page(i << pageBits)
+		for k, n := range p {
+			to[k] += n
+		}
+	}
+	h.n += from.n
 	h.min, h.max = min(h.min, from.min), max(h.max, from.max)
 	h.sum += from.sum
 	h.beyond += from.beyond
 }
 
-// quantile is the value at rank ceil(q·n), never outside what was recorded; 0
+// quantile returns the value at rank ceil(q·n), never outside what was recorded; 0
 // if nothing was.
 func (h *histogram) quantile(q float64) time.Duration {
 	if h.count() == 0 {
@@ -84,22 +128,36 @@ func (h *histogram) quantile(q float64) time.Duration {
 	case q >= 1:
 		return h.max
 	}
-	// The library rounds to the nearest rank; ask it for the rank itself.
-	n := float64(h.count())
-	rank := math.Ceil(q*n - 1e-9*n)
-	v := time.Duration(h.hdr.ValueAtQuantile(100 * rank / n))
+	n := float64(h.n)
+	v := h.atRank(int64(math.Ceil(q*n - 1e-9*n)))
 	if v >= histMax && h.beyond > 0 {
 		return h.max
 	}
 	return min(max(v, h.min), h.max)
 }
 
+// atRank returns the highest value of the bucket that holds the value of a rank,
+// from 1 to n.
+func (h *histogram) atRank(rank int64) time.Duration {
+	var seen int64
+	for i, p := range h.pages {
+		if p == nil {
+			continue
+		}
+		for k, n := range p {
+			if seen += n; seen >= rank && n > 0 {
+				return highest(i<<pageBits + k)
+			}
+		}
+	}
+	return h.max
+}
+
 func (h *histogram) mean() time.Duration {
-	n := h.count()
-	if n == 0 {
+	if h.count() == 0 {
 		return 0
 	}
-	return time.Duration(h.sum / float64(n))
+	return time.Duration(h.sum / float64(h.n))
 }
 
 // histogramJSON carries a histogram without loss; hdr is the HdrHistogram V2
@@ -116,7 +174,16 @@ func (h *histogram) encode() (*histogramJSON, error) {
 	if h.count() == 0 {
 		return nil, nil
 	}
-	buf, err := h.hdr.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	counts := make([]int64, histBuckets)
+	for i, p := range h.pages {
+		if p != nil {
+			copy(counts[i<<pageBits:], p[:])
+		}
+	}
+	hdr := hdrhistogram.Import(&hdrhistogram.Snapshot{
+		LowestTrackableValue: 1, HighestTrackableValue: int64(histMax), SignificantFigures: histDigits, Counts: counts,
+	})
+	buf, err := hdr.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
 		return nil, fmt.Errorf("loadtest: encoding a histogram: %w", err)
 	}
@@ -132,8 +199,19 @@ func (j *histogramJSON) decode() (*histogram, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loadtest: decoding a histogram: %w", err)
 	}
-	if dropped := h.hdr.Merge(hdr); dropped > 0 {
+	// One that another tool has made may have other buckets.
+	ours := hdrhistogram.New(1, int64(histMax), histDigits)
+	if dropped := ours.Merge(hdr); dropped > 0 {
 		return nil, fmt.Errorf("loadtest: decoding a histogram: %d values beyond %v", dropped, histMax)
+	}
+	for i, n := range ours.Export().Counts {
+		if n < 0 {
+			return nil, fmt.Errorf("loadtest: decoding a histogram: a count of %d", n)
+		}
+		if n > 0 {
+			h.page(i)[i%pageSize] = n
+			h.n += n
+		}
 	}
 	h.min, h.max, h.sum, h.beyond = j.Min, j.Max, j.Sum, j.Beyond
 	return h, nil

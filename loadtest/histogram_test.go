@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -80,6 +81,26 @@ func TestHistogramMergeAndCodecAreExact(t *testing.T) {
 	for q := 0.0; q <= 1; q += 0.05 {
 		require.Equal(t, whole.quantile(q), merged.quantile(q), "q=%v", q)
 	}
+}
+
+// Its buckets are HdrHistogram's, so that the form in JSON is what other tools read.
+func TestHistogramIsAnHDRHistogram(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	ours, hdr := newHistogram(), hdrhistogram.New(1, int64(histMax), histDigits)
+	for range 5000 {
+		v := 1 + rng.Int64N(min(1<<(1+rng.IntN(42)), int64(histMax)))
+		ours.record(time.Duration(v))
+		require.NoError(t, hdr.RecordValue(v))
+	}
+	for rank := 1.0; rank < 5000; rank++ {
+		want := hdr.ValueAtQuantile(100 * rank / 5000)
+		require.EqualValues(t, max(min(want, int64(ours.max)), int64(ours.min)), ours.quantile(rank/5000), rank)
+	}
+	j, err := ours.encode()
+	require.NoError(t, err)
+	back, err := hdrhistogram.Decode([]byte(j.HDR))
+	require.NoError(t, err)
+	require.True(t, hdr.Equals(back))
 }
 
 func FuzzHistogramDecode(f *testing.F) {

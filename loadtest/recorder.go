@@ -27,8 +27,7 @@ const (
 	quickRingSize      = 128
 	smallQuickRingSize = 32
 	manyWorkers        = 1000
-	// maxShards bounds the memory of the histograms on machines with many
-	// cores: a shard's two take 0.5 MB.
+	// maxShards bounds the memory of the histograms on machines with many cores.
 	maxShards = 8
 )
 
@@ -36,9 +35,11 @@ const (
 // ring of its own, without a lock. Now and then somebody takes what has come: the
 // worker itself when its ring is full, the collector when an interval is over.
 // Both do so under the lock of the shard that the worker belongs to, into the
-// shard's tally of the interval. harvest unites those of all shards.
+// shard's tally of the interval. harvest unites those of all shards. Names have one
+// tally each for all shards: there may be 64, and a shard's are not used much.
 type recorder struct {
 	shards []*shard
+	named  [maxEndpoints]endpointTally // of the whole run
 	spares []*tally
 	total  *tally     // of the intervals that are over; nil before the first
 	both   *histogram // scratch
@@ -49,7 +50,7 @@ func newRecorder(workers int) *recorder {
 	for i := range r.shards {
 		// Made at once, so that the memory of a run does not depend on which
 		// workers happen to get most of the work.
-		r.shards[i] = &shard{interval: newTally(), buffers: make([]*buffer, 0, (workers+len(r.shards)-1)/len(r.shards))}
+		r.shards[i] = &shard{named: &r.named, interval: newTally(), buffers: make([]*buffer, 0, (workers+len(r.shards)-1)/len(r.shards))}
 	}
 	size := ringSize
 	if workers > manyWorkers {
@@ -124,33 +125,46 @@ func (b *buffer) example(class ErrorClass, err error) {
 // shard is what some of the workers have recorded.
 type shard struct {
 	buffers []*buffer
+	named   *[maxEndpoints]endpointTally
 
-	mu        sync.Mutex
-	interval  *tally   // of the interval that is going on
-	endpoints []*tally // of the whole run
-	examples  map[ErrorClass]string
+	mu       sync.Mutex
+	interval *tally // of the interval that is going on
+	examples map[ErrorClass]string
+}
+
+// endpointTally counts the requests of one name.
+type endpointTally struct {
+	mu    sync.Mutex // taken after a shard's
+	tally *tally     // nil: none yet
 }
 
 // take moves what has come in b to the tallies; mu must be held.
 func (s *shard) take(b *buffer) {
 	mask := uint64(len(b.samples) - 1)
+	var held *endpointTally // for as long as the name is the same
 	for head := b.head.Load(); b.tail != head; b.tail++ {
-		s.add(&b.samples[b.tail&mask])
+		x := &b.samples[b.tail&mask]
+		s.interval.add(x)
+		if x.endpoint == noEndpoint {
+			continue
+		}
+		if e := &s.named[x.endpoint]; e != held {
+			held.release()
+			held = e
+			e.mu.Lock()
+		}
+		if held.tally == nil {
+			held.tally = new(tally)
+		}
+		held.tally.add(x)
 	}
+	held.release()
 }
 
-func (s *shard) add(x *sample) {
-	s.interval.add(x)
-	if x.endpoint == noEndpoint {
-		return
+func (e *endpointTally) release() {
+	if e != nil {
+		e.mu.Unlock()
 	}
-	for int(x.endpoint) >= len(s.endpoints) {
-		s.endpoints = append(s.endpoints, nil)
-	}
-	if s.endpoints[x.endpoint] == nil {
-		s.endpoints[x.endpoint] = new(tally)
-	}
-	s.endpoints[x.endpoint].add(x)
 }
 
 // collect takes what has come in all rings, and returns the tally of the
@@ -235,21 +249,17 @@ func (r *recorder) latencies(t *tally) *histogram {
 // result is the total, after the last harvest.
 func (r *recorder) result(names []string) *EngineResult {
 	res := &EngineResult{Stats: *r.total.stats(), Retries: r.total.retries}
-	for _, s := range r.shards {
-		for id, t := range s.endpoints {
-			if t == nil {
-				continue
-			}
-			if res.Endpoints == nil {
-				res.Endpoints = make(map[string]*Stats)
-			}
-			ep := res.Endpoints[names[id]]
-			if ep == nil {
-				ep = new(Stats)
-				res.Endpoints[names[id]] = ep
-			}
-			ep.merge(t.stats())
+	for id, name := range names {
+		t := r.named[id].tally
+		if t == nil {
+			continue
 		}
+		if res.Endpoints == nil {
+			res.Endpoints = make(map[string]*Stats)
+		}
+		res.Endpoints[name] = t.stats()
+	}
+	for _, s := range r.shards {
 		for class, text := range s.examples {
 			if res.ErrorExamples == nil {
 				res.ErrorExamples = make(map[ErrorClass]string)
