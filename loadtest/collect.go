@@ -1,114 +1,94 @@
 package loadtest
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
 
-// collector ends an interval of its run about once a second, and says how the
-// run stands. One goroutine at a time uses it.
-type collector struct {
-	run    *run
-	memory *peakSampler
-	series series
-	look   lookout
-	tell   *teller // nil if nobody listens
+// maxLineErrors is how many malformed lines Collect names.
+const maxLineErrors = 10
 
-	// Since the run began.
-	requests, failed, rejected int64
-}
-
-// watch harvests until stop is closed. A harvest that comes late makes its
-// interval longer, and those that it missed are not made up for.
-func (c *collector) watch(stop <-chan struct{}) {
-	timer := time.NewTimer(harvestEvery)
-	defer timer.Stop()
-	var begin <-chan time.Time // nil: never
-	if !virtual(c.run.base) {
-		t := time.NewTimer(watchAfter)
-		defer t.Stop()
-		begin = t.C
-	}
-	for {
-		select {
-		case <-stop:
-			return
-		case <-begin:
-			c.look.start()
+// Collect returns the result that outcomes amount to, such as those of [Stream] or
+// [Records]: counts, classes, statuses, the breakdown by name, and latencies, whose
+// quantiles are those of the live result. StartedAt and Elapsed come from the
+// outcomes; what those don't hold stays zero: Engine, Concurrency, Unsent,
+// ConnectionsOpened, PeakMemory, Intervals, Generator.
+//
+// The errors that outcomes yields are joined, of those that match [ErrMalformed] the
+// first 10. The result is never nil and holds every outcome.
+func Collect(outcomes iter.Seq2[RequestResult, error]) (*EngineResult, error) {
+	var (
+		sum       = outcomeSum{names: newEndpoints()}
+		errs      []error
+		malformed int
+	)
+	for r, err := range outcomes {
+		if err == nil {
+			sum.add(&r)
 			continue
-		case <-timer.C:
 		}
-		now := c.run.now()
-		c.harvest(now, false)
-		c.look.look()
-		timer.Reset((now/harvestEvery+1)*harvestEvery - c.run.now())
+		if errors.Is(err, ErrMalformed) {
+			if malformed++; malformed > maxLineErrors {
+				continue
+			}
+		}
+		errs = append(errs, err)
+	}
+	if more := malformed - maxLineErrors; more > 0 {
+		errs = append(errs, fmt.Errorf("%w: %d more", ErrMalformed, more))
+	}
+	return sum.result(), errors.Join(errs...)
+}
+
+// outcomeSum counts outcomes as the recorder of a run does.
+type outcomeSum struct {
+	total    tally
+	names    *endpoints
+	named    []*tally
+	examples map[ErrorClass]string
+	from, to time.Time
+}
+
+func (p *outcomeSum) add(r *RequestResult) {
+	id := p.names.id(r.Name)
+	x := sample{
+		latency: r.Latency, bytes: r.Bytes, retries: uint32(max(0, r.Attempt-1)),
+		endpoint: int8(id), status: uint16(r.StatusCode), class: r.Class,
+	}
+	p.total.count(&x)
+	if id != noEndpoint {
+		for int(id) >= len(p.named) {
+			p.named = append(p.named, new(tally))
+		}
+		p.named[id].count(&x)
+	}
+	if r.Err != nil && r.Class != ClassStatus && r.Class != ClassRejected {
+		if p.examples == nil {
+			p.examples = make(map[ErrorClass]string)
+		}
+		if _, ok := p.examples[r.Class]; !ok {
+			p.examples[r.Class] = r.Err.Error()
+		}
+	}
+	if r.Timestamp.UnixMicro() == 0 {
+		return // a record without a time
+	}
+	if p.from.IsZero() || r.Timestamp.Before(p.from) {
+		p.from = r.Timestamp
+	}
+	if end := r.Timestamp.Add(r.Latency); end.After(p.to) {
+		p.to = end
 	}
 }
 
-func (c *collector) harvest(now time.Duration, last bool) {
-	row := c.run.recorder.harvest(last)
-	row.From, row.To = c.series.end(), now
-	row.HeapBytes = c.memory.interval()
-	for _, w := range c.run.workers {
-		if w.slot.state.Load() != slotIdle {
-			row.InFlight++
-		}
+func (p *outcomeSum) result() *EngineResult {
+	res := newResult(&p.total, p.names.names, p.named, p.examples)
+	if !p.from.IsZero() {
+		res.spans = []span{{From: p.from, To: p.to}}
+		res.StartedAt, res.Elapsed = measure(res.spans)
 	}
-	c.requests += row.Requests
-	c.failed += row.ErrorCount
-	c.rejected += row.RejectedCount
-	if n := len(c.series.rows); n == 0 || row.To > row.From {
-		c.series.add(row)
-	} else if row.Requests+row.RejectedCount > 0 {
-		// The last request ended before the last harvest, but was recorded after.
-		row.To = row.From
-		c.series.rows[n-1] = c.series.rows[n-1].and(row)
-	}
-	if c.tell != nil {
-		c.tell.put(c.progress(row, now, last))
-	}
-}
-
-func (c *collector) progress(row Interval, now time.Duration, done bool) Progress {
-	p := Progress{
-		Engine: c.run.core.name, Elapsed: now, Planned: c.run.feed.planned(),
-		Requests: c.requests, ErrorCount: c.failed, RejectedCount: c.rejected, Size: c.run.feed.size(),
-		Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
-	}
-	if now > 0 {
-		p.RPS = float64(c.requests) / now.Seconds()
-	}
-	return p
-}
-
-// teller calls OnProgress. A report that comes while one is being told replaces
-// another that waits.
-type teller struct {
-	run  *run
-	next chan Progress // has room for one; closed after the last
-}
-
-func (t *teller) put(p Progress) {
-	for {
-		select {
-		case t.next <- p:
-			return
-		default:
-		}
-		select {
-		case <-t.next:
-		default:
-		}
-	}
-}
-
-// talk calls OnProgress until next is closed or a call does not return.
-func (t *teller) talk() {
-	orderly := false
-	defer func() {
-		if !orderly {
-			t.run.crash(recover())
-		}
-	}()
-	for p := range t.next {
-		t.run.core.progress(p)
-	}
-	orderly = true
+	res.Warnings = res.assess()
+	return res
 }

@@ -46,7 +46,7 @@ func newCore(name string, concurrency int, client Client, conn ConnectionConfig,
 
 // Run sends what src holds; see [Engine].
 func (c *core) Run(ctx context.Context, src Source) (*EngineResult, error) {
-	return c.run(ctx, src, nil, false)
+	return c.run(ctx, src, nil)
 }
 
 // RunStreaming sends what src holds and hands each outcome to sink; see [Engine].
@@ -54,7 +54,7 @@ func (c *core) RunStreaming(ctx context.Context, src Source, sink func(RequestRe
 	if sink == nil {
 		return nil, fault("RunStreaming without a sink")
 	}
-	return c.run(ctx, src, sink, false)
+	return c.run(ctx, src, newSerialSink(sink))
 }
 
 // Close frees all that the engine holds; see [Engine].

@@ -39,6 +39,14 @@ func ExampleStream() {
 	// home 1 <nil>
 }
 
+func ExampleCollect() {
+	engine := nothing()
+	defer engine.Close(context.Background())
+	result, err := loadtest.Collect(loadtest.Stream(context.Background(), engine, loadtest.Times(1000, &loadtest.Request{Name: "home"})))
+	fmt.Println(result.SuccessCount, result.Endpoints["home"].Requests, err)
+	// Output: 1000 1000 <nil>
+}
+
 func ExampleCreateJSONL() {
 	dir, _ := os.MkdirTemp("", "")
 	defer os.RemoveAll(dir)

@@ -327,7 +327,7 @@ func ExampleEngineResult_HeapGrowth() {
 }
 
 func ExampleInterval_RPS() {
-	fmt.Println(loadtest.Interval{From: time.Second, To: 3 * time.Second, Requests: 500}.RPS())
+	fmt.Println(loadtest.Interval{From: time.Second, To: 3 * time.Second, Counts: loadtest.Counts{Requests: 500}}.RPS())
 	// Output: 250
 }
 

@@ -11,9 +11,8 @@ type Interval struct {
 	// From and To are offsets since EngineResult.StartedAt. A request belongs to
 	// the interval in which it ended.
 	From, To time.Duration
-	// Requests were sent, ErrorCount of them failed, and RejectedCount more were
-	// refused by the engine's own Breaker, as in Stats.
-	Requests, ErrorCount, RejectedCount int64
+	// What the requests came to that ended in the interval, or were refused.
+	Counts
 	// P50 and P99 are over the latencies of all requests sent, as Stats.Quantile;
 	// 0 if there were none.
 	P50, P99 time.Duration
@@ -43,13 +42,12 @@ const (
 func (i Interval) and(next Interval) Interval {
 	out := Interval{
 		From: min(i.From, next.From), To: max(i.To, next.To),
-		Requests:      i.Requests + next.Requests,
-		ErrorCount:    i.ErrorCount + next.ErrorCount,
-		RejectedCount: i.RejectedCount + next.RejectedCount,
-		P99:           max(i.P99, next.P99),
-		InFlight:      next.InFlight,
-		HeapBytes:     max(i.HeapBytes, next.HeapBytes),
+		Counts:    i.Counts,
+		P99:       max(i.P99, next.P99),
+		InFlight:  next.InFlight,
+		HeapBytes: max(i.HeapBytes, next.HeapBytes),
 	}
+	out.add(next.Counts)
 	if next.From < i.To { // of runs side by side
 		out.InFlight += i.InFlight
 	}

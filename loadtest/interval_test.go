@@ -222,7 +222,7 @@ func TestALongRunHasBoundedRows(t *testing.T) {
 		for i := range n {
 			from := time.Duration(i) * time.Second
 			require.Equal(t, from, s.end())
-			s.add(Interval{From: from, To: from + time.Second, Requests: int64(i), ErrorCount: 1, RejectedCount: 2, InFlight: i, HeapBytes: uint64(i)})
+			s.add(Interval{From: from, To: from + time.Second, Counts: Counts{Requests: int64(i), ErrorCount: 1, RejectedCount: 2}, InFlight: i, HeapBytes: uint64(i)})
 			require.LessOrEqual(t, len(s.rows), maxIntervals)
 		}
 		var sum Interval
@@ -243,12 +243,12 @@ func TestALongRunHasBoundedRows(t *testing.T) {
 }
 
 func TestJoinedIntervals(t *testing.T) {
-	a := Interval{From: 0, To: 10, Requests: 1, P50: 40, P99: 100, InFlight: 3}
-	b := Interval{From: 10, To: 20, Requests: 3, P50: 80, P99: 90, InFlight: 5}
-	require.Equal(t, Interval{From: 0, To: 20, Requests: 4, P50: 70, P99: 100, InFlight: 5}, a.and(b))
+	a := Interval{From: 0, To: 10, Counts: Counts{Requests: 1}, P50: 40, P99: 100, InFlight: 3}
+	b := Interval{From: 10, To: 20, Counts: Counts{Requests: 3}, P50: 80, P99: 90, InFlight: 5}
+	require.Equal(t, Interval{From: 0, To: 20, Counts: Counts{Requests: 4}, P50: 70, P99: 100, InFlight: 5}, a.and(b))
 	b.From, b.To = 5, 15
-	require.Equal(t, Interval{From: 0, To: 15, Requests: 4, P50: 70, P99: 100, InFlight: 8}, a.and(b), "side by side, both are in flight")
-	require.Zero(t, Interval{Requests: 3}.RPS())
+	require.Equal(t, Interval{From: 0, To: 15, Counts: Counts{Requests: 4}, P50: 70, P99: 100, InFlight: 8}, a.and(b), "side by side, both are in flight")
+	require.Zero(t, Interval{Counts: Counts{Requests: 3}}.RPS())
 }
 
 func TestMergeKeepsIntervalsAtTheirTime(t *testing.T) {
@@ -258,7 +258,7 @@ func TestMergeKeepsIntervalsAtTheirTime(t *testing.T) {
 		return r
 	}
 	row := func(from, to int, n int64) Interval {
-		return Interval{From: time.Duration(from) * time.Second, To: time.Duration(to) * time.Second, Requests: n}
+		return Interval{From: time.Duration(from) * time.Second, To: time.Duration(to) * time.Second, Counts: Counts{Requests: n}}
 	}
 	early := at(0, row(0, 1, 1), row(1, 2, 2))
 	late := at(10, row(0, 1, 3), row(1, 2, 4))
@@ -291,13 +291,14 @@ func TestMergeKeepsIntervalsAtTheirTime(t *testing.T) {
 
 func TestIntervalJSON(t *testing.T) {
 	row := Interval{
-		From: 1_000_000_001, To: 3_000_000_001, Requests: 500, ErrorCount: 3, RejectedCount: 4,
+		From: 1_000_000_001, To: 3_000_000_001, Counts: Counts{1, 2, 3, 4, 5, 6, 7},
 		P50: 1_234_567, P99: 7_654_321, InFlight: 9, HeapBytes: 1 << 60,
 	}
 	data, err := json.Marshal(row)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"from_seconds":1.000000001,"to_seconds":3.000000001,"requests":500,"error_count":3,"rejected_count":4,
-		"rps":250,"p50_latency_ms":1.234567,"p99_latency_ms":7.654321,"in_flight":9,"heap_bytes":1152921504606846976}`, string(data))
+	require.JSONEq(t, `{"from_seconds":1.000000001,"to_seconds":3.000000001,
+		"requests":1,"success_count":2,"error_count":3,"other_count":4,"rejected_count":5,"retries":6,"bytes_read":7,
+		"rps":0.5,"p50_latency_ms":1.234567,"p99_latency_ms":7.654321,"in_flight":9,"heap_bytes":1152921504606846976}`, string(data))
 	var back Interval
 	require.NoError(t, json.Unmarshal(data, &back))
 	require.Equal(t, row, back)

@@ -136,12 +136,15 @@ func parseRecord(line []byte) (RequestResult, error) {
 	if err := json.Unmarshal(line, &j); err != nil {
 		return RequestResult{}, err
 	}
-	for key, missing := range map[string]bool{
-		"url": j.URL == nil, "status_code": j.StatusCode == nil, "latency_ms": j.Latency == nil, "timestamp": j.Timestamp == nil,
-	} {
-		if missing {
-			return RequestResult{}, fmt.Errorf("no %s", key)
-		}
+	switch {
+	case j.URL == nil:
+		return RequestResult{}, errors.New("no url")
+	case j.StatusCode == nil:
+		return RequestResult{}, errors.New("no status_code")
+	case j.Latency == nil:
+		return RequestResult{}, errors.New("no latency_ms")
+	case j.Timestamp == nil:
+		return RequestResult{}, errors.New("no timestamp")
 	}
 	j.requestJSON.URL, j.requestJSON.StatusCode = *j.URL, *j.StatusCode
 	j.requestJSON.Latency, j.requestJSON.Timestamp = *j.Latency, *j.Timestamp
@@ -166,93 +169,10 @@ func parseRecord(line []byte) (RequestResult, error) {
 	return rec, nil
 }
 
-// maxLineErrors is how many malformed lines ReadJSONL names.
-const maxLineErrors = 10
-
-// ReadJSONL rebuilds the result of a run from its records: counts, classes,
-// statuses, the breakdown by name, and latencies, whose quantiles are those of the
-// live result. StartedAt and Elapsed come from the records, whose times are to the
-// microsecond; what records don't hold stays zero: Engine, Concurrency, Unsent,
-// ConnectionsOpened, PeakMemory.
+// ReadJSONL rebuilds the result of a run from its records by [Collect]. Their times
+// are to the microsecond.
 //
 // Lines that are no records are skipped, and the first 10 named in the error, each
 // as a [*LineError]; a last line that is cut off matches [ErrTruncated]. The
 // result is never nil and holds every other line.
-func ReadJSONL(r io.Reader) (*EngineResult, error) {
-	var (
-		sum  = replay{names: newEndpoints()}
-		errs []error
-		more int
-	)
-	for rec, err := range Records(r) {
-		switch {
-		case err == nil:
-			sum.add(&rec)
-		case errors.Is(err, ErrMalformed) && len(errs) == maxLineErrors:
-			more++
-		default:
-			errs = append(errs, err)
-		}
-	}
-	if more > 0 {
-		errs = append(errs, fmt.Errorf("%w: %d more", ErrMalformed, more))
-	}
-	return sum.result(), errors.Join(errs...)
-}
-
-// replay is the recorder of a run that is over.
-type replay struct {
-	total     tally
-	names     *endpoints
-	endpoints []*tally
-	examples  map[ErrorClass]string
-	from, to  time.Time
-}
-
-func (p *replay) add(r *RequestResult) {
-	id := p.names.id(r.Name)
-	x := sample{
-		latency: r.Latency, bytes: r.Bytes, retries: uint32(max(0, r.Attempt-1)),
-		endpoint: int8(id), status: uint16(r.StatusCode), class: r.Class,
-	}
-	p.total.add(&x)
-	if id != noEndpoint {
-		for int(id) >= len(p.endpoints) {
-			p.endpoints = append(p.endpoints, new(tally))
-		}
-		p.endpoints[id].add(&x)
-	}
-	if r.Err != nil && r.Class != ClassStatus && r.Class != ClassRejected {
-		if p.examples == nil {
-			p.examples = make(map[ErrorClass]string)
-		}
-		if _, ok := p.examples[r.Class]; !ok {
-			p.examples[r.Class] = r.Err.Error()
-		}
-	}
-	if r.Timestamp.UnixMicro() == 0 {
-		return // a record without a time
-	}
-	if p.from.IsZero() || r.Timestamp.Before(p.from) {
-		p.from = r.Timestamp
-	}
-	if end := r.Timestamp.Add(r.Latency); end.After(p.to) {
-		p.to = end
-	}
-}
-
-func (p *replay) result() *EngineResult {
-	res := &EngineResult{Stats: *p.total.stats(), ErrorExamples: p.examples, Retries: p.total.retries}
-	for id, t := range p.endpoints {
-		if res.Endpoints == nil {
-			res.Endpoints = make(map[string]*Stats)
-		}
-		res.Endpoints[p.names.names[id]] = t.stats()
-	}
-	if !p.from.IsZero() {
-		res.spans = []span{{From: p.from, To: p.to}}
-		res.StartedAt, res.Elapsed = measure(res.spans)
-	}
-	res.Warnings = res.assess()
-	return res
-}
+func ReadJSONL(r io.Reader) (*EngineResult, error) { return Collect(Records(r)) }

@@ -11,9 +11,8 @@ type Progress struct {
 	// means it to last; 0 if that is not known. A run made with For exceeds its
 	// time by the requests in flight at the end.
 	Elapsed, Planned time.Duration
-	// Requests were sent so far, ErrorCount of them failed, and RejectedCount
-	// more were refused by the engine's own Breaker.
-	Requests, ErrorCount, RejectedCount int64
+	// What the requests came to so far.
+	Counts
 	// Size is how many requests the source holds; -1 if that is not known.
 	Size int64
 	// RPS is the number of requests sent per second of Elapsed.
@@ -26,4 +25,40 @@ type Progress struct {
 	HeapBytes uint64
 	// Done says that the run has ended: this is its last report.
 	Done bool
+}
+
+// reporter calls OnProgress. A report that comes while one is being delivered
+// replaces another that waits.
+type reporter struct {
+	report func(Progress)
+	crash  func(any)     // is told of a call that does not return
+	next   chan Progress // has room for one; closed after the last
+}
+
+func (p *reporter) put(report Progress) {
+	for {
+		select {
+		case p.next <- report:
+			return
+		default:
+		}
+		select {
+		case <-p.next:
+		default:
+		}
+	}
+}
+
+// run calls OnProgress until next is closed or a call does not return.
+func (p *reporter) run() {
+	returned := false
+	defer func() {
+		if !returned {
+			p.crash(recover())
+		}
+	}()
+	for report := range p.next {
+		p.report(report)
+	}
+	returned = true
 }

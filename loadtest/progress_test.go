@@ -64,7 +64,7 @@ func TestProgressOfACountedRunAndOfItsErrors(t *testing.T) {
 		r, err := e.Run(t.Context(), Times(70))
 		require.NoError(t, err)
 		require.Equal(t, []Progress{{
-			Engine: "threaded", Size: 70, Requests: 70, ErrorCount: 70, Last: r.Intervals[0],
+			Engine: "threaded", Size: 70, Counts: Counts{Requests: 70, ErrorCount: 70}, Last: r.Intervals[0],
 			HeapBytes: r.Intervals[0].HeapBytes, Done: true,
 		}}, got)
 	})

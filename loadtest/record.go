@@ -47,31 +47,3 @@ func Record(ctx context.Context, e Engine, src Source, s *Sink) (*EngineResult, 
 	res.Warnings = append(res.Warnings, res.sinkWarnings()...)
 	return res, err
 }
-
-// sharedRunner is an engine whose workers can call a sink at the same time.
-type sharedRunner interface {
-	runShared(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error)
-}
-
-// runShared is RunStreaming, but calls of sink may overlap.
-func runShared(ctx context.Context, e Engine, src Source, sink func(RequestResult) error) (*EngineResult, error) {
-	if s, ok := e.(sharedRunner); ok {
-		return s.runShared(ctx, src, sink)
-	}
-	return e.RunStreaming(ctx, src, sink)
-}
-
-func (c *core) runShared(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error) {
-	return c.run(ctx, src, sink, true)
-}
-
-// handShared passes an outcome to a sink that is safe for concurrent use.
-func (r *run) handShared(out RequestResult) {
-	if r.sinkEnd.Load() {
-		return
-	}
-	if err := r.sink(out); err != nil {
-		r.sinkEnd.Store(true)
-		r.halt(err)
-	}
-}

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"maps"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -112,13 +113,14 @@ func (b *buffer) widen(size int) {
 // example keeps the first error of each class, for reports. Errors are rare
 // enough, or the run is broken enough, for a lock.
 func (b *buffer) example(class ErrorClass, err error) {
+	text := err.Error() // the user's code: not under the lock that others wait for
 	b.shard.mu.Lock()
 	defer b.shard.mu.Unlock()
 	if b.shard.examples == nil {
 		b.shard.examples = make(map[ErrorClass]string)
 	}
 	if _, ok := b.shard.examples[class]; !ok {
-		b.shard.examples[class] = err.Error()
+		b.shard.examples[class] = text
 	}
 }
 
@@ -144,7 +146,7 @@ func (s *shard) take(b *buffer) {
 	var held *endpointTally // for as long as the name is the same
 	for head := b.head.Load(); b.tail != head; b.tail++ {
 		x := &b.samples[b.tail&mask]
-		s.interval.add(x)
+		s.interval.count(x)
 		if x.endpoint == noEndpoint {
 			continue
 		}
@@ -156,7 +158,7 @@ func (s *shard) take(b *buffer) {
 		if held.tally == nil {
 			held.tally = new(tally)
 		}
-		held.tally.add(x)
+		held.tally.count(x)
 	}
 	held.release()
 }
@@ -201,7 +203,7 @@ func (r *recorder) harvest(last bool) (row Interval) {
 		sum.merge(got)
 		r.giveBack(got)
 	}
-	row.Requests, row.ErrorCount, row.RejectedCount = sum.requests(), sum.failed, sum.rejected
+	row.Counts = sum.Counts
 	all := r.latencies(sum)
 	row.P50, row.P99 = all.quantile(0.50), all.quantile(0.99)
 	if r.total == nil {
@@ -246,26 +248,33 @@ func (r *recorder) latencies(t *tally) *histogram {
 	return r.both
 }
 
-// result is the total, after the last harvest.
+// result returns the total, after the last harvest.
 func (r *recorder) result(names []string) *EngineResult {
-	res := &EngineResult{Stats: *r.total.stats(), Retries: r.total.retries}
-	for id, name := range names {
-		t := r.named[id].tally
+	named := make([]*tally, len(names))
+	for id := range names {
+		named[id] = r.named[id].tally
+	}
+	examples := make(map[ErrorClass]string)
+	for _, s := range r.shards {
+		maps.Copy(examples, s.examples)
+	}
+	return newResult(r.total, names, named, examples)
+}
+
+// newResult returns what total, and named by names, come to.
+func newResult(total *tally, names []string, named []*tally, examples map[ErrorClass]string) *EngineResult {
+	res := &EngineResult{Stats: *total.stats()}
+	if len(examples) > 0 {
+		res.ErrorExamples = examples
+	}
+	for id, t := range named {
 		if t == nil {
 			continue
 		}
 		if res.Endpoints == nil {
 			res.Endpoints = make(map[string]*Stats)
 		}
-		res.Endpoints[name] = t.stats()
-	}
-	for _, s := range r.shards {
-		for class, text := range s.examples {
-			if res.ErrorExamples == nil {
-				res.ErrorExamples = make(map[ErrorClass]string)
-			}
-			res.ErrorExamples[class] = text
-		}
+		res.Endpoints[names[id]] = t.stats()
 	}
 	return res
 }

@@ -37,8 +37,6 @@ type EngineResult struct {
 	// Unsent requests were due by the source but neither sent nor rejected,
 	// because the run was stopped; 0 where the source has no known end.
 	Unsent int64
-	// Retries counts attempts beyond the first of each request.
-	Retries int64
 	// SinkTime is how long the workers of a RunStreaming, taken together, were in
 	// the sink or waited for it instead of sending requests. Of their whole time,
 	// which is Concurrency × Elapsed, it is what the sink has cost.
@@ -87,9 +85,6 @@ func (r *EngineResult) RPS() float64 {
 	return float64(r.Requests) / r.Elapsed.Seconds()
 }
 
-// Attempts is how often something was sent: Requests + Retries.
-func (r *EngineResult) Attempts() int64 { return r.Requests + r.Retries }
-
 // sinkShare is the part of the workers' time that the sink took, from 0 to 1.
 func (r *EngineResult) sinkShare() float64 {
 	whole := float64(r.Elapsed) * float64(r.Concurrency)
@@ -114,7 +109,6 @@ func (r *EngineResult) Merge(other *EngineResult) {
 		r.Engine = "mixed"
 	}
 	r.Unsent += other.Unsent
-	r.Retries += other.Retries
 	r.SinkTime += other.SinkTime
 	r.ConnectionsOpened += other.ConnectionsOpened
 	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)

@@ -13,18 +13,13 @@ import (
 // back can be merged exactly.
 
 type statsJSON struct {
-	Requests    int64                `json:"requests"`
-	Success     int64                `json:"success_count"`
-	Errors      int64                `json:"error_count"`
-	Other       int64                `json:"other_count"`
-	Rejected    int64                `json:"rejected_count"`
+	Counts
 	P50         float64              `json:"p50_latency_ms"`
 	P95         float64              `json:"p95_latency_ms"`
 	P99         float64              `json:"p99_latency_ms"`
 	Min         float64              `json:"min_latency_ms"`
 	Mean        float64              `json:"mean_latency_ms"`
 	Max         float64              `json:"max_latency_ms"`
-	Bytes       int64                `json:"bytes_read"`
 	ErrorClass  map[ErrorClass]int64 `json:"errors,omitempty"`
 	StatusCodes map[int]int64        `json:"status_codes,omitempty"`
 	Good        *histogramJSON       `json:"success_histogram,omitempty"`
@@ -40,7 +35,6 @@ type resultJSON struct {
 	PeakMemory    float64               `json:"peak_memory_mb"`
 	PeakBytes     uint64                `json:"peak_memory_bytes"`
 	Unsent        int64                 `json:"unsent_count"`
-	Retries       int64                 `json:"retries"`
 	SinkTime      float64               `json:"sink_seconds"`
 	Connections   int64                 `json:"connections_opened"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
@@ -73,10 +67,10 @@ func (s *Stats) toJSON() (statsJSON, error) {
 		return statsJSON{}, err
 	}
 	return statsJSON{
-		Requests: s.Requests, Success: s.SuccessCount, Errors: s.ErrorCount, Other: s.OtherCount, Rejected: s.RejectedCount,
-		P50: millis(s.P50()), P95: millis(s.P95()), P99: millis(s.P99()),
+		Counts: s.Counts,
+		P50:    millis(s.P50()), P95: millis(s.P95()), P99: millis(s.P99()),
 		Min: millis(s.Quantile(0)), Mean: millis(s.Mean()), Max: millis(s.Quantile(1)),
-		Bytes: s.BytesRead, ErrorClass: s.Errors, StatusCodes: s.StatusCodes, Good: good, Bad: bad,
+		ErrorClass: s.Errors, StatusCodes: s.StatusCodes, Good: good, Bad: bad,
 	}, nil
 }
 
@@ -89,14 +83,11 @@ func (j *statsJSON) stats() (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	if n := good.count() + bad.count(); n != j.Requests || j.Success+j.Errors+j.Other != j.Requests || bad.count() != j.Errors {
+	if n := good.count() + bad.count(); n != j.Requests || j.SuccessCount+j.ErrorCount+j.OtherCount != j.Requests || bad.count() != j.ErrorCount {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, of them %d successes, %d errors, %d others, and %d latencies",
-			j.Requests, j.Success, j.Errors, j.Other, n)
+			j.Requests, j.SuccessCount, j.ErrorCount, j.OtherCount, n)
 	}
-	return Stats{
-		Requests: j.Requests, SuccessCount: j.Success, ErrorCount: j.Errors, OtherCount: j.Other, RejectedCount: j.Rejected,
-		BytesRead: j.Bytes, Errors: j.ErrorClass, StatusCodes: j.StatusCodes, good: good, bad: bad,
-	}, nil
+	return Stats{Counts: j.Counts, Errors: j.ErrorClass, StatusCodes: j.StatusCodes, good: good, bad: bad}, nil
 }
 
 // MarshalJSON writes latencies in milliseconds and includes the histograms.
@@ -134,7 +125,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		Engine: r.Engine, Concurrency: r.Concurrency,
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
-		Unsent: r.Unsent, Retries: r.Retries, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened,
+		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened,
 		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
@@ -157,7 +148,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	}
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
-		Unsent: j.Unsent, Retries: j.Retries, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
+		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
 		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {
@@ -169,11 +160,9 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 }
 
 type intervalJSON struct {
-	From     float64 `json:"from_seconds"`
-	To       float64 `json:"to_seconds"`
-	Requests int64   `json:"requests"`
-	Errors   int64   `json:"error_count"`
-	Rejected int64   `json:"rejected_count"`
+	From float64 `json:"from_seconds"`
+	To   float64 `json:"to_seconds"`
+	Counts
 	RPS      float64 `json:"rps"`
 	P50      float64 `json:"p50_latency_ms"`
 	P99      float64 `json:"p99_latency_ms"`
@@ -185,7 +174,7 @@ type intervalJSON struct {
 func (i Interval) MarshalJSON() ([]byte, error) {
 	return json.Marshal(intervalJSON{
 		From: i.From.Seconds(), To: i.To.Seconds(),
-		Requests: i.Requests, Errors: i.ErrorCount, Rejected: i.RejectedCount, RPS: i.RPS(),
+		Counts: i.Counts, RPS: i.RPS(),
 		P50: millis(i.P50), P99: millis(i.P99), InFlight: i.InFlight, Heap: i.HeapBytes,
 	})
 }
@@ -205,8 +194,8 @@ func (i *Interval) UnmarshalJSON(data []byte) error {
 	}
 	*i = Interval{
 		From: fromSeconds(j.From), To: fromSeconds(j.To),
-		Requests: j.Requests, ErrorCount: j.Errors, RejectedCount: j.Rejected,
-		P50: fromMillis(j.P50), P99: fromMillis(j.P99), InFlight: j.InFlight, HeapBytes: j.Heap,
+		Counts: j.Counts,
+		P50:    fromMillis(j.P50), P99: fromMillis(j.P99), InFlight: j.InFlight, HeapBytes: j.Heap,
 	}
 	return nil
 }

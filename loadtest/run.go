@@ -14,8 +14,7 @@ import (
 type run struct {
 	core   *core
 	feed   feed
-	sink   func(RequestResult) error
-	shared bool // calls of sink may overlap
+	sink   outcomeSink // nil: nobody takes the outcomes
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	base   time.Time
@@ -28,16 +27,13 @@ type run struct {
 	panics *PanicError
 	goexit bool
 
-	sinkGate gate
-	sinkEnd  atomic.Bool // the sink is not called any more
-
-	workers  []*worker
-	active   atomic.Int64 // workers that have not ended
-	recorder *recorder
-	collect  *collector
+	workers   []*worker
+	active    atomic.Int64 // workers that have not ended
+	recorder  *recorder
+	collector *collector
 }
 
-func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) error, shared bool) (*EngineResult, error) {
+func (c *core) run(ctx context.Context, src Source, sink outcomeSink) (*EngineResult, error) {
 	if ctx == nil {
 		return nil, ErrNilContext
 	}
@@ -47,7 +43,7 @@ func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) err
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{core: c, feed: feed, sink: sink, shared: shared, sinkGate: newGate(), done: make(chan struct{})}
+	r := &run{core: c, feed: feed, sink: sink, done: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	if err := c.enter(r); err != nil {
@@ -97,7 +93,6 @@ func (r *run) hire() error {
 
 // work runs the workers and returns when all have ended and the books are closed.
 func (r *run) work() {
-	r.collect = &collector{run: r, memory: newPeakSampler()}
 	dog := &watchdog{limit: r.core.timeout, clock: r.now}
 	for _, w := range r.workers {
 		w.renew()
@@ -105,17 +100,20 @@ func (r *run) work() {
 	}
 	var workers, helpers, talk sync.WaitGroup
 	stop := make(chan struct{})
+	memory := newPeakSampler()
 	r.base = time.Now()
 	r.active.Store(int64(len(r.workers)))
+	r.collector = &collector{recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight}
+	reports := &reporter{report: r.core.progress, crash: r.crash, next: make(chan Progress, 1)}
+	if r.core.progress != nil {
+		r.collector.report = func(row Interval, now time.Duration, done bool) { reports.put(r.progress(row, now, done)) }
+		talk.Go(reports.run) // ends when next is closed, below
+	}
 
 	// The helpers end when stop is closed, below.
-	helpers.Go(func() { r.collect.memory.watch(stop) })
+	helpers.Go(func() { memory.watch(stop) })
 	helpers.Go(func() { dog.watch(stop) })
-	helpers.Go(func() { r.collect.watch(stop) })
-	if r.core.progress != nil {
-		r.collect.tell = &teller{run: r, next: make(chan Progress, 1)}
-		talk.Go(r.collect.tell.talk) // ends when next is closed, below
-	}
+	helpers.Go(func() { r.collector.watch(stop) })
 	for _, w := range r.workers {
 		// A worker ends when the source does, or after the request during which
 		// the run is halted or its context ends.
@@ -124,12 +122,31 @@ func (r *run) work() {
 	workers.Wait()
 	close(stop)
 	helpers.Wait()
-	r.collect.look.stop()
-	r.collect.harvest(r.elapsed(), true)
-	if r.collect.tell != nil {
-		close(r.collect.tell.next)
-		talk.Wait()
+	r.collector.finish(r.elapsed())
+	close(reports.next)
+	talk.Wait()
+}
+
+// inFlight returns how many requests are being attempted.
+func (r *run) inFlight() (n int) {
+	for _, w := range r.workers {
+		if w.slot.state.Load() != slotIdle {
+			n++
+		}
 	}
+	return n
+}
+
+// progress returns how the run stands at the end of an interval.
+func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
+	p := Progress{
+		Engine: r.core.name, Elapsed: now, Planned: r.feed.planned(), Size: r.feed.size(),
+		Counts: r.collector.total, Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
+	}
+	if now > 0 {
+		p.RPS = float64(p.Requests) / now.Seconds()
+	}
+	return p
 }
 
 // sinkTime is how long the workers have spent on the sink; they must have ended.
@@ -189,16 +206,15 @@ func (r *run) crash(value any) {
 }
 
 func (r *run) result(names []string, opened int64) (*EngineResult, error) {
-	res := r.recorder.result(names)
+	res := r.collector.result(names)
 	res.Engine, res.Concurrency = r.core.name, r.core.concurrency
 	res.StartedAt, res.Elapsed = r.base, r.elapsed()
-	res.Generator = r.collect.look.generator()
-	res.Intervals, res.SinkTime = r.collect.series.rows, r.sinkTime()
+	res.SinkTime = r.sinkTime()
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
 	if size := r.feed.size(); size >= 0 {
 		res.Unsent = size - res.Requests - res.RejectedCount
 	}
-	res.PeakMemory, res.ConnectionsOpened, res.pooled = r.collect.memory.peak, opened, r.core.pooled()
+	res.ConnectionsOpened, res.pooled = opened, r.core.pooled()
 	res.Warnings = res.assess()
 	if r.complete(res) {
 		return res, r.feed.fault()
@@ -209,24 +225,5 @@ func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 // complete says whether a run that was halted had in fact sent everything. A
 // sink that failed has not got everything.
 func (r *run) complete(res *EngineResult) bool {
-	return r.feed.size() == res.Requests+res.RejectedCount && res.Errors[ClassCanceled] == 0 && !r.sinkEnd.Load()
-}
-
-// hand passes an outcome to the sink, one at a time.
-func (r *run) hand(out RequestResult) {
-	if r.shared {
-		r.handShared(out)
-		return
-	}
-	r.sinkGate.Lock()
-	defer r.sinkGate.Unlock()
-	if r.sinkEnd.Load() {
-		return
-	}
-	r.sinkEnd.Store(true) // stands if sink panics
-	if err := r.sink(out); err != nil {
-		r.halt(err)
-		return
-	}
-	r.sinkEnd.Store(false)
+	return r.feed.size() == res.Requests+res.RejectedCount && res.Errors[ClassCanceled] == 0 && (r.sink == nil || !r.sink.ended())
 }

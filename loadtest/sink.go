@@ -212,8 +212,8 @@ func (s *Sink) flush(ctx context.Context) error {
 //
 // If ctx ends first, Close drops what is queued and cancels the context of
 // WriteBatch. A WriteBatch that goes on nevertheless is not waited for; the writer
-// is closed when it returns. Close may be called again, and concurrently: each
-// call waits.
+// is closed when it returns. A writer whose own Close hangs is given 5 s. Close may
+// be called again, and concurrently: each call waits.
 func (s *Sink) Close(ctx context.Context) error {
 	if ctx == nil {
 		return ErrNilContext
@@ -236,8 +236,16 @@ func (s *Sink) Close(ctx context.Context) error {
 	if m.InFlight > 0 {
 		return s.verdict()
 	}
-	<-s.closed
-	return s.verdict()
+	grace := time.NewTimer(cancelGrace)
+	defer grace.Stop()
+	select {
+	case <-s.closed:
+		return s.verdict()
+	case <-grace.C:
+	}
+	return errors.Join(s.verdict(), &SinkError{
+		Written: s.Stats().Written, Err: fmt.Errorf("the writer's Close goes on %v after its context ended: %w", cancelGrace, context.Cause(ctx)),
+	})
 }
 
 func (s *Sink) finish() {

@@ -425,3 +425,22 @@ func TestTwoMillionRecordsTakeBoundedMemory(t *testing.T) {
 	}
 	require.Equal(t, n, lines)
 }
+
+// A writer whose Close hangs, on a file system that does, keeps nobody for ever.
+func TestSinkCloseOutlivesAWriterThatDoesNotClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := make(chan struct{})
+		s, err := NewSink(&ledger{after: func() error { <-hung; return nil }}, SinkConfig{})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		err = s.Close(ctx)
+		require.ErrorIs(t, err, ErrSink)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "the writer's Close goes on 5s after its context ended")
+		require.Equal(t, 3*time.Second+cancelGrace, time.Since(start))
+		close(hung)
+		require.NoError(t, s.Close(t.Context()), "it did close in the end")
+	})
+}

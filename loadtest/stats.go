@@ -8,19 +8,7 @@ import (
 // Stats counts the requests of a run, or those of one name in it. It is not
 // safe for concurrent use.
 type Stats struct {
-	// Requests were sent: SuccessCount + ErrorCount + OtherCount.
-	Requests int64
-	// SuccessCount had a 2xx response (a Func: no error) that passed its Check.
-	SuccessCount int64
-	// ErrorCount had a 4xx or 5xx response, none, or one that failed its Check.
-	ErrorCount int64
-	// OtherCount had a 1xx or 3xx response: neither a success nor an error.
-	OtherCount int64
-	// RejectedCount requests were refused by the engine's own Breaker and never
-	// sent: they are in none of the counts above, nor in the latencies.
-	RejectedCount int64
-	// BytesRead counts the bytes of response bodies.
-	BytesRead int64
+	Counts
 	// Errors counts errors by class; nil if there were none.
 	Errors map[ErrorClass]int64
 	// StatusCodes counts responses by status; nil if there were none.
@@ -53,23 +41,6 @@ func (s *Stats) ErrorQuantile(q float64) time.Duration { return s.bad.quantile(q
 // Mean is the mean latency of every request sent.
 func (s *Stats) Mean() time.Duration { return s.latencies().mean() }
 
-// ErrorRate is ErrorCount ÷ Requests, from 0 to 1; 0 if nothing was sent.
-func (s *Stats) ErrorRate() float64 {
-	if s.Requests == 0 {
-		return 0
-	}
-	return float64(s.ErrorCount) / float64(s.Requests)
-}
-
-// RejectedRate is the share of the requests that were due which the engine's own
-// Breaker refused, from 0 to 1; 0 if none was due.
-func (s *Stats) RejectedRate() float64 {
-	if s.RejectedCount == 0 {
-		return 0
-	}
-	return float64(s.RejectedCount) / float64(s.Requests+s.RejectedCount)
-}
-
 func (s *Stats) latencies() *histogram {
 	switch {
 	case s.bad.count() == 0:
@@ -96,12 +67,7 @@ func (s *Stats) beyond() int64 {
 }
 
 func (s *Stats) merge(from *Stats) {
-	s.Requests += from.Requests
-	s.SuccessCount += from.SuccessCount
-	s.ErrorCount += from.ErrorCount
-	s.OtherCount += from.OtherCount
-	s.RejectedCount += from.RejectedCount
-	s.BytesRead += from.BytesRead
+	s.add(from.Counts)
 	s.Errors = addCounts(s.Errors, from.Errors)
 	s.StatusCodes = addCounts(s.StatusCodes, from.StatusCodes)
 	s.good = mergeHistograms(s.good, from.good)

@@ -8,34 +8,34 @@ const (
 
 // tally counts requests. It is not safe for concurrent use.
 type tally struct {
-	success, failed, other, rejected int64
-	bytes, retries                   int64
-	classes                          [numClasses]int64
-	statuses                         [maxStatus - minStatus + 1]int64
-	oddStatuses                      map[int]int64
-	good, bad                        *histogram
+	Counts
+	classes     [numClasses]int64
+	statuses    [maxStatus - minStatus + 1]int64
+	oddStatuses map[int]int64
+	good, bad   *histogram
 }
 
 func newTally() *tally { return &tally{good: newHistogram()} }
 
-func (t *tally) requests() int64 { return t.success + t.failed + t.other }
-
-func (t *tally) add(x *sample) {
-	t.bytes += x.bytes
-	t.retries += int64(x.retries)
+// count takes one request in.
+func (t *tally) count(x *sample) {
+	t.BytesRead += x.bytes
+	t.Retries += int64(x.retries)
+	if x.class == ClassRejected {
+		t.RejectedCount++
+		return // no latency: nothing was sent
+	}
+	t.Requests++
 	h := &t.good
 	switch {
-	case x.class == ClassRejected:
-		t.rejected++
-		return // no latency: nothing was sent
 	case x.class != ClassNone:
-		t.failed++
+		t.ErrorCount++
 		t.classes[x.class]++
 		h = &t.bad
 	case x.status == 0 || x.status/100 == 2:
-		t.success++
+		t.SuccessCount++
 	default:
-		t.other++
+		t.OtherCount++
 	}
 	if *h == nil {
 		*h = newHistogram()
@@ -51,17 +51,7 @@ func (t *tally) add(x *sample) {
 }
 
 func (t *tally) stats() *Stats {
-	s := &Stats{
-		Requests:      t.requests(),
-		SuccessCount:  t.success,
-		ErrorCount:    t.failed,
-		OtherCount:    t.other,
-		RejectedCount: t.rejected,
-		BytesRead:     t.bytes,
-		StatusCodes:   addCounts(nil, t.oddStatuses),
-		good:          t.good,
-		bad:           t.bad,
-	}
+	s := &Stats{Counts: t.Counts, StatusCodes: addCounts(nil, t.oddStatuses), good: t.good, bad: t.bad}
 	for class, n := range t.classes {
 		if n > 0 {
 			s.Errors = addCounts(s.Errors, map[ErrorClass]int64{ErrorClass(class): n})
@@ -77,12 +67,7 @@ func (t *tally) stats() *Stats {
 
 // merge adds from, which is not changed.
 func (t *tally) merge(from *tally) {
-	t.success += from.success
-	t.failed += from.failed
-	t.other += from.other
-	t.rejected += from.rejected
-	t.bytes += from.bytes
-	t.retries += from.retries
+	t.add(from.Counts)
 	for i, n := range from.classes {
 		t.classes[i] += n
 	}

@@ -190,11 +190,14 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out out
 		latency = 0
 	}
 	start := w.run.now()
-	w.run.hand(RequestResult{
+	err := w.run.sink.put(RequestResult{
 		Name: req.Name, Method: req.Method, URL: req.URL,
 		StatusCode: out.resp.StatusCode, Latency: latency, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
 	})
+	if err != nil {
+		w.run.halt(err)
+	}
 	now := w.run.now()
 	w.sinking += now - start
 	return now

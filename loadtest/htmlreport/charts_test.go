@@ -21,7 +21,7 @@ func text(t *testing.T, v any) string {
 func second(i, n int64) loadtest.Interval {
 	return loadtest.Interval{
 		From: time.Duration(i) * time.Second, To: time.Duration(i+1) * time.Second,
-		Requests: n, P50: time.Duration(n), P99: time.Duration(2 * n), InFlight: int(n), HeapBytes: uint64(n),
+		Counts: loadtest.Counts{Requests: n}, P50: time.Duration(n), P99: time.Duration(2 * n), InFlight: int(n), HeapBytes: uint64(n),
 	}
 }
 

@@ -55,8 +55,8 @@ func minute(scale int) []loadtest.Interval {
 		wave := time.Duration(i*37%11) * 90 * time.Microsecond
 		iv := loadtest.Interval{
 			From: time.Duration(i) * time.Second, To: time.Duration(i+1) * time.Second,
-			Requests: int64(scale * (4000 + i*53%400)), ErrorCount: int64(70 + i*29%23),
-			P50: 5*time.Millisecond + wave, P99: 19*time.Millisecond + 7*wave,
+			Counts: loadtest.Counts{Requests: int64(scale * (4000 + i*53%400)), ErrorCount: int64(70 + i*29%23)},
+			P50:    5*time.Millisecond + wave, P99: 19*time.Millisecond + 7*wave,
 			InFlight: 50 - i%3, HeapBytes: uint64(18<<20 + i*7919%13<<19),
 		}
 		switch {

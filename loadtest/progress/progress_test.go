@@ -32,9 +32,9 @@ func (t *logTB) Log(args ...any) {
 func at(elapsed time.Duration) loadtest.Progress {
 	n := int64(elapsed.Seconds() * 1000)
 	return loadtest.Progress{
-		Elapsed: elapsed, Requests: n, ErrorCount: 3, RPS: 1000, InFlight: 20, Size: -1,
+		Elapsed: elapsed, Counts: loadtest.Counts{Requests: n, ErrorCount: 3}, RPS: 1000, InFlight: 20, Size: -1,
 		Last: loadtest.Interval{
-			From: elapsed - time.Second, To: elapsed, Requests: 950,
+			From: elapsed - time.Second, To: elapsed, Counts: loadtest.Counts{Requests: 950},
 			P50: 1234567 * time.Nanosecond, P99: 98765432 * time.Nanosecond,
 		},
 	}
@@ -157,7 +157,7 @@ func TestExtent(t *testing.T) {
 		p           loadtest.Progress
 		done, total int64
 	}{
-		{loadtest.Progress{Size: 10, Requests: 3, RejectedCount: 1}, 4, 10},
+		{loadtest.Progress{Size: 10, Counts: loadtest.Counts{Requests: 3, RejectedCount: 1}}, 4, 10},
 		{loadtest.Progress{Size: -1, Planned: 10, Elapsed: 4}, 4, 10},
 		{loadtest.Progress{Size: -1, Planned: 10, Elapsed: 14}, 10, 10},
 		{loadtest.Progress{Size: -1, Elapsed: 14}, 0, 0},
@@ -205,7 +205,7 @@ func ExampleLog() {
 func ExampleTerminal() {
 	var screen bytes.Buffer
 	show := Terminal(&screen)
-	show(loadtest.Progress{Elapsed: time.Second, Requests: 500, Size: 500, RPS: 500, Done: true})
+	show(loadtest.Progress{Elapsed: time.Second, Counts: loadtest.Counts{Requests: 500}, Size: 500, RPS: 500, Done: true})
 	fmt.Println(strings.Contains(screen.String(), "500 overall"))
 	// Output: true
 }
@@ -214,7 +214,7 @@ func ExampleLine() {
 	fmt.Println(Line(loadtest.Progress{
 		Elapsed: 3 * time.Second, RPS: 1000, InFlight: 100,
 		Last: loadtest.Interval{
-			From: 2 * time.Second, To: 3 * time.Second, Requests: 990,
+			From: 2 * time.Second, To: 3 * time.Second, Counts: loadtest.Counts{Requests: 990},
 			P50: 95 * time.Millisecond, P99: 120 * time.Millisecond,
 		},
 	}))
