@@ -80,11 +80,11 @@ func TestCollectKeepsTheErrorOfTheStream(t *testing.T) {
 	require.EqualValues(t, 1, got.SuccessCount)
 }
 
-// slowError is an error whose text takes as long as 100 more requests do.
+// slowError is an error whose text takes as long as 300 more requests do.
 type slowError struct{ requests *atomic.Int64 }
 
 func (e slowError) Error() string {
-	for until := e.requests.Load() + 100; e.requests.Load() < until; {
+	for until := e.requests.Load() + 300; e.requests.Load() < until; {
 		time.Sleep(time.Microsecond)
 	}
 	return "told"
@@ -105,7 +105,7 @@ func TestAnErrorThatTakesItsTimeDelaysNoOtherWorker(t *testing.T) {
 		})
 		e := newEngine(t, AsyncConfig{MaxConcurrent: 2, Client: client})
 		defer closeEngine(t, e)
-		r, err := e.Run(t.Context(), Times(2000))
+		r, err := e.Run(t.Context(), Times(20_000))
 		require.NoError(t, err)
 		require.Equal(t, map[ErrorClass]string{ClassOther: "told"}, r.ErrorExamples)
 	})
