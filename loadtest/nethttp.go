@@ -2,13 +2,11 @@ package loadtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -193,9 +191,8 @@ type follower struct{ *http.Client }
 
 func (f follower) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := f.Do(r)
-	var at *url.Error
-	if errors.As(err, &at) {
-		at.URL = withoutUserinfo(at.URL) // which may be a Location with credentials
+	if err != nil {
+		err = hideCredentials(err) // those of a Location too
 	}
 	return resp, err
 }

@@ -127,12 +127,17 @@ func parseFault(raw string, err error) error {
 // userinfo is where a text quotes a URL with credentials, as net/url writes it.
 var userinfo = regexp.MustCompile(`//[^/?#\s]*@`)
 
-// withoutCredentials is err, from a request to raw, with a text that does not quote
-// the credentials that raw may hold.
+// withoutCredentials is err, from a request to raw, with its credentials hidden if it
+// has any.
 func withoutCredentials(raw string, err error) error {
 	if err == nil || len(withoutUserinfo(raw)) == len(raw) {
 		return err
 	}
+	return hideCredentials(err)
+}
+
+// hideCredentials is err with a text that quotes no credentials of a URL.
+func hideCredentials(err error) error {
 	text := err.Error()
 	clean := userinfo.ReplaceAllLiteralString(text, "//")
 	if clean == text {

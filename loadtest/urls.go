@@ -13,7 +13,7 @@ const maxURLLine = 64 << 10
 
 // LineError is a fault in one line of a list or a file.
 type LineError struct {
-	Line int    // from 1
+	Line int // from 1
 	// Text is the line, without white space around it and without the credentials of
 	// a URL; of a long one the beginning.
 	Text string
