@@ -179,7 +179,7 @@ func asBrowsersDo(raw string) string {
 	encode := func(s, bytes string) string {
 		var b strings.Builder
 		for _, c := range []byte(s) {
-			if c >= 0x7f || strings.ContainsRune(bytes, rune(c)) {
+			if c >= 0x80 || strings.IndexByte(bytes, c) >= 0 {
 				fmt.Fprintf(&b, "%%%02X", c)
 			} else {
 				b.WriteByte(c)
@@ -349,6 +349,14 @@ func TestOddRequestsAreSentAsHTTPClientDoesOrRefused(t *testing.T) {
 			require.Equal(t, before, tt.header, "a request belongs to its author")
 		})
 	}
+}
+
+func TestWhatIsSentIsACopy(t *testing.T) {
+	req := &Request{URL: "http://h.test/", Header: http.Header{"x": {"a"}}}
+	hr, err := newHTTPRequest(t.Context(), req)
+	require.NoError(t, err)
+	hr.Header["X"][0] = "changed by a transport"
+	require.Equal(t, http.Header{"x": {"a"}}, req.Header)
 }
 
 // Redirects follow the rules of http.Client for credentials, and go only where a
