@@ -57,22 +57,12 @@ func escapeURL(u *url.URL) {
 	u.RawQuery = escapeRaw(u.RawQuery, " \"<>")
 }
 
-// escapeRaw percent-encodes the bytes of s that are in set or not ASCII.
+// escapeRaw percent-encodes the bytes of s that are in set or not printable ASCII.
 func escapeRaw(s, set string) string {
-	raw := func(c byte) bool { return c > 126 || strings.IndexByte(set, c) >= 0 }
-	clean := 0
-	for clean < len(s) && !raw(s[clean]) {
-		clean++
-	}
-	if clean == len(s) {
-		return s
-	}
-	const hex = "0123456789ABCDEF"
-	out := make([]byte, clean, len(s)+16)
-	copy(out, s)
-	for i := clean; i < len(s); i++ {
-		if c := s[i]; raw(c) {
-			out = append(out, '%', hex[c>>4], hex[c&15])
+	out := make([]byte, 0, len(s))
+	for _, c := range []byte(s) {
+		if c > '~' || strings.IndexByte(set, c) >= 0 {
+			out = fmt.Appendf(out, "%%%02X", c)
 		} else {
 			out = append(out, c)
 		}

@@ -83,7 +83,7 @@ func TestCredentialsAreInNoResult(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	refused := l.Addr().String()
 	require.NoError(t, l.Close())
