@@ -75,7 +75,7 @@ func withoutUserinfo(raw string) string {
 	if strings.IndexByte(raw, '@') < 0 {
 		return raw
 	}
-	scheme, rest, found := strings.Cut(raw, "://")
+	scheme, rest, found := strings.Cut(raw, "//")
 	if !found {
 		return raw
 	}
@@ -87,7 +87,7 @@ func withoutUserinfo(raw string) string {
 	if at < 0 {
 		return raw
 	}
-	return scheme + "://" + rest[at+1:]
+	return scheme + "//" + rest[at+1:]
 }
 
 // quotedURL is raw as an error may quote it. Where no host can be told, all before

@@ -37,20 +37,24 @@ func TestWithoutUserinfo(t *testing.T) {
 
 // Whatever is wrong with a URL, what is said of it does not tell its password.
 func FuzzURLFaultsTellNoPassword(f *testing.F) {
-	f.Add("http://me", "", "h.test:99999/")
-	f.Add("http://me", "/", "h.test/")
-	f.Add("me", "#", "h.test")
-	f.Add("//me", "%zz", "[::1/")
-	f.Add("ftp://me", " ", "h.test/?a@b")
-	f.Add("http:me", "\x00", "h<>/%")
-	f.Fuzz(func(t *testing.T, before, after, rest string) {
+	before := []string{"http://me", "https://", "//me", "ftp://me", "http:me", "http:/me", "me", "://me"}
+	for i := range before {
+		for _, after := range []string{"", "/", "#", "?", "%zz", " ", "\x00", "0"} {
+			f.Add(uint(i), after, "h.test:99999/")
+			f.Add(uint(i), after, "h<>/?a@b")
+		}
+	}
+	f.Fuzz(func(t *testing.T, i uint, after, rest string) {
 		const password = "S3CRET"
-		if strings.Contains(before+after+rest, password) || strings.ContainsAny(before, "/?#@") && !strings.HasSuffix(before, "//me") {
+		if strings.Contains(after+rest, password) {
 			t.Skip()
 		}
-		raw := before + ":" + password + after + "@" + rest
+		raw := before[i%uint(len(before))] + ":" + password + after + "@" + rest
 		if err := Get(raw).Validate(); err != nil {
 			require.NotContains(t, err.Error(), password)
+		}
+		if strings.Contains(raw, "\n") {
+			return // two lines of a list
 		}
 		if _, err := ReadURLs(strings.NewReader(raw)); err != nil {
 			require.NotContains(t, err.Error(), password)
