@@ -36,13 +36,14 @@ const (
 	ClassTimeoutBody                      // … while reading the response body
 	ClassProtocol                         // not HTTP, or not HTTP as it should be
 	ClassBodyLimit                        // the response body exceeds MaxResponseBytes
-	ClassRedirect                         // too many redirects
+	ClassRedirect                         // too many redirects, or one to what is no http or https URL
 	ClassStatus                           // 4xx or 5xx
 	ClassCheck                            // Request.Check returned an error
 	ClassCanceled                         // the run ended first
 	ClassLocal                            // this machine ran out of ports or file descriptors
 	ClassInvalid                          // the request could not be sent as it is
 	ClassRejected                         // the breaker was open: nothing was sent
+	ClassUnreachable                      // there is no way to the host
 	ClassOther                            // anything else, such as what a Func returns
 	numClasses
 )
@@ -50,7 +51,7 @@ const (
 var classNames = [numClasses]string{
 	"none", "dns", "refused", "reset", "eof", "tls",
 	"timeout", "timeout_pool", "timeout_dns", "timeout_connect", "timeout_tls", "timeout_headers", "timeout_body",
-	"protocol", "body_limit", "redirect", "status", "check", "canceled", "local", "invalid", "breaker_open", "other",
+	"protocol", "body_limit", "redirect", "status", "check", "canceled", "local", "invalid", "breaker_open", "unreachable", "other",
 }
 
 func (c ErrorClass) String() string {
@@ -168,12 +169,15 @@ func classify(err error) ErrorClass {
 		return timeoutClass(err, phase)
 	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed):
 		return ClassCanceled
-	case errors.Is(err, ErrInvalidRequest):
+	case errors.Is(err, ErrInvalidRequest), isBadAddress(err):
 		return ClassInvalid
 	case isLocalLimit(err):
 		return ClassLocal
 	case errors.Is(err, syscall.ECONNREFUSED), isWindowsErrno(err, wsaeConnRefused):
 		return ClassRefused
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH),
+		isWindowsErrno(err, wsaeNetUnreach), isWindowsErrno(err, wsaeHostUnreach):
+		return ClassUnreachable
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		isWindowsErrno(err, wsaeConnReset), isWindowsErrno(err, wsaeConnAborted):
 		return ClassReset
@@ -205,6 +209,7 @@ func isProtocol(text string) bool {
 	for _, part := range []string{
 		"malformed HTTP", "transport connection broken", "bad Content-Length", "invalid byte in chunk length",
 		"malformed chunked encoding", "chunked line too long", "unsupported transfer encoding", "http2: ",
+		"failed to parse Location",
 	} {
 		if strings.Contains(text, part) {
 			return true
@@ -227,6 +232,19 @@ func isTLS(err error) bool {
 		strings.Contains(err.Error(), "tls: ")
 }
 
+// isBadAddress knows what a dialer says of an address that cannot be dialed, such
+// as a port above 65535 or the zone of no interface. It comes from where no Validate
+// looks: the transports and dialers of users, and proxies.
+func isBadAddress(err error) bool {
+	var (
+		addr  *net.AddrError
+		parse *net.ParseError
+		op    *net.OpError
+	)
+	return errors.As(err, &addr) || errors.As(err, &parse) ||
+		errors.As(err, &op) && op.Op == "dial" && errors.Is(err, syscall.EINVAL)
+}
+
 // isLocalLimit tells a limit of this machine from a failure of the server.
 func isLocalLimit(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) ||
@@ -238,10 +256,12 @@ func isLocalLimit(err error) bool {
 const (
 	wsaeMFile        = syscall.Errno(10024)
 	wsaeAddrNotAvail = syscall.Errno(10049)
+	wsaeNetUnreach   = syscall.Errno(10051)
 	wsaeConnAborted  = syscall.Errno(10053)
 	wsaeConnReset    = syscall.Errno(10054)
 	wsaeNoBufs       = syscall.Errno(10055)
 	wsaeConnRefused  = syscall.Errno(10061)
+	wsaeHostUnreach  = syscall.Errno(10065)
 )
 
 func isWindowsErrno(err error, want syscall.Errno) bool {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,6 +101,13 @@ func TestBrokenServersAreClassed(t *testing.T) {
 		{"name server silent", nowhere, dialError(&net.DNSError{Err: "timeout", Name: "nowhere.test", IsTimeout: true}), ClassTimeoutDNS},
 		{"out of file descriptors", nowhere, dialError(syscall.EMFILE), ClassLocal},
 		{"out of ports", nowhere, dialError(syscall.EADDRNOTAVAIL), ClassLocal},
+		{"no route", nowhere, dialError(syscall.EHOSTUNREACH), ClassUnreachable},
+		{"no network", nowhere, dialError(os.NewSyscallError("connect", syscall.ENETUNREACH)), ClassUnreachable},
+		{"no route on Windows", nowhere, dialError(wsaeHostUnreach), ClassUnreachable},
+		{"a port that none has", nowhere, dialError(&net.AddrError{Err: "invalid port", Addr: "99999"}), ClassInvalid},
+		{"an address that none has", nowhere, dialError(&net.ParseError{Type: "IP address", Text: "1.2.3"}), ClassInvalid},
+		{"a zone of no interface", nowhere, dialError(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EINVAL)}), ClassInvalid},
+		{"a name that none has", func(*testing.T) string { return "http://a..b/" }, ConnectionConfig{}, ClassDNS},
 		{"refused on Windows", nowhere, dialError(wsaeConnRefused), ClassRefused},
 		{"reset on Windows", nowhere, dialError(wsaeConnReset), ClassReset},
 		{"out of ports on Windows", nowhere, dialError(wsaeNoBufs), ClassLocal},

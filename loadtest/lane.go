@@ -3,7 +3,6 @@ package loadtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -52,16 +51,6 @@ func (c *httpClient) lane(hr *http.Request, body []byte) (*wireRequest, error) {
 		return nil, nil // it waits for leave to send the body
 	case !canPeek && !idempotent(hr):
 		return nil, nil // net/http's reading goroutine sees the server close a kept connection
-	}
-	for name, values := range hr.Header {
-		if !validToken(name) {
-			return nil, fmt.Errorf("%w: header name %q is not a token", ErrInvalidRequest, name)
-		}
-		for _, v := range values {
-			if !validValue([]byte(v)) {
-				return nil, fmt.Errorf("%w: header %s holds a control character", ErrInvalidRequest, name)
-			}
-		}
 	}
 	return serialize(hr, body, false)
 }

@@ -151,8 +151,7 @@ func TestLanesSendWhatTransportSends(t *testing.T) {
 		"header": {URL: target, Header: http.Header{
 			"X-B": {"1", "2"}, "X-A": {" spaced "}, "x-low": {"y"}, "Host": {"virtual.test"}, "Connection": {"close"},
 		}},
-		"odd host":           {URL: target, Header: http.Header{"host": {"a b"}}},
-		"agent":              {URL: target, Header: http.Header{"User-Agent": {"brunt", "2"}}},
+		"agent":              {URL: target, Header: http.Header{"User-Agent": {"brunt 2"}}},
 		"no agent":           {URL: target, Header: http.Header{"User-Agent": {""}}},
 		"encoding":           {URL: target, Header: http.Header{"Accept-Encoding": {"br"}}},
 		"upgrade":            {URL: target, Header: http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}},
@@ -190,10 +189,10 @@ func TestLanesRefuseHeadersThatTransportRefuses(t *testing.T) {
 	srv := fixtures.NewServer(t)
 	for _, header := range []http.Header{{"X": {"a\x01"}}, {"X": {"a\x7f"}}, {"X y": {"a"}}, {"": {"a"}}, {"X": {"a\nb"}}} {
 		req := &Request{URL: srv.URL + "/get", Header: header}
-		_, err := sessionOf(t, byTransport(0)).Do(t.Context(), req)
-		require.ErrorContains(t, err, "invalid header")
-		_, err = laneSessionOf(t, ConnectionConfig{}).Do(t.Context(), req)
-		require.ErrorIs(t, err, ErrInvalidRequest)
+		for _, s := range []Session{sessionOf(t, byTransport(0)), laneSessionOf(t, ConnectionConfig{})} {
+			_, err := s.Do(t.Context(), req)
+			require.ErrorIs(t, err, ErrInvalidRequest)
+		}
 	}
 	require.Zero(t, srv.Hits())
 }

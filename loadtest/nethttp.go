@@ -177,24 +177,38 @@ func (c *httpClient) session(rt http.RoundTripper, lanes *lanePool) (Session, er
 
 // sender is what sends requests over rt.
 func (c *httpClient) sender(rt http.RoundTripper) http.RoundTripper {
-	if c.cfg.MaxRedirects > 0 || c.cfg.Jar != nil {
+	if c.follows() {
 		return follower{&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}}
 	}
 	return rt
 }
 
+// follows reports whether requests go through a follower.
+func (c *httpClient) follows() bool { return c.cfg.MaxRedirects > 0 || c.cfg.Jar != nil }
+
 // follower follows redirects and keeps cookies.
 type follower struct{ *http.Client }
 
-func (f follower) RoundTrip(r *http.Request) (*http.Response, error) { return f.Do(r) }
+func (f follower) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := f.Do(r)
+	if err != nil {
+		err = hideCredentials(err) // those of a Location too
+	}
+	return resp, err
+}
 
-func (c *httpClient) checkRedirect(_ *http.Request, via []*http.Request) error {
+// checkRedirect has a redirect go where a request of ours could go, and as it would.
+func (c *httpClient) checkRedirect(next *http.Request, via []*http.Request) error {
 	switch {
 	case c.cfg.MaxRedirects == 0:
 		return http.ErrUseLastResponse
 	case len(via) > c.cfg.MaxRedirects:
 		return &classError{ClassRedirect, fmt.Sprintf("loadtest: stopped after %d redirects", c.cfg.MaxRedirects)}
 	}
+	if err := checkURL(next.URL); err != nil {
+		return &classError{ClassRedirect, fmt.Sprintf("loadtest: redirect to a URL that cannot be requested: %v", err)}
+	}
+	escapeURL(next.URL)
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -147,6 +146,9 @@ func (s *httpSession) build(req *Request) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !s.client.follows() {
+		authorize(hr) // else http.Client decides, for each hop
+	}
 	lane, err := s.client.lane(hr, req.Body)
 	if lane != nil || err != nil {
 		return &prepared{lane: lane}, err
@@ -183,20 +185,6 @@ func (s *httpSession) again(hr *http.Request) *http.Request {
 		fresh.Body, _ = hr.GetBody()
 	}
 	return &fresh
-}
-
-// setHeader gives hr a copy of header, in which Host is an entry like any other.
-func setHeader(hr *http.Request, header http.Header) {
-	if header == nil {
-		return
-	}
-	hr.Header = header.Clone()
-	for name, values := range hr.Header {
-		if strings.EqualFold(name, "Host") && len(values) > 0 {
-			hr.Host = values[0]
-			delete(hr.Header, name)
-		}
-	}
 }
 
 // trace follows the phases. The hooks of dialing run on the transport's own

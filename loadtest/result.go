@@ -10,7 +10,7 @@ import (
 type RequestResult struct {
 	Name       string // Request.Name
 	Method     string
-	URL        string
+	URL        string        // without user name and password
 	StatusCode int           // 0 if there was no response
 	Latency    time.Duration // service time, from the first attempt to the end of the last
 	Timestamp  time.Time     // when the request began

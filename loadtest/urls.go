@@ -13,8 +13,10 @@ const maxURLLine = 64 << 10
 
 // LineError is a fault in one line of a list or a file.
 type LineError struct {
-	Line int    // from 1
-	Text string // the line, without white space around it; of a long one the beginning
+	Line int // from 1
+	// Text is the line, without white space around it and without the credentials of
+	// a URL; of a long one the beginning.
+	Text string
 	Err  error
 }
 
@@ -48,8 +50,8 @@ func ReadURLs(r io.Reader) ([]string, error) {
 		if text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
-		if err := validateURL(text); err != nil {
-			faults = append(faults, &LineError{Line: n, Text: text, Err: err})
+		if _, err := parseURL(text); err != nil {
+			faults = append(faults, &LineError{Line: n, Text: quotedURL(text), Err: err})
 			continue
 		}
 		urls = append(urls, text)

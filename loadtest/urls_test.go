@@ -37,6 +37,31 @@ func TestReadURLsReportsEveryBadLineByNumber(t *testing.T) {
 	require.Error(t, line.Unwrap())
 }
 
+func TestReadURLsReadsWhatPeopleWrite(t *testing.T) {
+	list := "http://h/search?q=hello world\nhttp://me:p%40ss@h/\nhttp://h/größe?q=日本\n"
+	urls, err := ReadURLs(strings.NewReader(list))
+	require.NoError(t, err)
+	require.Equal(t, strings.Split(strings.TrimSpace(list), "\n"), urls, "they are escaped when they are sent")
+
+	for line, text := range map[string]string{
+		"http://h:65536/":       "port 65536 is above 65535",
+		"http://h/a\tb":         "control character",
+		"http://h/100%":         "invalid URL escape",
+		"http://me:s3c/ret@h/":  "percent-encode",
+		"http://me:s3cret@h:x/": "percent-encode",
+		"ftp://me:s3cret@h/":    "scheme must be http or https",
+		"me:s3cret@h":           "scheme must be http or https",
+	} {
+		_, err := ReadURLs(strings.NewReader("http://ok/\n" + line))
+		require.ErrorContains(t, err, "loadtest: line 2: ")
+		require.ErrorContains(t, err, text)
+		require.NotContains(t, err.Error(), "s3c")
+		var fault *LineError
+		require.ErrorAs(t, err, &fault)
+		require.NotContains(t, fault.Text, "s3c")
+	}
+}
+
 func TestReadURLsUnderstandsWindowsFiles(t *testing.T) {
 	urls, err := ReadURLs(strings.NewReader("\ufeffhttp://a/\r\n\r\n  http://b/ \t\r\n"))
 	require.NoError(t, err)

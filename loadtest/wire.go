@@ -1,10 +1,10 @@
 package loadtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"example.com/brunt/loadtest/internal/ring"
@@ -85,19 +85,22 @@ func validateWire(cfg ConnectionConfig) error {
 func (c *wireClient) validate() error { return c.err }
 
 func (c *wireClient) validateRequest(r *Request) error {
-	if err := r.Validate(); err != nil {
-		return err
-	}
-	u, err := url.Parse(r.URL)
+	_, err := c.httpRequest(r)
+	return err
+}
+
+// httpRequest is r for net/http to write, if Wire can send it.
+func (c *wireClient) httpRequest(r *Request) (*http.Request, error) {
+	hr, err := newHTTPRequest(context.Background(), r)
 	switch {
-	case err != nil: // Validate has parsed it
-		return fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	case err != nil:
+		return nil, err
 	case r.Method == http.MethodConnect:
-		return fmt.Errorf("%w: Wire has no CONNECT: use NetHTTP", ErrInvalidRequest)
-	case !isASCII(u.Host):
-		return fmt.Errorf("%w: Wire has no international host names: use NetHTTP, or the xn-- form of %q", ErrInvalidRequest, u.Host)
+		return nil, fmt.Errorf("%w: Wire has no CONNECT: use NetHTTP", ErrInvalidRequest)
+	case !isASCII(hr.URL.Host):
+		return nil, fmt.Errorf("%w: Wire has no international host names: use NetHTTP, or the xn-- form of %q", ErrInvalidRequest, hr.URL.Host)
 	}
-	return nil
+	return hr, nil
 }
 
 func isASCII(s string) bool {

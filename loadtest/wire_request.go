@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,23 +26,14 @@ type wireRequest struct {
 // the peer to read it.
 const maxInlineBody = 8 << 10
 
-// newHTTPRequest is req as net/http wants it, without its body.
-func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
-	hr, err := http.NewRequestWithContext(ctx, req.Method, req.URL, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
-	}
-	setHeader(hr, req.Header)
-	return hr, nil
-}
-
-// newWireRequest makes of req what Wire sends.
-func newWireRequest(req *Request, closes bool) (*wireRequest, error) {
-	hr, err := newHTTPRequest(context.Background(), req)
+// write is what Wire sends for req.
+func (c *wireClient) write(req *Request) (*wireRequest, error) {
+	hr, err := c.httpRequest(req)
 	if err != nil {
 		return nil, err
 	}
-	r, err := serialize(hr, req.Body, closes)
+	authorize(hr)
+	r, err := serialize(hr, req.Body, !c.pooled())
 	if err != nil {
 		return nil, err
 	}

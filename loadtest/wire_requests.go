@@ -58,10 +58,3 @@ func (c *wireClient) request(req *Request) (*wireRequest, error) {
 	k.kept[req] = w
 	return r, nil
 }
-
-func (c *wireClient) write(req *Request) (*wireRequest, error) {
-	if err := c.validateRequest(req); err != nil {
-		return nil, err
-	}
-	return newWireRequest(req, !c.pooled())
-}

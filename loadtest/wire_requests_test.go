@@ -35,7 +35,7 @@ func TestWireSessionsShareARequest(t *testing.T) {
 			change(req)
 			after, err := c.request(req)
 			require.NoError(t, err)
-			want, err := newWireRequest(req, false)
+			want, err := c.write(req)
 			require.NoError(t, err)
 			require.NotEqual(t, before, after)
 			require.Equal(t, want, after)

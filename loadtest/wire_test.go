@@ -428,12 +428,13 @@ func TestWireIsOfNoUseAfterClose(t *testing.T) {
 }
 
 func TestWireAuthorities(t *testing.T) {
-	r, err := newWireRequest(Get("https://user@h.test/x"), false)
+	c := Wire(ConnectionConfig{}).(*wireClient)
+	r, err := c.write(Get("https://user@h.test/x"))
 	require.NoError(t, err)
 	require.Equal(t, []any{"h.test:443", "h.test", "https://h.test", true}, []any{r.addr, r.host, r.key, r.secure})
 	_, err = url.Parse("http://[::1]:80/")
 	require.NoError(t, err)
-	r, err = newWireRequest(Get("http://[::1]/"), false)
+	r, err = c.write(Get("http://[::1]/"))
 	require.NoError(t, err)
 	require.Equal(t, []any{"[::1]:80", "::1", "http://[::1]", false}, []any{r.addr, r.host, r.key, r.secure})
 }

@@ -144,6 +144,7 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 		dirty = true
 	}
 	if out.class != ClassNone {
+		out.err = withoutCredentials(it.req.URL, out.err)
 		w.explain(&out)
 	}
 	if w.run.sink != nil {
@@ -191,7 +192,7 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out out
 	}
 	start := w.run.now()
 	err := w.run.sink.put(RequestResult{
-		Name: req.Name, Method: req.Method, URL: req.URL,
+		Name: req.Name, Method: req.Method, URL: withoutUserinfo(req.URL),
 		StatusCode: out.resp.StatusCode, Latency: latency, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
 	})
