@@ -41,7 +41,7 @@ type snippet struct {
 // imports are the packages that a snippet may use without importing them.
 var imports = map[string]string{
 	"bytes": "bytes", "context": "context", "errors": "errors", "fmt": "fmt", "io": "io", "iter": "iter",
-	"json": "encoding/json", "slog": "log/slog", "maps": "maps", "rand": "math/rand/v2", "net": "net",
+	"json": "encoding/json", "slog": "log/slog", "maps": "maps", "math": "math", "rand": "math/rand/v2", "net": "net",
 	"http": "net/http", "httptest": "net/http/httptest", "os": "os", "filepath": "path/filepath",
 	"slices": "slices", "sql": "database/sql", "strings": "strings", "sync": "sync", "atomic": "sync/atomic",
 	"synctest": "testing/synctest", "testing": "testing", "time": "time", "tls": "crypto/tls",
@@ -167,7 +167,7 @@ func (s *snippet) wrap(page string, body []fence) error {
 	}
 	out.WriteString(strings.TrimSuffix(src[done:], "}\n"))
 	for _, name := range defined(stmts) {
-		out.WriteString("_ = " + name + "\n")
+		out.WriteString("_ = &" + name + "\n")
 	}
 	name := fmt.Sprintf("%s_%s_line%d", kind, page, s.line)
 	if s.idle {
@@ -205,7 +205,7 @@ func importsOf(file *ast.File) string {
 	return strings.Join(slices.Compact(need), "")
 }
 
-// defined returns the names that stmts declare at their own level.
+// defined returns the variables that stmts declare at their own level.
 func defined(stmts []ast.Stmt) []string {
 	var names []string
 	add := func(e ast.Expr) {
