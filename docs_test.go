@@ -3,6 +3,7 @@ package brunt_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,22 +50,6 @@ var planted = map[string]struct {
 			"planted/fails.md:8: Test_planted_fails_line8 failed", "fails.md:8: loadtest: nothing to send",
 			"planted/fails.md:13: Test_planted_fails_line13 failed", "goroutines leaked: 1",
 		},
-	},
-	"planted/passes.md": {
-		"<!-- snippet: fails: too slow -->\n~~~go\nt.Log(\"quick enough\")\n~~~\n",
-		[]string{`planted/passes.md:3: Test_planted_passes_line3 was to fail with "too slow"`},
-	},
-	"planted/skips.md": {
-		"~~~go\nt.Skip()\n~~~\n",
-		[]string{"planted/skips.md:2: Test_planted_skips_line2 did not run"},
-	},
-	"planted/exits.md": {
-		"~~~go\nos.Exit(0)\n~~~\n",
-		[]string{"planted/exits.md:2: Test_planted_exits_line2 failed", "unexpected call to os.Exit(0)"},
-	},
-	"planted/main.md": {
-		"~~~go\nfunc TestMain(*testing.M) {}\n\nfunc TestNever(*testing.T) {}\n~~~\n",
-		[]string{"planted/main.md:2: TestNever did not run"},
 	},
 }
 
@@ -118,6 +103,45 @@ func TestDocsAssembleReportsFaults(t *testing.T) {
 			require.NoError(t, err)
 			_, err = assemble(fences)
 			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+// What go test can say of a snippet, and what is then reported.
+func TestDocsJudge(t *testing.T) {
+	fences, err := parseFences("x.md", "~~~go\nt.Log(1)\n~~~\n\n<!-- snippet: fails: too slow -->\n~~~go\nt.Error(2)\n~~~\n")
+	require.NoError(t, err)
+	snippets, err := assemble(fences)
+	require.NoError(t, err)
+	const passes, fails = "Test_x_line2", "Test_x_line7"
+	event := func(action, dir, test, output string) testEvent {
+		return testEvent{Action: action, Package: "docs.test/" + dir, Test: test, Output: output}
+	}
+	good := []testEvent{
+		event("run", "x", passes, ""), event("pass", "x", passes, ""), event("pass", "x", "", ""),
+		event("run", "x_7", fails, ""), event("output", "x_7", fails, "p99: too slow\n"), event("fail", "x_7", fails, ""), event("fail", "x_7", "", ""),
+	}
+	require.Empty(t, judge(snippets, good))
+
+	// edit returns good with the events of one package replaced.
+	edit := func(dir string, events ...testEvent) []testEvent {
+		kept := slices.DeleteFunc(slices.Clone(good), func(e testEvent) bool { return e.Package == "docs.test/"+dir })
+		return append(kept, events...)
+	}
+	for name, tc := range map[string]struct {
+		events []testEvent
+		want   string
+	}{
+		"it never ran":         {edit("x", event("pass", "x", "", "")), "x.md:2: Test_x_line2 did not run"},
+		"it skipped itself":    {edit("x", event("run", "x", passes, ""), event("skip", "x", passes, ""), event("pass", "x", "", "")), "x.md:2: Test_x_line2 did not run"},
+		"the process died":     {edit("x", event("run", "x", passes, ""), event("output", "x", "", "killed"), event("fail", "x", "", "")), "x.md did not compile or did not end:\nkilled"},
+		"there is no end":      {edit("x", event("run", "x", passes, "")), "x.md did not compile or did not end"},
+		"it passes instead":    {edit("x_7", event("run", "x_7", fails, ""), event("pass", "x_7", fails, ""), event("pass", "x_7", "", "")), `x.md:7: Test_x_line7 was to fail with "too slow"`},
+		"it fails for another": {edit("x_7", event("run", "x_7", fails, ""), event("output", "x_7", fails, "refused\n"), event("fail", "x_7", fails, ""), event("fail", "x_7", "", "")), `"too slow":` + "\nrefused"},
+		"nothing came at all":  {nil, "x.md did not compile or did not end"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Contains(t, strings.Join(judge(snippets, tc.events), "\n"), tc.want)
 		})
 	}
 }
