@@ -287,23 +287,23 @@ func anchors(file string) (all []string) {
 
 func TestDocsShellFindsFaults(t *testing.T) {
 	s := newShell(t)
-	for line, want := range map[string]string{
-		"make benchmark LATENCY=10ms COUNT=3   # slower": "",
-		"make bench":              "make has no target bench",
-		"make benchmark WORKER=3": "the Makefile knows no WORKER",
-		"go test -run '^$' -bench Shop -benchtime=2000x -race ./...":  "",
-		"go test -benchtimes 3x":                                      "go test has no flag -benchtimes",
-		"BRUNT_X=1 go test -artifacts -args -anything > out.txt":      "",
-		"go tool brunt compare -base origin/main -threshold req/s=10": "",
-		"go run " + module + "/cmd/brunt compare -bases x":            "brunt compare has no flag -bases",
-		"go run " + module + "/cmd/brunts compare":                    "there is no package " + module + "/cmd/brunts",
-		"go get -tool " + module + "/cmd/brunt@latest":                "",
-		"brunt merge a b": `brunt has no command "merge a b"`,
-		"go test ./... | tee new.txt && brunt compare -basis x": "brunt compare has no flag -basis",
-		"go test -run 'x": "a quote is not closed: go test -run 'x",
-		"brnt compare":    "unknown command brnt",
+	for _, tc := range []struct{ line, want string }{
+		{"make benchmark LATENCY=10ms COUNT=3   # slower", ""},
+		{"make bench", "make has no target bench"},
+		{"make benchmark WORKER=3", "the Makefile knows no WORKER"},
+		{"go test -run '^$' -bench Shop -benchtime=2000x -race ./...", ""},
+		{"go test -benchtimes 3x", "go test has no flag -benchtimes"},
+		{"BRUNT_X=1 go test -artifacts -args -anything > out.txt", ""},
+		{"go tool brunt compare -base origin/main -threshold req/s=10", ""},
+		{"go run " + module + "/cmd/brunt compare -bases x", "brunt compare has no flag -bases"},
+		{"go run " + module + "/cmd/brunts compare", "there is no package " + module + "/cmd/brunts"},
+		{"go get -tool " + module + "/cmd/brunt@latest", ""},
+		{"brunt merge a b", `brunt has no command "merge a b"`},
+		{"go test ./... | tee new.txt && brunt compare -basis x", "brunt compare has no flag -basis"},
+		{"go test -run 'x", "a quote is not closed: go test -run 'x"},
+		{"brnt compare", "unknown command brnt"},
 	} {
-		require.Equal(t, want, strings.Join(s.check(line), "; "), line)
+		require.Equal(t, tc.want, strings.Join(s.check(tc.line), "; "), tc.line)
 	}
 	require.Equal(t, map[int]string{7: "a b", 10: "c"}, commands(fence{line: 7, lang: "console", text: "$ a \\\nb\nout\n$ c\n"}))
 	require.Equal(t, []string{
