@@ -28,6 +28,7 @@ func TestAttemptTimeoutIsRetried(t *testing.T) {
 		"as an I/O timeout":      func(context.Context) error { return &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded} },
 		"in words of its own":    func(context.Context) error { return errors.New("rpc error: code = DeadlineExceeded") },
 		"as a broken connection": func(context.Context) error { return syscall.EPIPE },
+		"as an unknown name":     func(context.Context) error { return &net.DNSError{Err: "no such host", IsNotFound: true} },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
@@ -99,6 +100,17 @@ func TestAttemptTimeoutLeavesTheCallersContextToTheCaller(t *testing.T) {
 		require.Equal(t, 2*time.Second, time.Since(start), "without waiting for what can't come")
 		require.ErrorIs(t, err, ErrAttemptTimeout)
 		require.EqualError(t, err, "resilience: gave up after 1 attempt: no time for another attempt: context deadline exceeded; last error: resilience: no result within the AttemptTimeout of 2s")
+	})
+}
+
+func TestAttemptCallerFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.False(t, attemptCallerFirst(t.Context(), time.Hour), "no deadline")
+		require.False(t, attemptCallerFirst(ctx, time.Second-1))
+		require.True(t, attemptCallerFirst(ctx, time.Second), "a tie")
+		require.True(t, attemptCallerFirst(ctx, time.Second+1))
 	})
 }
 

@@ -99,6 +99,7 @@ func TestShareClockThatRunsBackwards(t *testing.T) {
 	require.True(t, s.hold(-time.Hour))
 	s.begin(-time.Minute)
 	require.Equal(t, 1, s.inUse(0))
+	require.Zero(t, s.inUse(time.Second), "it expires like any other")
 }
 
 // What README and docs say that budgets do at 1, 100 and 10,000 requests a second:

@@ -17,7 +17,7 @@ func ExampleCircuitBreaker() {
 		FailureThreshold:   resilience.NoThreshold,
 		ErrorRateThreshold: 0.5,
 		MinRequests:        20,
-		WindowDuration:     10 * time.Second,
+		WindowDuration:     30 * time.Second,
 	})
 	if err != nil {
 		panic(err)

@@ -29,9 +29,9 @@ const shortestShareWindow = time.Millisecond
 // Two budgets keep retries from multiplying the load on a service that fails; a
 // policy has one of them. Which is right depends on the rate of requests:
 //
-//	                                     retries at 1 req/s   100 req/s    10,000 req/s
-//	RetryBudget 10 (the default)         17 % of requests     0.17 %       0.0017 %
-//	RetryBudgetRatio 0.2                 all                  30 %         20.1 %
+//	                          at 1 req/s retries   100 req/s   10,000 req/s
+//	RetryBudget 10, default   17 % of requests     0.17 %      0.0017 %
+//	RetryBudgetRatio 0.2      all                  30 %        20.1 %
 //
 // What exceeds the budget reaches the caller as it failed, so the default hides no
 // more than 10 errors a minute. Use a share where the rate is higher or unknown:
