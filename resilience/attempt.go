@@ -64,7 +64,7 @@ func attemptCallerFirst(ctx context.Context, timeout time.Duration) bool {
 func attemptError(attempt context.Context, cause *AttemptTimeoutError, err error) error {
 	var status *StatusError
 	switch {
-	case err == nil, context.Cause(attempt) != error(cause):
+	case err == nil, !attemptEnded(attempt, cause):
 		return err
 	case errors.Is(err, ErrAttemptTimeout), errors.Is(err, ErrOpen), isPermanent(err), errors.As(err, &status):
 		return err
@@ -72,6 +72,11 @@ func attemptError(attempt context.Context, cause *AttemptTimeoutError, err error
 		return cause // says no more than that the context ended
 	}
 	return &AttemptTimeoutError{Limit: cause.Limit, Err: err}
+}
+
+// attemptEnded reports whether cause is what ended attempt.
+func attemptEnded(attempt context.Context, cause *AttemptTimeoutError) bool {
+	return context.Cause(attempt) == error(cause) //nolint:errorlint // this one, not one like it
 }
 
 // attemptClock bounds the time until the header of a response is in. Its context
@@ -98,7 +103,7 @@ func startAttempt(ctx context.Context, timeout time.Duration) attemptClock {
 // stop ends the timing. It returns an error if the time was up before, even if
 // the attempt did not notice: its context is no good for reading a body.
 func (c attemptClock) stop() error {
-	if c.timer == nil || c.timer.Stop() || context.Cause(c.ctx) != error(c.cause) {
+	if c.timer == nil || c.timer.Stop() || !attemptEnded(c.ctx, c.cause) {
 		return nil
 	}
 	return c.cause

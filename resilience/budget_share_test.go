@@ -105,6 +105,9 @@ func TestShareClockThatRunsBackwards(t *testing.T) {
 // What README and docs say that budgets do at 1, 100 and 10,000 requests a second:
 // the share of the requests that may be retried in a service's outage.
 func TestBudgetsAtRates(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("arithmetic on one goroutine, which -race makes slow and finds nothing in")
+	}
 	for _, c := range []struct {
 		name string
 		cfg  RetryConfig

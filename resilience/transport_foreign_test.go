@@ -120,7 +120,8 @@ func TestTransportRequestsDoNotGrow(t *testing.T) {
 		require.Same(t, req, resp.Request)
 		transportRead(t, resp)
 		require.Equal(t, []seen{before, before, before}, requests)
-		require.Equal(t, before, seen{req.Header, req.URL.String(), req.Host, req.Method, len(req.Cookies())})
+		after := seen{req.Header, req.URL.String(), req.Host, req.Method, len(req.Cookies())}
+		require.Equal(t, before, after)
 		require.Empty(t, req.TransferEncoding)
 		require.Equal(t, []string{"payload", "payload", "payload"}, server.sent)
 	})
@@ -181,7 +182,8 @@ func TestTransportBaseThatPanics(t *testing.T) {
 				policy := retryPolicy(t, RetryConfig{})
 				server := newTransportServer(503, 503)
 				var contexts []error
-				tr := NewTransport(TransportConfig{Limiter: limiter, Breaker: breaker, Retry: policy, AttemptTimeout: time.Second,
+				tr := NewTransport(TransportConfig{
+					Limiter: limiter, Breaker: breaker, Retry: policy, AttemptTimeout: time.Second,
 					Base: transportFunc(func(req *http.Request) (*http.Response, error) {
 						if len(server.at)+1 == attempt {
 							ctx := req.Context()
@@ -189,7 +191,8 @@ func TestTransportBaseThatPanics(t *testing.T) {
 							exit()
 						}
 						return server.RoundTrip(req)
-					})})
+					}),
+				})
 				var recovered any
 				var wg sync.WaitGroup
 				wg.Go(func() {
