@@ -74,9 +74,11 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 //
 //   - Closed: calls pass. Their results are counted over a sliding window of
 //     WindowDuration. The breaker trips when the window holds FailureThreshold
-//     failures, or at least 10 calls of which ErrorRateThreshold or more failed.
-//     A call that lasted longer than LatencyThresholdMultiplier times
-//     BaselineLatency is a failure. Every result is evaluated, a success too.
+//     failures, or at least MinRequests calls of which ErrorRateThreshold or more
+//     failed, or when ConsecutiveFailures calls in a row have failed; see
+//     [BreakerConfig] for which of these suits what rate of calls. A call that
+//     lasted longer than LatencyThresholdMultiplier times BaselineLatency is a
+//     failure. Every result is evaluated, a success too.
 //   - Open: calls are refused with an [*OpenError], for OpenStateDuration. At
 //     exactly that age a call is admitted again; that call moves the breaker to
 //     half-open. Without a call it stays open: there is no timer.
@@ -153,6 +155,9 @@ func (b *CircuitBreaker) onMove(from, to *breakerEra, reason Reason, c windowCou
 		Successes:  c.successes,
 		Failures:   c.failures,
 		Slow:       c.slow,
+	}
+	if reason == ReasonConsecutive {
+		t.Consecutive = c.streak
 	}
 	b.history.add(t)
 	b.notify.push(t)

@@ -1,27 +1,75 @@
 package resilience
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"time"
 )
 
-// BreakerConfig configures a [CircuitBreaker]. The zero value is a usable
-// breaker without a name that judges results and not latency.
+// BreakerConfig configures a [CircuitBreaker]. The zero value of each field means
+// its default, and the zero BreakerConfig is a breaker without a name that judges
+// results and not latency.
+//
+// Three thresholds trip it, each by itself, and each can be turned off; without
+// any the breaker only counts. Which are right depends on the rate of calls:
+//
+//	                            trips at 1 req/s   100 req/s         10,000 req/s
+//	FailureThreshold 5          on 8.3 % errors    0.083 % errors    0.00083 % errors
+//	ErrorRateThreshold 0.5      on 50 % errors     50 % errors       50 % errors
+//	ConsecutiveFailures 10      after 10 s down    100 ms down       1 ms down
+//
+// The first two are on by default, the third is off.
+//
+// A number of failures is right for a service that is called a few times a
+// minute. Elsewhere turn it off and go by the error rate, which means the same at
+// any rate. With these settings a service that is down is left alone within 15 s,
+// at 1 req/s as at 10,000 req/s:
+//
+//	resilience.BreakerConfig{
+//		FailureThreshold:   resilience.NoThreshold,
+//		ErrorRateThreshold: 0.5,
+//		MinRequests:        20,
+//		WindowDuration:     30 * time.Second,
+//	}
 type BreakerConfig struct {
 	// Name appears in errors and transitions. It may be empty.
 	Name string
 
 	// FailureThreshold is the number of failures within WindowDuration that
-	// trips the breaker. Default 5; negative is refused.
+	// trips the breaker, however many calls succeed meanwhile. Default 5, which
+	// is 8.3 % of a minute's calls at 1 req/s, 0.083 % at 100 req/s and 0.00083 %
+	// at 10,000 req/s; 1 or more, or [NoThreshold].
 	FailureThreshold int
 
 	// ErrorRateThreshold is the share of failed calls within WindowDuration
-	// that trips the breaker, once the window holds at least 10 calls. It is
-	// compared exactly, as a fraction: 0.57 is reached by 57 failures in 100
-	// calls. Default 0.5; range above 0, up to 1.
+	// that trips the breaker, once the window holds MinRequests calls. 0.57 is
+	// reached by 57 failures in 100 calls. Default 0.5, at any rate of calls;
+	// above 0, up to 1, or [NoThreshold].
+	//
+	// A service that goes down altogether reaches a rate of 0.5 when the failures
+	// of the outage are half the window: within 30 s with the default window, that
+	// is after 30 failures at 1 req/s, 3,000 at 100 req/s and 300,000 at
+	// 10,000 req/s. A shorter window, or ConsecutiveFailures, is faster.
 	ErrorRateThreshold float64
+
+	// MinRequests is the number of calls the window must hold before its error
+	// rate is judged. Default 10, which a new window, after the start or after the
+	// breaker closed, holds in 10 s at 1 req/s, in 100 ms at 100 req/s and in 1 ms
+	// at 10,000 req/s; negative is refused. The other thresholds do not look at it.
+	MinRequests int
+
+	// ConsecutiveFailures is the number of failures in a row that trips the
+	// breaker, over whatever time they come: WindowDuration does not matter.
+	// Results count in the order in which they are reported. Default 0, which
+	// turns it off; negative is refused.
+	//
+	// With independent errors, a rate p of them has n in a row once in about 1/pⁿ
+	// calls. For n = 5 and 5 % errors, that is every 37 days at 1 req/s, every
+	// 9 hours at 100 req/s and every 5 minutes at 10,000 req/s; n = 10 makes it
+	// once in 33 years even there.
+	ConsecutiveFailures int
 
 	// BaselineLatency is how long a call to the healthy service takes. Zero
 	// turns tripping on latency off: the breaker does not learn a baseline,
@@ -36,12 +84,15 @@ type BreakerConfig struct {
 	LatencyThresholdMultiplier float64
 
 	// OpenStateDuration is how long the breaker refuses calls after it tripped,
-	// and how long a probe may take before it loses its place. Default 30 s;
-	// negative is refused.
+	// and how long a probe may take before it loses its place. Default 30 s, in
+	// which 30 calls are refused at 1 req/s, 3,000 at 100 req/s and 300,000 at
+	// 10,000 req/s; negative is refused.
 	OpenStateDuration time.Duration
 
 	// HalfOpenMaxCalls is the number of probes that must succeed to close the
-	// breaker. Default 3; negative is refused.
+	// breaker. Default 3; negative is refused. With one probe at once these take
+	// three calls' time, at 1 req/s at least 2 s; at higher rates the calls that
+	// come meanwhile are refused.
 	HalfOpenMaxCalls int
 
 	// ProbeCount is the number of probes that may be under way at once. Default
@@ -49,7 +100,8 @@ type BreakerConfig struct {
 	ProbeCount int
 
 	// WindowDuration is how far back results count, in steps of a tenth.
-	// Default 60 s; range 1 ms and up.
+	// Default 60 s; range 1 ms and up. Its memory does not grow with the rate of
+	// calls.
 	WindowDuration time.Duration
 
 	// OnStateChange, if not nil, is called for every transition, one at a time,
@@ -73,6 +125,7 @@ type BreakerConfig struct {
 const (
 	breakerFailureThreshold   = 5
 	breakerErrorRate          = 0.5
+	breakerMinRequests        = 10
 	breakerLatencyMultiplier  = 3.0
 	breakerOpenStateDuration  = 30 * time.Second
 	breakerHalfOpenMaxCalls   = 3
@@ -88,11 +141,17 @@ func (c BreakerConfig) Validate() error {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf(breakerConfigFaultsPrefix+format, args...))
 	}
-	if c.FailureThreshold < 0 {
-		fault("FailureThreshold is %d, want 1 or more (0 means %d)", c.FailureThreshold, breakerFailureThreshold)
+	if c.FailureThreshold < 0 && c.FailureThreshold != NoThreshold {
+		fault("FailureThreshold is %d, want 1 or more, or NoThreshold (0 means %d)", c.FailureThreshold, breakerFailureThreshold)
 	}
-	if r := c.ErrorRateThreshold; !(r >= 0 && r <= 1) {
-		fault("ErrorRateThreshold is %v, want above 0 and up to 1 (0 means %v)", r, breakerErrorRate)
+	if r := c.ErrorRateThreshold; !(r >= 0 && r <= 1) && r != NoThreshold {
+		fault("ErrorRateThreshold is %v, want above 0 and up to 1, or NoThreshold (0 means %v)", r, breakerErrorRate)
+	}
+	if c.MinRequests < 0 {
+		fault("MinRequests is %d, want 1 or more (0 means %d)", c.MinRequests, breakerMinRequests)
+	}
+	if c.ConsecutiveFailures < 0 {
+		fault("ConsecutiveFailures is %d, want 0 (failures in a row are not judged) or more", c.ConsecutiveFailures)
 	}
 	if c.BaselineLatency < 0 {
 		fault("BaselineLatency is %v, want 0 (latency is not judged) or more", c.BaselineLatency)
@@ -122,28 +181,31 @@ func (c BreakerConfig) Validate() error {
 
 // slowAfter is the longest a call may last, in nanoseconds.
 func (c BreakerConfig) slowAfter() float64 {
-	return breakerOr(c.LatencyThresholdMultiplier, breakerLatencyMultiplier) * float64(c.BaselineLatency)
+	return cmp.Or(c.LatencyThresholdMultiplier, breakerLatencyMultiplier) * float64(c.BaselineLatency)
 }
 
 // rules fills in the defaults of a valid configuration.
 func (c BreakerConfig) rules() breakerRules {
 	r := breakerRules{
-		failures:   uint64(breakerOr(c.FailureThreshold, breakerFailureThreshold)),
-		slowAfter:  int64(c.slowAfter()),
-		open:       int64(breakerOr(c.OpenStateDuration, breakerOpenStateDuration)),
-		closeAfter: breakerOr(c.HalfOpenMaxCalls, breakerHalfOpenMaxCalls),
-		probes:     breakerOr(c.ProbeCount, breakerProbeCount),
-		width:      uint64(breakerOr(c.WindowDuration, breakerWindowDuration) / windowBuckets),
+		failures:    uint64(cmp.Or(c.FailureThreshold, breakerFailureThreshold)),
+		rate:        cmp.Or(c.ErrorRateThreshold, breakerErrorRate),
+		minRequests: uint64(cmp.Or(c.MinRequests, breakerMinRequests)),
+		consecutive: uint64(c.ConsecutiveFailures),
+		slowAfter:   int64(c.slowAfter()),
+		open:        int64(cmp.Or(c.OpenStateDuration, breakerOpenStateDuration)),
+		closeAfter:  cmp.Or(c.HalfOpenMaxCalls, breakerHalfOpenMaxCalls),
+		probes:      cmp.Or(c.ProbeCount, breakerProbeCount),
+		width:       uint64(cmp.Or(c.WindowDuration, breakerWindowDuration) / windowBuckets),
 	}
-	r.rateNum, r.rateDen = breakerFraction(breakerOr(c.ErrorRateThreshold, breakerErrorRate))
+	// What is off is out of reach.
+	if c.FailureThreshold == NoThreshold {
+		r.failures = math.MaxUint64
+	}
+	if c.ErrorRateThreshold == NoThreshold {
+		r.rate = math.Inf(1)
+	}
+	if c.ConsecutiveFailures == 0 {
+		r.consecutive = math.MaxUint64
+	}
 	return r
-}
-
-// breakerOr returns v, or def if v is zero.
-func breakerOr[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }

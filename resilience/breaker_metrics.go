@@ -14,6 +14,10 @@ type BreakerMetrics struct {
 	// are among the failures.
 	Successes, Failures, Slow uint64
 
+	// Failures since the last success, the window notwithstanding; zero unless
+	// the breaker is closed.
+	ConsecutiveFailures uint64
+
 	TotalAdmitted  uint64 // calls let through
 	TotalSuccesses uint64
 	TotalFailures  uint64
@@ -81,6 +85,7 @@ func (b *CircuitBreaker) Metrics() BreakerMetrics {
 	if e.state == StateClosed {
 		counts := e.window.sum(uint64(now))
 		m.Successes, m.Failures, m.Slow = counts.successes, counts.failures, counts.slow
+		m.ConsecutiveFailures = e.window.streak.Load()
 	}
 	return m
 }

@@ -14,6 +14,7 @@ import (
 // time, naively: lists of events and calls, and loops over them.
 type breakerModel struct {
 	threshold, num, den uint64
+	consecutive, least  uint64
 	open, width         int64
 	closeAfter, places  int
 
@@ -21,6 +22,7 @@ type breakerModel struct {
 	generation uint64
 	openedAt   int64
 	passed     int
+	results    []bool // of this generation, in order: did it fail
 	events     windowOracle
 	calls      []*breakerModelCall // admitted, not reported
 	moves      []Reason
@@ -46,6 +48,7 @@ func (m *breakerModel) move(to State, now int64, why Reason) {
 	m.state = to
 	m.generation++
 	m.passed = 0
+	m.results = nil
 	m.events = windowOracle{width: uint64(m.width), latest: uint64(now)}
 	if to == StateOpen {
 		m.openedAt = now
@@ -116,13 +119,27 @@ func (m *breakerModel) done(c *breakerModelCall, now int64, o breakerOutcome) {
 
 func (m *breakerModel) count(now int64, o breakerOutcome) {
 	m.events.record(uint64(now), o != breakerSuccess, o == breakerSlow)
+	m.results = append(m.results, o != breakerSuccess)
 	s := m.events.sum(uint64(now))
 	switch total := s.successes + s.failures; {
 	case s.failures >= m.threshold:
 		m.move(StateOpen, now, ReasonFailures)
-	case total >= 10 && s.failures*m.den >= m.num*total:
+	case m.consecutive > 0 && m.streak() >= m.consecutive:
+		m.move(StateOpen, now, ReasonConsecutive)
+	case total >= m.least && s.failures*m.den >= m.num*total:
 		m.move(StateOpen, now, ReasonErrorRate)
 	}
+}
+
+// streak is the number of failures at the end of the results.
+func (m *breakerModel) streak() (n uint64) {
+	for _, failed := range slices.Backward(m.results) {
+		if !failed {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // breakerModelView is what must be the same in both.
@@ -134,6 +151,7 @@ type breakerModelView struct {
 	moves      int
 	totals     breakerTotals
 	window     windowCounts
+	streak     uint64
 }
 
 // runBreaker feeds operations decoded from data to the core and to the model.
@@ -154,15 +172,34 @@ func runBreaker(t *testing.T, data []byte) []Reason {
 		places:     int(data[3]/4%4) + 1,
 		generation: 1,
 	}
+	m.least = []uint64{10, 1, 20, 3}[data[0]/8%4]
 	if data[1]&32 != 0 {
-		m.threshold = 1 << 40 // the error rate decides
+		m.threshold = math.MaxUint64 // off
+	}
+	if data[1]&64 != 0 {
+		m.consecutive = uint64(data[3]/16%8) + 1
+	}
+	off := data[1]&128 != 0 // the error rate
+	if off {
+		m.num, m.den = 2, 1
 	}
 	m.events = windowOracle{width: uint64(m.width)}
 	var c breakerCore
-	rules := breakerRules{
-		failures: m.threshold, open: m.open, closeAfter: m.closeAfter, probes: m.places, width: uint64(m.width),
+	// As a user would write it, and through the defaults; only what a user can't
+	// have as small as the model likes it is set by hand.
+	cfg := BreakerConfig{
+		FailureThreshold: int(m.threshold), MinRequests: int(m.least), ConsecutiveFailures: int(m.consecutive),
+		ErrorRateThreshold: float64(rate[0]) / float64(rate[1]), HalfOpenMaxCalls: m.closeAfter, ProbeCount: m.places,
 	}
-	rules.rateNum, rules.rateDen = breakerFraction(float64(rate[0]) / float64(rate[1]))
+	if m.threshold == math.MaxUint64 {
+		cfg.FailureThreshold = NoThreshold
+	}
+	if off {
+		cfg.ErrorRateThreshold = NoThreshold
+	}
+	require.NoError(t, cfg.Validate())
+	rules := cfg.rules()
+	rules.open, rules.width = m.open, uint64(m.width)
 	var moves []Reason
 	c.onMove = func(_, _ *breakerEra, why Reason, _ windowCounts) { moves = append(moves, why) }
 	c.init(rules, 0)
@@ -244,6 +281,7 @@ func runBreaker(t *testing.T, data []byte) []Reason {
 		}
 		if m.state == StateClosed {
 			have.window, want.window = era.window.sum(uint64(now)), m.events.sum(uint64(now))
+			have.streak, want.streak = era.window.streak.Load(), m.streak()
 		}
 		if have != want {
 			t.Fatalf("after operation %d at %d\nbreaker %+v\nmodel   %+v", data[0]%16, now, have, want)
@@ -279,42 +317,28 @@ func TestBreakerAgainstModel(t *testing.T) {
 	}
 	t.Logf("transitions %v", reached)
 	// The operations must be such that they lead everywhere.
-	for why := ReasonFailures; why <= ReasonReset; why++ {
+	for why := ReasonFailures; why <= ReasonConsecutive; why++ {
 		require.Positive(t, reached[why], "%v", why)
 	}
 }
 
-func TestBreakerFractionIsExact(t *testing.T) {
-	gcd := func(a, b uint64) uint64 {
-		for b != 0 {
-			a, b = b, a%b
-		}
-		return a
-	}
-	for den := uint64(1); den <= 1000; den++ {
+// A rate is reached by exactly the calls that make it up, and not by one fewer,
+// although neither the rate nor its product with the calls need be a float64.
+func TestBreakerRateIsExact(t *testing.T) {
+	for den := uint64(1); den <= 400; den++ {
 		for num := uint64(1); num <= den; num++ {
-			g := gcd(num, den)
-			n, d := breakerFraction(float64(num) / float64(den))
-			if n != num/g || d != den/g {
-				t.Fatalf("%d/%d became %d/%d", num, den, n, d)
+			rules := BreakerConfig{FailureThreshold: NoThreshold, MinRequests: 1, ErrorRateThreshold: float64(num) / float64(den)}.rules()
+			for _, k := range []uint64{1, 3, 7, 1000, 99_999_999} {
+				counts := windowCounts{failures: num * k, successes: (den - num) * k}
+				if rules.verdict(counts) != ReasonErrorRate {
+					t.Fatalf("%d of %d did not reach %d/%d", num*k, den*k, num, den)
+				}
+				counts.failures--
+				counts.successes++
+				if rules.verdict(counts) != 0 {
+					t.Fatalf("%d of %d reached %d/%d", num*k-1, den*k, num, den)
+				}
 			}
-		}
-	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
-	odd := []float64{1e-3, 1e-9, 1e-18, 1e-30, 5e-324, 0.1234567890123456, 0.9999999999999999, 0.0001234567890123456}
-	for range 10_000 {
-		odd = append(odd, math.Exp2(-12*r.Float64()), math.Exp2(-70*r.Float64()))
-	}
-	for _, x := range odd {
-		n, d := breakerFraction(x)
-		require.NotZero(t, n, x)
-		require.NotZero(t, d, x)
-		if x >= 1.0/1024 {
-			require.InDelta(t, x, float64(n)/float64(d), 0, "%d/%d", n, d)
-		} else if x > 1e-9 { // no window holds enough calls to tell
-			require.InEpsilon(t, x, float64(n)/float64(d), 1e-9, "%d/%d", n, d)
 		}
 	}
 }

@@ -184,7 +184,9 @@ func (c *breakerCore) succeeded(e *breakerEra, now int64, counted, withFailures 
 func (c *breakerCore) failLocked(e *breakerEra, now int64, slow bool) (moved bool) {
 	e.window.failure(uint64(now), slow) // not sealed: that needs mu
 	c.lastFailure = max(c.lastFailure, now)
+	streak := e.window.streak.Add(1)
 	counts := e.window.sum(uint64(now))
+	counts.streak = streak
 	reason := c.rules.verdict(counts)
 	if reason != 0 {
 		c.move(StateOpen, now, reason, counts)

@@ -21,13 +21,13 @@ import (
 
 func TestBreakerConfigReportsEveryFault(t *testing.T) {
 	err := resilience.BreakerConfig{
-		FailureThreshold: -1, ErrorRateThreshold: math.NaN(), LatencyThresholdMultiplier: 0.5, BaselineLatency: -1,
+		FailureThreshold: -2, ErrorRateThreshold: math.NaN(), MinRequests: -1, ConsecutiveFailures: -1, LatencyThresholdMultiplier: 0.5, BaselineLatency: -1,
 		OpenStateDuration: -1, HalfOpenMaxCalls: -1, ProbeCount: -1, WindowDuration: -1,
 	}.Validate()
 	require.Error(t, err)
 	for _, field := range []string{
 		"FailureThreshold", "ErrorRateThreshold", "LatencyThresholdMultiplier", "BaselineLatency",
-		"OpenStateDuration", "HalfOpenMaxCalls", "ProbeCount", "WindowDuration",
+		"OpenStateDuration", "HalfOpenMaxCalls", "ProbeCount", "WindowDuration", "MinRequests", "ConsecutiveFailures",
 	} {
 		require.ErrorContains(t, err, "resilience: breaker: "+field+" is ")
 	}
@@ -37,6 +37,7 @@ func TestBreakerConfigReportsEveryFault(t *testing.T) {
 		want string // empty: valid
 	}{
 		{"zero value", resilience.BreakerConfig{}, ""},
+		{"thresholds off", resilience.BreakerConfig{FailureThreshold: resilience.NoThreshold, ErrorRateThreshold: resilience.NoThreshold}, ""},
 		{"rate of all", resilience.BreakerConfig{ErrorRateThreshold: 1}, ""},
 		{"rate above all", resilience.BreakerConfig{ErrorRateThreshold: math.Nextafter(1, 2)}, "ErrorRateThreshold"},
 		{"negative rate", resilience.BreakerConfig{ErrorRateThreshold: -0.1}, "ErrorRateThreshold"},
@@ -79,6 +80,92 @@ func TestBreakerDefaults(t *testing.T) {
 		require.Equal(t, resilience.StateClosed, b.State(), "4 of 10")
 		breakerReport(t, b, 1, errBreakerDown)
 		require.Equal(t, resilience.ReasonFailures, b.Timeline()[3].Reason)
+	})
+}
+
+// Each threshold trips by itself, and only where it is not turned off.
+func TestBreakerThresholdsOnTheirOwn(t *testing.T) {
+	const off = resilience.NoThreshold
+	mixed := func(b *resilience.CircuitBreaker) { // one failure in four, never two in a row
+		for range 50 {
+			breakerReport(t, b, 3, nil)
+			breakerReport(t, b, 1, errBreakerDown)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		cfg    resilience.BreakerConfig
+		calls  func(*resilience.CircuitBreaker)
+		reason resilience.Reason // 0: stays closed
+	}{
+		{"all off", resilience.BreakerConfig{FailureThreshold: off, ErrorRateThreshold: off}, func(b *resilience.CircuitBreaker) {
+			breakerReport(t, b, 1000, errBreakerDown)
+		}, 0},
+		{"count off: a low rate never trips it", resilience.BreakerConfig{FailureThreshold: off}, mixed, 0},
+		{"count off: the rate does", resilience.BreakerConfig{FailureThreshold: off}, func(b *resilience.CircuitBreaker) {
+			breakerReport(t, b, 10, errBreakerDown)
+		}, resilience.ReasonErrorRate},
+		{"rate off: nine of ten are 9", resilience.BreakerConfig{FailureThreshold: 10, ErrorRateThreshold: off}, func(b *resilience.CircuitBreaker) {
+			breakerReport(t, b, 1, nil)
+			breakerReport(t, b, 9, errBreakerDown)
+		}, 0},
+		{"rate off: the count trips it", resilience.BreakerConfig{FailureThreshold: 10, ErrorRateThreshold: off}, func(b *resilience.CircuitBreaker) {
+			breakerReport(t, b, 10, errBreakerDown)
+		}, resilience.ReasonFailures},
+		{"one call short of MinRequests", resilience.BreakerConfig{FailureThreshold: off, MinRequests: 20}, func(b *resilience.CircuitBreaker) {
+			breakerReport(t, b, 19, errBreakerDown)
+		}, 0},
+		{"MinRequests", resilience.BreakerConfig{FailureThreshold: off, MinRequests: 20}, func(b *resilience.CircuitBreaker) {
+			breakerReport(t, b, 20, errBreakerDown)
+		}, resilience.ReasonErrorRate},
+		{"never in a row", resilience.BreakerConfig{FailureThreshold: off, ErrorRateThreshold: off, ConsecutiveFailures: 2}, mixed, 0},
+		{"in a row", resilience.BreakerConfig{FailureThreshold: off, ErrorRateThreshold: off, ConsecutiveFailures: 5}, func(b *resilience.CircuitBreaker) {
+			breakerReport(t, b, 4, errBreakerDown)
+			breakerReport(t, b, 1, nil)
+			breakerReport(t, b, 5, errBreakerDown)
+		}, resilience.ReasonConsecutive},
+		{"in a row over many windows", resilience.BreakerConfig{ConsecutiveFailures: 3}, func(b *resilience.CircuitBreaker) {
+			for range 3 {
+				breakerReport(t, b, 1, errBreakerDown)
+				time.Sleep(time.Hour)
+			}
+		}, resilience.ReasonConsecutive},
+		{"slow calls in a row", resilience.BreakerConfig{FailureThreshold: off, ConsecutiveFailures: 2, BaselineLatency: time.Second}, func(b *resilience.CircuitBreaker) {
+			b.RecordLatency(time.Minute)
+			b.RecordLatency(time.Minute)
+		}, resilience.ReasonConsecutive},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBreaker(t, c.cfg)
+				c.calls(b)
+				if c.reason == 0 {
+					require.Equal(t, resilience.StateClosed, b.State(), b.Timeline())
+					return
+				}
+				require.Equal(t, resilience.StateOpen, b.State())
+				require.Equal(t, c.reason, b.Timeline()[0].Reason)
+			})
+		})
+	}
+}
+
+// What its caller cancelled neither ends a run of failures nor makes it longer;
+// what comes after its generation does not either.
+func TestBreakerConsecutiveFailuresCountOnlyWhatCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, resilience.BreakerConfig{FailureThreshold: resilience.NoThreshold, ConsecutiveFailures: 3})
+		late := breakerAllow(t, b)
+		breakerReport(t, b, 2, errBreakerDown)
+		breakerAllow(t, b).Ignore()
+		breakerAllow(t, b).Done(context.Canceled)
+		require.EqualValues(t, 2, b.Metrics().ConsecutiveFailures)
+		breakerReport(t, b, 1, errBreakerDown)
+		require.Equal(t, "CLOSED → OPEN (failures in a row: 3)", b.Timeline()[0].String())
+		require.Zero(t, b.Metrics().ConsecutiveFailures)
+		b.Reset()
+		late.Done(errBreakerDown)
+		require.Zero(t, b.Metrics().ConsecutiveFailures)
 	})
 }
 
@@ -630,7 +717,7 @@ func TestBreakerNamesItsStatesAndReasons(t *testing.T) {
 	require.Equal(t, "CLOSED OPEN HALF_OPEN State(9)", resilience.StateClosed.String()+" "+resilience.StateOpen.String()+
 		" "+resilience.StateHalfOpen.String()+" "+resilience.State(9).String())
 	seen := map[string]bool{}
-	for r := resilience.ReasonFailures; r <= resilience.ReasonReset; r++ {
+	for r := resilience.ReasonFailures; r <= resilience.ReasonConsecutive; r++ {
 		require.NotContains(t, r.String(), "Reason(")
 		require.False(t, seen[r.String()])
 		seen[r.String()] = true

@@ -18,6 +18,7 @@ const (
 	ReasonProbeSlow                         // half-open → open: a probe succeeded, but too slowly
 	ReasonProbesSucceeded                   // half-open → closed: HalfOpenMaxCalls reached
 	ReasonReset                             // any → closed: Reset was called
+	ReasonConsecutive                       // closed → open: ConsecutiveFailures reached
 )
 
 // String returns the reason in words.
@@ -37,6 +38,8 @@ func (r Reason) String() string {
 		return "probes succeeded"
 	case ReasonReset:
 		return "reset"
+	case ReasonConsecutive:
+		return "failures in a row"
 	}
 	return fmt.Sprintf("Reason(%d)", uint8(r))
 }
@@ -53,13 +56,19 @@ type Transition struct {
 	// When the breaker trips: the window's counts that tripped it. Slow calls
 	// are among the failures. Zero for other transitions.
 	Successes, Failures, Slow uint64
+
+	// The failures in a row, for ReasonConsecutive. They may be more than
+	// Failures, because they are not bound to the window.
+	Consecutive uint64
 }
 
 // String describes the transition in one line, without its name and date.
 func (t Transition) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v → %v (%v", t.From, t.To, t.Reason)
-	if t.From == StateClosed {
+	if t.Reason == ReasonConsecutive {
+		fmt.Fprintf(&b, ": %d", t.Consecutive)
+	} else if t.From == StateClosed {
 		fmt.Fprintf(&b, ": %d of %d failed", t.Failures, t.Failures+t.Successes)
 		if t.Slow > 0 {
 			fmt.Fprintf(&b, ", %d too slow", t.Slow)

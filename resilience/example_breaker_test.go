@@ -9,22 +9,62 @@ import (
 	"example.com/brunt/resilience"
 )
 
+// A breaker that goes by the share of calls that fail is right at any rate of
+// calls.
 func ExampleCircuitBreaker() {
-	breaker, err := resilience.NewCircuitBreaker(resilience.BreakerConfig{Name: "api", FailureThreshold: 2})
+	breaker, err := resilience.NewCircuitBreaker(resilience.BreakerConfig{
+		Name:               "api",
+		FailureThreshold:   resilience.NoThreshold,
+		ErrorRateThreshold: 0.5,
+		MinRequests:        20,
+		WindowDuration:     30 * time.Second,
+	})
 	if err != nil {
 		panic(err)
 	}
 	ctx := context.Background()
-	for range 3 {
-		err := breaker.Do(ctx, func(context.Context) error { return errors.New("connection refused") })
-		fmt.Println(err, errors.Is(err, resilience.ErrOpen))
+	call := func(err error) error { return breaker.Do(ctx, func(context.Context) error { return err }) }
+	for range 20 {
+		_ = call(nil)
 	}
-	fmt.Println(breaker.State())
+	for range 20 {
+		_ = call(errors.New("connection refused"))
+	}
+	err = call(nil)
+	fmt.Println(err, errors.Is(err, resilience.ErrOpen))
+	fmt.Println(breaker.Timeline()[0])
 	// Output:
-	// connection refused false
-	// connection refused false
 	// resilience: circuit breaker "api" is open true
-	// OPEN
+	// CLOSED → OPEN (error rate: 20 of 40 failed)
+}
+
+// Failures in a row trip a breaker as gobreaker's and failsafe-go's users know it.
+func ExampleBreakerConfig_consecutiveFailures() {
+	breaker, _ := resilience.NewCircuitBreaker(resilience.BreakerConfig{
+		FailureThreshold:    resilience.NoThreshold,
+		ErrorRateThreshold:  resilience.NoThreshold,
+		ConsecutiveFailures: 3,
+	})
+	down := errors.New("down")
+	for _, err := range []error{down, down, nil, down, down, down} {
+		_ = breaker.Do(context.Background(), func(context.Context) error { return err })
+	}
+	fmt.Println(breaker.Timeline()[0])
+	// Output: CLOSED → OPEN (failures in a row: 3)
+}
+
+// A number of failures is right for a service that is called now and then: five
+// in a minute, unless set otherwise.
+func ExampleBreakerConfig_failureThreshold() {
+	breaker, _ := resilience.NewCircuitBreaker(resilience.BreakerConfig{FailureThreshold: 2})
+	for range 3 {
+		err := breaker.Do(context.Background(), func(context.Context) error { return errors.New("connection refused") })
+		fmt.Println(err)
+	}
+	// Output:
+	// connection refused
+	// connection refused
+	// resilience: circuit breaker "" is open
 }
 
 func ExampleCircuitBreaker_Allow() {
@@ -134,7 +174,7 @@ func ExampleBreakerMetrics() {
 func ExampleBreakerConfig_Validate() {
 	fmt.Println(resilience.BreakerConfig{ProbeCount: -1, ErrorRateThreshold: 1.5}.Validate())
 	// Output:
-	// resilience: breaker: ErrorRateThreshold is 1.5, want above 0 and up to 1 (0 means 0.5)
+	// resilience: breaker: ErrorRateThreshold is 1.5, want above 0 and up to 1, or NoThreshold (0 means 0.5)
 	// resilience: breaker: ProbeCount is -1, want 1 or more (0 means 1)
 }
 

@@ -12,9 +12,11 @@ import (
 
 func ExampleRetryPolicy_Execute() {
 	policy, err := resilience.NewRetryPolicy(resilience.RetryConfig{
-		MaxAttempts: 5,
-		BaseDelay:   time.Millisecond,
-		OnRetry:     func(e resilience.RetryEvent) { fmt.Printf("attempt %d: %v\n", e.Attempt, e.Err) },
+		MaxAttempts:      5,
+		AttemptTimeout:   2 * time.Second,
+		RetryBudgetRatio: 0.2, // retries are at most 20 % of the calls and 10 a second
+		BaseDelay:        time.Millisecond,
+		OnRetry:          func(e resilience.RetryEvent) { fmt.Printf("attempt %d: %v\n", e.Attempt, e.Err) },
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -46,8 +48,51 @@ func ExampleRetryError() {
 	var status *resilience.StatusError
 	fmt.Println(errors.Is(err, resilience.ErrExhausted), errors.As(err, &status))
 	// Output:
-	// resilience: retry attempts exhausted after 2 attempts: resilience: HTTP status 503 Service Unavailable
+	// resilience: gave up after 2 attempts: retry attempts exhausted; last error: resilience: HTTP status 503 Service Unavailable
 	// true true
+}
+
+// A budget that is a share grows with the traffic: 2 % errors are all retried.
+func ExampleRetryConfig_retryBudgetRatio() {
+	policy, _ := resilience.NewRetryPolicy(resilience.RetryConfig{RetryBudgetRatio: 0.2, BaseDelay: time.Microsecond})
+	failed := 0
+	for i := range 5000 {
+		attempt := 0
+		err := policy.Execute(context.Background(), func(context.Context) error {
+			if attempt++; attempt == 1 && i%50 == 0 {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		})
+		if err != nil {
+			failed++
+		}
+	}
+	fmt.Println("retries:", policy.Metrics().Retries, "failed:", failed)
+	// Output: retries: 100 failed: 0
+}
+
+// An attempt that hangs costs its own time and not the caller's.
+func ExampleAttemptTimeoutError() {
+	policy, _ := resilience.NewRetryPolicy(resilience.RetryConfig{
+		AttemptTimeout: 5 * time.Millisecond,
+		BaseDelay:      time.Millisecond,
+		OnRetry:        func(e resilience.RetryEvent) { fmt.Println(e.Err, errors.Is(e.Err, context.DeadlineExceeded)) },
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	calls := 0
+	err := policy.Execute(ctx, func(ctx context.Context) error {
+		if calls++; calls == 1 {
+			<-ctx.Done() // the service never answers
+			return ctx.Err()
+		}
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// resilience: no result within the AttemptTimeout of 5ms true
+	// <nil>
 }
 
 func ExampleRetry() {

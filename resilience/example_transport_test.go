@@ -22,13 +22,17 @@ func ExampleTransport() {
 	defer server.Close()
 
 	limiter, _ := resilience.NewSemaphoreLimiter(resilience.LimiterConfig{MaxConcurrent: 10})
-	breaker, _ := resilience.NewCircuitBreaker(resilience.BreakerConfig{Name: "hello"})
-	policy, _ := resilience.NewRetryPolicy(resilience.RetryConfig{BaseDelay: time.Millisecond})
-	client := &http.Client{Transport: resilience.NewTransport(resilience.TransportConfig{
-		Limiter: limiter,
-		Breaker: breaker,
-		Retry:   policy,
-	})}
+	breaker, _ := resilience.NewCircuitBreaker(resilience.BreakerConfig{Name: "hello", FailureThreshold: resilience.NoThreshold})
+	policy, _ := resilience.NewRetryPolicy(resilience.RetryConfig{RetryBudgetRatio: 0.2, BaseDelay: time.Millisecond})
+	client := &http.Client{
+		Timeout: 10 * time.Second, // of all attempts and of the body
+		Transport: resilience.NewTransport(resilience.TransportConfig{
+			Limiter:        limiter,
+			Breaker:        breaker,
+			Retry:          policy,
+			AttemptTimeout: 2 * time.Second,
+		}),
+	}
 	defer client.CloseIdleConnections()
 
 	resp, err := client.Get(server.URL) //nolint:noctx // brevity

@@ -42,7 +42,9 @@ type LimiterConfig struct {
 	MaxConcurrent int
 
 	// AcquireTimeout bounds each wait for a permit. Zero means no bound of the
-	// limiter's own: Acquire waits until its context ends. Negative is refused.
+	// limiter's own: Acquire waits until its context ends, so that behind a service
+	// that stalls for 10 s there are 10 callers waiting at 1 req/s, 1,000 at
+	// 100 req/s and 100,000 at 10,000 req/s. Negative is refused.
 	AcquireTimeout time.Duration
 }
 

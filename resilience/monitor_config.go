@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// NoThreshold turns off a threshold of [MonitorConfig].
+// NoThreshold turns off a threshold of [MonitorConfig], or FailureThreshold or
+// ErrorRateThreshold of [BreakerConfig].
 const NoThreshold = -1
 
 // maxMonitorHistory bounds the memory of the history: about 300 bytes a sample.

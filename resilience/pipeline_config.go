@@ -33,7 +33,10 @@ const (
 )
 
 // PipelineConfig configures a [Pipeline]. OnBatch is required; the zero value of
-// every other field means its default.
+// every other field means its default. With the defaults, at 1 item a second a
+// batch is one item, a second after it was put; at 100 a second it is a second's
+// items; and at 10,000 a second OnBatch is called 100 times a second with 100 items.
+// A queue of 1000 then bridges an OnBatch that stalls for 1000 s, 10 s and 100 ms.
 type PipelineConfig[T any] struct {
 	// OnBatch consumes a batch of 1 to BatchSize items. It runs on the pipeline's
 	// goroutine, one call at a time. The slice is valid until it returns and

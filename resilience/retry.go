@@ -14,8 +14,14 @@ import (
 // testing/synctest bubble, build it there.
 type RetryPolicy struct {
 	cfg    RetryConfig
-	budget *retryBudget
-	epoch  time.Time // instants of the budget count from here
+	budget interface { // a *retryBudget, nil for none, or share
+		hold(now time.Duration) bool
+		begin(now time.Duration)
+		refund()
+		inUse(now time.Duration) int
+	}
+	share *retryShare // nil unless the budget is a share of the requests
+	epoch time.Time   // instants of the budget count from here
 
 	// The only field a first attempt that succeeds writes to.
 	successes atomic.Uint64
@@ -56,11 +62,14 @@ func NewRetryPolicy(cfg RetryConfig) (*RetryPolicy, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Float64
 	}
-	return &RetryPolicy{
-		cfg:    cfg,
-		budget: newRetryBudget(cfg.RetryBudget, cfg.RetryBudgetWindow),
-		epoch:  time.Now(),
-	}, nil
+	p := &RetryPolicy{cfg: cfg, epoch: time.Now()}
+	if cfg.RetryBudgetRatio > 0 {
+		p.share = newRetryShare(cfg.RetryBudgetRatio, max(0, cfg.RetryBudgetMinPerSecond), cfg.RetryBudgetWindow)
+		p.budget = p.share
+	} else {
+		p.budget = newRetryBudget(cfg.RetryBudget, cfg.RetryBudgetWindow)
+	}
+	return p, nil
 }
 
 // ExecuteOption adjusts one call of [RetryPolicy.Execute].
@@ -82,6 +91,9 @@ func WithBreaker(b *CircuitBreaker) ExecuteOption { return ExecuteOption{breaker
 // match ctx's error). A context that has ended already, or whose deadline has
 // passed, is returned before fn is called.
 //
+// With an AttemptTimeout the context that fn gets ends when the attempt's time is
+// up; what fn returns then is an [*AttemptTimeoutError], and ctx goes on.
+//
 // Between attempts Execute waits as [RetryConfig.Delay] says, or as long as a
 // [RetryAfterError] asks when that is longer, and never more than MaxDelay.
 //
@@ -92,6 +104,9 @@ func (p *RetryPolicy) Execute(ctx context.Context, fn func(context.Context) erro
 	if deadline, ok := ctx.Deadline(); ok && retryLate(deadline) || ctx.Err() != nil {
 		p.failures.Add(1)
 		return retryEnded(ctx)
+	}
+	if p.share != nil {
+		p.share.request(p.now())
 	}
 	if len(opts) > 0 {
 		if breaker := retryBreaker(opts); breaker != nil {
@@ -106,7 +121,7 @@ func (p *RetryPolicy) Execute(ctx context.Context, fn func(context.Context) erro
 			ended.Add(1)
 		}
 	}()
-	err := fn(ctx)
+	err := p.call(ctx, fn)
 	if err == nil {
 		ended = &p.successes
 		return nil
@@ -130,7 +145,7 @@ func (p *RetryPolicy) guarded(ctx context.Context, breaker *CircuitBreaker, fn f
 			pending.finish(breakerFailure)
 		}
 	}()
-	err = fn(ctx)
+	err = p.call(ctx, fn)
 	pending.breaker = nil
 	if err == nil {
 		p.successes.Add(1)
@@ -158,7 +173,7 @@ func (p *RetryPolicy) loop(ctx context.Context, failed error, breaker *CircuitBr
 			err = run.guarded(ctx, breaker, fn)
 		default:
 			run.begin()
-			err = fn(ctx)
+			err = p.call(ctx, fn)
 		}
 		if err == nil {
 			run.succeeded = true
@@ -172,6 +187,14 @@ func (p *RetryPolicy) loop(ctx context.Context, failed error, breaker *CircuitBr
 			return err
 		}
 	}
+}
+
+// call makes one attempt, within AttemptTimeout if there is one.
+func (p *RetryPolicy) call(ctx context.Context, fn func(context.Context) error) error {
+	if p.cfg.AttemptTimeout == 0 {
+		return fn(ctx)
+	}
+	return attemptWithin(ctx, p.cfg.AttemptTimeout, fn)
 }
 
 // retryAdmit refuses a context that has ended.

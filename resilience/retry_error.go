@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -37,12 +38,14 @@ type RetryError struct {
 	Last error
 }
 
+// Error implements error.
 func (e *RetryError) Error() string {
 	attempts := "attempts"
 	if e.Attempts == 1 {
 		attempts = "attempt"
 	}
-	return fmt.Sprintf("%v after %d %s: %v", e.Reason, e.Attempts, attempts, e.Last)
+	reason := strings.TrimPrefix(e.Reason.Error(), "resilience: ")
+	return fmt.Sprintf("resilience: gave up after %d %s: %s; last error: %v", e.Attempts, attempts, reason, e.Last)
 }
 
 // Unwrap returns Reason and Last.

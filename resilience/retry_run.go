@@ -36,7 +36,7 @@ func (r *retryRun) guarded(ctx context.Context, b *CircuitBreaker, fn func(conte
 	returned := false
 	defer func() { permit.report(ctx, returned, unmarkPermanent(err)) }()
 	r.begin()
-	err = fn(ctx)
+	err = r.policy.call(ctx, fn)
 	returned = true
 	return err
 }

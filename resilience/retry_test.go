@@ -107,7 +107,7 @@ func TestRetryPeerBug16NothingAfterTheLastAttempt(t *testing.T) {
 		var retried *RetryError
 		require.ErrorAs(t, err, &retried)
 		require.Equal(t, &RetryError{Attempts: 3, TotalDelay: 3 * time.Second, Reason: ErrExhausted, Last: errRetryTest}, retried)
-		require.EqualError(t, err, "resilience: retry attempts exhausted after 3 attempts: flaky: unexpected EOF")
+		require.EqualError(t, err, "resilience: gave up after 3 attempts: retry attempts exhausted; last error: flaky: unexpected EOF")
 		require.Equal(t, RetryMetrics{
 			Executions: 1, Attempts: 3, Retries: 2, Failures: 1, Exhausted: 1, TotalDelay: 3 * time.Second, BudgetInUse: 2,
 		}, p.Metrics())
@@ -119,7 +119,7 @@ func TestRetrySingleAttempt(t *testing.T) {
 	fn, calls := retryFails(1, errRetryTest)
 	err := p.Execute(t.Context(), fn)
 	require.ErrorIs(t, err, ErrExhausted)
-	require.EqualError(t, err, "resilience: retry attempts exhausted after 1 attempt: flaky: unexpected EOF")
+	require.EqualError(t, err, "resilience: gave up after 1 attempt: retry attempts exhausted; last error: flaky: unexpected EOF")
 	require.Len(t, calls(), 1)
 	require.Zero(t, p.Metrics().BudgetInUse)
 }

@@ -41,14 +41,14 @@ func (e *StatusError) RetryAfter() (time.Duration, bool) { return e.After, e.Aft
 // wrapping with [errors.Is] and [errors.As].
 //
 // Transient are: connections refused, reset, aborted or broken; hosts and
-// networks that can't be reached; timeouts of every kind, [os.ErrDeadlineExceeded]
-// and [context.DeadlineExceeded] among them; [io.ErrUnexpectedEOF];
+// networks that can't be reached; timeouts of every kind, [os.ErrDeadlineExceeded],
+// [context.DeadlineExceeded] and an [*AttemptTimeoutError] among them; [io.ErrUnexpectedEOF];
 // [io.ErrClosedPipe]; [io.EOF], which is how a peer that closed a reused
 // connection appears; DNS failures that say they are temporary or timed out; and
 // a [*StatusError] for which [HTTPFailure] holds (5xx and 429).
 //
-// Everything else is permanent, unknown errors included: the reference retries
-// only what it recognises. Named permanent, because they could be taken for
+// Everything else is permanent, unknown errors included: only what is known to
+// pass is worth the load of a retry. Named permanent, because they could be taken for
 // something above: [context.Canceled]; an error marked by [Permanent]; a DNS
 // name that does not exist; a breaker's [ErrOpen]; and any [*RetryError], so that
 // nested policies don't multiply their attempts.
@@ -61,11 +61,14 @@ func IsTransient(err error) bool {
 	if err == nil || isPermanent(err) {
 		return false
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, ErrOpen) {
+	var retried *RetryError
+	if errors.As(err, &retried) || errors.Is(err, ErrOpen) {
 		return false
 	}
-	var retried *RetryError
-	if errors.As(err, &retried) {
+	if errors.Is(err, ErrAttemptTimeout) {
+		return true
+	}
+	if errors.Is(err, context.Canceled) {
 		return false
 	}
 	var status *StatusError

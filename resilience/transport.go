@@ -1,7 +1,6 @@
 package resilience
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,6 +28,26 @@ type TransportConfig struct {
 
 	// Retry repeats attempts of requests that can be sent again: see [Transport].
 	Retry *RetryPolicy
+
+	// AttemptTimeout is the longest an attempt may take until the header of its
+	// response is in: connecting, TLS, sending the request with its body and the
+	// service's time to answer, and not the wait for a permit. Then the attempt has
+	// failed, with an [*AttemptTimeoutError], and is repeated like any other while
+	// the request's own context lives. It holds for requests that are not repeated,
+	// too. Default 0: the AttemptTimeout of Retry, and none without one; negative
+	// means none. Without any, one attempt that hangs takes all the caller's time.
+	//
+	// A body that has been handed to the caller is never cut off by it: what bounds
+	// the reading is the request's context, or the Timeout of [http.Client], which
+	// bounds all attempts together.
+	//
+	// The ResponseHeaderTimeout of [http.Transport] also ends an attempt, with an
+	// error that is retried, but begins only when the request has been written: a
+	// connection that can't be made, or a service that does not read the request,
+	// is not its concern (DialContext and TLSHandshakeTimeout are there for the
+	// former). It is a setting of that one base, and its error does not say which
+	// time was up.
+	AttemptTimeout time.Duration
 
 	// IsFailure reports whether a response is a failure: one that the breaker
 	// counts, and that the retry policy is asked about, as a [*StatusError].
@@ -58,18 +77,26 @@ type TransportConfig struct {
 // context ends or the breaker opens while a retry waits, the last response has
 // been given up and the result is a [*RetryError] that holds its status.
 //
-// The caller's request is not modified, and its body closed exactly once, also
-// when the request is never sent. As with net/http, the caller must close the
-// response's body; one that is neither closed nor read to its end keeps its
-// limiter permit.
+// The caller's request is not modified: each attempt sends a copy of its own, so
+// that what a base adds to it, such as a header, is not there in the next. Its body
+// is closed exactly once, also when the request is never sent. As with net/http,
+// the caller must close the response's body; one that is neither closed nor read
+// to its end keeps its limiter permit.
 //
-// A Transport is safe for concurrent use and starts no goroutine; a timer ends
-// the reading of a response that is given up.
+// A base that breaks the rules of [http.RoundTripper] does no harm: neither
+// response nor error is an error; of both, the response is closed and the error
+// counts; a response without a Body gets [http.NoBody], unless its ContentLength
+// promises one, which is an error. A panic in the base goes on to the caller, and
+// all that the attempt held is released.
+//
+// A Transport is safe for concurrent use by multiple goroutines and starts no
+// goroutine; timers end attempts, and the reading of a response that is given up.
 type Transport struct {
 	base         http.RoundTripper
 	limiter      *SemaphoreLimiter
 	breaker      *CircuitBreaker
 	retry        *RetryPolicy
+	timeout      time.Duration // of an attempt; 0 = none
 	isFailure    func(*http.Response) bool
 	isIdempotent func(*http.Request) bool
 }
@@ -81,8 +108,12 @@ func NewTransport(cfg TransportConfig) *Transport {
 		limiter:      cfg.Limiter,
 		breaker:      cfg.Breaker,
 		retry:        cfg.Retry,
+		timeout:      max(0, cfg.AttemptTimeout),
 		isFailure:    cfg.IsFailure,
 		isIdempotent: cfg.IsIdempotent,
+	}
+	if cfg.AttemptTimeout == 0 && cfg.Retry != nil {
+		t.timeout = cfg.Retry.cfg.AttemptTimeout
 	}
 	if t.base == nil {
 		t.base = transportBase(cfg.Limiter)
@@ -136,7 +167,7 @@ func (t *Transport) CloseIdleConnections() {
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	run := retryRun{policy: t.retry}
 	if t.retry == nil || !transportReplayable(req) || !t.isIdempotent(req) {
-		resp, err := t.attempt(req, &run)
+		resp, err := t.attempt(req, req.Body, &run)
 		if resp != nil {
 			return resp, nil
 		}
@@ -145,11 +176,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer run.end()
 	ctx := req.Context()
 	if err := retryAdmit(ctx); err != nil {
-		transportCloseBody(req)
+		transportCloseBody(req.Body)
 		return nil, err
 	}
-	for try := req; ; {
-		resp, err := t.attempt(try, &run)
+	if t.retry.share != nil {
+		t.retry.share.request(t.retry.now())
+	}
+	for body := req.Body; ; {
+		resp, err := t.attempt(req, body, &run)
 		if err == nil {
 			run.succeeded = true
 			return resp, nil
@@ -167,20 +201,20 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err := run.wait(ctx, delay); err != nil {
 			return nil, err
 		}
-		if try, err = transportReplay(req); err != nil {
+		if body, err = transportBodyAgain(req); err != nil {
 			return nil, run.giveUp(err)
 		}
 	}
 }
 
-// attempt sends req once. It returns a response and nil; a response and a
-// *StatusError when that counts as a failure; or an error alone.
-func (t *Transport) attempt(req *http.Request, run *retryRun) (resp *http.Response, err error) {
+// attempt sends req with body once. It returns a response and nil; a response and
+// a *StatusError when that counts as a failure; or an error alone.
+func (t *Transport) attempt(req *http.Request, body io.ReadCloser, run *retryRun) (resp *http.Response, err error) {
 	ctx := req.Context()
 	sent, done := false, false
 	defer func() {
 		if !sent { // the base closes what it is given; the rest is ours to close
-			transportCloseBody(req)
+			transportCloseBody(body)
 		}
 	}()
 	if err := t.refusal(); err != nil {
@@ -190,20 +224,22 @@ func (t *Transport) attempt(req *http.Request, run *retryRun) (resp *http.Respon
 		if err := t.limiter.Acquire(ctx); err != nil {
 			return nil, err
 		}
-		defer func() {
-			if !transportHold(resp, done, t.limiter) {
-				t.limiter.Release()
-			}
-		}()
 	}
-	resp, err = t.send(ctx, req, run, &sent)
+	clock := startAttempt(ctx, t.timeout)
+	defer func() {
+		held := transportHeld{limiter: t.limiter, clock: clock}
+		if !done || !held.until(resp) {
+			held.release()
+		}
+	}()
+	resp, err = t.send(req, body, clock, run, &sent)
 	done = true
 	return resp, err
 }
 
-// send asks the breaker, sends req and reports the outcome. It sets sent when
-// the base takes charge of the request's body.
-func (t *Transport) send(ctx context.Context, req *http.Request, run *retryRun, sent *bool) (resp *http.Response, err error) {
+// send asks the breaker, sends a copy of req and reports the outcome. It sets sent
+// when the base takes charge of the request's body.
+func (t *Transport) send(req *http.Request, body io.ReadCloser, clock attemptClock, run *retryRun, sent *bool) (resp *http.Response, err error) {
 	var permit Permit
 	if t.breaker != nil {
 		if permit, err = t.breaker.Allow(); err != nil {
@@ -214,21 +250,56 @@ func (t *Transport) send(ctx context.Context, req *http.Request, run *retryRun, 
 	defer func() {
 		handed := false
 		defer func() {
-			if !handed && resp != nil && resp.Body != nil { // a callback panicked
+			if !handed && resp != nil { // a callback panicked
 				_ = resp.Body.Close()
 			}
 		}()
-		permit.report(ctx, returned, err)
+		permit.report(req.Context(), returned, err)
 		handed = returned
 	}()
 	run.begin()
 	*sent = true
-	resp, err = t.base.RoundTrip(req)
-	if err == nil && t.isFailure(resp) {
-		err = NewStatusError(resp)
+	out := req.Clone(clock.ctx)
+	out.Body = body
+	out.Trailer = req.Trailer // its values may be set while the body is read
+	resp, err = transportAnswer(t.base, out)
+	if late := clock.stop(); err != nil {
+		err = attemptError(clock.ctx, clock.cause, err)
+	} else if late != nil {
+		_ = resp.Body.Close()
+		resp, err = nil, late
+	}
+	if resp != nil {
+		if resp.Request == out {
+			resp.Request = req
+		}
+		if t.isFailure(resp) {
+			err = NewStatusError(resp)
+		}
 	}
 	returned = true
 	return resp, err
+}
+
+// transportAnswer returns what base answers: a response with a body, or an error.
+func transportAnswer(base http.RoundTripper, out *http.Request) (*http.Response, error) {
+	resp, err := base.RoundTrip(out)
+	switch {
+	case err != nil:
+		if resp != nil && resp.Body != nil {
+			_ = resp.Body.Close()
+		}
+		return nil, err
+	case resp == nil:
+		return nil, fmt.Errorf("resilience: base %T returned neither a response nor an error", base)
+	case resp.Body == nil && resp.ContentLength > 0 && out.Method != http.MethodHead:
+		return nil, fmt.Errorf("resilience: base %T returned a response of %d bytes without a Body", base, resp.ContentLength)
+	}
+	own := *resp // the base may return the same one to everybody
+	if own.Body == nil {
+		own.Body = http.NoBody
+	}
+	return &own, nil
 }
 
 // refusal lets a breaker that is open refuse before the request queues for a
@@ -244,9 +315,9 @@ func (t *Transport) refusal() error {
 	return err
 }
 
-func transportCloseBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close()
+func transportCloseBody(body io.ReadCloser) {
+	if body != nil {
+		_ = body.Close()
 	}
 }
 
@@ -255,18 +326,16 @@ func transportReplayable(req *http.Request) bool {
 	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
 }
 
-// transportReplay returns a copy of req with a fresh body.
-func transportReplay(req *http.Request) (*http.Request, error) {
-	next := req.Clone(req.Context())
+// transportBodyAgain returns the body of req, which is replayable, once more.
+func transportBodyAgain(req *http.Request) (io.ReadCloser, error) {
 	if req.Body == nil || req.Body == http.NoBody {
-		return next, nil
+		return req.Body, nil
 	}
 	body, err := req.GetBody()
 	if err != nil {
 		return nil, fmt.Errorf("resilience: request body can't be had again: %w", err)
 	}
-	next.Body = body
-	return next, nil
+	return body, nil
 }
 
 // Bounds of what is read of a response that is given up.
@@ -278,9 +347,6 @@ const (
 // transportDiscard reads a response to its end, within bounds, and closes it.
 func transportDiscard(resp *http.Response) {
 	body := resp.Body
-	if body == nil {
-		return
-	}
 	if resp.ContentLength > transportDrainBytes {
 		_ = body.Close()
 		return

@@ -6,13 +6,30 @@ import (
 	"sync/atomic"
 )
 
-// transportHold ties a limiter's permit to the body of a response that will be
-// returned. It reports false, and does nothing, if there is none to tie it to.
-func transportHold(resp *http.Response, returned bool, limiter *SemaphoreLimiter) bool {
-	if !returned || resp == nil || resp.Body == nil || resp.Body == http.NoBody {
+// transportHeld is what an attempt holds until the body of its response is done
+// with: a permit of limiter, if any, and the context of clock.
+type transportHeld struct {
+	limiter *SemaphoreLimiter
+	clock   attemptClock
+}
+
+func (h transportHeld) release() {
+	h.clock.close()
+	if h.limiter != nil {
+		h.limiter.Release()
+	}
+}
+
+// until ties what is held to the body of a response that will be returned. It
+// reports false, and does nothing, if there is none to tie it to.
+func (h transportHeld) until(resp *http.Response) bool {
+	if resp == nil || resp.Body == http.NoBody {
 		return false
 	}
-	body := &transportBody{ReadCloser: resp.Body, limiter: limiter}
+	if h.limiter == nil && h.clock.timer == nil {
+		return true // nothing is held
+	}
+	body := &transportBody{ReadCloser: resp.Body, held: h}
 	if w, ok := resp.Body.(io.Writer); ok { // 101 Switching Protocols
 		resp.Body = struct {
 			*transportBody
@@ -24,11 +41,11 @@ func transportHold(resp *http.Response, returned bool, limiter *SemaphoreLimiter
 	return true
 }
 
-// transportBody gives a permit back when the body is closed or has ended,
+// transportBody releases what is held when the body is closed or has ended,
 // whichever comes first.
 type transportBody struct {
 	io.ReadCloser
-	limiter  *SemaphoreLimiter
+	held     transportHeld
 	released atomic.Bool
 }
 
@@ -47,6 +64,6 @@ func (b *transportBody) Close() error {
 
 func (b *transportBody) release() {
 	if b.released.CompareAndSwap(false, true) {
-		b.limiter.Release()
+		b.held.release()
 	}
 }

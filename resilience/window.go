@@ -45,7 +45,8 @@ type window struct {
 	width  uint64
 	latest atomic.Uint64 // the last bucket begun
 	failed atomic.Uint64 // 1 + the bucket of the last failure; 0 without one
-	_      [40]byte      // read by every call; what follows is written by every call
+	streak atomic.Uint64 // failures in a row, as the owner counts them; a success ends it
+	_      [32]byte      // read by every call; what follows is written by every call
 
 	successes atomic.Uint64
 	_         [56]byte
@@ -66,8 +67,9 @@ type windowMark struct {
 }
 
 // windowCounts are the events of one window at one instant. Slow ones are among
-// the failures.
-type windowCounts struct{ successes, failures, slow uint64 }
+// the failures. streak is not bound to the window, and zero where no failure has
+// just been added to it.
+type windowCounts struct{ successes, failures, slow, streak uint64 }
 
 // open prepares a zero window at the instant now.
 func (w *window) open(width, now uint64) {
@@ -110,6 +112,9 @@ func (w *window) success(now uint64) (counted, withFailures bool) {
 	if w.successes.Add(1)&windowSealed != 0 {
 		return false, false
 	}
+	if w.streak.Load() != 0 {
+		w.streak.Store(0) // of failures that came in between, this success is the later
+	}
 	failed := w.failed.Load()
 	return true, failed != 0 && failed+windowBuckets > bucket+1
 }
@@ -150,7 +155,7 @@ func (w *window) sum(now uint64) windowCounts {
 			if m.bucket.Load() != b+1 {
 				continue // nothing happened in b
 			}
-			base := windowCounts{m.successes.Load(), m.failures.Load(), m.slow.Load()}
+			base := windowCounts{successes: m.successes.Load(), failures: m.failures.Load(), slow: m.slow.Load()}
 			if m.bucket.Load() != b+1 {
 				break // written over meanwhile: look again
 			}

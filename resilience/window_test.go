@@ -65,7 +65,7 @@ func TestWindowForgetsAtTheDocumentedInstant(t *testing.T) {
 			w.open(100, 0)
 			w.failure(c.event, true)
 			w.success(c.event)
-			require.Equal(t, windowCounts{c.want, c.want, c.want}, w.sum(c.read))
+			require.Equal(t, windowCounts{successes: c.want, failures: c.want, slow: c.want}, w.sum(c.read))
 		})
 	}
 }

@@ -20,7 +20,7 @@ var breakerSuite = []property[BreakerFactory]{
 	},
 	{
 		name:        "rate-of-failures",
-		explanation: "goresilience v0.2.0 compared the wrong count, so a threshold of 90 % tripped at 10 %.",
+		explanation: "A rate is of failures in all calls. Computed of the wrong count, a threshold of 90 % trips at 10 %.",
 		check: func(c *checker, build BreakerFactory) {
 			b := c.breaker(build, BreakerSpec{FailureThreshold: 1000, ErrorRateThreshold: 0.9})
 			for range 20 {
@@ -31,7 +31,7 @@ var breakerSuite = []property[BreakerFactory]{
 	},
 	{
 		name:        "rate-after-success",
-		explanation: "A success can complete the ten calls that make an error rate meaningful. gobreaker asks only after failures and stays closed at 90 %.",
+		explanation: "A success can complete the ten calls that make an error rate meaningful. A breaker that looks only after failures stays closed at 90 %.",
 		check: func(c *checker, build BreakerFactory) {
 			b := c.breaker(build, BreakerSpec{FailureThreshold: 1000, ErrorRateThreshold: 0.9})
 			b.calls(9, errDown)
@@ -123,7 +123,7 @@ var breakerSuite = []property[BreakerFactory]{
 	},
 	{
 		name:        "probes-limited",
-		explanation: "A recovering service must not be met by everybody at once. Two known breakers admit 100 of 100 callers in half-open.",
+		explanation: "A recovering service must not be met by everybody at once, as it is when all callers of a half-open breaker are admitted.",
 		check: func(c *checker, build BreakerFactory) {
 			b := c.breaker(build, BreakerSpec{ProbeCount: 2, HalfOpenMaxCalls: 2})
 			b.halfOpen()
@@ -155,7 +155,7 @@ var breakerSuite = []property[BreakerFactory]{
 	},
 	{
 		name:        "probe-hung",
-		explanation: "A probe that never returns must not keep the breaker shut for good. gobreaker still refuses an hour later.",
+		explanation: "A probe that never returns must not keep the breaker shut for good: its place has to become free without it.",
 		check: func(c *checker, build BreakerFactory) {
 			b := c.breaker(build, BreakerSpec{})
 			b.halfOpen()
@@ -237,7 +237,7 @@ var breakerSuite = []property[BreakerFactory]{
 	},
 	{
 		name:        "goexit-releases",
-		explanation: "runtime.Goexit is how t.FailNow leaves a call: no panic to recover, no return. gobreaker never hears of the probe again.",
+		explanation: "runtime.Goexit is how t.FailNow leaves a call: no panic to recover, no return. A breaker that waits for either never hears of the probe again.",
 		check: func(c *checker, build BreakerFactory) {
 			b := c.breaker(build, BreakerSpec{})
 			b.halfOpen()

@@ -176,21 +176,19 @@ func checkAll[F any](t *testing.T, suite []property[F], build F, wall time.Durat
 	return r
 }
 
-func testAll[F any](t *testing.T, suite []property[F], build F) {
+func testAll[F any](t *testing.T, suite []property[F], build F, accepted []Deviation) {
 	t.Helper()
+	var names []string
 	for _, p := range suite {
-		t.Run(p.name, func(t *testing.T) { complain(t, run(t, p, build, wallLimit)) })
+		names = append(names, p.name)
 	}
-}
-
-// complain reports res to tb.
-func complain(tb testing.TB, res Result) {
-	tb.Helper()
-	switch {
-	case res.Status == Unsupported:
-		tb.Skip(res.Details)
-	case !res.Status.OK():
-		tb.Errorf("%s: %s: %s\nwhy it matters: %s", res.Property, res.Status, res.Details, res.Explanation)
+	reasons := acceptedReasons(t, names, accepted)
+	for _, p := range suite {
+		t.Run(p.name, func(t *testing.T) {
+			t.Helper() // what is reported stands at the line that called the suite
+			reason, accepted := reasons[p.name]
+			judge(t, run(t, p, build, wallLimit), accepted, reason)
+		})
 	}
 }
 

@@ -39,10 +39,10 @@ type LimiterTrier interface {
 type LimiterFactory func(LimiterSpec) (Limiter, error)
 
 // TestLimiter fails a subtest of t for every property that limiters from build
-// do not have.
-func TestLimiter(t *testing.T, build LimiterFactory) {
+// do not have, and skips those that accepted names, with the reason.
+func TestLimiter(t *testing.T, build LimiterFactory, accepted ...Deviation) {
 	t.Helper()
-	testAll(t, limiterSuite, build)
+	testAll(t, limiterSuite, build, accepted)
 }
 
 // CheckLimiter reports which properties limiters from build have. It uses t only

@@ -45,10 +45,10 @@ type RetrierAfter interface {
 type RetrierFactory func(RetrierSpec) (Retrier, error)
 
 // TestRetrier fails a subtest of t for every property that retriers from build
-// do not have.
-func TestRetrier(t *testing.T, build RetrierFactory) {
+// do not have, and skips those that accepted names, with the reason.
+func TestRetrier(t *testing.T, build RetrierFactory, accepted ...Deviation) {
 	t.Helper()
-	testAll(t, retrierSuite, build)
+	testAll(t, retrierSuite, build, accepted)
 }
 
 // CheckRetrier reports which properties retriers from build have. It uses t only

@@ -2,6 +2,9 @@ package resiliencetest
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -140,17 +143,104 @@ type fakeTB struct {
 
 func (f *fakeTB) Helper() {}
 
-func (f *fakeTB) Skip(args ...any) { f.skips = append(f.skips, args[0].(string)) }
+func (f *fakeTB) Skip(args ...any) { f.skips = append(f.skips, fmt.Sprint(args...)) }
 
-func (f *fakeTB) Errorf(_ string, args ...any) { f.errors = append(f.errors, args[0].(string)) }
+func (f *fakeTB) Skipf(format string, args ...any) { f.Skip(fmt.Sprintf(format, args...)) }
+
+func (f *fakeTB) Errorf(format string, args ...any) {
+	f.errors = append(f.errors, fmt.Sprintf(format, args...))
+}
 
 func TestSubtestsComplain(t *testing.T) {
-	for status, want := range map[Status][2]int{
-		Holds: {0, 0}, Unsupported: {0, 1}, Violated: {1, 0}, Panicked: {1, 0}, Hung: {1, 0},
+	for _, c := range []struct {
+		status         Status
+		accepted       bool
+		errors, skips  int
+		says, saysMore string
+	}{
+		{Holds, false, 0, 0, "", ""},
+		{Unsupported, false, 0, 1, "seen", ""},
+		{Violated, false, 1, 0, "p: violated: seen\nwhy it matters: why", `to accept it: resiliencetest.Deviation{Property: "p", Reason: "…"}`},
+		{Panicked, false, 1, 0, "p: panicked: seen", ""},
+		{Hung, false, 1, 0, "p: hung: seen", ""},
+		{Violated, true, 0, 1, "accepted deviation: documented", "p: violated: seen"},
+		{Panicked, true, 0, 1, "accepted deviation: documented", "p: panicked: seen"},
+		{Hung, true, 0, 1, "accepted deviation: documented", "p: hung: seen"},
+		{Holds, true, 1, 0, "p holds: take it off the accepted deviations", `its reason is "documented"`},
+		{Unsupported, true, 1, 0, "p is unsupported (seen)", "take it off"},
 	} {
 		var tb fakeTB
-		complain(&tb, Result{Property: "p", Status: status, Details: "d"})
-		require.Equal(t, want, [2]int{len(tb.errors), len(tb.skips)}, status)
+		judge(&tb, Result{Property: "p", Status: c.status, Details: "seen", Explanation: "why"}, c.accepted, "documented")
+		require.Len(t, tb.errors, c.errors, "%v, accepted %v", c.status, c.accepted)
+		require.Len(t, tb.skips, c.skips, "%v, accepted %v", c.status, c.accepted)
+		said := strings.Join(append(tb.errors, tb.skips...), "")
+		require.Contains(t, said, c.says)
+		require.Contains(t, said, c.saysMore)
+	}
+}
+
+// A list of accepted deviations that says nothing, or nothing true, is a fault.
+func TestDeviationsAreChecked(t *testing.T) {
+	for _, c := range []struct {
+		accepted []Deviation
+		want     string // empty: none
+	}{
+		{[]Deviation{{"a", "documented"}, {"b", "documented"}}, ""},
+		{[]Deviation{{"c", "documented"}}, "resiliencetest: accepted deviation \"c\" is no property of this suite; these are:\na\nb"},
+		{[]Deviation{{"a", " "}}, `resiliencetest: deviation "a" is accepted without a reason`},
+		{[]Deviation{{"a", "documented"}, {"a", "as well"}}, `resiliencetest: deviation "a" is accepted twice`},
+	} {
+		var tb fakeTB
+		acceptedReasons(&tb, []string{"a", "b"}, c.accepted)
+		require.Equal(t, c.want, strings.Join(tb.errors, "\n"))
+	}
+}
+
+// A breaker, a limiter and a retrier with a planted fault are green once it is
+// accepted.
+func TestAcceptedDeviationsAreGreen(t *testing.T) {
+	TestBreaker(t, plainBreakers("open-ends-exactly", nil), Deviation{"open-ends-exactly", "planted"})
+	TestLimiter(t, plainLimiters("fifo"), Deviation{"fifo", "planted"})
+	TestRetrier(t, plainRetriers("last-error-reachable"), Deviation{"last-error-reachable", "planted"})
+}
+
+// Run by TestReportsStandAtTheCallersLine, in a process of its own, because it
+// fails.
+func TestFailsOnPurpose(t *testing.T) {
+	if os.Getenv("RESILIENCETEST_FAIL") == "" {
+		t.Skip("fails on purpose")
+	}
+	TestBreaker(t, plainBreakers("open-ends-exactly", nil), // the line
+		Deviation{"open-ends", "it is said"}, Deviation{"no-such", "thing"})
+	TestLimiter(t, plainLimiters("fifo"), Deviation{"fifo", "planted"})
+}
+
+// What a suite reports stands at a line of its user's, in test output and where an
+// editor takes one.
+func TestReportsStandAtTheCallersLine(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestFailsOnPurpose$", "-test.v")
+	cmd.Env = append(os.Environ(), "RESILIENCETEST_FAIL=1")
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err, "it must fail")
+	text := string(out)
+	for _, want := range []string{
+		": resiliencetest: accepted deviation \"no-such\" is no property of this suite",
+		": open-ends-exactly: violated: a call was refused exactly OpenStateDuration after the breaker tripped",
+		": open-ends holds: take it off the accepted deviations",
+		": accepted deviation: planted\n        fifo: violated: ",
+		"--- FAIL: TestFailsOnPurpose/open-ends-exactly",
+		"--- FAIL: TestFailsOnPurpose/open-ends ",
+		"--- PASS: TestFailsOnPurpose/rate-exact",
+		"--- SKIP: TestFailsOnPurpose/fifo",
+	} {
+		require.Contains(t, text, want)
+	}
+	lines := regexp.MustCompile(`(?m)^ +(\w+\.go):\d+: `).FindAllStringSubmatch(text, -1)
+	require.Len(t, lines, 4, text)
+	for _, line := range lines {
+		require.Equal(t, "suites_test.go", line[1], text)
 	}
 }
 
