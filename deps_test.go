@@ -71,7 +71,7 @@ func TestImportArrows(t *testing.T) {
 	dirs := packageDirs(t, ".")
 	require.ElementsMatch(t, dirs, slices.Collect(maps.Keys(arrows)), "each package has its row in arrows, and each row its package")
 	for _, dir := range dirs {
-		for _, path := range imports(t, dir) {
+		for _, path := range foreignImports(t, dir) {
 			require.Contains(t, arrows[dir], path, "%s must not import it", dir)
 			require.NotContains(t, forTests, path, "%s: only tests may import it", dir)
 		}
@@ -102,9 +102,9 @@ func packageDirs(t *testing.T, root string) (dirs []string) {
 	return dirs
 }
 
-// imports lists what the package in dir imports from outside the standard library,
+// foreignImports lists what the package in dir imports from outside the standard library,
 // on any system.
-func imports(t *testing.T, dir string) []string {
+func foreignImports(t *testing.T, dir string) []string {
 	t.Helper()
 	all := make(map[string]bool)
 	for _, system := range []string{"linux", "darwin", "windows", "plan9"} {
