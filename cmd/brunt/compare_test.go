@@ -242,6 +242,11 @@ func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	require.NotContains(t, out, ".B", "not asked for")
 	require.Contains(t, out, "allocs/op: 1.000 ± 0% -> 2.000 ± 0%, +100.00%")
 
+	code, out, errs = r.brunt(append(args("-skip", "^BenchmarkA$", "-cpu", "2")[2:], "old.test", "new.test")...)
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, "B-2 ")
+	require.NotContains(t, out, "A-2 ", "left out")
+
 	base := filepath.Join(save, "base.txt")
 	code, out, errs = r.brunt(append(args("-bench", "^BenchmarkA$", "-baseline", base)[2:], ".")...)
 	require.Equal(t, 1, code, out+errs)
@@ -263,6 +268,12 @@ func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	code, out, _ = r.brunt("-removed-ok", "Gone", "more.txt", base)
 	require.Equal(t, 0, code)
 	require.Contains(t, out, "gone    example.com/m.Gone-2: only the base has it, as allowed")
+	code, out, _ = r.brunt("-skip", "Gone", "more.txt", base)
+	require.Equal(t, 0, code, out)
+	require.NotContains(t, out, "Gone")
+	r.Write(map[string]string{"marked.txt": "\ufeff" + strings.ReplaceAll(string(text), "\n", "\r\n")})
+	code, out, _ = r.brunt(base, "marked.txt")
+	require.Equal(t, 0, code, out)
 	code, out, _ = r.brunt(base, "few.txt")
 	require.Equal(t, 2, code)
 	require.Contains(t, out, "too few samples")
@@ -288,6 +299,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"compare", "-threshold", "x"}, 2, "bad configuration"},
 		{[]string{"compare", "./...", "-md", "x"}, 2, "flags go first"},
 		{[]string{"compare", "-max", "7"}, 2, "-max 7"},
+		{[]string{"compare", "-skip", "("}, 2, "-skip: "},
 		{[]string{"compare", "-config", "none.json"}, 2, "none.json"},
 	} {
 		var out, errs bytes.Buffer

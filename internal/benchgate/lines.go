@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -48,7 +49,7 @@ func split(data []byte) (lines []line) {
 			continue
 		}
 		for part := range strings.SplitSeq(whole, "\r") {
-			lines = append(lines, line{number, part, tidy(part), false})
+			lines = append(lines, line{number, part, trim(tidy(part)), false})
 		}
 	}
 	return lines
@@ -58,19 +59,14 @@ func split(data []byte) (lines []line) {
 // another's file, has its zero bytes and byte order marks taken out instead, which
 // leaves ASCII as it is.
 func decode(data []byte) []byte {
-	if bytes.IndexAny(data, "\x00") < 0 && bytes.IndexByte(data, 0xfe) < 0 && bytes.IndexByte(data, 0xff) < 0 {
+	strange := func(b byte) bool { return b == 0 || b >= 0xfe } // UTF-8 has neither 0xfe nor 0xff
+	if !slices.ContainsFunc(data, strange) {
 		return data
 	}
 	if text, ok := decodeUTF16(data); ok {
 		return text
 	}
-	clean := make([]byte, 0, len(data))
-	for _, b := range data {
-		if b != 0 && b < 0xfe { // UTF-8 has neither 0xfe nor 0xff
-			clean = append(clean, b)
-		}
-	}
-	return clean
+	return slices.DeleteFunc(slices.Clone(data), strange)
 }
 
 // decodeUTF16 reports whether data is UTF-16 from end to end: a third of it is
@@ -116,4 +112,13 @@ func tidy(text string) string {
 		text = text[n:]
 	}
 	return b.String()
+}
+
+// trim takes spaces off the end of a line, but for a result, which they tell from a
+// name alone.
+func trim(text string) string {
+	if strings.HasPrefix(text, "Benchmark") {
+		return text
+	}
+	return strings.TrimRight(text, " \t")
 }

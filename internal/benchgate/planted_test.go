@@ -37,7 +37,7 @@ func output(rng *rand.Rand, bench, metric int, harm float64) string {
 			for range 10 {
 				fmt.Fprintf(&b, "Benchmark%s-8   \t     100", []string{"Cart/size=10", "Order"}[n])
 				for i, m := range metrics {
-					value := float64(1000*(i+1)) * (1 + 0.02*rng.Float64())
+					value := float64(1000*(i+1)) * (1 + 0.005*rng.Float64())
 					if bench == 2*pkg+n && metric == i {
 						value *= 1 - harm*float64(m.way)
 					}
@@ -117,6 +117,32 @@ func exit(base, head string) (code int, rep *Report) {
 		return 2, nil
 	}
 	return rep.ExitCode(), rep
+}
+
+// FuzzEdit puts bytes at a place of the base, the head or both.
+func FuzzEdit(f *testing.F) {
+	for i, s := range stray {
+		f.Add(uint64(i), uint16(i*117), []byte(s[:min(len(s), 64)])) //nolint:gosec // small
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, at uint16, added []byte) {
+		if len(added) > 64 {
+			return // enough to write results that outweigh the others
+		}
+		values := func(side uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, side)) } //nolint:gosec // a simulation
+		edited := func(text string, side uint64) string {
+			if side&(1+seed%3) == 0 {
+				return text
+			}
+			place := int(at) % (len(text) + 1)
+			return text[:place] + string(added) + text[place:]
+		}
+		bench, metric := int(seed/3%4), int(seed/12%uint64(len(metrics))) //nolint:gosec // small
+		base := edited(output(values(0), -1, 0, 0), 1)
+		planted, rep := exit(base, edited(output(values(1), bench, metric, 0.5), 2))
+		require.NotEqual(t, 0, planted, "%+v", rep)
+		same, _ := exit(base, edited(output(values(1), -1, 0, 0), 2))
+		require.NotEqual(t, 1, same)
+	})
 }
 
 // trial plants a regression, edits one of the streams or both, and returns the exit

@@ -132,6 +132,11 @@ func (s *Set) Parse(side Side, name string, data []byte) ([]*benchfmt.Result, []
 			in.syntax(rec.Line-1, rec.Msg)
 		case *benchfmt.UnitMetadata:
 			units[rec.OrigUnit] = true
+			way := map[string]int{"higher": +1, "lower": -1}[rec.Value]
+			if known := usual(rec.Unit); rec.Key == "better" && known != 0 && way != known {
+				_, number := rec.Pos()
+				in.unreadable(number-1, "", "a unit turned around")
+			}
 		case *benchfmt.Result:
 			_, number := rec.Pos()
 			r := rec.Clone()

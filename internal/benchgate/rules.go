@@ -130,7 +130,7 @@ func (r *Rules) betterAt(set *Set, side Side, unit string) int {
 			return way
 		}
 	}
-	return direction(unit)
+	return usual(unit)
 }
 
 // off reports whether a metric is for information only.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchunit"
 )
 
@@ -32,8 +33,10 @@ func newStream(side Side, name string, data []byte) *stream {
 	for i, l := range s.lines {
 		text := s.matters(i)
 		if len(text) > 32<<10 {
-			// benchfmt ends at a line of 64 KB; no result is that long.
-			s.unreadable(i, "", fmt.Sprintf("a line of %d bytes", len(l.text)))
+			// benchfmt ends at a line of 64 KB. Text with a colon can be that long.
+			if rank(text) >= 0 || strings.HasPrefix(text, "Unit") {
+				s.unreadable(i, "", fmt.Sprintf("a line of %d bytes", len(l.text)))
+			}
 			text = ""
 		}
 		s.feed[i] = text
@@ -244,12 +247,9 @@ func isCount(s string) bool {
 	return err == nil && n > 0
 }
 
-// usual are the units that package testing and this module report.
+// usualUnits are those that package testing and this module report.
 func usualUnits() map[string]bool {
-	units := make(map[string]bool)
-	for _, u := range []string{"ns/op", "B/op", "allocs/op", "MB/s"} {
-		units[u] = true
-	}
+	units := map[string]bool{"ns/op": true, "B/op": true, "allocs/op": true, "MB/s": true}
 	for u := range directions {
 		units[u] = true
 	}
@@ -262,8 +262,11 @@ var directions = map[string]int{
 	"req/s": +1, "p50-ns": -1, "p95-ns": -1, "p99-ns": -1, "err/op": -1, "peak-B": -1,
 }
 
-// direction is the way in which a unit is better that needs no declaration.
-func direction(unit string) int {
+// usual is the way in which a unit is better that needs no declaration.
+func usual(unit string) int {
+	if way := benchfmt.UnitMetadataMap(nil).GetBetter(unit); way != 0 {
+		return way
+	}
 	for name, way := range directions {
 		if _, tidied := benchunit.Tidy(1, name); name == unit || tidied == unit {
 			return way
