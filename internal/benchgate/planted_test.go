@@ -41,7 +41,7 @@ func output(rng *rand.Rand, bench, metric int, harm float64) string {
 					if bench == 2*pkg+n && metric == i {
 						value *= 1 - harm*float64(m.way)
 					}
-					fmt.Fprintf(&b, "\t%10.0f %s", value, m.unit)
+					fmt.Fprintf(&b, "\t%10.3f %s", value, m.unit)
 				}
 				b.WriteString("\n")
 			}
