@@ -98,7 +98,7 @@ func (c *comparison) judge(ctx context.Context) (err error) {
 		return err
 	}
 	cfg := benchrun.Config{
-		Bench: c.bench, Count: c.count, Max: c.limit, Iterations: c.iterations, Time: c.time,
+		Bench: c.bench, Skip: c.skip, Count: c.count, Max: c.limit, Iterations: c.iterations, Time: c.time,
 		AA: c.aa, CPU: c.cpu, Seed: c.seed, Timeout: c.timeout, TempDir: work, Rules: *c.rules, Progress: c.say,
 	}
 	c.environment()
@@ -115,7 +115,7 @@ func (c *comparison) judgeFiles() error {
 	if c.profile != "" {
 		return errors.New("-profile needs something to run, not result files")
 	}
-	set := new(benchgate.Set)
+	set := &benchgate.Set{Skip: c.skip}
 	for side := range 2 {
 		set.Labels[side] = c.args[side]
 	}
@@ -250,7 +250,7 @@ func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, tmp st
 
 // judgeBaseline runs the head alone.
 func (c *comparison) judgeBaseline(ctx context.Context, cfg benchrun.Config, tmp string) error {
-	set := new(benchgate.Set)
+	set := &benchgate.Set{Skip: c.skip}
 	if err := set.ReadFile(benchgate.Base, c.baseline); err != nil {
 		return err
 	}

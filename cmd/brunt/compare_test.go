@@ -211,10 +211,10 @@ func TestCannotJudge(t *testing.T) {
 	r.Write(map[string]string{"p/p_test.go": source("p", "Prints", `fmt.Println("warn: hot"); `+allocate("1"))})
 	baseline := filepath.Join(t.TempDir(), "baseline.txt") // so that one side is built, not two
 	require.NoError(t, os.WriteFile(baseline, []byte("pkg: example.com/m/p\nBenchmarkPrints-2 \t 20 \t 5 ns/op\n"), 0o600))
-	code, _, errs = r.brunt(append(args("-cpu", "2", "-baseline", baseline)[2:], "./p")...)
+	code, out, errs := r.brunt(append(args("-cpu", "2", "-baseline", baseline)[2:], "./p")...)
 	require.Equal(t, 2, code, errs)
-	require.Contains(t, errs, "output of example.com/m/p at head:")
-	require.Contains(t, errs, `warn: hot`)
+	require.Contains(t, out, "unreadable at head: example.com/m/p.Prints: output of example.com/m/p at head:")
+	require.Contains(t, out, `warn: hot`)
 
 	r.Write(map[string]string{"m_test.go": "package m\n\nfunc BenchmarkA(b *testing.B) {}\n"})
 	code, _, errs = r.brunt(args(".")...)
@@ -222,8 +222,8 @@ func TestCannotJudge(t *testing.T) {
 	require.Contains(t, errs, "brunt: head: build failed: example.com/m: go: exit status 1")
 
 	t.Chdir(t.TempDir())
-	var out, e bytes.Buffer
-	require.Equal(t, 2, run(t.Context(), []string{"compare"}, &out, &e))
+	var o, e bytes.Buffer
+	require.Equal(t, 2, run(t.Context(), []string{"compare"}, &o, &e))
 	require.Contains(t, e.String(), "not in a git repository")
 }
 
@@ -241,6 +241,11 @@ func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	require.Equal(t, 1, code, out+errs)
 	require.NotContains(t, out, ".B", "not asked for")
 	require.Contains(t, out, "allocs/op: 1.000 ± 0% -> 2.000 ± 0%, +100.00%")
+
+	code, out, errs = r.brunt(append(args("-skip", "^BenchmarkA$", "-cpu", "2")[2:], "old.test", "new.test")...)
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, "B-2 ")
+	require.NotContains(t, out, "A-2 ", "left out")
 
 	base := filepath.Join(save, "base.txt")
 	code, out, errs = r.brunt(append(args("-bench", "^BenchmarkA$", "-baseline", base)[2:], ".")...)
@@ -263,13 +268,19 @@ func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	code, out, _ = r.brunt("-removed-ok", "Gone", "more.txt", base)
 	require.Equal(t, 0, code)
 	require.Contains(t, out, "gone    example.com/m.Gone-2: only the base has it, as allowed")
+	code, out, _ = r.brunt("-skip", "Gone", "more.txt", base)
+	require.Equal(t, 0, code, out)
+	require.NotContains(t, out, "Gone")
+	r.Write(map[string]string{"marked.txt": "\ufeff" + strings.ReplaceAll(string(text), "\n", "\r\n")})
+	code, out, _ = r.brunt(base, "marked.txt")
+	require.Equal(t, 0, code, out)
 	code, out, _ = r.brunt(base, "few.txt")
 	require.Equal(t, 2, code)
 	require.Contains(t, out, "too few samples")
-	code, _, errs = r.brunt(base, "bad.txt")
-	require.Equal(t, 2, code)
-	require.Contains(t, errs, "oops")
-	require.Contains(t, errs, "bad.txt:")
+	code, out, errs = r.brunt(base, "bad.txt")
+	require.Equal(t, 2, code, errs)
+	require.Contains(t, out, "oops")
+	require.Contains(t, out, "bad.txt:")
 }
 
 func TestUsage(t *testing.T) {
@@ -288,6 +299,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"compare", "-threshold", "x"}, 2, "bad configuration"},
 		{[]string{"compare", "./...", "-md", "x"}, 2, "flags go first"},
 		{[]string{"compare", "-max", "7"}, 2, "-max 7"},
+		{[]string{"compare", "-skip", "("}, 2, "-skip: "},
 		{[]string{"compare", "-config", "none.json"}, 2, "none.json"},
 	} {
 		var out, errs bytes.Buffer

@@ -44,8 +44,9 @@ examples
 exit codes
   0  nothing got worse
   1  a regression is confirmed (even if something else could not be judged)
-  2  it could not judge: bad input, a failed build or benchmark, a benchmark that
-     vanished, too few samples
+  2  it could not judge: bad input, a failed build, a benchmark that failed,
+     vanished or could not be read (the others are judged), too few samples, or a
+     metric moved of which no one says which way it is better
 
 thresholds
   metric=percent[@regexp] or metric=off[@regexp]. The metric is the unit as
@@ -53,10 +54,18 @@ thresholds
   p99-sec); * stands for anything but a slash, or alone for everything. The
   regular expression is matched against package.Benchmark. Of several that match
   the last one counts, flags after the -config file. off makes a metric
-  informational. Without a threshold: allocs/op 1 %, B/op 2 %, anything else 5 %.
-  A unit is better lower or higher as its line "Unit req/s better=higher" in the
-  output says; benchstat's own units need none. A unit without a direction never
-  fails anything.
+  informational, readable or not. Without a threshold: allocs/op 1 %, B/op 2 %,
+  anything else 5 %.
+  A unit is better lower or higher as its line "Unit rows/s better=higher" in the
+  output says, on both sides, or "better" in the -config file; those of package
+  testing and of loadtest need none. A unit without a direction is never worse; one
+  that moved beyond its threshold is counted next to what is, and ends in 2.
+
+output around results
+  Byte order marks, UTF-16, carriage returns, colors, what benchmarks log: all of
+  it is understood. A line that hides a part of a result is an error that names it.
+  The benchmark is left out, and the others are judged. -skip leaves one out that
+  is known to be like that.
 
 configuration file (JSON; every key may be left out)
   {"alpha": 0.05, "thresholds": ["req/s=10", "p99-ns=off"],
@@ -68,20 +77,20 @@ flags
 
 // options are the parsed command line.
 type options struct {
-	base, bench, config, baseline, dir string
-	md, json, save, profile            string
-	benchtime                          string
-	count, limit, aa, cpu              int
-	timeout                            time.Duration
-	seed                               uint64
-	alpha                              float64
-	ignore, removed                    string
-	quiet                              bool
-	thresholds                         []benchgate.Threshold
-	iterations                         int
-	time                               time.Duration
-	args                               []string
-	given                              map[string]bool
+	base, bench, skip, config, baseline, dir string
+	md, json, save, profile                  string
+	benchtime                                string
+	count, limit, aa, cpu                    int
+	timeout                                  time.Duration
+	seed                                     uint64
+	alpha                                    float64
+	ignore, removed                          string
+	quiet                                    bool
+	thresholds                               []benchgate.Threshold
+	iterations                               int
+	time                                     time.Duration
+	args                                     []string
+	given                                    map[string]bool
 }
 
 // parse reads the command line. The error flag.ErrHelp means that help was given.
@@ -91,6 +100,7 @@ func parse(args []string, stdout, stderr io.Writer) (*options, error) {
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.base, "base", "", "compare with the commit at which the head left `ref` (default: the first of origin/HEAD, origin/main, origin/master, main, master)")
 	fs.StringVar(&o.bench, "bench", ".", "run the benchmarks that match `regexp`, as for go test")
+	fs.StringVar(&o.skip, "skip", "", "leave out the benchmarks that match `regexp`, as for go test; of files, too")
 	fs.IntVar(&o.count, "count", 10, "judge after every `n` pairs of runs")
 	fs.IntVar(&o.limit, "max", 0, "stop at `n` pairs where a verdict is not settled before (default 3 times -count)")
 	fs.StringVar(&o.benchtime, "benchtime", "100ms", "what one run is to take: `d`, from which the iterations of each benchmark are derived, or a fixed number, as 1000x")
@@ -153,6 +163,9 @@ func (o *options) check(io.Writer) error {
 	}
 	if _, err := regexp.Compile(o.removed); err != nil {
 		fault("-removed-ok: %v", err)
+	}
+	if _, err := regexp.Compile(o.skip); err != nil {
+		fault("-skip: %v", err)
 	}
 	if o.alpha <= 0 || o.alpha >= 1 {
 		fault("-alpha %v: must be between 0 and 1", o.alpha)

@@ -4,10 +4,22 @@
 // A metric fails the comparison if and only if
 //
 //   - the change is for the worse in the direction that the unit declares
-//     ("Unit req/s better=higher"; benchfmt knows sec/op, B/op, allocs/op, B/s),
+//     ("Unit rows/s better=higher"; those of package testing and of loadtest are
+//     known),
 //   - the medians differ by at least the metric's threshold, and
 //   - the two-sided Mann-Whitney p, adjusted after Holm over every gated metric
 //     of the comparison and multiplied by the number of looks, is below alpha.
+//
+// A metric of which no one says which way it is better cannot fail like that. If it
+// changed by its threshold or more, it has moved: it may have got worse, and that is
+// not the same as that nothing did.
+//
+// # What is read
+//
+// Nothing that stands around a result may hide it. What terminals, shells and
+// editors make of a stream is undone, what benchmarks log is left out, and every
+// other line that has a part of a result, a unit or a failure is a fault that names
+// it: of its benchmark, if that is known, which is then left out on both sides.
 //
 // # Why the looks multiply
 //

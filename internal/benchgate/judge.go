@@ -19,8 +19,11 @@ const (
 	Worse     Verdict = "worse"
 	Better    Verdict = "better"
 	Unchanged Verdict = "unchanged"
+	// Moved is a change beyond the threshold of a metric of which no one said which
+	// way it is better: it may be a regression.
+	Moved Verdict = "moved"
 	// Noted is a change that fails nothing: the metric is for information only, or
-	// which way it is better is not known.
+	// which way it is better is not known and the threshold is not reached.
 	Noted Verdict = "noted"
 )
 
@@ -30,10 +33,13 @@ type Kind string
 // The kinds of fault.
 const (
 	Failed       Kind = "failed"
+	Unreadable   Kind = "unreadable" // the benchmark or, if there is a unit, the metric is left out
 	Vanished     Kind = "vanished"
 	Incomparable Kind = "not comparable"
 	TooFew       Kind = "too few samples"
 	Inexact      Kind = "not exact"
+	Incomplete   Kind = "incomplete" // fewer results than there must have been
+	Undirected   Kind = "no direction"
 )
 
 // Fault is something that could not be judged: never the same as no regression.
@@ -84,6 +90,7 @@ type Row struct {
 	Verdict          Verdict
 
 	exact, constant bool
+	results         [2]int // of the benchmark, with the metric or without
 }
 
 // Name is the package and the benchmark.
@@ -135,13 +142,13 @@ func (rep *Report) With(v Verdict) []*Row {
 	return rows
 }
 
-// ExitCode is 1 if anything got worse, else 2 if anything could not be judged,
-// else 0.
+// ExitCode is 1 if anything got worse, else 2 if anything could not be judged or
+// moved and may have got worse, else 0.
 func (rep *Report) ExitCode() int {
 	switch {
-	case slices.ContainsFunc(rep.Rows, func(row *Row) bool { return row.Verdict == Worse }):
+	case len(rep.With(Worse)) > 0:
 		return 1
-	case len(rep.Faults) > 0 || len(rep.Rows) == 0:
+	case len(rep.Faults) > 0 || len(rep.With(Moved)) > 0 || len(rep.Rows) == 0:
 		return 2
 	}
 	return 0
@@ -154,28 +161,83 @@ func Judge(set *Set, rules *Rules) (*Report, error) {
 	if err := rules.Validate(); err != nil {
 		return nil, err
 	}
-	rep := &Report{Alpha: rules.alpha(), Looks: int(rules.looks()), Faults: slices.Clone(set.Faults)}
-	keys, values := collect(set, rules)
-	missing := newMissing(set, rules, keys, values)
+	rep := &Report{Alpha: rules.alpha(), Looks: int(rules.looks())}
+	for _, f := range set.Faults {
+		if f.Unit == "" || !rules.off(f.Unit, fullName(f.Pkg, f.Bench)) {
+			rep.Faults = append(rep.Faults, f)
+		}
+	}
+	keys, values, results := collect(set, rules)
+	missing := newMissing(set, rules, keys, values, results)
+	units := set.Units()
 	for _, k := range keys {
 		v := values[k]
-		if len(v[Base]) == 0 || len(v[Head]) == 0 {
+		switch {
+		case isUnreadable(set.Faults, k):
+		case len(v[Base]) == 0 || len(v[Head]) == 0:
 			missing.report(rep, k, len(v[Base]) > 0)
-			continue
+		default:
+			row := compare(units, rules, k, v)
+			row.results = results[k.whole()]
+			row.Better = rep.direction(set, rules, row)
+			rep.Rows = append(rep.Rows, row)
 		}
-		rep.Rows = append(rep.Rows, compare(set.Units(), rules, k, v))
 	}
 	rep.correct(rules)
+	// That the sides are not the same kind of thing explains whatever else is wrong.
+	slices.SortStableFunc(rep.Faults, func(a, b Fault) int { return b.explains() - a.explains() })
 	return rep, nil
 }
 
-func collect(set *Set, rules *Rules) (keys []rowKey, values map[rowKey]*[2][]float64) {
-	values = make(map[rowKey]*[2][]float64)
+func (f Fault) explains() int {
+	if f.Kind == Incomparable {
+		return 1
+	}
+	return 0
+}
+
+// isUnreadable reports whether the metric could not be read on one of the sides.
+func isUnreadable(faults []Fault, k rowKey) bool {
+	return slices.ContainsFunc(faults, func(f Fault) bool {
+		return f.Kind == Unreadable && f.Unit == k.unit && (f.Pkg == k.pkg || k.pkg == "") && f.Bench == k.bench
+	})
+}
+
+// direction is which way a row is better. A direction that only one of the sides
+// gives counts, and is a fault: what it is on the other side may have been lost.
+func (rep *Report) direction(set *Set, rules *Rules, row *Row) int {
+	way, agreed := rules.better(set, row.Unit)
+	if agreed || math.IsInf(row.Threshold, 1) {
+		return way
+	}
+	says := map[int]string{0: "nothing", -1: "lower", +1: "higher"}
+	f := Fault{Kind: Undirected, Unit: row.Unit, Text: fmt.Sprintf(
+		"which way it is better: %s at the base and %s at the head; print its Unit line on both sides, or say it under \"better\" in -config, or set it off",
+		says[rules.betterAt(set, Base, row.Unit)], says[rules.betterAt(set, Head, row.Unit)])}
+	if !slices.Contains(rep.Faults, f) {
+		rep.Faults = append(rep.Faults, f)
+	}
+	return way
+}
+
+// whole is the benchmark of a row.
+func (k rowKey) whole() rowKey { return rowKey{k.config, k.pkg, k.bench, ""} }
+
+// collect returns the metrics in their order, the values of each, and the number
+// of results of each benchmark.
+func collect(set *Set, rules *Rules) (keys []rowKey, values map[rowKey]*[2][]float64, counts map[rowKey][2]int) {
+	values, counts = make(map[rowKey]*[2][]float64), make(map[rowKey][2]int)
 	for side, results := range set.Results {
 		for _, r := range results {
-			config := configOf(r, rules.Ignore)
+			k := rowKey{configOf(r, rules.Ignore), r.GetConfig("pkg"), r.Name.String(), ""}
+			if slices.Contains(rules.Ignore, "pkg") {
+				k.pkg = ""
+			}
+			n := counts[k]
+			n[side]++
+			counts[k] = n
 			for _, v := range r.Values {
-				k := rowKey{config, r.GetConfig("pkg"), r.Name.String(), v.Unit}
+				k.unit = v.Unit
 				cell := values[k]
 				if cell == nil {
 					cell = new([2][]float64)
@@ -186,7 +248,7 @@ func collect(set *Set, rules *Rules) (keys []rowKey, values map[rowKey]*[2][]flo
 			}
 		}
 	}
-	return keys, values
+	return keys, values, counts
 }
 
 // configOf is the configuration that must be the same for two results to be
@@ -210,7 +272,6 @@ func compare(units benchfmt.UnitMetadataMap, rules *Rules, k rowKey, v *[2][]flo
 		Pkg: k.pkg, Bench: k.bench, Unit: k.unit, Config: k.config,
 		Summary:    [2]benchmath.Summary{assume.Summary(base, 0.95), assume.Summary(head, 0.95)},
 		Comparison: assume.Compare(base, head),
-		Better:     rules.better(units, k.unit),
 		Threshold:  rules.threshold(k.unit, fullName(k.pkg, k.bench)),
 		Adjusted:   1,
 		Verdict:    Unchanged,
@@ -230,50 +291,80 @@ func delta(base, head float64) float64 {
 	return (head - base) / math.Abs(base) // ±Inf for a base of 0
 }
 
-// correct adjusts the p-values and gives the verdicts.
+// correct adjusts the p-values and gives the verdicts. The metrics that can fail
+// are one family; those without a direction are another, so that they cost the
+// first no power.
 func (rep *Report) correct(rules *Rules) {
-	var family []*Row
-	var p []float64
+	var gated, undirected []*Row
 	for _, row := range rep.Rows {
-		if row.Gated() && !row.exact && !row.constant {
-			family = append(family, row)
-			p = append(p, row.Comparison.P)
+		switch {
+		case row.exact:
+			row.Adjusted = row.Comparison.P
+		case row.constant:
+		case row.Gated():
+			gated = append(gated, row)
+		case !math.IsInf(row.Threshold, 1):
+			undirected = append(undirected, row)
 		}
 	}
-	rep.Family = len(family)
-	for i, adjusted := range holm(p) {
-		family[i].Adjusted = min(1, adjusted*rules.looks())
-	}
+	rep.Family = len(gated)
+	adjust(gated, rules)
+	adjust(undirected, rules)
 	for _, row := range rep.Rows {
-		rep.judge(row, rules)
+		row.Verdict = rep.judge(row, rules)
 	}
 }
 
-func (rep *Report) judge(row *Row, rules *Rules) {
-	large := math.Abs(row.Delta) >= row.Threshold && row.Delta != 0
+func adjust(family []*Row, rules *Rules) {
+	var p []float64
+	for _, row := range family {
+		p = append(p, row.Comparison.P)
+	}
+	for i, adjusted := range holm(p) {
+		family[i].Adjusted = min(1, adjusted*rules.looks())
+	}
+}
+
+// judge is the verdict on a row; Unchanged with a fault if there can be none.
+func (rep *Report) judge(row *Row, rules *Rules) Verdict {
+	confirmed := row.Delta != 0 && math.Abs(row.Delta) >= row.Threshold && row.Adjusted < rep.Alpha
 	switch {
+	case row.Better == 0 && confirmed:
+		return Moved
 	case !row.Gated():
 		if row.Delta != 0 && row.Comparison.P < rep.Alpha {
-			row.Verdict = Noted
+			return Noted
 		}
-		return
-	case row.exact:
-		row.Adjusted = row.Comparison.P
-		for side, s := range row.Summary {
-			if len(s.Warnings) > 0 {
-				rep.Faults = append(rep.Faults, Fault{Inexact, Side(side).String(), row.Pkg, row.Bench, row.Unit, s.Warnings[0].Error()})
-				return
-			}
+	case row.incomplete(rep), row.exact && row.inexact(rep), !row.exact && row.tooFew(rep, rules):
+	case confirmed && row.Harm() > 0:
+		return Worse
+	case confirmed:
+		return Better
+	}
+	return Unchanged
+}
+
+// incomplete records that some results of the benchmark lack the metric: those
+// that have it need not be like the others.
+func (row *Row) incomplete(rep *Report) bool {
+	found := false
+	for side, n := range [2]int{row.Comparison.N1, row.Comparison.N2} {
+		if all := row.results[side]; n < all {
+			found = true
+			rep.Faults = append(rep.Faults, Fault{Incomplete, Side(side).String(), row.Pkg, row.Bench, row.Unit, fmt.Sprintf("%d of %d results have it", n, all)})
 		}
-	case row.tooFew(rep, rules):
-		return
 	}
-	if !large || row.Adjusted >= rep.Alpha {
-		return
+	return found
+}
+
+func (row *Row) inexact(rep *Report) bool {
+	for side, s := range row.Summary {
+		if len(s.Warnings) > 0 {
+			rep.Faults = append(rep.Faults, Fault{Inexact, Side(side).String(), row.Pkg, row.Bench, row.Unit, s.Warnings[0].Error()})
+			return true
+		}
 	}
-	if row.Verdict = Better; row.Harm() > 0 {
-		row.Verdict = Worse
-	}
+	return false
 }
 
 // tooFew records that a row could not be called worse however large the change.

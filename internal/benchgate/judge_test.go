@@ -44,7 +44,7 @@ func threshold(t *testing.T, text string) Threshold {
 }
 
 func TestVerdicts(t *testing.T) {
-	const higher, lower = "Unit req/s better=higher\n", "Unit widgets better=lower\n"
+	const higher, lower, exact = "Unit req/s better=higher\n", "Unit widgets better=lower\n", "Unit widgets better=lower assume=exact\n"
 	for name, c := range map[string]struct {
 		base, head string
 		rules      []string
@@ -55,9 +55,19 @@ func TestVerdicts(t *testing.T) {
 		"faster":                                           {lines("A", 10, "ns/op", 120, .02), lines("A", 10, "ns/op", 100, .02), nil, Better, 0},
 		"higher is better and it fell":                     {higher + lines("A", 10, "req/s", 120, .02), lines("A", 10, "req/s", 100, .02), nil, Worse, 1},
 		"higher is better and it rose":                     {higher + lines("A", 10, "req/s", 100, .02), lines("A", 10, "req/s", 120, .02), nil, Better, 0},
-		"a declared unit":                                  {lower + lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 120, .02), nil, Worse, 1},
+		"a declared unit":                                  {lower + lines("A", 10, "widgets", 100, .02), lower + lines("A", 10, "widgets", 120, .02), nil, Worse, 1},
 		"throughput needs no declaration":                  {lines("A", 10, "MB/s", 120, .02), lines("A", 10, "MB/s", 100, .02), nil, Worse, 1},
-		"an unknown direction never fails":                 {lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 900, .02), nil, Noted, 0},
+		"a direction at the base alone":                    {lower + lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 100, .02), nil, Unchanged, 2},
+		"a direction at the head alone":                    {lines("A", 10, "widgets", 100, .02), lower + lines("A", 10, "widgets", 120, .02), nil, Worse, 1},
+		"a direction each":                                 {lower + lines("A", 10, "widgets", 100, .02), strings.Replace(lower, "lower", "higher", 1) + lines("A", 10, "widgets", 100, .02), nil, Unchanged, 2},
+		"one side alone, of what is off":                   {lower + lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 120, .02), []string{"widgets=off"}, Noted, 0},
+		"a direction that no one knows":                    {lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 900, .02), nil, Moved, 2},
+		"a direction that no one knows, off":               {lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 900, .02), []string{"widgets=off"}, Noted, 0},
+		"a direction that no one knows, a little":          {lines("A", 10, "widgets", 100, .01), lines("A", 10, "widgets", 104, .01), nil, Noted, 0},
+		"loadtest's units need no declaration":             {lines("A", 10, "req/s", 120, .02), lines("A", 10, "req/s", 100, .02), nil, Worse, 1},
+		"nor does a quantile":                              {lines("A", 10, "p99-ns", 100, .02), lines("A", 10, "p99-ns", 120, .02), nil, Worse, 1},
+		"nor does memory":                                  {lines("A", 10, "peak-B", 100, .02), lines("A", 10, "peak-B", 120, .02), nil, Worse, 1},
+		"a metric that some results lack":                  {lines("A", 10, "ns/op", 100, .02), lines("A", 9, "ns/op", 100, .02) + "BenchmarkA-2 1 5 B/op\n", []string{"B/op=off"}, Unchanged, 2},
 		"significant but below the threshold":              {lines("A", 10, "ns/op", 100, .01), lines("A", 10, "ns/op", 104, .01), nil, Unchanged, 0},
 		"exactly the threshold":                            {lines("A", 10, "B/op", 100, 0), lines("A", 10, "B/op", 102, 0), nil, Worse, 1},
 		"just below the threshold":                         {lines("A", 10, "B/op", 1000, 0), lines("A", 10, "B/op", 1019, 0), nil, Unchanged, 0},
@@ -72,9 +82,9 @@ func TestVerdicts(t *testing.T) {
 		"off by a star, for another":                       {lines("A", 10, "ns/op", 100, .02), lines("A", 10, "ns/op", 300, .02), []string{"*=off@B"}, Worse, 1},
 		"off by a star, for this":                          {lines("A", 10, "ns/op", 100, .02), lines("A", 10, "ns/op", 300, .02), []string{"*=off@^A"}, Noted, 0},
 		"the last rule counts":                             {lines("A", 10, "ns/op", 100, .02), lines("A", 10, "ns/op", 300, .02), []string{"*=off", "ns/op=5"}, Worse, 1},
-		"exact and larger, once":                           {"Unit widgets better=lower assume=exact\n" + lines("A", 1, "widgets", 100, 0), lines("A", 1, "widgets", 106, 0), nil, Worse, 1},
-		"exact and the same":                               {"Unit widgets better=lower assume=exact\n" + lines("A", 1, "widgets", 100, 0), lines("A", 1, "widgets", 100, 0), nil, Unchanged, 0},
-		"exact, but it is not":                             {"Unit widgets better=lower assume=exact\n" + lines("A", 2, "widgets", 100, .1), lines("A", 2, "widgets", 150, 0), nil, Unchanged, 2},
+		"exact and larger, once":                           {exact + lines("A", 1, "widgets", 100, 0), exact + lines("A", 1, "widgets", 106, 0), nil, Worse, 1},
+		"exact and the same":                               {exact + lines("A", 1, "widgets", 100, 0), exact + lines("A", 1, "widgets", 100, 0), nil, Unchanged, 0},
+		"exact, but it is not":                             {exact + lines("A", 2, "widgets", 100, .1), exact + lines("A", 2, "widgets", 150, 0), nil, Unchanged, 2},
 		"five samples are too few for whatever difference": {lines("A", 5, "ns/op", 100, .02), lines("A", 5, "ns/op", 900, .02), nil, Unchanged, 2},
 		"five samples are too few though nothing changed":  {lines("A", 5, "ns/op", 100, 0), lines("A", 5, "ns/op", 100, 0), nil, Unchanged, 2},
 		"few samples of what is not gated":                 {lines("A", 2, "widgets", 100, 0), lines("A", 2, "widgets", 100, 0), nil, Unchanged, 0},

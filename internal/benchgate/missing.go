@@ -1,6 +1,9 @@
 package benchgate
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,55 +14,93 @@ import (
 type missing struct {
 	rules *Rules
 	// configs are, for a metric, the configurations that each side has it under;
-	// benches, the benchmarks that each side has.
+	// benches, how many results each side has of a benchmark; most, of any.
 	configs [2]map[rowKey][]string
-	benches [2]map[[2]string]bool
+	benches [2]map[[2]string]int
+	most    [2]int
+	pkgs    [2]map[string]bool
+	procs   [2]string // the GOMAXPROCS that all names of a side end in; "" if they do not
 	failed  []Fault
 	told    map[string]bool
-	units   benchfmt.UnitMetadataMap
 }
 
-func newMissing(set *Set, rules *Rules, keys []rowKey, values map[rowKey]*[2][]float64) *missing {
-	m := &missing{rules: rules, failed: set.Faults, told: make(map[string]bool), units: set.Units()}
+func newMissing(set *Set, rules *Rules, keys []rowKey, values map[rowKey]*[2][]float64, results map[rowKey][2]int) *missing {
+	m := &missing{rules: rules, failed: set.Faults, told: make(map[string]bool)}
 	for side := range 2 {
 		m.configs[side] = make(map[rowKey][]string)
-		m.benches[side] = make(map[[2]string]bool)
+		m.benches[side] = make(map[[2]string]int)
+		m.pkgs[side] = make(map[string]bool)
 		for _, k := range keys {
 			if len(values[k][side]) > 0 {
 				bare := rowKey{pkg: k.pkg, bench: k.bench, unit: k.unit}
 				m.configs[side][bare] = append(m.configs[side][bare], k.config)
-				m.benches[side][[2]string{k.pkg, k.bench}] = true
 			}
 		}
+		for k, n := range results {
+			if n[side] > 0 {
+				m.benches[side][[2]string{k.pkg, k.bench}] += n[side]
+				m.most[side] = max(m.most[side], m.benches[side][[2]string{k.pkg, k.bench}])
+				m.pkgs[side][k.pkg] = true
+			}
+		}
+		m.procs[side] = procsOf(m.benches[side])
 	}
 	return m
 }
 
+// procsOf is the GOMAXPROCS that all names end in, "1" if none ends in a number.
+func procsOf(names map[[2]string]int) string {
+	common := ""
+	for name := range names {
+		procs := cmp.Or(strings.TrimPrefix(procsSuffix.FindString(name[1]), "-"), "1")
+		if common != "" && procs != common {
+			return ""
+		}
+		common = procs
+	}
+	return common
+}
+
 func (m *missing) report(rep *Report, k rowKey, atBase bool) {
 	name := fullName(k.pkg, k.bench)
-	other := Base
+	side, other := Head, Base
 	if atBase {
-		other = Head
+		side, other = Base, Head
+	}
+	differ := func(k rowKey, text string) {
+		// Once for each benchmark, not for each of its metrics or sides.
+		if m.tell("differs\n" + fullName(k.pkg, k.bench)) {
+			rep.Faults = append(rep.Faults, Fault{Kind: Incomparable, Pkg: k.pkg, Bench: k.bench, Text: text})
+		}
 	}
 	if theirs := m.configs[other][rowKey{pkg: k.pkg, bench: k.bench, unit: k.unit}]; len(theirs) > 0 {
-		// Once for each benchmark and difference, not for each of its metrics.
-		diff := difference(k.config, theirs[0])
-		if !m.tell(name + "\n" + diff) {
-			return
+		configs := [2]string{k.config, theirs[0]}
+		if !atBase {
+			slices.Reverse(configs[:])
 		}
-		rep.Faults = append(rep.Faults, Fault{Kind: Incomparable, Pkg: k.pkg, Bench: k.bench, Text: diff})
+		differ(k, difference(configs[0], configs[1]))
 		return
 	}
-	if m.benches[other][[2]string{k.pkg, k.bench}] {
+	if m.benches[other][[2]string{k.pkg, k.bench}] > 0 {
 		// The benchmark is there, one of its metrics is not.
-		bench := fullName(k.pkg, k.bench)
-		gated := m.rules.better(m.units, k.unit) != 0 && m.rules.threshold(k.unit, bench) < 1e300
-		if atBase && gated {
+		if atBase && !m.rules.off(k.unit, name) && m.tell(name+"\n"+k.unit) {
 			rep.Faults = append(rep.Faults, Fault{Kind: Vanished, Side: Head.String(), Pkg: k.pkg, Bench: k.bench, Unit: k.unit, Text: "the head does not report the metric"})
 		}
 		return
 	}
+	if twin, why := m.twin(k, side, other); why != "" {
+		if !atBase {
+			k = twin
+		}
+		differ(k, why)
+		return
+	}
 	if !m.tell(name) {
+		return
+	}
+	if n := m.benches[side][[2]string{k.pkg, k.bench}]; n < MinSamples && m.most[side] >= MinSamples {
+		rep.Faults = append(rep.Faults, Fault{Kind: Incomplete, Side: side.String(), Pkg: k.pkg, Bench: k.bench, Text: fmt.Sprintf(
+			"only the %s has it, in %d of what are %d results of others: was something printed into its name?", side, n, m.most[side])})
 		return
 	}
 	switch {
@@ -74,6 +115,42 @@ func (m *missing) report(rep *Report, k rowKey, atBase bool) {
 	default:
 		rep.Faults = append(rep.Faults, VanishedFault(k.pkg, k.bench))
 	}
+}
+
+// twin is the benchmark of the other side that differs in nothing but the
+// GOMAXPROCS or the package that its whole side was recorded in.
+func (m *missing) twin(k rowKey, side, other Side) (twin rowKey, why string) {
+	twin = k
+	says := func(what string, ours, theirs string) {
+		if side == Head {
+			ours, theirs = theirs, ours
+		}
+		if why != "" {
+			why += ", "
+		}
+		why += fmt.Sprintf("recorded %s %s and %s", what, ours, theirs)
+	}
+	if ours, theirs := m.procs[side], m.procs[other]; ours != theirs && ours != "" && theirs != "" {
+		twin.bench = strings.TrimSuffix(k.bench, "-"+ours)
+		if theirs != "1" {
+			twin.bench += "-" + theirs
+		}
+		says("at GOMAXPROCS", ours, theirs)
+		if m.benches[other][[2]string{twin.pkg, twin.bench}] > 0 {
+			return twin, why + "; record both with the same -cpu"
+		}
+	}
+	if m.pkgs[other][k.pkg] {
+		return k, ""
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(m.pkgs[other])) {
+		if !m.pkgs[side][pkg] && m.benches[other][[2]string{pkg, twin.bench}] > 0 {
+			says("in package", cmp.Or(k.pkg, "(none)"), cmp.Or(pkg, "(none)"))
+			twin.pkg = pkg
+			return twin, why + "; if the package does not matter, ignore pkg"
+		}
+	}
+	return k, ""
 }
 
 // VanishedFault is the fault of a benchmark that the head no longer has.

@@ -1,15 +1,17 @@
 package benchgate
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchunit"
@@ -17,21 +19,6 @@ import (
 
 // ErrInput is what every error of reading results is.
 var ErrInput = errors.New("bad input")
-
-// LineError is a line that is no clean benchmark output.
-type LineError struct {
-	File string
-	Line int // from 1
-	Text string
-	Msg  string
-}
-
-func (e *LineError) Error() string {
-	return fmt.Sprintf("%s:%d: %s: %q", e.File, e.Line, e.Msg, e.Text)
-}
-
-// Is makes a LineError an [ErrInput].
-func (e *LineError) Is(err error) bool { return err == ErrInput }
 
 // Side is one of the two columns of a comparison.
 type Side int
@@ -50,10 +37,14 @@ type Set struct {
 	Results [2][]*benchfmt.Result
 	// Labels name the columns; empty means base and head.
 	Labels [2]string
-	// Faults are benchmarks that the output says have failed.
+	// Faults are the benchmarks that the output says have failed, and what of it
+	// could not be read.
 	Faults []Fault
+	// Skip leaves out the benchmarks that it matches, as go test -skip does; empty
+	// for none.
+	Skip string
 
-	reader benchfmt.Reader // keeps the unit metadata of everything read
+	readers [2]benchfmt.Reader // keep the unit metadata of everything read
 }
 
 // Label names a side's column.
@@ -64,76 +55,163 @@ func (s *Set) Label(side Side) string {
 	return side.String()
 }
 
-// Units is the metadata of every Unit line read so far.
-func (s *Set) Units() benchfmt.UnitMetadataMap { return s.reader.Units() }
+// Units is the metadata of every Unit line read so far, of either side.
+func (s *Set) Units() benchfmt.UnitMetadataMap {
+	units := make(benchfmt.UnitMetadataMap)
+	maps.Copy(units, s.readers[Head].Units())
+	maps.Copy(units, s.readers[Base].Units())
+	return units
+}
 
-// ReadFile adds the results of a file. A file without a result is an error.
+// ReadFile adds the results of a file. A file without a result is an error, unless
+// there is a fault that explains it or a Skip that may have left all of them out.
 func (s *Set) ReadFile(side Side, path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	n := len(s.Results[side])
+	n := len(s.Results[side]) + len(s.Faults)
 	if err := s.Read(side, path, data); err != nil {
 		return err
 	}
-	if len(s.Results[side]) == n {
+	if len(s.Results[side])+len(s.Faults) == n && s.Skip == "" {
 		return fmt.Errorf("%w: %s: no benchmark result in it", ErrInput, path)
 	}
 	return nil
 }
 
 // Read adds the results in data, the output of a test binary or of go test.
-// name is what errors call it. It is strict where benchstat warns or is silent:
-// a line that something printed into is an error, of which all are reported.
+// name is what messages call it. Whatever else is in it changes no result: what
+// terminals, shells and editors make of text is undone, what was logged is left
+// out, and a line that hides a part of a result is a fault of its benchmark, of
+// which then nothing is kept. The error is for what is no such output at all.
 func (s *Set) Read(side Side, name string, data []byte) error {
-	results, failures, err := s.parse(side, name, data)
+	results, faults, err := s.Parse(side, name, data)
 	if err != nil {
 		return err
 	}
 	s.Results[side] = append(s.Results[side], results...)
-	s.Faults = append(s.Faults, failures...)
+	s.Faults = append(s.Faults, faults...)
+	for side := range s.Results {
+		s.Results[side] = slices.DeleteFunc(s.Results[side], func(r *benchfmt.Result) bool { return unread(s.Faults, r) })
+	}
 	return nil
+}
+
+// unread reports whether the faults say that a result's benchmark is unreadable.
+func unread(faults []Fault, r *benchfmt.Result) bool {
+	return slices.ContainsFunc(faults, func(f Fault) bool {
+		return f.Kind == Unreadable && f.Unit == "" && f.Bench != "" && f.Bench == r.Name.String() && f.Pkg == r.GetConfig("pkg")
+	})
+}
+
+// AddFault adds a fault, unless there is one of its kind already.
+func (s *Set) AddFault(f Fault) {
+	if !slices.ContainsFunc(s.Faults, func(old Fault) bool {
+		return old.Kind == f.Kind && old.Side == f.Side && old.Pkg == f.Pkg && old.Bench == f.Bench && old.Unit == f.Unit
+	}) {
+		s.Faults = append(s.Faults, f)
+	}
 }
 
 // Parse is Read without keeping the results; the metadata is kept.
 func (s *Set) Parse(side Side, name string, data []byte) ([]*benchfmt.Result, []Fault, error) {
-	return s.parse(side, name, data)
-}
-
-func (s *Set) parse(side Side, name string, data []byte) ([]*benchfmt.Result, []Fault, error) {
-	lines := strings.Split(string(data), "\n")
-	var faults []error
-	fault := func(line int, msg string) {
-		faults = append(faults, &LineError{name, line, strings.TrimSuffix(lines[line-1], "\r"), msg})
-	}
-	failures := strays(side, lines, fault)
-	if len(faults) > 0 && bytes.HasPrefix(data, []byte(`{"`)) {
-		return nil, nil, errors.Join(faults[0])
-	}
-	var results []*benchfmt.Result
-	s.reader.Reset(bytes.NewReader(data), name, ".file", s.Label(side))
-	for s.reader.Scan() {
-		switch rec := s.reader.Result().(type) {
-		case *benchfmt.SyntaxError:
-			fault(rec.Line, rec.Msg+" (did something print to standard output?)")
-		case *benchfmt.Result:
-			r := rec.Clone()
-			tidyZeros(r)
-			if slices.ContainsFunc(r.Values, func(v benchfmt.Value) bool { return math.IsNaN(v.Value) || math.IsInf(v.Value, 0) }) {
-				_, line := rec.Pos()
-				fault(line, "a value that is no finite number")
-			}
-			results = append(results, r)
+	in := newStream(side, name, data)
+	for _, l := range in.lines {
+		if (strings.HasPrefix(l.text, `{"Time":`) || strings.HasPrefix(l.text, `{"Action":`)) && strings.Contains(l.text, `"Action":`) {
+			return nil, nil, fmt.Errorf("%w: %s:%d: output of go test -json; plain output is needed", ErrInput, name, l.number)
 		}
 	}
-	if err := s.reader.Err(); err != nil {
-		faults = append(faults, fmt.Errorf("%w: %w", ErrInput, err))
+	units := usualUnits()
+	var results []*benchfmt.Result
+	reader := &s.readers[side]
+	reader.Reset(strings.NewReader(strings.Join(in.feed, "\n")), name, ".file", s.Label(side))
+	for reader.Scan() {
+		switch rec := reader.Result().(type) {
+		case *benchfmt.SyntaxError:
+			in.syntax(rec.Line-1, rec.Msg)
+		case *benchfmt.UnitMetadata:
+			units[rec.OrigUnit] = true
+			way := map[string]int{"higher": +1, "lower": -1}[rec.Value]
+			if known := usual(rec.Unit); rec.Key == "better" && known != 0 && way != known {
+				_, number := rec.Pos()
+				in.unreadable(number-1, "", "a unit turned around")
+			}
+		case *benchfmt.Result:
+			_, number := rec.Pos()
+			r := rec.Clone()
+			for _, v := range r.Values {
+				units[cmp.Or(v.OrigUnit, v.Unit)] = true
+			}
+			tidyZeros(r)
+			if in.sound(number-1, r) {
+				results = append(results, r)
+			}
+		}
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, nil, err
+	if err := reader.Err(); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	return results, failures, nil
+	in.strays(units)
+	faults := append(in.failures(), once(in.faults)...)
+	if s.Skip != "" {
+		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return Skips(s.Skip, r.Name.String()) })
+		faults = slices.DeleteFunc(faults, func(f Fault) bool { return f.Bench != "" && Skips(s.Skip, f.Bench) })
+	}
+	return slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return unread(faults, r) }), faults, nil
+}
+
+// sound reports whether a result is as package testing prints one. What is not
+// finite is taken out of it, and a fault of that metric alone.
+func (s *stream) sound(i int, r *benchfmt.Result) bool {
+	name := r.Name.String()
+	if !printable(name) {
+		s.unreadable(i, name, "a name that testing does not print")
+		return false
+	}
+	seen := make(map[string]bool)
+	for _, v := range r.Values {
+		if isNumber(v.Unit) || !printable(v.Unit) || seen[v.Unit] {
+			s.unreadable(i, name, fmt.Sprintf("%q is no metric of its own (did something print to standard output?)", v.Unit))
+			return false
+		}
+		seen[v.Unit] = true
+	}
+	r.Values = slices.DeleteFunc(r.Values, func(v benchfmt.Value) bool {
+		if !math.IsNaN(v.Value) && !math.IsInf(v.Value, 0) {
+			return false
+		}
+		s.unreadable(i, name, "a value that is no finite number")
+		s.faults[len(s.faults)-1].Unit = v.Unit
+		return true
+	})
+	return len(r.Values) > 0
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) < 0
+}
+
+// once is the faults with one for each metric and benchmark: the first.
+func once(faults []Fault) (first []Fault) {
+	more := make(map[Fault]int)
+	key := func(f Fault) Fault {
+		if f.Bench != "" {
+			f.Text = ""
+		}
+		return f
+	}
+	for _, f := range faults {
+		if more[key(f)]++; more[key(f)] == 1 {
+			first = append(first, f)
+		}
+	}
+	for i, f := range first {
+		if n := more[key(f)]; n > 1 {
+			first[i].Text += fmt.Sprintf("; and %d more of its lines", n-1)
+		}
+	}
+	return first
 }
 
 // tidyZeros gives a value of 0 the unit that its neighbours have: benchfmt leaves
@@ -146,74 +224,9 @@ func tidyZeros(r *benchfmt.Result) {
 	}
 }
 
-var (
-	// A result that does not begin its line is one that benchfmt would skip.
-	buried = regexp.MustCompile(`\S.*Benchmark\S*[ \t]+\d+[ \t]+[0-9.e+-]+ [^ \t]+`)
-	// The rest of a result whose name was cut off by a line break: how testing
-	// prints the count and the first metric.
-	orphan = regexp.MustCompile(`^ *\d+\t *[0-9.e+-]+ [^ \t]+`)
-	// What a benchmark prints in its first run precedes the first label.
-	glued  = regexp.MustCompile(`\Sgoos: \w+$|[ \t]goos: (linux|darwin|windows|freebsd|openbsd|netbsd)$`)
-	failed = regexp.MustCompile(`^ *--- FAIL: (Benchmark\S*)`)
-)
-
-// strays looks at what benchfmt skips without a word.
-func strays(side Side, lines []string, fault func(line int, msg string)) (failures []Fault) {
-	logging := false
-	for i, line := range lines {
-		var m []string
-		// Expressions are slow and few lines are strange: look before matching.
-		if strings.Contains(line, "--- FAIL: ") {
-			m = failed.FindStringSubmatch(line)
-		}
-		switch {
-		case strings.HasPrefix(line, `{"Time":`), strings.HasPrefix(line, `{"Action":`):
-			fault(i+1, "output of go test -json; plain output is needed")
-			return failures
-		case m != nil:
-			f := Fault{Kind: Failed, Side: side.String(), Bench: strings.TrimPrefix(m[1], "Benchmark")}
-			f.Text = strings.TrimSpace(strings.Join(following(lines[i+1:]), "\n"))
-			failures = append(failures, f)
-			logging = true
-		case strings.HasPrefix(strings.TrimSpace(line), "--- "):
-			logging = true
-		case strings.HasPrefix(line, "FAIL\t"), strings.HasPrefix(line, "panic: "), strings.HasPrefix(line, "fatal error: "):
-			if len(failures) == 0 {
-				failures = append(failures, Fault{Kind: Failed, Side: side.String(), Text: line})
-			}
-		case strings.HasPrefix(line, "Benchmark"):
-			logging = false
-		case logging && strings.HasPrefix(line, "    "):
-			// What a benchmark logged, after its line: any text at all.
-		case strings.Contains(line, "Benchmark") && buried.MatchString(line):
-			fault(i+1, "something was printed before a result on its line")
-		case strings.Index(line, "goos: ") > 0 && glued.MatchString(line):
-			fault(i+1, "something was printed before goos: on its line")
-		case digitFirst(line) && orphan.MatchString(line):
-			fault(i+1, "a result without its name: something was printed into its line")
-		}
-	}
-	return failures
-}
-
-func digitFirst(line string) bool {
-	line = strings.TrimLeft(line, " ")
-	return line != "" && line[0] >= '0' && line[0] <= '9'
-}
-
-// following is the indented text below a line.
-func following(lines []string) []string {
-	for i, line := range lines {
-		if !strings.HasPrefix(line, "    ") || i == 20 {
-			return lines[:i]
-		}
-	}
-	return lines
-}
-
 // Write writes a side as a benchmark file that benchstat reads.
 func (s *Set) Write(w io.Writer, side Side) error {
-	return WriteResults(w, s.Results[side], s.Units())
+	return WriteResults(w, s.Results[side], s.readers[side].Units())
 }
 
 // WriteResults writes Unit lines and results.

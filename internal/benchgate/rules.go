@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchunit"
 )
 
@@ -109,17 +108,33 @@ func (r *Rules) threshold(unit, bench string) float64 {
 	return 0.05
 }
 
-func (r *Rules) better(units benchfmt.UnitMetadataMap, unit string) int {
-	if b := units.GetBetter(unit); b != 0 {
-		return b
+// better is the direction of a unit for both sides: +1 higher, -1 lower, 0 not
+// known. The sides agree if each of them says so, or neither does.
+func (r *Rules) better(set *Set, unit string) (way int, agreed bool) {
+	base, head := r.betterAt(set, Base, unit), r.betterAt(set, Head, unit)
+	switch {
+	case base == head, head == 0:
+		return base, base == head
+	case base == 0:
+		return head, false
 	}
-	for name, b := range r.Better {
+	return 0, false
+}
+
+func (r *Rules) betterAt(set *Set, side Side, unit string) int {
+	if way := set.readers[side].Units().GetBetter(unit); way != 0 {
+		return way
+	}
+	for name, way := range r.Better {
 		if _, tidy := benchunit.Tidy(1, name); tidy == unit || name == unit {
-			return b
+			return way
 		}
 	}
-	return 0
+	return usual(unit)
 }
+
+// off reports whether a metric is for information only.
+func (r *Rules) off(unit, bench string) bool { return math.IsInf(r.threshold(unit, bench), 1) }
 
 func (r *Rules) alpha() float64 {
 	if r.Alpha == 0 {

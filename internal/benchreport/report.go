@@ -33,9 +33,13 @@ type Input struct {
 func (in *Input) Headline() string {
 	rep := in.Report
 	var parts []string
-	for _, v := range []benchgate.Verdict{benchgate.Worse, benchgate.Better, benchgate.Noted, benchgate.Unchanged} {
+	for _, v := range []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted, benchgate.Unchanged} {
 		if n := len(rep.With(v)); n > 0 || v == benchgate.Worse {
-			parts = append(parts, fmt.Sprintf("%d %s", n, v))
+			word := string(v)
+			if v == benchgate.Moved {
+				word = "moved and may be worse"
+			}
+			parts = append(parts, fmt.Sprintf("%d %s", n, word))
 		}
 	}
 	if n := len(rep.Faults); n > 0 {
@@ -85,12 +89,15 @@ func Text(w io.Writer, in *Input) error {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "\n%s\n", in.Headline())
-	for _, v := range []benchgate.Verdict{benchgate.Worse, benchgate.Better, benchgate.Noted} {
+	for _, v := range []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted} {
 		for _, r := range in.Report.With(v) {
 			base, head := values(r)
 			fmt.Fprintf(&b, "  %-7s %s %s: %s -> %s, %s (p=%.3g, adjusted %.3g, threshold %s)\n",
 				v, r.Name(), r.Unit, base, head, percent(r.Delta), r.Comparison.P, r.Adjusted, limit(r.Threshold))
 		}
+	}
+	if len(in.Report.With(benchgate.Moved)) > 0 {
+		fmt.Fprintf(&b, "  %s\n", moved)
 	}
 	for _, f := range in.Report.Faults {
 		fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(f.String(), "\n", "\n      "))
@@ -110,6 +117,9 @@ func Text(w io.Writer, in *Input) error {
 	_, err := w.Write(b.Bytes())
 	return err
 }
+
+// moved is what to do about metrics without a direction.
+const moved = `moved: no one says which way these metrics are better: print "Unit name better=higher" or "better=lower", say it under "better" in -config, or set -threshold name=off`
 
 // noise says how much the machine allowed to be seen.
 func (in *Input) noise() (lines []string) {
@@ -144,6 +154,10 @@ func Markdown(w io.Writer, in *Input) error {
 	icon := map[int]string{0: "✅", 1: "🔴", 2: "⚠️"}[rep.ExitCode()]
 	fmt.Fprintf(&b, "%s\n### %s Benchmarks: %s\n\n", Marker, icon, in.Headline())
 	section(&b, "Worse", rep.With(benchgate.Worse), in)
+	if rows := rep.With(benchgate.Moved); len(rows) > 0 {
+		section(&b, "Moved, and may be worse", rows, in)
+		fmt.Fprintf(&b, "%s\n\n", escape(moved))
+	}
 	if len(rep.Faults) > 0 {
 		b.WriteString("**Could not be judged**\n\n")
 		for _, f := range rep.Faults {
@@ -215,7 +229,7 @@ func table(b *bytes.Buffer, rows []*benchgate.Row, in *Input) {
 	for _, r := range rows {
 		base, head := values(r)
 		p := fmt.Sprintf("%.3g", r.Adjusted)
-		if !r.Gated() {
+		if !r.Gated() && r.Verdict != benchgate.Moved {
 			p = "–"
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |", escape(r.Name()), escape(r.Unit), base, head, percent(r.Delta), p, limit(r.Threshold))

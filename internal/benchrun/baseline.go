@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"golang.org/x/perf/benchfmt"
 
@@ -72,6 +71,7 @@ func (o *Outcome) enlist(ctx context.Context) (*benchgate.Report, error) {
 		if err != nil {
 			return nil, err
 		}
+		faults = slices.DeleteFunc(faults, ofMetric)
 		o.Set.Faults = append(o.Set.Faults, faults...)
 		// What has failed is not to be missed as well.
 		o.Set.Results[benchgate.Base] = slices.DeleteFunc(o.Set.Results[benchgate.Base], func(r *benchfmt.Result) bool {
@@ -100,7 +100,7 @@ func (o *Outcome) enlist(ctx context.Context) (*benchgate.Report, error) {
 	// What is not asked for is not missed at the head.
 	o.Set.Results[benchgate.Base] = slices.DeleteFunc(o.Set.Results[benchgate.Base], func(r *benchfmt.Result) bool {
 		l := (&process{cfg: &o.cfg}).leaf(r)
-		return !asked[l.pkg] || !selects(o.cfg.Bench, l.name)
+		return !asked[l.pkg] || !benchgate.Selects(o.cfg.Bench, l.name)
 	})
 	return found, nil
 }
@@ -115,6 +115,7 @@ func (o *Outcome) alone(ctx context.Context, j *job) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", j.leaf, err)
 	}
+	faults = o.ofWhole(faults)
 	if len(faults) == 0 && len(results) == 0 {
 		faults = append(faults, silent(j, benchgate.Head))
 	}
@@ -143,49 +144,4 @@ func cutCPU(name string) (bare string, cpu int, ok bool) {
 	}
 	cpu, err := strconv.Atoi(m[2])
 	return m[1], cpu, err == nil
-}
-
-// selects reports whether -test.bench would run the benchmark: the pattern is
-// split at slashes and bars outside brackets, as testing splits it, and each
-// element is matched on its own.
-func selects(pattern, name string) bool {
-	parts := strings.Split("Benchmark"+name, "/")
-	for _, elements := range split(pattern) {
-		ok := len(elements) <= len(parts)
-		for i := 0; ok && i < len(elements); i++ {
-			re, err := regexp.Compile(strings.ReplaceAll(elements[i], " ", "_"))
-			ok = err == nil && re.MatchString(parts[i])
-		}
-		if ok {
-			return true
-		}
-	}
-	return false
-}
-
-func split(s string) (alternatives [][]string) {
-	var elements []string
-	brackets, parens := 0, 0
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\\':
-			i++
-		case c == '[':
-			brackets++
-		case c == ']':
-			brackets = max(0, brackets-1)
-		case brackets > 0:
-		case c == '(':
-			parens++
-		case c == ')':
-			parens--
-		case parens == 0 && (c == '/' || c == '|'):
-			elements = append(elements, s[:i])
-			if c == '|' {
-				alternatives, elements = append(alternatives, elements), nil
-			}
-			s, i = s[i+1:], -1
-		}
-	}
-	return append(alternatives, append(elements, s))
 }

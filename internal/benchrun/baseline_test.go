@@ -74,7 +74,7 @@ func TestAgainstBaseline(t *testing.T) {
 	require.ErrorContains(t, err, "Same-16 at GOMAXPROCS 16, this run would be at 2: set -cpu")
 }
 
-// selects agrees with what package testing runs.
+// Selects agrees with what package testing runs.
 func TestSelectsAsTestingDoes(t *testing.T) {
 	f := newFakes(t, nil, []fakeBench{{Name: "A"}, {Name: "AB"}, {Name: "Sub", Subs: []string{"a", "b c", "n=1"}}, {Name: "X_y"}})
 	all := []string{"A", "AB", "Sub/a", "Sub/b_c", "Sub/n=1", "X_y"}
@@ -88,7 +88,7 @@ func TestSelectsAsTestingDoes(t *testing.T) {
 		want := regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s`).FindAllStringSubmatch(string(out), -1)
 		var got []string
 		for _, name := range all {
-			if selects(pattern, name) {
+			if benchgate.Selects(pattern, name) {
 				got = append(got, name)
 			}
 		}

@@ -38,6 +38,8 @@ type Config struct {
 	Packages []Package
 	// Bench selects benchmarks as go test -bench does. Default ".".
 	Bench string
+	// Skip leaves out benchmarks as go test -skip does; empty for none.
+	Skip string
 	// Count is how many pairs each benchmark gets before the first look, and between
 	// two looks. Default 10, from 6 up.
 	Count int
@@ -73,6 +75,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := regexp.Compile(c.Bench); err != nil {
 		fault("bench: %v", err)
+	}
+	if _, err := regexp.Compile(c.Skip); err != nil {
+		fault("skip: %v", err)
 	}
 	if c.Count != 0 && c.Count < benchgate.MinSamples {
 		fault("count %d: a verdict needs %d samples or more", c.Count, benchgate.MinSamples)

@@ -144,32 +144,35 @@ func TestFailsInTheMiddle(t *testing.T) {
 	}
 }
 
-// What a benchmark prints into its own line is an error that shows the line.
+// What a benchmark prints into its own line is a fault of it that shows the line,
+// and the others are judged.
 func TestHostileOutput(t *testing.T) {
 	for print, want := range map[string]string{
 		"hello ":                   "hello ",
 		"warn: hot\n":              "warn: hot",
 		"BenchmarkA-2 1 1 ns/op\n": "BenchmarkA-2 1 1 ns/op",
-		"\n":                       "100.0 ns/op",
+		"\n":                       "missing iteration count",
 	} {
-		f := newFakes(t, []fakeBench{{Name: "A"}}, []fakeBench{{Name: "A", Print: print}})
+		f := newFakes(t, []fakeBench{{Name: "A"}, {Name: "B"}}, []fakeBench{{Name: "A", Print: print}, {Name: "B"}})
 		f.Iterations = 3
-		_, err := Run(t.Context(), f.Config)
-		require.ErrorIs(t, err, benchgate.ErrInput, "%q", print)
-		var line *benchgate.LineError
-		require.ErrorAs(t, err, &line)
-		require.Equal(t, "output of "+fakePkg+" at head", line.File)
-		require.Contains(t, err.Error(), fmt.Sprintf("%s:%d: ", line.File, line.Line))
-		require.Contains(t, err.Error(), want, "%q", print)
+		rep := f.run(t).Report
+		require.Equal(t, 2, rep.ExitCode())
+		texts := strings.Join(faults(rep), "\n")
+		require.Contains(t, texts, "unreadable at head: "+fakePkg+".A: output of "+fakePkg+" at head:", "%q", print)
+		require.Contains(t, texts, want, "%q", print)
+		require.NotContains(t, texts, "vanished")
+		for _, row := range rep.Rows {
+			require.Equal(t, "B-2", row.Bench)
+		}
+		require.NotEmpty(t, rep.Rows)
 	}
 }
 
-// With one iteration it prints before its line begins: that glues itself to the
-// first label, becomes configuration, or looks like a result.
+// With one iteration it prints before its line begins: that is glued to the first
+// label, becomes configuration, or looks like a result.
 func TestHostileOutputBeforeTheLine(t *testing.T) {
 	f := newFakes(t, []fakeBench{{Name: "A"}}, []fakeBench{{Name: "A", Print: "hello "}})
-	_, err := Run(t.Context(), f.Config)
-	require.ErrorContains(t, err, `"hello goos: `)
+	require.Equal(t, 0, f.run(t).Report.ExitCode())
 	for print, want := range map[string]string{"warn: hot\n": "warn: hot", "BenchmarkA-2 1 1 ns/op\n": "it gave 2 results in one run"} {
 		f := newFakes(t, []fakeBench{{Name: "A"}}, []fakeBench{{Name: "A", Print: print}})
 		rep := f.run(t).Report

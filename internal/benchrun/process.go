@@ -48,14 +48,18 @@ type process struct {
 
 // arguments are those of go test -bench -benchmem, with GOMAXPROCS pinned.
 func (p *process) arguments() []string {
-	return append([]string{
+	args := []string{
 		"-test.run=^$", "-test.bench=" + p.pattern, "-test.benchmem", "-test.benchtime=" + p.time,
 		"-test.cpu=" + strconv.Itoa(p.cfg.CPU), "-test.paniconexit0",
-	}, p.extra...)
+	}
+	if p.cfg.Skip != "" {
+		args = append(args, "-test.skip="+p.cfg.Skip)
+	}
+	return append(args, p.extra...)
 }
 
-// run returns the results, and the benchmarks that failed. The error is for what
-// nothing can be made of: no start, unclean output, the context's end.
+// run returns the results, and the benchmarks that failed or could not be read.
+// The error is for what nothing can be made of: no start, the context's end.
 func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Fault, error) {
 	bin := p.pkg.Binaries[p.side]
 	// -test.timeout would not do: package testing stops its clock for benchmarks.
@@ -92,7 +96,9 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 	}
 	for i := range faults {
 		faults[i].Pkg = p.pkg.Path
-		faults[i].Bench = p.strip(faults[i].Bench)
+		if !ofMetric(faults[i]) {
+			faults[i].Bench = p.strip(faults[i].Bench)
+		}
 	}
 	if err != nil && len(faults) == 0 {
 		faults = append(faults, benchgate.Fault{

@@ -47,8 +47,8 @@ type job struct {
 	done       bool // settled, or failed
 }
 
-// Run carries the plan out. A benchmark that fails is a fault in the report, as
-// is one that only the base has; everything else goes on.
+// Run carries the plan out. A benchmark that fails or cannot be read is a fault in
+// the report, as is one that only the base has; everything else goes on.
 func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	}
 	cfg.Rules.Looks = cfg.looks()
 	o := &Outcome{
-		Set: new(benchgate.Set), cfg: cfg,
+		Set: &benchgate.Set{Skip: cfg.Skip}, cfg: cfg,
 		Visible:    make(map[*benchgate.Row]float64),
 		Iterations: make(map[string]int), Rounds: make(map[string]int),
 	}
@@ -113,6 +113,8 @@ func (o *Outcome) discover(ctx context.Context) (*benchgate.Report, error) {
 			if err != nil {
 				return nil, err
 			}
+			// A metric counts when it is measured.
+			faults = slices.DeleteFunc(faults, ofMetric)
 			failures[side] = faults
 			found.Faults = append(found.Faults, faults...)
 			for _, r := range results {
@@ -163,6 +165,7 @@ func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, int
 		if err != nil {
 			return fmt.Errorf("%s: %w", j.leaf, err)
 		}
+		faults = o.ofWhole(faults)
 		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return p.leaf(r) != j.leaf })
 		if len(faults) == 0 && len(results) == 0 {
 			faults = append(faults, silent(j, sides[column]))
@@ -180,6 +183,18 @@ func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, int
 	}
 	return nil
 }
+
+// ofWhole is the faults of a whole benchmark; those of a single metric are stored.
+func (o *Outcome) ofWhole(faults []benchgate.Fault) []benchgate.Fault {
+	return slices.DeleteFunc(faults, func(f benchgate.Fault) bool {
+		if ofMetric(f) {
+			o.Set.AddFault(f)
+		}
+		return ofMetric(f)
+	})
+}
+
+func ofMetric(f benchgate.Fault) bool { return f.Unit != "" }
 
 // columns is the order in which the two sides of a pair run.
 func columns(order *rand.Rand) [2]int {

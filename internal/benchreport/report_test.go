@@ -1,0 +1,57 @@
+package benchreport
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/benchgate"
+)
+
+// What moved without a direction and what was left out stand where one looks first,
+// in every form.
+func TestMovedAndLeftOut(t *testing.T) {
+	results := func(rows int, odd string) string {
+		var b strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&b, "BenchmarkA-2 \t 1 \t 1000 ns/op\t %d rows\n", rows+i)
+		}
+		return b.String() + "BenchmarkOdd-2 \t" + odd + " 1 \t 1000 ns/op\n"
+	}
+	set := new(benchgate.Set)
+	require.NoError(t, set.Read(benchgate.Base, "base.txt", []byte(results(5000, ""))))
+	require.NoError(t, set.Read(benchgate.Head, "head.txt", []byte(results(4000, "done "))))
+	rules := new(benchgate.Rules)
+	rep, err := benchgate.Judge(set, rules)
+	require.NoError(t, err)
+	require.Equal(t, 2, rep.ExitCode())
+	in := &Input{Set: set, Report: rep, Rules: rules}
+	require.Equal(t, "0 worse, 1 moved and may be worse, 1 unchanged, 1 could not be judged", in.Headline())
+
+	var text, md, doc bytes.Buffer
+	require.NoError(t, Text(&text, in))
+	require.NoError(t, Markdown(&md, in))
+	require.NoError(t, JSON(&doc, in))
+	require.Contains(t, text.String(), "\n"+in.Headline()+"\n  moved   A-2 rows: ")
+	require.Contains(t, text.String(), `print "Unit name better=higher" or "better=lower"`)
+	require.Contains(t, text.String(), "unreadable at head: Odd-2: head.txt:11: ")
+	require.Contains(t, md.String(), "### ⚠️ Benchmarks: "+in.Headline())
+	require.Contains(t, md.String(), "**Moved, and may be worse**\n\n| benchmark |")
+	require.Contains(t, md.String(), "**Could not be judged**\n\n- unreadable at head: Odd-2: head.txt:11: ")
+	var parsed struct {
+		ExitCode int `json:"exit_code"`
+		Headline string
+		Rows     []struct{ Bench, Unit, Verdict string }
+		Faults   []struct{ Kind, Side, Bench, Text string }
+	}
+	require.NoError(t, json.Unmarshal(doc.Bytes(), &parsed))
+	require.Equal(t, 2, parsed.ExitCode)
+	require.Equal(t, in.Headline(), parsed.Headline)
+	require.Equal(t, "moved", parsed.Rows[1].Verdict)
+	require.Equal(t, "Odd-2", parsed.Faults[0].Bench)
+	require.Equal(t, "unreadable", parsed.Faults[0].Kind)
+}
