@@ -59,8 +59,10 @@ type ConnectionConfig struct {
 	// Transport replaces brunt's own http.Transport, for instance by a mock or
 	// by one with middleware. The fields above except Pooling, and DialContext,
 	// TLS, Protocols, Proxy and Decompress, then belong to it and must be zero
-	// here. It is used by many goroutines at once. PoolNaive sets Request.Close.
-	// Close calls its CloseIdleConnections if it has that.
+	// here. It is used by many goroutines at once, and gets an *http.Request of its
+	// own for each sending. A panic in it, or a response that an http.Client would
+	// not take, is an error of the request in ClassOther. PoolNaive sets
+	// Request.Close. Close calls its CloseIdleConnections if it has that.
 	Transport http.RoundTripper
 	// DialContext opens connections in place of a net.Dialer.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -38,8 +38,9 @@ func NetHTTP(cfg ConnectionConfig) Client {
 	c.conns = newConnections(cfg.MaxConnections)
 	c.conns.evict = c.closeIdle
 	c.connector = newConnector(cfg, c.conns)
-	c.shared = cfg.Transport
-	if c.shared == nil {
+	if cfg.Transport != nil {
+		c.shared = foreignTransport{cfg.Transport}
+	} else {
 		c.shared = c.newTransport()
 	}
 	c.lanes = c.newLanePool()
@@ -124,7 +125,7 @@ func (c ConnectionConfig) dialer(timeout time.Duration) dialFunc {
 	if c.DialContext == nil {
 		return (&net.Dialer{Timeout: timeout}).DialContext
 	}
-	return limitDial(c.DialContext, timeout)
+	return limitDial(foreignDial(c.DialContext), timeout)
 }
 
 // limitDial gives a foreign dialer the time limit and the trace that a

@@ -171,13 +171,17 @@ func (s *httpSession) build(req *Request) (*prepared, error) {
 
 // again is hr for one more round trip.
 func (s *httpSession) again(hr *http.Request) *http.Request {
-	jar := s.client.cfg.Jar != nil
-	if hr.GetBody == nil && !jar {
+	jar, foreign := s.client.cfg.Jar != nil, s.client.cfg.Transport != nil
+	if hr.GetBody == nil && !jar && !foreign {
 		return hr
 	}
 	fresh := *hr
-	if jar {
+	if jar || foreign {
 		fresh.Header = hr.Header.Clone() // http.Client adds the cookies to it
+	}
+	if foreign { // as with an http.Client, middleware may do with it as it likes
+		u := *hr.URL
+		fresh.URL = &u
 	}
 	if hr.GetBody != nil {
 		// A transport may read the body, and so the request, after it has

@@ -1,0 +1,148 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// foreignTransport holds a RoundTripper of the user's to what an http.Client
+// relies on. Whatever it does instead is an error of the request, in ClassOther.
+type foreignTransport struct{ http.RoundTripper }
+
+func (f foreignTransport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, f.fault("panicked: %v%s", p, panickedAt())
+		}
+	}()
+	resp, err = f.RoundTripper.RoundTrip(r)
+	if resp != nil && resp.Body != nil {
+		resp.Body = &foreignBody{transport: f, ctx: r.Context(), body: resp.Body}
+	}
+	switch {
+	case err != nil:
+		if resp != nil && resp.Body != nil {
+			_ = resp.Body.Close() // err says more
+		}
+		return nil, err
+	case resp == nil:
+		return nil, f.fault("returned neither a response nor an error")
+	case resp.Body == nil && resp.ContentLength > 0 && r.Method != http.MethodHead:
+		return nil, f.fault("returned a response of %d bytes without a Body", resp.ContentLength)
+	case resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	if resp.StatusCode < 0 || resp.StatusCode > 999 {
+		_ = resp.Body.Close()
+		return nil, f.fault("returned a response with status %d", resp.StatusCode)
+	}
+	return resp, nil
+}
+
+func (f foreignTransport) fault(format string, args ...any) error {
+	return &classError{ClassOther, fmt.Sprintf("loadtest: Transport (%T) ", f.RoundTripper) + fmt.Sprintf(format, args...)}
+}
+
+// panickedAt is where the panic began that is being recovered, such as " (at
+// mock.go:17)".
+func panickedAt() string {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
+	panicking := false
+	for {
+		f, more := frames.Next()
+		switch {
+		case f.Function == "runtime.gopanic":
+			panicking = true
+		case panicking && !strings.HasPrefix(f.Function, "runtime."):
+			return fmt.Sprintf(" (at %s:%d)", f.File[strings.LastIndexByte(f.File, '/')+1:], f.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
+}
+
+// maxEmptyReads is how often in a row a body may read nothing, without an error,
+// as for a bufio.Reader.
+const maxEmptyReads = 100
+
+// foreignBody is a response body of a foreign transport. It is closed once, and
+// ends with the context of its request even if the body itself does not heed it.
+type foreignBody struct {
+	transport foreignTransport
+	ctx       context.Context
+	body      io.ReadCloser
+	stop      func() bool // of the watch for ctx, from the first Read on
+	empty     int
+	close     sync.Once
+	closeErr  error
+}
+
+func (b *foreignBody) Read(p []byte) (n int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			n, err = 0, b.transport.fault("returned a Body whose Read panicked: %v%s", v, panickedAt())
+		}
+	}()
+	if b.stop == nil {
+		b.stop = context.AfterFunc(b.ctx, func() { _ = b.shut() })
+	}
+	if b.ctx.Err() != nil {
+		return 0, context.Cause(b.ctx)
+	}
+	n, err = b.body.Read(p)
+	if n < 0 || n > len(p) {
+		return 0, b.transport.fault("returned a Body whose Read says %d of %d bytes", n, len(p))
+	}
+	if n > 0 || err != nil {
+		b.empty = 0
+		return n, err
+	}
+	if b.empty++; b.empty >= maxEmptyReads {
+		return 0, b.transport.fault("returned a Body that reads nothing: %v", io.ErrNoProgress)
+	}
+	return 0, nil
+}
+
+func (b *foreignBody) Close() error {
+	if b.stop != nil {
+		b.stop()
+	}
+	return b.shut()
+}
+
+func (b *foreignBody) shut() error {
+	b.close.Do(func() {
+		defer func() {
+			if v := recover(); v != nil {
+				b.closeErr = b.transport.fault("returned a Body whose Close panicked: %v%s", v, panickedAt())
+			}
+		}()
+		b.closeErr = b.body.Close()
+	})
+	return b.closeErr
+}
+
+// foreignDial holds a dialer of the user's to what it has to return. It runs on
+// goroutines of net/http, where a panic would end the process.
+func foreignDial(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				conn, err = nil, &classError{ClassOther, fmt.Sprintf("loadtest: DialContext panicked: %v%s", p, panickedAt())}
+			}
+		}()
+		conn, err = dial(ctx, network, addr)
+		if conn == nil && err == nil {
+			return nil, &classError{ClassOther, "loadtest: DialContext returned neither a connection nor an error"}
+		}
+		return conn, err
+	}
+}
