@@ -1,6 +1,8 @@
 package loadtest
 
 import (
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -23,7 +26,7 @@ type ErrorClass uint8
 const (
 	ClassNone           ErrorClass = iota // no error
 	ClassDNS                              // the host name did not resolve
-	ClassRefused                          // nothing listens there
+	ClassRefused                          // nothing listens there, or a proxy refused to connect
 	ClassReset                            // the peer reset the connection
 	ClassEOF                              // the peer closed before the response was complete
 	ClassTLS                              // handshake or certificate
@@ -34,7 +37,7 @@ const (
 	ClassTimeoutTLS                       // … in the TLS handshake
 	ClassTimeoutHeaders                   // … while sending, or waiting for the response headers
 	ClassTimeoutBody                      // … while reading the response body
-	ClassProtocol                         // not HTTP, or not HTTP as it should be
+	ClassProtocol                         // not HTTP, or not HTTP as it should be, such as a body that is not the gzip it claims to be
 	ClassBodyLimit                        // the response body exceeds MaxResponseBytes
 	ClassRedirect                         // too many redirects, or one to what is no http or https URL
 	ClassStatus                           // 4xx or 5xx
@@ -141,6 +144,7 @@ func classify(err error) ErrorClass {
 		status    *resilience.StatusError
 		own       *TimeoutError
 		phased    *PhaseError
+		corrupt   flate.CorruptInputError
 		dns       *net.DNSError
 		netErr    net.Error
 		phase     Phase
@@ -173,22 +177,57 @@ func classify(err error) ErrorClass {
 		return ClassInvalid
 	case isLocalLimit(err):
 		return ClassLocal
-	case errors.Is(err, syscall.ECONNREFUSED), isWindowsErrno(err, wsaeConnRefused):
+	case isRefused(err):
 		return ClassRefused
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH),
 		isWindowsErrno(err, wsaeNetUnreach), isWindowsErrno(err, wsaeHostUnreach):
 		return ClassUnreachable
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		isWindowsErrno(err, wsaeConnReset), isWindowsErrno(err, wsaeConnAborted):
+	case isReset(err):
 		return ClassReset
 	case isTLS(err):
 		return ClassTLS
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
 		return ClassEOF
-	case errors.Is(err, ErrProtocol), isProtocol(err.Error()):
+	case errors.Is(err, ErrProtocol), errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), errors.As(err, &corrupt):
 		return ClassProtocol
-	case strings.Contains(err.Error(), "server closed idle connection"), strings.Contains(err.Error(), "http: server closed"):
-		return ClassEOF
+	}
+	return classOfText(err.Error())
+}
+
+// classTexts are parts of texts of net/http, which exports no errors for them;
+// the first that fits stands. What breaks a connection and is no error of the
+// network is one of the protocol.
+var classTexts = []struct {
+	part  string
+	class ErrorClass
+}{
+	{"ErrCode=NO_ERROR", ClassEOF}, // GOAWAY, in good order
+	{"server closed idle connection", ClassEOF},
+	{"http: server closed", ClassEOF},
+	{"http2: client connection lost", ClassReset},
+	{"; received from peer", ClassReset}, // RST_STREAM
+	{"unsupported protocol scheme", ClassRedirect},
+	{"failed to parse Location header", ClassProtocol},
+	{"malformed HTTP", ClassProtocol},
+	{"transport connection broken", ClassProtocol},
+	{"bad Content-Length", ClassProtocol},
+	{"invalid byte in chunk length", ClassProtocol},
+	{"malformed chunked encoding", ClassProtocol},
+	{"chunked line too long", ClassProtocol},
+	{"http chunk length too large", ClassProtocol},
+	{"chunked encoding contains too much non-data", ClassProtocol},
+	{"trailer after chunked body", ClassProtocol},
+	{"unsupported transfer encoding", ClassProtocol},
+	{"http2: ", ClassProtocol},
+	{"connection error: ", ClassProtocol}, // of HTTP/2
+	{"stream error: ", ClassProtocol},
+}
+
+func classOfText(text string) ErrorClass {
+	for _, t := range classTexts {
+		if strings.Contains(text, t.part) {
+			return t.class
+		}
 	}
 	return ClassOther
 }
@@ -203,19 +242,16 @@ func timeoutClass(err error, phase Phase) ErrorClass {
 	return phaseTimeouts[phase]
 }
 
-// isProtocol knows the texts of net/http, which exports no errors for them. What
-// breaks a connection and is no error of the network is one of the protocol.
-func isProtocol(text string) bool {
-	for _, part := range []string{
-		"malformed HTTP", "transport connection broken", "bad Content-Length", "invalid byte in chunk length",
-		"malformed chunked encoding", "chunked line too long", "unsupported transfer encoding", "http2: ",
-		"failed to parse Location",
-	} {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
+// isRefused knows connections that did not come about because somebody else said no.
+func isRefused(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, syscall.ECONNREFUSED) || isWindowsErrno(err, wsaeConnRefused) ||
+		errors.As(err, &op) && op.Op == "socks connect"
+}
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED) ||
+		isWindowsErrno(err, wsaeConnReset) || isWindowsErrno(err, wsaeConnAborted)
 }
 
 func isTLS(err error) bool {
@@ -229,7 +265,7 @@ func isTLS(err error) bool {
 	)
 	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) ||
 		errors.As(err, &invalid) || errors.As(err, &hostname) || errors.As(err, &authority) ||
-		strings.Contains(err.Error(), "tls: ")
+		errors.Is(err, http.ErrSchemeMismatch) || strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: ")
 }
 
 // isBadAddress knows what a dialer says of an address that cannot be dialed, such

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -108,6 +109,7 @@ func (c *httpClient) newTransport() *http.Transport {
 		ForceAttemptHTTP2:      cfg.Protocols == nil,
 		Protocols:              cfg.Protocols,
 	}
+	t.OnProxyConnectResponse = connected
 	if cfg.TLS != nil {
 		t.TLSClientConfig = cfg.TLS.Clone()
 	}
@@ -118,6 +120,14 @@ func (c *httpClient) newTransport() *http.Transport {
 	}
 	c.transports[t] = struct{}{}
 	return t
+}
+
+// connected says why a proxy did not connect; net/http would only tell its status.
+func connected(_ context.Context, proxy *url.URL, connect *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &classError{ClassRefused, fmt.Sprintf("loadtest: proxy %s did not connect to %s: %s", proxy.Redacted(), connect.Host, resp.Status)}
 }
 
 // dialer opens connections within timeout.

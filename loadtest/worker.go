@@ -209,6 +209,9 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out out
 func (w *worker) classify(err error) ErrorClass {
 	class, ctx := classify(err), w.run.ctx
 	if ctx.Err() == nil {
+		if class == ClassCanceled && !errors.Is(err, ErrClosed) {
+			return ClassOther // somebody cancelled something of his own
+		}
 		return class
 	}
 	w.run.halt(context.Cause(ctx))
