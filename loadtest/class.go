@@ -204,6 +204,8 @@ var classTexts = []struct {
 	{"ErrCode=NO_ERROR", ClassEOF}, // GOAWAY, in good order
 	{"server closed idle connection", ClassEOF},
 	{"http: server closed", ClassEOF},
+	{"client conn could not be established", ClassEOF},
+	{"client conn is closed", ClassEOF},
 	{"http2: client connection lost", ClassReset},
 	{"; received from peer", ClassReset}, // RST_STREAM
 	{"unsupported protocol scheme", ClassRedirect},

@@ -41,8 +41,9 @@ const (
 // ready to use: a pool that keeps as many connections as there are workers.
 type ConnectionConfig struct {
 	// MaxConnections limits the connections open at once, to all hosts
-	// together; a worker waits for one to come free. 0 means no limit but the
-	// engine's concurrency.
+	// together; a worker waits for one to come free, or for a stream of one that
+	// speaks HTTP/2. All workers share them, those of a [ThreadedEngine], too. 0
+	// means no limit but the engine's concurrency.
 	MaxConnections int
 	// Timeout limits the opening of a connection: TCP connect and, again, TLS
 	// handshake. 0 means 30 s. The engine's Timeout limits the whole request.

@@ -12,8 +12,6 @@ import (
 // finish late.
 type connections struct {
 	opened atomic.Int64
-	free   chan struct{} // tokens of MaxConnections; nil: no limit
-	evict  func()        // closes idle connections
 
 	ctx    context.Context // ends with closeAll
 	cancel context.CancelFunc
@@ -22,15 +20,9 @@ type connections struct {
 	open map[*trackedConn]struct{}
 }
 
-func newConnections(limit int) *connections {
+func newConnections() *connections {
 	c := &connections{open: make(map[*trackedConn]struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if limit > 0 {
-		c.free = make(chan struct{}, limit)
-		for range limit {
-			c.free <- struct{}{}
-		}
-	}
 	return c
 }
 
@@ -45,12 +37,8 @@ func (c *connections) wrap(dial dialFunc) dialFunc {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(c.ctx, cancel)()
-		if err := c.acquire(ctx); err != nil {
-			return nil, err
-		}
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
-			c.release()
 			if c.closed() {
 				err = ErrClosed
 			}
@@ -64,31 +52,6 @@ func (c *connections) wrap(dial dialFunc) dialFunc {
 	}
 }
 
-func (c *connections) acquire(ctx context.Context) error {
-	if c.free == nil {
-		return nil
-	}
-	select {
-	case <-c.free:
-		return nil
-	default:
-	}
-	// Idle connections to other hosts must not starve this one.
-	c.evict()
-	select {
-	case <-c.free:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (c *connections) release() {
-	if c.free != nil {
-		c.free <- struct{}{}
-	}
-}
-
 func (c *connections) track(conn net.Conn) (*trackedConn, error) {
 	t := &trackedConn{Conn: conn, all: c}
 	c.mu.Lock()
@@ -98,7 +61,6 @@ func (c *connections) track(conn net.Conn) (*trackedConn, error) {
 	}
 	c.mu.Unlock()
 	if closed {
-		c.release()
 		conn.Close()
 		return nil, ErrClosed
 	}
@@ -141,7 +103,6 @@ func (t *trackedConn) Close() error {
 		t.all.mu.Lock()
 		delete(t.all.open, t)
 		t.all.mu.Unlock()
-		t.all.release()
 	})
 	return err
 }

@@ -36,8 +36,7 @@ func NetHTTP(cfg ConnectionConfig) Client {
 	if c.err != nil {
 		return c
 	}
-	c.conns = newConnections(cfg.MaxConnections)
-	c.conns.evict = c.closeIdle
+	c.conns = newConnections()
 	c.connector = newConnector(cfg, c.conns)
 	if cfg.Transport != nil {
 		c.shared = foreignTransport{cfg.Transport}
@@ -58,9 +57,15 @@ type httpClient struct {
 	traced    atomic.Int64 // connections that a foreign transport reported as new
 
 	mu         sync.Mutex
-	transports map[*http.Transport]struct{}
+	transports map[pooledTransport]struct{}
 	pools      map[*lanePool]struct{}
 	closed     bool
+}
+
+// pooledTransport is a transport of ours: an http.Transport or a limitedPool.
+type pooledTransport interface {
+	http.RoundTripper
+	CloseIdleConnections()
 }
 
 func (c *httpClient) validate() error { return c.err }
@@ -88,23 +93,19 @@ const maxHeaderBytes = 1 << 20
 // newTransport keeps as many idle connections as there are workers to use them:
 // in a closed loop no more than that are ever open. net/http's default of two a
 // host would close all others after each request.
-func (c *httpClient) newTransport() *http.Transport {
+func (c *httpClient) newTransport() pooledTransport {
 	cfg := c.cfg
 	timeout := orDefault(cfg.Timeout, defaultConnTimeout)
 	const unlimited = 1 << 30 // MaxIdleConnsPerHost has no value for it
-	idle := cfg.MaxKeepaliveConnections
-	if idle == 0 {
-		idle = unlimited
-	}
+	dial := cfg.dialer(timeout)
 	t := &http.Transport{
 		Proxy:                  cfg.Proxy,
-		DialContext:            c.conns.wrap(cfg.dialer(timeout)),
+		DialContext:            c.conns.wrap(dial),
 		TLSHandshakeTimeout:    timeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableKeepAlives:      cfg.Pooling == PoolNaive,
 		DisableCompression:     !cfg.Decompress,
-		MaxIdleConnsPerHost:    idle,
-		MaxConnsPerHost:        cfg.MaxKeepaliveConnections,
+		MaxIdleConnsPerHost:    unlimited,
 		IdleConnTimeout:        orDefault(cfg.KeepaliveExpiry, defaultKeepaliveExpiry),
 		ForceAttemptHTTP2:      cfg.Protocols == nil,
 		Protocols:              cfg.Protocols,
@@ -113,13 +114,17 @@ func (c *httpClient) newTransport() *http.Transport {
 	if cfg.TLS != nil {
 		t.TLSClientConfig = cfg.TLS.Clone()
 	}
+	var out pooledTransport = t
+	if cfg.MaxConnections > 0 || cfg.MaxKeepaliveConnections > 0 {
+		out = c.newLimitedPool(t, dial)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.transports == nil {
-		c.transports = make(map[*http.Transport]struct{})
+		c.transports = make(map[pooledTransport]struct{})
 	}
-	c.transports[t] = struct{}{}
-	return t
+	c.transports[out] = struct{}{}
+	return out
 }
 
 // connected says why a proxy did not connect; net/http would only tell its status.
@@ -159,9 +164,10 @@ func (c *httpClient) Session() (Session, error) {
 	return c.session(c.shared, c.lanes)
 }
 
-// privateSession has a pool of its own, unless the user gave the transport.
+// privateSession has a pool of its own, unless the user gave the transport, or a
+// limit for all connections: otherwise the workers would close each other's.
 func (c *httpClient) privateSession() (Session, error) {
-	if c.err != nil || c.cfg.Transport != nil {
+	if c.err != nil || c.cfg.Transport != nil || c.cfg.MaxConnections > 0 {
 		return c.Session()
 	}
 	return c.session(nil, c.newLanePool())
@@ -225,10 +231,7 @@ func (c *httpClient) checkRedirect(next *http.Request, via []*http.Request) erro
 
 func (c *httpClient) closeIdle() {
 	c.mu.Lock()
-	transports := make([]*http.Transport, 0, len(c.transports))
-	for t := range c.transports {
-		transports = append(transports, t)
-	}
+	transports := slices.Collect(maps.Keys(c.transports))
 	c.mu.Unlock()
 	for _, t := range transports {
 		t.CloseIdleConnections()

@@ -23,7 +23,7 @@ type httpSession struct {
 	private bool // transport and lanes are the session's own, and closed with it
 	limit   int64
 
-	transport *http.Transport   // made for the first request it takes; nil if it is not private
+	transport pooledTransport   // made for the first request it takes; nil if it is not private
 	send      http.RoundTripper // transport, or the client's
 
 	contextWatch                 // of the context that traced and requests belong to, and of the lane at hand
@@ -205,6 +205,8 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 	}
 	foreign := s.client.cfg.Transport != nil
 	return &httptrace.ClientTrace{
+		// Whatever happened before: a redirect, or a connection that broke.
+		GetConn:           func(string) { s.phase.Store(uint32(PhasePool)) },
 		DNSStart:          func(httptrace.DNSStartInfo) { advance(PhaseDNS) },
 		ConnectStart:      func(_, _ string) { advance(PhaseConnect) },
 		TLSHandshakeStart: func() { advance(PhaseTLS) },
@@ -214,6 +216,8 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 				s.client.traced.Add(1)
 			}
 		},
+		// A limitedPool does not tell of a stream, which may have to wait still.
+		WroteHeaders: func() { s.phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseHeaders)) },
 	}
 }
 

@@ -478,7 +478,7 @@ func TestSessionRefusesWhatItCannotBuild(t *testing.T) {
 // connection behind.
 func TestLateDialIsClosed(t *testing.T) {
 	fixtures.NoLeaks(t)
-	conns := newConnections(1)
+	conns := newConnections()
 	dialing, release := make(chan struct{}), make(chan struct{})
 	client, server := net.Pipe()
 	defer server.Close()
@@ -498,27 +498,5 @@ func TestLateDialIsClosed(t *testing.T) {
 	require.ErrorIs(t, <-errs, ErrClosed)
 	_, err := client.Write([]byte("x"))
 	require.ErrorIs(t, err, io.ErrClosedPipe)
-	require.Zero(t, conns.count())
-}
-
-func TestClosingUnblocksDialsThatWait(t *testing.T) {
-	fixtures.NoLeaks(t)
-	conns := newConnections(1)
-	waiting := make(chan struct{})
-	conns.evict = func() { close(waiting) }
-	client, server := net.Pipe()
-	defer server.Close()
-	dial := conns.wrap(func(context.Context, string, string) (net.Conn, error) { return client, nil })
-	_, err := dial(t.Context(), "tcp", "x")
-	require.NoError(t, err)
-	require.Equal(t, 1, conns.count())
-	errs := make(chan error, 1)
-	go func() { // ends when closeAll cancels it
-		_, err := dial(t.Context(), "tcp", "x")
-		errs <- err
-	}()
-	<-waiting
-	require.Equal(t, 1, conns.closeAll())
-	require.Error(t, <-errs)
 	require.Zero(t, conns.count())
 }

@@ -41,7 +41,7 @@ func Wire(cfg ConnectionConfig) Client {
 	if c.limit == 0 {
 		c.limit = defaultMaxResponseBytes
 	}
-	c.conns = newConnections(0)
+	c.conns = newConnections()
 	c.connector = newConnector(cfg, c.conns)
 	c.over(&c.rings, cfg, c.conns)
 	c.fast = true

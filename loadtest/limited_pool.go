@@ -1,0 +1,516 @@
+package loadtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// limitedPool is a transport with a limit on its connections. http.Transport lets a
+// request that finds no free stream of HTTP/2 dial, and when it may not, wait for a
+// connection although streams come free all the time; and its limit for one host
+// does not hold for HTTP/2. Here a request waits for what comes first: a
+// connection, a stream of one, or leave to open one. Who came first is served first,
+// whatever host it is for, so that no host starves another.
+type limitedPool struct {
+	transport *http.Transport // opens connections, and has none of its own
+	closed    <-chan struct{} // the client was closed
+	limit     int             // connections in all; 0: no limit
+	perHost   int             // connections to one host; 0: no limit
+	once      bool            // connections carry one request each
+	expiry    time.Duration
+	proxy     func(*http.Request) (*url.URL, error)
+
+	freed atomic.Int64 // connections that have been closed since open was last right
+	dirty atomic.Bool  // something has changed since dispatch began
+
+	mu      sync.Mutex
+	hosts   map[limitedHost]*hostConns
+	open    int    // connections that are open, being opened or being closed
+	evicted int    // of these, closed to make room
+	turn    uint64 // of the request that comes next
+}
+
+// limitedHost is what connections of one kind lead to.
+type limitedHost struct {
+	scheme, addr string
+	proxy        string
+}
+
+// hostConns are the connections to one host. Guarded by the pool's mu.
+type hostConns struct {
+	conns   []*limitedConn
+	opening int
+	shared  bool // its connections carry several requests at once
+	streams int  // how many one of them has turned out to carry; 0: not known
+	waiting []*poolWaiter
+}
+
+// poolWaiter is a request that waits for a connection. One that is granted none may
+// open one.
+type poolWaiter struct {
+	turn    uint64
+	granted chan struct{} // closed when it is
+	conn    *limitedConn  // that it may use
+}
+
+// limitedConn is a connection of a limitedPool. It is not reserved for a request
+// with Reserve: reservations beyond what the server then turns out to allow keep
+// each other waiting for ever.
+type limitedConn struct {
+	*http.ClientConn
+	host   *hostConns
+	shared bool // it carries several requests at once
+	idle   *time.Timer
+
+	// Guarded by the pool's mu.
+	busy    int  // requests that use it
+	settled bool // something has come back, and so the server's settings before it
+}
+
+// newLimitedPool makes a pool of the connections that t opens with dial.
+func (c *httpClient) newLimitedPool(t *http.Transport, dial dialFunc) *limitedPool {
+	p := &limitedPool{
+		transport: t, closed: c.conns.ctx.Done(), limit: c.cfg.MaxConnections, perHost: c.cfg.MaxKeepaliveConnections,
+		once: t.DisableKeepAlives, expiry: t.IdleConnTimeout, proxy: t.Proxy, hosts: make(map[limitedHost]*hostConns),
+	}
+	t.DialContext = c.conns.wrap(p.count(dial))
+	t.Proxy = func(r *http.Request) (*url.URL, error) { return opening(r.Context()).proxy, nil }
+	return p
+}
+
+// RoundTrip sends r over the first connection that is to be had. It sends it once
+// more, as http.Transport does, if the server cannot have acted upon it.
+func (p *limitedPool) RoundTrip(r *http.Request) (*http.Response, error) {
+	host, proxy, err := p.host(r)
+	if err != nil {
+		closeBody(r)
+		return nil, err
+	}
+	// A request that fails over a ClientConn leaves its context behind in the one
+	// that it was given.
+	ctx, cancel := context.WithCancel(r.Context())
+	r = r.WithContext(ctx)
+	for try := 0; ; try++ {
+		c, used, err := p.get(ctx, host, proxy)
+		if err != nil {
+			cancel()
+			closeBody(r)
+			return nil, err
+		}
+		resp, err := c.RoundTrip(r)
+		if err == nil {
+			done := sync.OnceFunc(func() { cancel(); p.release(c, true) })
+			if resp.Body == http.NoBody {
+				done()
+			} else {
+				resp.Body = &limitedBody{resp.Body, done}
+			}
+			return resp, nil
+		}
+		p.release(c, unprocessed(err))
+		if ctx.Err() != nil || try >= maxResends || !unprocessed(err) && !(used && brokeWhileIdle(r, err)) || !rewind(r) {
+			cancel()
+			return nil, err
+		}
+	}
+}
+
+// limitedBody is a body with which the use of a connection ends.
+type limitedBody struct {
+	io.ReadCloser
+	done func()
+}
+
+func (b *limitedBody) Close() error {
+	defer b.done()
+	return b.ReadCloser.Close()
+}
+
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		r.Body.Close()
+	}
+}
+
+// maxResends is how often a request is sent again; http.Transport has the same for
+// HTTP/2.
+const maxResends = 6
+
+// unprocessed knows the errors of HTTP/2 that say that the server has not acted
+// upon a request. net/http exports none of them.
+func unprocessed(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "client conn not usable") || strings.Contains(text, "graceful shutdown GOAWAY") ||
+		strings.Contains(text, "REFUSED_STREAM") || strings.Contains(text, "PROTOCOL_ERROR; received from peer") // golang/go#47635
+}
+
+// brokeWhileIdle knows the errors of HTTP/1.1 with which r, sent over a connection
+// that was used before, may be sent again.
+func brokeWhileIdle(r *http.Request, err error) bool {
+	if fmt.Sprintf("%T", err) == "http.nothingWrittenError" {
+		return true
+	}
+	text := err.Error()
+	return idempotent(r) && (strings.Contains(text, "failed to read from server") || strings.Contains(text, "server closed idle connection"))
+}
+
+// rewind makes the body of r anew, and says whether it could.
+func rewind(r *http.Request) bool {
+	if r.Body == nil || r.Body == http.NoBody {
+		return true
+	}
+	if r.GetBody == nil {
+		return false
+	}
+	var err error
+	r.Body, err = r.GetBody()
+	return err == nil
+}
+
+// host is where r goes, and by which proxy.
+func (p *limitedPool) host(r *http.Request) (limitedHost, *url.URL, error) {
+	h := limitedHost{scheme: r.URL.Scheme, addr: authority(r.URL)}
+	if !isASCII(h.addr) {
+		h.addr = asciiAuthority(r.URL)
+	}
+	switch {
+	case h.scheme != "http" && h.scheme != "https":
+		return h, nil, fmt.Errorf("loadtest: unsupported protocol scheme %q", h.scheme)
+	case p.proxy == nil:
+		return h, nil, nil
+	}
+	proxy, err := p.proxy(r)
+	if proxy != nil {
+		h.proxy = proxy.String()
+	}
+	return h, proxy, err
+}
+
+// asciiAuthority is the authority of u, the name of whose host net/http translates
+// when it writes a request.
+func asciiAuthority(u *url.URL) string {
+	var buf bytes.Buffer
+	if err := (&http.Request{URL: u, Host: u.Host}).Write(&buf); err != nil {
+		return authority(u)
+	}
+	r, err := http.ReadRequest(bufio.NewReader(&buf))
+	if err != nil {
+		return authority(u)
+	}
+	return authority(&url.URL{Scheme: u.Scheme, Host: r.Host})
+}
+
+// get returns a connection on which there is room for a request, and whether it
+// has carried one before.
+func (p *limitedPool) get(ctx context.Context, to limitedHost, proxy *url.URL) (*limitedConn, bool, error) {
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.GetConn != nil {
+		trace.GetConn(to.addr)
+	}
+	w := &poolWaiter{granted: make(chan struct{})}
+	p.mu.Lock()
+	h := p.hosts[to]
+	if h == nil {
+		h = &hostConns{}
+		p.hosts[to] = h
+	}
+	w.turn = p.turn
+	p.turn++
+	h.waiting = append(h.waiting, w)
+	p.dirty.Store(true)
+	p.unlock()
+
+	var err error
+	select {
+	case <-w.granted:
+	case <-p.closed:
+		err = ErrClosed
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err == nil && ctx.Err() != nil { // a cancelled context wins
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		p.forgo(h, w)
+		return nil, false, err
+	}
+	c, used := w.conn, true
+	if c == nil {
+		if c, err = p.dial(ctx, h, to, proxy); err != nil {
+			return nil, false, err
+		}
+		used = false
+	}
+	switch {
+	case trace == nil:
+	case c.shared && trace.GetConn != nil:
+		// The stream may still have to wait, if the server allows fewer than one has
+		// to believe until its settings come. WroteHeaders ends that.
+		trace.GetConn(to.addr)
+	case trace.GotConn != nil:
+		trace.GotConn(httptrace.GotConnInfo{Reused: used})
+	}
+	return c, used, nil
+}
+
+// forgo takes back what w waits for, or has been granted.
+func (p *limitedPool) forgo(h *hostConns, w *poolWaiter) {
+	p.mu.Lock()
+	defer p.unlock()
+	p.dirty.Store(true)
+	select {
+	case <-w.granted:
+		if w.conn != nil {
+			p.put(w.conn)
+			return
+		}
+		h.opening--
+		p.open--
+	default:
+		h.waiting = slices.DeleteFunc(h.waiting, func(other *poolWaiter) bool { return other == w })
+	}
+}
+
+// openingKey is the key under which the context of a dial holds an *openingConn.
+type openingKey struct{}
+
+type openingConn struct {
+	proxy  *url.URL
+	opened bool // the connection counts until it is closed
+}
+
+func opening(ctx context.Context) *openingConn {
+	o, _ := ctx.Value(openingKey{}).(*openingConn)
+	return o
+}
+
+// release ends the use of c by a request, to which the server may have answered.
+func (p *limitedPool) release(c *limitedConn, answered bool) {
+	p.mu.Lock()
+	defer p.unlock()
+	p.dirty.Store(true)
+	if answered && !c.settled {
+		c.settled = true
+		if n := c.Available() + c.InFlight(); c.shared && n > 0 {
+			c.host.streams = n
+		}
+	}
+	p.put(c)
+}
+
+// put is release for who holds mu.
+func (p *limitedPool) put(c *limitedConn) {
+	if c.busy--; c.busy == 0 {
+		c.idle.Reset(p.expiry)
+	}
+}
+
+// dial opens a connection for a request that was granted leave to.
+func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, proxy *url.URL) (*limitedConn, error) {
+	o := &openingConn{proxy: proxy}
+	cc, err := p.transport.NewClientConn(context.WithValue(ctx, openingKey{}, o), to.scheme, to.addr)
+	p.mu.Lock()
+	defer p.unlock()
+	p.dirty.Store(true)
+	h.opening--
+	if err != nil {
+		if !o.opened {
+			p.open--
+		}
+		p.prune()
+		return nil, err
+	}
+	c := &limitedConn{ClientConn: cc, host: h, shared: cc.Available() > 1, busy: 1}
+	c.idle = time.AfterFunc(p.expiry, func() { p.expire(c) })
+	c.idle.Stop()
+	h.shared = h.shared || c.shared
+	h.conns = append(h.conns, c)
+	cc.SetStateHook(func(*http.ClientConn) { p.changed() })
+	return c, nil
+}
+
+// count has each connection of dial count until it is closed.
+func (p *limitedPool) count(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		opening(ctx).opened = true
+		return &countedConn{Conn: conn, pool: p}, nil
+	}
+}
+
+// countedConn makes room in its pool when it is closed.
+type countedConn struct {
+	net.Conn
+	pool *limitedPool
+	once sync.Once
+}
+
+func (c *countedConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() {
+		c.pool.freed.Add(1)
+		go c.pool.changed() // ends at once; net/http holds a lock that it needs
+	})
+	return err
+}
+
+// changed serves those who wait, after a change. If somebody else holds mu, he does
+// when he unlocks it; he may be who calls.
+func (p *limitedPool) changed() {
+	p.dirty.Store(true)
+	if p.mu.TryLock() {
+		p.unlock()
+	}
+}
+
+// unlock unlocks mu, when nothing has changed that nobody has acted upon.
+func (p *limitedPool) unlock() {
+	for {
+		for p.dirty.Swap(false) {
+			p.dispatch()
+		}
+		p.mu.Unlock()
+		if !p.dirty.Load() || !p.mu.TryLock() {
+			return
+		}
+	}
+}
+
+// dispatch grants what there is to those who wait, in their order. Who waits for a
+// limit of his host lets others pass, who waits for the limit of all does not.
+func (p *limitedPool) dispatch() {
+	if n := int(p.freed.Swap(0)); n > 0 {
+		p.open -= n
+		p.evicted = max(0, p.evicted-n)
+		p.prune()
+	}
+	var full []*hostConns
+	for {
+		var next *hostConns
+		for _, h := range p.hosts {
+			if len(h.waiting) > 0 && (next == nil || h.waiting[0].turn < next.waiting[0].turn) && !slices.Contains(full, h) {
+				next = h
+			}
+		}
+		if next == nil {
+			return
+		}
+		w := next.waiting[0]
+		switch w.conn = next.take(p.once); {
+		case w.conn != nil:
+		case p.perHost > 0 && len(next.conns)+next.opening >= p.perHost,
+			next.shared && next.opening > 0 && !p.once: // one connection more is room for many
+			full = append(full, next)
+			continue
+		case p.limit > 0 && p.open >= p.limit:
+			p.evict()
+			return
+		default:
+			next.opening++
+			p.open++
+		}
+		next.waiting[0] = nil
+		next.waiting = next.waiting[1:]
+		close(w.granted)
+	}
+}
+
+// take returns a connection with room for one more request; nil if there is none.
+// Those opened first are the last to be idle, the others can expire.
+func (h *hostConns) take(once bool) *limitedConn {
+	for _, c := range h.conns {
+		if c.room() && !once {
+			c.busy++
+			c.idle.Stop()
+			return c
+		}
+	}
+	return nil
+}
+
+// room says whether one more request finds room on c. Of those that use it some
+// may not have got to it yet.
+func (c *limitedConn) room() bool {
+	switch {
+	case !c.shared:
+		return c.busy == 0 && c.Available() > 0
+	case !c.settled && c.host.streams > 0 && c.busy >= c.host.streams:
+		return false // its settings will say so
+	}
+	return c.Available() > max(0, c.busy-c.InFlight())
+}
+
+// prune forgets connections that are closed, and hosts without any.
+func (p *limitedPool) prune() {
+	for key, h := range p.hosts {
+		h.conns = slices.DeleteFunc(h.conns, func(c *limitedConn) bool { return c.Err() != nil })
+		if len(h.conns)+len(h.waiting)+h.opening == 0 {
+			delete(p.hosts, key)
+		}
+	}
+}
+
+// evict closes a connection that is idle, so that another can be opened.
+func (p *limitedPool) evict() {
+	if p.evicted > 0 {
+		return // one is on its way
+	}
+	for _, h := range p.hosts {
+		for i, c := range h.conns {
+			if c.busy == 0 {
+				h.conns = slices.Delete(h.conns, i, i+1)
+				p.evicted++
+				c.shut()
+				return
+			}
+		}
+	}
+}
+
+// shut closes c, which is no longer in the pool. A goodbye of TLS may take time.
+func (c *limitedConn) shut() {
+	c.idle.Stop()
+	go c.Close() // ends when the peer has taken the goodbye, or some seconds later
+}
+
+// expire closes a connection that has been idle for too long.
+func (p *limitedPool) expire(c *limitedConn) {
+	p.mu.Lock()
+	defer p.unlock()
+	h := c.host
+	if i := slices.Index(h.conns, c); i >= 0 && c.busy == 0 {
+		h.conns = slices.Delete(h.conns, i, i+1)
+		c.shut()
+	}
+}
+
+// CloseIdleConnections closes those that carry no request.
+func (p *limitedPool) CloseIdleConnections() {
+	p.mu.Lock()
+	defer p.unlock()
+	for _, h := range p.hosts {
+		h.conns = slices.DeleteFunc(h.conns, func(c *limitedConn) bool {
+			if c.busy > 0 {
+				return false
+			}
+			c.shut()
+			return true
+		})
+	}
+}
