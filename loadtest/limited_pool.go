@@ -120,7 +120,8 @@ func (p *limitedPool) RoundTrip(r *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		p.release(c, unprocessed(err))
-		if ctx.Err() != nil || try >= maxResends || !unprocessed(err) && !(used && brokeWhileIdle(r, err)) || !rewind(r) {
+		again := unprocessed(err) || used && brokeWhileIdle(r, err)
+		if !again || try == maxResends || ctx.Err() != nil || !rewind(r) {
 			cancel()
 			return nil, err
 		}

@@ -143,8 +143,13 @@ func TestLimitsServeAllRequests(t *testing.T) {
 		streams int
 	}{{"http/1.1", 0}, {"https", 0}, {"h2", 1}, {"h2", 3}, {"h2", 100}, {"h2c", 3}} {
 		for _, limits := range []ConnectionConfig{
-			{MaxConnections: 1}, {MaxConnections: 2}, {MaxConnections: 7}, {MaxKeepaliveConnections: 1}, {MaxKeepaliveConnections: 2},
-			{MaxConnections: 3, MaxKeepaliveConnections: 2}, {MaxConnections: 2, Pooling: PoolNaive},
+			{MaxConnections: 1},
+			{MaxConnections: 2},
+			{MaxConnections: 7},
+			{MaxKeepaliveConnections: 1},
+			{MaxKeepaliveConnections: 2},
+			{MaxConnections: 3, MaxKeepaliveConnections: 2},
+			{MaxConnections: 2, Pooling: PoolNaive},
 		} {
 			if tt.proto == "https" && limits.MaxConnections != 2 {
 				continue // as http/1.1, and its dials take long
