@@ -26,7 +26,11 @@ that stays below alpha after correction for the number of metrics looked at.
 
 The base is the commit at which the head left -base; it is built in a temporary
 git worktree. The head is your tree as it is, uncommitted changes included;
-neither tree nor index is touched. Every measurement is a process of its own, in
+neither tree nor index is touched. What leads out of the repository, such as
+replace => ../lib, leads to the same from the worktree; submodules are checked out
+from your clones of them. Files that git ignores and your build reads, which are
+generated as a rule, are lent to the base and named in the report; with -prepare
+none is, and each side makes its own. Every measurement is a process of its own, in
 the package's own directory. Base and head alternate in random order and do the
 same number of iterations, so a machine that slows down slows both.
 
@@ -70,7 +74,8 @@ output around results
 configuration file (JSON; every key may be left out)
   {"alpha": 0.05, "thresholds": ["req/s=10", "p99-ns=off"],
    "better": {"widgets/s": "higher"}, "ignore": ["commit"],
-   "removed_ok": "regexp of benchmarks that may be missing at the head"}
+   "removed_ok": "regexp of benchmarks that may be missing at the head",
+   "prepare": "go generate ./..."}
 
 flags
 `
@@ -84,7 +89,7 @@ type options struct {
 	timeout                                  time.Duration
 	seed                                     uint64
 	alpha                                    float64
-	ignore, removed                          string
+	ignore, removed, prepare                 string
 	quiet                                    bool
 	thresholds                               []benchgate.Threshold
 	iterations                               int
@@ -113,6 +118,7 @@ func parse(args []string, stdout, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.config, "config", "", "read thresholds and more from a JSON `file`")
 	fs.StringVar(&o.ignore, "ignore", "", "comma-separated configuration `keys` in which the results may differ")
 	fs.StringVar(&o.removed, "removed-ok", "", "benchmarks that match `regexp` may be missing at the head")
+	fs.StringVar(&o.prepare, "prepare", "", "run a `command` line in the base's worktree and in your tree before they are built, to make what is not committed")
 	fs.StringVar(&o.baseline, "baseline", "", "compare with the results in `file` instead of a base; without alternation that is less sure")
 	fs.StringVar(&o.dir, "dir", ".", "the `directory` to run two test binaries in")
 	fs.IntVar(&o.aa, "aa", 5, "first compare the base with itself in `n` pairs, to learn what could be seen; 0 for not")
@@ -193,6 +199,9 @@ func (o *options) check(io.Writer) error {
 	if o.baseline != "" && o.given["base"] {
 		fault("-baseline and -base: want one of them")
 	}
+	if o.prepare != "" && o.files() {
+		fault("-prepare needs trees to run in, not %s", strings.Join(o.args, " and "))
+	}
 	if !o.given["seed"] {
 		o.seed = rand.Uint64() >> 32 //nolint:gosec // an order, short enough to be typed again
 	}
@@ -240,6 +249,9 @@ func (o *options) rules() (*benchgate.Rules, error) {
 			return nil, err
 		}
 		r.RemovedOK = re
+	}
+	if o.given["prepare"] {
+		r.Prepare = o.prepare
 	}
 	return r, nil
 }

@@ -143,12 +143,13 @@ func (rep *Report) With(v Verdict) []*Row {
 }
 
 // ExitCode is 1 if anything got worse, else 2 if anything could not be judged or
-// moved and may have got worse, else 0.
+// moved and may have got worse or there was nothing to judge, else 0. A base without
+// any benchmark has nothing that could be lost: 0.
 func (rep *Report) ExitCode() int {
 	switch {
 	case len(rep.With(Worse)) > 0:
 		return 1
-	case len(rep.Faults) > 0 || len(rep.With(Moved)) > 0 || len(rep.Rows) == 0:
+	case len(rep.Faults) > 0 || len(rep.With(Moved)) > 0 || len(rep.Rows) == 0 && (len(rep.New) == 0 || len(rep.Gone) > 0):
 		return 2
 	}
 	return 0

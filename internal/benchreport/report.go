@@ -42,6 +42,9 @@ func (in *Input) Headline() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, word))
 		}
 	}
+	if n := len(rep.New); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d new", n))
+	}
 	if n := len(rep.Faults); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d could not be judged", n))
 	}
