@@ -274,7 +274,11 @@ func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, worktr
 	}
 	for _, p := range lists[benchgate.Head].Unmatched {
 		if trees[benchgate.Base].Dir == "" || slices.Contains(lists[benchgate.Base].Unmatched, p) {
-			return nil, fmt.Errorf("%w: %q matches no package", benchbuild.ErrBuild, p)
+			hint := ""
+			if dir := strings.TrimSuffix(p, "/..."); dir != "." && isFile(filepath.Join(dir, "go.mod")) {
+				hint = "; " + dir + " is a module of its own: run brunt compare in it, or list both in a go.work file"
+			}
+			return nil, fmt.Errorf("%w: %q matches no package%s", benchbuild.ErrBuild, p, hint)
 		}
 	}
 	var packages []benchrun.Package
