@@ -282,6 +282,7 @@ func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, worktr
 		}
 	}
 	var packages []benchrun.Package
+	var broken []error
 	index := make(map[string]int)
 	for side, list := range lists {
 		side := benchgate.Side(side)
@@ -298,10 +299,17 @@ func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, worktr
 			}
 			c.say("building %s at %s", p.Path, side)
 			if err := trees[side].Build(ctx, p, out); err != nil {
-				return nil, c.buildError(side, err)
+				err = c.buildError(side, err)
+				packages[at].Broken[side] = strings.TrimPrefix(err.Error(), side.String()+": ")
+				broken = append(broken, err)
+				continue
 			}
 			packages[at].Binaries[side] = benchrun.Binary{Path: out, Dir: p.Dir}
 		}
+	}
+	// One that does not build is a fault of that package.
+	if ctx.Err() != nil || len(broken) > 0 && !slices.ContainsFunc(packages, func(p benchrun.Package) bool { return p.Broken == [2]string{} }) {
+		return nil, errors.Join(append(broken, ctx.Err())...)
 	}
 	if len(packages) == 0 {
 		return nil, fmt.Errorf("%w: no package matching %s declares one", benchrun.ErrNothing, strings.Join(c.patterns(), " "))

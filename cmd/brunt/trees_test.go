@@ -91,3 +91,27 @@ func TestBaseWithoutTheModule(t *testing.T) {
 	r.Write(map[string]string{"go.mod": string(mod)})
 	require.Contains(t, isNew("m.A"), "warning: the base has no module in .: everything is new")
 }
+
+// A package that does not build on one side is that package's fault.
+func TestOnePackageDoesNotBuild(t *testing.T) {
+	r := newRepo(t, map[string]string{
+		"a/a_test.go": source("a", "A", allocate("1")), "b/b_test.go": source("b", "B", "undefined()"), "c/c_test.go": source("c", "C", allocate("1")),
+	})
+	r.Write(map[string]string{"a/a_test.go": source("a", "A", allocate("2")), "b/b_test.go": source("b", "B", allocate("1"), "New", allocate("1")), "c/c_test.go": source("c", "C", "undefined()")})
+	code, out, errs := r.brunt(args("-profile", filepath.Join(t.TempDir(), "prof"))...)
+	require.Equal(t, 1, code, out+errs)
+	require.Contains(t, out, "worse   example.com/m/a.A")
+	require.Contains(t, out, "failed at base: example.com/m/b: build failed")
+	require.Contains(t, out, "failed at head: example.com/m/c: build failed")
+	require.NotContains(t, out, "new     ")
+	require.NotContains(t, out, "vanished")
+
+	r.Git("checkout", "-q", "a")
+	baseline := filepath.Join(t.TempDir(), "baseline.txt")
+	require.NoError(t, os.WriteFile(baseline, []byte("pkg: example.com/m/b\n"+strings.Repeat("BenchmarkB\t20\t5 ns/op\t1 allocs/op\n", 6)+
+		"pkg: example.com/m/c\n"+strings.Repeat("BenchmarkC\t20\t5 ns/op\t1 allocs/op\n", 6)), 0o600))
+	code, out, errs = r.brunt(append(args("-cpu", "1", "-ignore", "goos,goarch,cpu", "-baseline", baseline)[2:], "./b", "./c")...)
+	require.Equal(t, 2, code, out+errs)
+	require.Contains(t, out, "failed at head: example.com/m/c: build failed")
+	require.NotContains(t, out, "vanished")
+}

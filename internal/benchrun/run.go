@@ -101,7 +101,7 @@ func (o *Outcome) discover(ctx context.Context) (*benchgate.Report, error) {
 		var failures [2][]benchgate.Fault
 		for side, bin := range pkg.Binaries {
 			leaves[side] = make(map[leaf]*benchfmt.Result)
-			if bin.Path == "" {
+			if bin.Path == "" && pkg.Broken[side] == "" {
 				continue
 			}
 			o.cfg.say("calibrating %s at %s", pkg.Path, benchgate.Side(side))
