@@ -45,12 +45,20 @@ examples
   brunt compare old.txt new.txt
   brunt compare -dir ./codec old.test new.test
 
+verdicts
+  worse, better  a change by the threshold or more is confirmed
+  unchanged      a change for the worse by the threshold is ruled out: the intervals
+                 of the medians leave no room for it
+  not shown      neither: there may be such a change, and these runs could not see it
+  The metrics of one benchmark that got worse are counted as one.
+
 exit codes
-  0  nothing got worse
+  0  nothing got worse, as far as could be seen; -require-power asks for more
   1  a regression is confirmed (even if something else could not be judged)
   2  it could not judge: bad input, a failed build, a benchmark that failed,
-     vanished or could not be read (the others are judged), too few samples, or a
-     metric moved of which no one says which way it is better
+     vanished or could not be read (the others are judged), too few samples, a metric
+     moved of which no one says which way it is better, or, with -require-power, one
+     is not shown
 
 thresholds
   metric=percent[@regexp] or metric=off[@regexp]. The metric is the unit as
@@ -75,7 +83,7 @@ configuration file (JSON; every key may be left out)
   {"alpha": 0.05, "thresholds": ["req/s=10", "p99-ns=off"],
    "better": {"widgets/s": "higher"}, "ignore": ["commit"],
    "removed_ok": "regexp of benchmarks that may be missing at the head",
-   "prepare": "go generate ./..."}
+   "require_power": true, "prepare": "go generate ./..."}
 
 flags
 `
@@ -90,7 +98,7 @@ type options struct {
 	seed                                     uint64
 	alpha                                    float64
 	ignore, removed, prepare                 string
-	quiet                                    bool
+	quiet, requirePower                      bool
 	thresholds                               []benchgate.Threshold
 	iterations                               int
 	time                                     time.Duration
@@ -118,6 +126,7 @@ func parse(args []string, stdout, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.config, "config", "", "read thresholds and more from a JSON `file`")
 	fs.StringVar(&o.ignore, "ignore", "", "comma-separated configuration `keys` in which the results may differ")
 	fs.StringVar(&o.removed, "removed-ok", "", "benchmarks that match `regexp` may be missing at the head")
+	fs.BoolVar(&o.requirePower, "require-power", false, "exit with 2 if a metric is not shown to be unchanged, better or worse")
 	fs.StringVar(&o.prepare, "prepare", "", "run a `command` line in the base's worktree and in your tree before they are built, to make what is not committed")
 	fs.StringVar(&o.baseline, "baseline", "", "compare with the results in `file` instead of a base; without alternation that is less sure")
 	fs.StringVar(&o.dir, "dir", ".", "the `directory` to run two test binaries in")
@@ -249,6 +258,9 @@ func (o *options) rules() (*benchgate.Rules, error) {
 			return nil, err
 		}
 		r.RemovedOK = re
+	}
+	if o.given["require-power"] {
+		r.RequirePower = o.requirePower
 	}
 	if o.given["prepare"] {
 		r.Prepare = o.prepare

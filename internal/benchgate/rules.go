@@ -43,6 +43,9 @@ type Rules struct {
 	// Prepare is a command line that makes what a tree lacks before it is built. It is
 	// no rule: the configuration file has it among them.
 	Prepare string
+	// RequirePower asks for samples that show of every gated metric what became of it:
+	// that one is not shown to be unchanged counts as what could not be judged.
+	RequirePower bool
 	// Looks is at how many sample sizes the results may have been judged, ≥ 1. Default 1.
 	Looks int
 }
@@ -173,6 +176,7 @@ func (r *Rules) Validate() error {
 //	  "better": {"widgets": "higher"},
 //	  "ignore": ["commit"],
 //	  "removed_ok": "^example.com/old\\.",
+//	  "require_power": true,
 //	  "prepare": "go generate ./..."
 //	}
 //
@@ -196,6 +200,7 @@ func parseRules(data []byte) (*Rules, error) {
 		Better     map[string]string `json:"better"`
 		Ignore     []string          `json:"ignore"`
 		RemovedOK  string            `json:"removed_ok"`
+		Power      bool              `json:"require_power"`
 		Prepare    string            `json:"prepare"`
 	}
 	dec := json.NewDecoder(strings.NewReader(string(data)))
@@ -206,7 +211,7 @@ func parseRules(data []byte) (*Rules, error) {
 	if dec.More() {
 		return nil, fmt.Errorf("%w: something follows the object", ErrConfig)
 	}
-	r := &Rules{Ignore: f.Ignore, Better: make(map[string]int), Prepare: f.Prepare}
+	r := &Rules{Ignore: f.Ignore, Better: make(map[string]int), RequirePower: f.Power, Prepare: f.Prepare}
 	var faults []error
 	if f.Alpha != nil {
 		if r.Alpha = *f.Alpha; r.Alpha == 0 {

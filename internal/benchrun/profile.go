@@ -40,7 +40,7 @@ func (o *Outcome) Profiles(ctx context.Context, dir string) ([]Profile, error) {
 	for _, row := range o.Report.Rows {
 		name := row.Pkg + "." + (&process{cfg: &o.cfg}).strip(row.Bench)
 		worse[name] = worse[name] || row.Verdict == benchgate.Worse
-		allocates[name] = allocates[name] || row.Verdict != benchgate.Unchanged && (row.Unit == "allocs/op" || row.Unit == "B/op")
+		allocates[name] = allocates[name] || row.Changed() && (row.Unit == "allocs/op" || row.Unit == "B/op")
 	}
 	var profiles []Profile
 	for _, j := range o.jobs {
