@@ -37,10 +37,15 @@ same number of iterations, so a machine that slows down slows both.
 With two files it compares results that were recorded before (plain output of
 go test -bench), with two test binaries (go test -c) it runs them in -dir.
 
+Other modules keep it in go.mod: go get -tool example.com/brunt/cmd/brunt@latest, then
+go tool brunt compare. go run would do as well but for the exit codes: it makes 1 of
+each that is not 0.
+
 examples
   brunt compare -base origin/main                     what this branch changes
   brunt compare -base HEAD~1 -bench 'Parse|Encode' ./codec
   brunt compare -threshold sec/op=10 -threshold 'p99-ns=off' -md report.md
+  brunt compare -prepare 'go generate ./...'          with code that is not committed
   brunt compare -baseline testdata/baseline.txt .     this tree against a recorded run
   brunt compare old.txt new.txt
   brunt compare -dir ./codec old.test new.test
@@ -50,6 +55,8 @@ verdicts
   unchanged      a change for the worse by the threshold is ruled out: the intervals
                  of the medians leave no room for it
   not shown      neither: there may be such a change, and these runs could not see it
+  noted          a metric for information only changed; if it did not, as far as can
+                 be said, it is not gated
   The metrics of one benchmark that got worse are counted as one.
 
 exit codes

@@ -88,7 +88,8 @@ const listedFields = "ImportPath,Dir,ForTest,Standard,DepOnly,Match,TestGoFiles,
 
 // files are those of a package whose source is at hand, not a release of it.
 func (p *listed) files() (paths []string) {
-	if p.Standard || p.Module == nil || !(p.Module.Main || p.Module.Replace != nil && p.Module.Replace.Version == "") {
+	m := p.Module
+	if p.Standard || m == nil || !m.Main && (m.Replace == nil || m.Replace.Version != "") {
 		return nil
 	}
 	o := &p.otherFiles
@@ -102,7 +103,7 @@ func (p *listed) files() (paths []string) {
 			}
 		}
 	}
-	return append(paths, p.Module.GoMod, filepath.Join(filepath.Dir(p.Module.GoMod), "go.sum"))
+	return append(paths, m.GoMod, filepath.Join(filepath.Dir(m.GoMod), "go.sum"))
 }
 
 // List lists the packages that match, and the files that they are built from.

@@ -67,11 +67,11 @@ func (w *Worktree) workFile(ctx context.Context, work string) (string, error) {
 	}
 	twin := filepath.Join(w.home, "base.work")
 	return twin, copyWork(ctx, work, twin, func(path string) string {
-		real, err := filepath.EvalSymlinks(path)
+		target, err := filepath.EvalSymlinks(path)
 		if err != nil {
-			real = path
+			target = path
 		}
-		if rel, ok := within(w.repo.Top, real); ok {
+		if rel, ok := within(w.repo.Top, target); ok {
 			return filepath.Join(w.Root, rel)
 		}
 		return path

@@ -7,7 +7,9 @@ import (
 )
 
 // Changed reports whether a change of the metric is confirmed, be it gated or not.
-func (row *Row) Changed() bool { return row.Verdict != Unchanged && row.Verdict != NotShown }
+func (row *Row) Changed() bool {
+	return !slices.Contains([]Verdict{Unchanged, NotShown, NotGated}, row.Verdict)
+}
 
 // Worst is the largest change for the worse, as a share, that the intervals of the
 // two medians leave room for; +Inf if they set no bound.
@@ -45,8 +47,8 @@ func (rep *Report) Findings(v Verdict) (findings [][]*Row) {
 		}
 		findings[at] = append(findings[at], row)
 	}
-	if v == Unchanged || v == NotShown {
-		return findings
+	if v == Unchanged || v == NotShown || v == NotGated {
+		return findings // in the order of the input
 	}
 	byChange := func(a, b *Row) int { return cmp.Compare(math.Abs(b.Delta), math.Abs(a.Delta)) }
 	for _, rows := range findings {

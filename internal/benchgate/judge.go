@@ -18,8 +18,7 @@ const (
 	Worse  Verdict = "worse"
 	Better Verdict = "better"
 	// Unchanged is a metric of which the results show that it did not get worse by its
-	// threshold: the intervals of the medians leave no room for that. Of a metric that
-	// is not gated it is that no change is confirmed.
+	// threshold: the intervals of the medians leave no room for that.
 	Unchanged Verdict = "unchanged"
 	// NotShown is neither: there may be a change for the worse by the threshold or more,
 	// and these results could not confirm it.
@@ -27,6 +26,8 @@ const (
 	// Moved is a change beyond the threshold of a metric of which no one said which
 	// way it is better: it may be a regression.
 	Moved Verdict = "moved"
+	// NotGated is a metric that can fail nothing, and of which no change is confirmed.
+	NotGated Verdict = "not gated"
 	// Noted is a change that fails nothing: the metric is for information only, or
 	// which way it is better is not known and the threshold is not reached.
 	Noted Verdict = "noted"
@@ -320,6 +321,7 @@ func (rep *Report) judge(row *Row, rules *Rules) Verdict {
 		if row.Delta != 0 && row.Comparison.P < rep.Alpha {
 			return Noted
 		}
+		return NotGated
 	case row.incomplete(rep), row.exact && row.inexact(rep), !row.exact && row.tooFew(rep, rules):
 		return NotShown
 	case confirmed && row.Harm() > 0:

@@ -59,7 +59,7 @@ func TestVerdicts(t *testing.T) {
 		"throughput needs no declaration":                  {lines("A", 10, "MB/s", 120, .02), lines("A", 10, "MB/s", 100, .02), nil, Worse, 1},
 		"a direction at the base alone":                    {lower + lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 100, .02), nil, Unchanged, 2},
 		"a direction at the head alone":                    {lines("A", 10, "widgets", 100, .02), lower + lines("A", 10, "widgets", 120, .02), nil, Worse, 1},
-		"a direction each":                                 {lower + lines("A", 10, "widgets", 100, .02), strings.Replace(lower, "lower", "higher", 1) + lines("A", 10, "widgets", 100, .02), nil, Unchanged, 2},
+		"a direction each":                                 {lower + lines("A", 10, "widgets", 100, .02), strings.Replace(lower, "lower", "higher", 1) + lines("A", 10, "widgets", 100, .02), nil, NotGated, 2},
 		"one side alone, of what is off":                   {lower + lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 120, .02), []string{"widgets=off"}, Noted, 0},
 		"a direction that no one knows":                    {lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 900, .02), nil, Moved, 2},
 		"a direction that no one knows, off":               {lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 900, .02), []string{"widgets=off"}, Noted, 0},
@@ -87,7 +87,7 @@ func TestVerdicts(t *testing.T) {
 		"exact, but it is not":                             {exact + lines("A", 2, "widgets", 100, .1), exact + lines("A", 2, "widgets", 150, 0), nil, NotShown, 2},
 		"five samples are too few for whatever difference": {lines("A", 5, "ns/op", 100, .02), lines("A", 5, "ns/op", 900, .02), nil, NotShown, 2},
 		"five samples are too few though nothing changed":  {lines("A", 5, "ns/op", 100, 0), lines("A", 5, "ns/op", 100, 0), nil, NotShown, 2},
-		"few samples of what is not gated":                 {lines("A", 2, "widgets", 100, 0), lines("A", 2, "widgets", 100, 0), nil, Unchanged, 0},
+		"few samples of what is not gated":                 {lines("A", 2, "widgets", 100, 0), lines("A", 2, "widgets", 100, 0), nil, NotGated, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rules := new(Rules)
@@ -233,7 +233,7 @@ func TestNotShown(t *testing.T) {
 		"wide":                               {"ns/op", 100, 100, .5, "ns/op=5", NotShown, .4375},
 		"wide, and the rate is the same":     {"req/s", 100, 100, .5, "req/s=5", NotShown, .296},
 		"wide, but so is the threshold":      {"ns/op", 100, 100, .5, "ns/op=50", Unchanged, .4375},
-		"wide, for information only":         {"ns/op", 100, 100, .5, "ns/op=off", Unchanged, .4375},
+		"wide, for information only":         {"ns/op", 100, 100, .5, "ns/op=off", NotGated, .4375},
 		"narrow beside no threshold":         {"ns/op", 100, 100, .001, "ns/op=0", NotShown, .0007},
 		"always the same, no threshold":      {"ns/op", 100, 100, 0, "ns/op=0", Unchanged, 0},
 		"hardly better":                      {"ns/op", 100, 96, .2, "ns/op=5", NotShown, .106},

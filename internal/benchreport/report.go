@@ -30,10 +30,10 @@ type Input struct {
 }
 
 // verdicts in the order of what matters.
-var verdicts = []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted, benchgate.NotShown, benchgate.Unchanged}
+var verdicts = []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted, benchgate.NotShown, benchgate.Unchanged, benchgate.NotGated}
 
-// Headline is the outcome in one line: benchmarks that got worse or better, and
-// metrics of which it is not known that they did.
+// Headline is the outcome in one line: it counts benchmarks that got worse, moved or
+// got better, and metrics of the other verdicts.
 func (in *Input) Headline() string {
 	rep := in.Report
 	var parts []string
@@ -43,12 +43,9 @@ func (in *Input) Headline() string {
 			word = "moved and may be worse"
 		}
 		found, n := len(rep.Findings(v)), len(rep.With(v))
+		confirmed := v == benchgate.Worse || v == benchgate.Moved || v == benchgate.Better
 		switch {
-		case v == benchgate.Noted, v == benchgate.NotShown, v == benchgate.Unchanged:
-			if n > 0 {
-				parts = append(parts, fmt.Sprintf("%d %s", n, word))
-			}
-		case n > found:
+		case confirmed && n > found:
 			parts = append(parts, fmt.Sprintf("%d %s (%d metrics)", found, word, n))
 		case n > 0 || v == benchgate.Worse:
 			parts = append(parts, fmt.Sprintf("%d %s", n, word))
@@ -196,9 +193,10 @@ func Markdown(w io.Writer, in *Input) error {
 	}
 	section(&b, "Better 🎉", rep.With(benchgate.Better), in)
 	section(&b, "Changed, not gated", rep.With(benchgate.Noted), in)
-	for _, v := range []benchgate.Verdict{benchgate.NotShown, benchgate.Unchanged} {
+	for _, v := range []benchgate.Verdict{benchgate.NotShown, benchgate.Unchanged, benchgate.NotGated} {
 		if rows := rep.With(v); len(rows) > 0 {
-			fmt.Fprintf(&b, "<details><summary>%d %s</summary>\n\n", len(rows), v)
+			what := map[benchgate.Verdict]string{benchgate.NotShown: ": each may have got worse by its threshold, and these runs could not see it"}
+			fmt.Fprintf(&b, "<details><summary>%d %s%s</summary>\n\n", len(rows), v, what[v])
 			table(&b, rows, in)
 			b.WriteString("\n</details>\n\n")
 		}
