@@ -62,10 +62,10 @@ verdicts
 exit codes
   0  nothing got worse, as far as could be seen; -require-power asks for more
   1  a regression is confirmed (even if something else could not be judged)
-  2  it could not judge: bad input, a failed build, a benchmark that failed,
-     vanished or could not be read (the others are judged), too few samples, a metric
-     moved of which no one says which way it is better, or, with -require-power, one
-     is not shown
+  2  it could not judge: bad input, a package that does not build or a benchmark
+     that failed, vanished or could not be read (the others are judged), too few
+     samples, a metric moved of which no one says which way it is better, or, with
+     -require-power, one is not shown
 
 thresholds
   metric=percent[@regexp] or metric=off[@regexp]. The metric is the unit as
