@@ -27,6 +27,7 @@ type comparison struct {
 	rules          *benchgate.Rules
 	stdout, stderr io.Writer
 	began          time.Time
+	copied         []string // files of the head's that the base was given
 	in             benchreport.Input
 }
 
@@ -178,20 +179,26 @@ func (c *comparison) judgeTrees(ctx context.Context, cfg benchrun.Config, tmp st
 	}
 	c.in.Environment = append(c.in.Environment,
 		[2]string{"base", fmt.Sprintf("%s, where the head left %s", short(commit), c.base)}, [2]string{"head", head})
-	tree, err := repo.Checkout(ctx, commit, filepath.Join(tmp, "base"))
-	defer func() { err = errors.Join(err, tree.Remove(ctx)) }()
+	worktree, err := repo.Checkout(ctx, commit, filepath.Join(tmp, "base"))
+	defer func() { err = errors.Join(err, worktree.Remove(ctx)) }()
 	if err != nil {
 		return err
 	}
+	for _, what := range worktree.Lacking {
+		c.warn("the base is built without %s", what)
+	}
 	headTree := benchbuild.Tree{Dir: dir}
-	baseTree, err := tree.Base(ctx, headTree)
+	baseTree, err := worktree.Base(ctx, headTree)
 	if err != nil {
 		return err
+	}
+	if baseTree.Dir == "" {
+		c.warn("the base has no module in %s: everything is new", filepath.ToSlash(repo.Prefix))
 	}
 	if headTree, err = headTree.Detached(ctx, filepath.Join(tmp, "head.work")); err != nil {
 		return err
 	}
-	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{baseTree, headTree}, tmp); err != nil {
+	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{baseTree, headTree}, worktree, tmp); err != nil {
 		return err
 	}
 	return c.run(ctx, cfg)
@@ -199,51 +206,113 @@ func (c *comparison) judgeTrees(ctx context.Context, cfg benchrun.Config, tmp st
 
 func short(commit string) string { return commit[:min(12, len(commit))] }
 
-// build makes the test binaries of every package with benchmarks, once a side.
-func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, tmp string) ([]benchrun.Package, error) {
-	patterns := c.args
-	if len(patterns) == 0 {
-		patterns = []string{"./..."}
-	}
-	var packages []benchrun.Package
-	index := make(map[string]int)
-	unmatched := make(map[string]int)
-	for side, tree := range trees {
+// list prepares the trees and says what is in them. The worktree is the base's, nil
+// for a recorded one.
+func (c *comparison) list(ctx context.Context, trees [2]benchbuild.Tree, worktree *benchbuild.Worktree) (lists [2]*benchbuild.Listing, err error) {
+	// The head first: what it is built from, the base may lack.
+	for _, side := range []benchgate.Side{benchgate.Head, benchgate.Base} {
+		tree := trees[side]
+		lists[side] = new(benchbuild.Listing)
 		if tree.Dir == "" {
 			continue
 		}
-		list, none, err := tree.Packages(ctx, patterns)
+		if c.rules.Prepare != "" {
+			c.say("preparing the %s: %s", side, c.rules.Prepare)
+			err = tree.Prepare(ctx, c.rules.Prepare, side.String())
+		} else if side == benchgate.Base {
+			c.copied, err = worktree.CopyIgnored(ctx, lists[benchgate.Head].Files)
+		}
+		if err == nil {
+			lists[side], err = tree.List(ctx, c.patterns())
+		}
+		if err == nil && side == benchgate.Base {
+			err = worktree.Check(lists[side])
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", benchgate.Side(side), err)
+			return lists, c.buildError(side, err)
 		}
-		for _, p := range none {
-			unmatched[p]++
+	}
+	if len(c.copied) > 0 {
+		c.warn("the base is built with what git ignores in your tree, made from the head: %s; -prepare has each side make its own", some(c.copied))
+	}
+	return lists, nil
+}
+
+// buildError says what may help.
+func (c *comparison) buildError(side benchgate.Side, err error) error {
+	err = fmt.Errorf("%s: %w", side, err)
+	if side == benchgate.Base && errors.Is(err, benchbuild.ErrBuild) && c.rules.Prepare == "" {
+		hint := "if it lacks what is generated and not committed: -prepare 'go generate ./...', say, runs on each side before it is built"
+		if len(c.copied) > 0 {
+			hint += "; it was given what git ignores in your tree: " + some(c.copied)
 		}
-		for _, p := range list {
+		err = fmt.Errorf("%w\n%s", err, strings.Join(append(c.in.Warnings, hint), "\n"))
+	}
+	return err
+}
+
+// some is the list, or its beginning.
+func some(names []string) string {
+	if more := len(names) - 10; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:10], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (c *comparison) patterns() []string {
+	if len(c.args) == 0 {
+		return []string{"./..."}
+	}
+	return c.args
+}
+
+// build makes the test binaries of every package with benchmarks, once a side.
+func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, worktree *benchbuild.Worktree, tmp string) ([]benchrun.Package, error) {
+	lists, err := c.list(ctx, trees, worktree)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range lists[benchgate.Head].Unmatched {
+		if trees[benchgate.Base].Dir == "" || slices.Contains(lists[benchgate.Base].Unmatched, p) {
+			hint := ""
+			if dir := strings.TrimSuffix(p, "/..."); dir != "." && isFile(filepath.Join(dir, "go.mod")) {
+				hint = "; " + dir + " is a module of its own: run brunt compare in it, or list both in a go.work file"
+			}
+			return nil, fmt.Errorf("%w: %q matches no package%s", benchbuild.ErrBuild, p, hint)
+		}
+	}
+	var packages []benchrun.Package
+	var broken []error
+	index := make(map[string]int)
+	for side, list := range lists {
+		side := benchgate.Side(side)
+		for _, p := range list.Packages {
 			at, ok := index[p.Path]
 			if !ok {
 				at = len(packages)
 				index[p.Path] = at
 				packages = append(packages, benchrun.Package{Path: p.Path})
 			}
-			out := filepath.Join(tmp, fmt.Sprintf("%s%03d.test", benchgate.Side(side), at))
+			out := filepath.Join(tmp, fmt.Sprintf("%s%03d.test", side, at))
 			if runtime.GOOS == "windows" {
 				out += ".exe"
 			}
-			c.say("building %s at %s", p.Path, benchgate.Side(side))
-			if err := tree.Build(ctx, p, out); err != nil {
-				return nil, fmt.Errorf("%s: %w", benchgate.Side(side), err)
+			c.say("building %s at %s", p.Path, side)
+			if err := trees[side].Build(ctx, p, out); err != nil {
+				err = c.buildError(side, err)
+				packages[at].Broken[side] = strings.TrimPrefix(err.Error(), side.String()+": ")
+				broken = append(broken, err)
+				continue
 			}
 			packages[at].Binaries[side] = benchrun.Binary{Path: out, Dir: p.Dir}
 		}
 	}
-	for p, sides := range unmatched {
-		if sides == 2 || trees[benchgate.Base].Dir == "" {
-			return nil, fmt.Errorf("%w: %q matches no package", benchbuild.ErrBuild, p)
-		}
+	// One that does not build is a fault of that package.
+	if ctx.Err() != nil || len(broken) > 0 && !slices.ContainsFunc(packages, func(p benchrun.Package) bool { return p.Broken == [2]string{} }) {
+		return nil, errors.Join(append(broken, ctx.Err())...)
 	}
 	if len(packages) == 0 {
-		return nil, fmt.Errorf("%w: no package matching %s declares one", benchrun.ErrNothing, strings.Join(patterns, " "))
+		return nil, fmt.Errorf("%w: no package matching %s declares one", benchrun.ErrNothing, strings.Join(c.patterns(), " "))
 	}
 	return packages, nil
 }
@@ -262,7 +331,7 @@ func (c *comparison) judgeBaseline(ctx context.Context, cfg benchrun.Config, tmp
 	if err != nil {
 		return err
 	}
-	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{{}, headTree}, tmp); err != nil {
+	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{{}, headTree}, nil, tmp); err != nil {
 		return err
 	}
 	c.in.Environment = append(c.in.Environment, [2]string{"base", c.baseline}, [2]string{"head", dir})

@@ -255,9 +255,9 @@ func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	code, _, errs = r.brunt(base, "missing.txt")
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, "missing.txt: no such file")
-	code, out, _ = r.brunt(base, base)
+	code, out, _ = r.brunt("-threshold", "*=off", "-threshold", "allocs/op=1", base, base)
 	require.Equal(t, 0, code)
-	require.Contains(t, out, "0 worse, 3 unchanged")
+	require.Contains(t, out, "0 worse, 1 unchanged, 2 not gated")
 	text, err := os.ReadFile(base)
 	require.NoError(t, err)
 	r.Write(map[string]string{"few.txt": strings.Join(strings.SplitAfter(string(text), "\n")[:8], ""), "bad.txt": string(text) + "BenchmarkA-2 \toops\n"})
@@ -281,6 +281,34 @@ func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	require.Equal(t, 2, code, errs)
 	require.Contains(t, out, "oops")
 	require.Contains(t, out, "bad.txt:")
+}
+
+// A gate that must be able to see ends in 2 where it could not.
+func TestRequirePower(t *testing.T) {
+	r := newRepo(t, nil)
+	noisy := ""
+	for _, ns := range []int{100, 120, 90, 140, 80, 110} {
+		noisy += fmt.Sprintf("BenchmarkA-2 \t 1 \t %d ns/op \t 7 allocs/op\n", ns)
+	}
+	r.Write(map[string]string{"noisy.txt": noisy, "rules.json": `{"require_power": true}`})
+	for _, c := range []struct {
+		code  int
+		flags []string
+	}{
+		{0, nil},
+		{2, []string{"-require-power"}},
+		{2, []string{"-config", "rules.json"}},
+		{0, []string{"-config", "rules.json", "-require-power=false"}},
+		{0, []string{"-require-power", "-threshold", "sec/op=100"}},
+		{0, []string{"-require-power", "-threshold", "sec/op=off"}},
+	} {
+		code, out, errs := r.brunt(append(c.flags, "noisy.txt", "noisy.txt")...)
+		require.Equal(t, c.code, code, "%v: %s%s", c.flags, out, errs)
+		if len(c.flags) < 3 {
+			require.Contains(t, out, "0 worse, 1 not shown, 1 unchanged")
+			require.Contains(t, out, "not shown A-2 sec/op: 105.0n ± 33% -> 105.0n ± 33%, +0.00%, worse by at most 75 % (threshold 5 %)")
+		}
+	}
 }
 
 func TestUsage(t *testing.T) {

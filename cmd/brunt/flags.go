@@ -26,27 +26,46 @@ that stays below alpha after correction for the number of metrics looked at.
 
 The base is the commit at which the head left -base; it is built in a temporary
 git worktree. The head is your tree as it is, uncommitted changes included;
-neither tree nor index is touched. Every measurement is a process of its own, in
+neither tree nor index is touched. What leads out of the repository, such as
+replace => ../lib, leads to the same from the worktree; submodules are checked out
+from your clones of them. Files that git ignores and your build reads, which are
+generated as a rule, are lent to the base and named in the report; with -prepare
+none is, and each side makes its own. Every measurement is a process of its own, in
 the package's own directory. Base and head alternate in random order and do the
 same number of iterations, so a machine that slows down slows both.
 
 With two files it compares results that were recorded before (plain output of
 go test -bench), with two test binaries (go test -c) it runs them in -dir.
 
+Other modules keep it in go.mod: go get -tool example.com/brunt/cmd/brunt@latest, then
+go tool brunt compare. go run would do as well but for the exit codes: it makes 1 of
+each that is not 0.
+
 examples
   brunt compare -base origin/main                     what this branch changes
   brunt compare -base HEAD~1 -bench 'Parse|Encode' ./codec
   brunt compare -threshold sec/op=10 -threshold 'p99-ns=off' -md report.md
+  brunt compare -prepare 'go generate ./...'          with code that is not committed
   brunt compare -baseline testdata/baseline.txt .     this tree against a recorded run
   brunt compare old.txt new.txt
   brunt compare -dir ./codec old.test new.test
 
+verdicts
+  worse, better  a change by the threshold or more is confirmed
+  unchanged      a change for the worse by the threshold is ruled out: the intervals
+                 of the medians leave no room for it
+  not shown      neither: there may be such a change, and these runs could not see it
+  noted          a metric for information only changed; if it did not, as far as can
+                 be said, it is not gated
+  The metrics of one benchmark that got worse are counted as one.
+
 exit codes
-  0  nothing got worse
+  0  nothing got worse, as far as could be seen; -require-power asks for more
   1  a regression is confirmed (even if something else could not be judged)
-  2  it could not judge: bad input, a failed build, a benchmark that failed,
-     vanished or could not be read (the others are judged), too few samples, or a
-     metric moved of which no one says which way it is better
+  2  it could not judge: bad input, a package that does not build or a benchmark
+     that failed, vanished or could not be read (the others are judged), too few
+     samples, a metric moved of which no one says which way it is better, or, with
+     -require-power, one is not shown
 
 thresholds
   metric=percent[@regexp] or metric=off[@regexp]. The metric is the unit as
@@ -70,7 +89,8 @@ output around results
 configuration file (JSON; every key may be left out)
   {"alpha": 0.05, "thresholds": ["req/s=10", "p99-ns=off"],
    "better": {"widgets/s": "higher"}, "ignore": ["commit"],
-   "removed_ok": "regexp of benchmarks that may be missing at the head"}
+   "removed_ok": "regexp of benchmarks that may be missing at the head",
+   "require_power": true, "prepare": "go generate ./..."}
 
 flags
 `
@@ -84,8 +104,8 @@ type options struct {
 	timeout                                  time.Duration
 	seed                                     uint64
 	alpha                                    float64
-	ignore, removed                          string
-	quiet                                    bool
+	ignore, removed, prepare                 string
+	quiet, requirePower                      bool
 	thresholds                               []benchgate.Threshold
 	iterations                               int
 	time                                     time.Duration
@@ -113,6 +133,8 @@ func parse(args []string, stdout, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.config, "config", "", "read thresholds and more from a JSON `file`")
 	fs.StringVar(&o.ignore, "ignore", "", "comma-separated configuration `keys` in which the results may differ")
 	fs.StringVar(&o.removed, "removed-ok", "", "benchmarks that match `regexp` may be missing at the head")
+	fs.BoolVar(&o.requirePower, "require-power", false, "exit with 2 if a metric is not shown to be unchanged, better or worse")
+	fs.StringVar(&o.prepare, "prepare", "", "run a `command` line in the base's worktree and in your tree before they are built, to make what is not committed")
 	fs.StringVar(&o.baseline, "baseline", "", "compare with the results in `file` instead of a base; without alternation that is less sure")
 	fs.StringVar(&o.dir, "dir", ".", "the `directory` to run two test binaries in")
 	fs.IntVar(&o.aa, "aa", 5, "first compare the base with itself in `n` pairs, to learn what could be seen; 0 for not")
@@ -193,6 +215,9 @@ func (o *options) check(io.Writer) error {
 	if o.baseline != "" && o.given["base"] {
 		fault("-baseline and -base: want one of them")
 	}
+	if o.prepare != "" && o.files() {
+		fault("-prepare needs trees to run in, not %s", strings.Join(o.args, " and "))
+	}
 	if !o.given["seed"] {
 		o.seed = rand.Uint64() >> 32 //nolint:gosec // an order, short enough to be typed again
 	}
@@ -240,6 +265,12 @@ func (o *options) rules() (*benchgate.Rules, error) {
 			return nil, err
 		}
 		r.RemovedOK = re
+	}
+	if o.given["require-power"] {
+		r.RequirePower = o.requirePower
+	}
+	if o.given["prepare"] {
+		r.Prepare = o.prepare
 	}
 	return r, nil
 }

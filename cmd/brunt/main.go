@@ -1,7 +1,8 @@
 // Command brunt compares the benchmarks of two states of a Go repository, and
 // fails only when something truly got worse.
 //
-//	go run example.com/brunt/cmd/brunt compare -base origin/main
+//	go get -tool example.com/brunt/cmd/brunt@latest
+//	go tool brunt compare -base origin/main
 //
 // brunt compare -h is a page about it.
 package main

@@ -52,9 +52,13 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 // git runs one command in the repository. It is in the background, where a
 // question would stop it for good, so it may not ask any.
 func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
+	return runGit(ctx, r.dir, nil, args...)
+}
+
+func runGit(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // fixed verbs
-	cmd.Dir = r.dir
-	cmd.Env = append(environ(r.dir), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "SSH_ASKPASS_REQUIRE=force")
+	cmd.Dir = dir
+	cmd.Env = append(append(environ(dir), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "SSH_ASKPASS_REQUIRE=force"), env...)
 	return run(cmd)
 }
 
@@ -146,24 +150,58 @@ func (r *Repo) Head(ctx context.Context) string {
 	return commit
 }
 
-// Worktree is a checkout of one commit beside the user's own.
+// Worktree is a checkout of one commit.
 type Worktree struct {
 	Root string
 	Dir  string // the directory that corresponds to the one the Repo was opened at
+	// Lacking says which submodules of the commit are left empty, and why.
+	Lacking []string
+
 	repo *Repo
+	home string // everything of it is in here
 }
 
-// Checkout makes a detached worktree of the commit at root, which must not exist.
-// No hook runs. Remove must follow, also after an error.
-func (r *Repo) Checkout(ctx context.Context, commit, root string) (*Worktree, error) {
-	w := &Worktree{Root: root, Dir: filepath.Join(root, r.Prefix), repo: r}
+// Checkout makes a detached worktree of the commit, with its submodules, within
+// home, which must not exist. No hook runs, and nothing comes over the network.
+// Remove must follow, also after an error.
+//
+// The worktree stands in a likeness of the directories above the repository, made
+// of links, so that a path that leads out of the repository, in a go.mod or go.work
+// file, a cgo flag or a test, leads to the same from there.
+func (r *Repo) Checkout(ctx context.Context, commit, home string) (*Worktree, error) {
+	root := filepath.Join(home, "root", r.Top[len(filepath.VolumeName(r.Top)):])
+	w := &Worktree{Root: root, Dir: filepath.Join(root, r.Prefix), repo: r, home: home}
+	if err := w.mirror(); err != nil {
+		return w, err
+	}
 	if _, err := r.git(ctx, "-c", "core.hooksPath="+os.DevNull, "worktree", "add", "--quiet", "--detach", root, commit); err != nil {
 		return w, fmt.Errorf("%w: %w", ErrNoBase, err)
 	}
-	if _, err := os.Stat(w.Dir); err != nil {
-		return w, fmt.Errorf("%w: the base has no directory %s", ErrNoBase, filepath.ToSlash(r.Prefix))
+	gitDir, err := r.git(ctx, "rev-parse", "--absolute-git-dir")
+	if err == nil {
+		err = w.submodules(ctx, clone{gitDir, r.Top}, commit, ".")
 	}
-	return w, nil
+	return w, err
+}
+
+// mirror makes the directories above the worktree. What cannot be read or linked is
+// not there: go, or the test, says so if it needs it.
+func (w *Worktree) mirror() error {
+	from, to := w.repo.Top, w.Root
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	for filepath.Dir(from) != from {
+		name := filepath.Base(from)
+		from, to = filepath.Dir(from), filepath.Dir(to)
+		entries, _ := os.ReadDir(from)
+		for _, e := range entries {
+			if e.Name() != name {
+				_ = os.Symlink(filepath.Join(from, e.Name()), filepath.Join(to, e.Name()))
+			}
+		}
+	}
+	return nil
 }
 
 // Remove removes the worktree and git's record of it. The context's end does not
@@ -176,10 +214,8 @@ func (w *Worktree) Remove(ctx context.Context) error {
 		return err
 	}
 	err := remove()
-	for _, path := range []string{w.Root, w.Root + ".work", w.Root + ".work.sum"} {
-		if removed := os.RemoveAll(path); removed != nil {
-			return removed
-		}
+	if removed := os.RemoveAll(w.home); removed != nil {
+		return removed
 	}
 	if err != nil {
 		// An interrupted checkout has taken its record back, or left one that can go

@@ -90,6 +90,43 @@ func TestPredictedRatesHold(t *testing.T) {
 	}
 }
 
+// A slowdown by the threshold is hardly ever called unchanged, whatever the noise
+// and at any look; what has not changed is, if the threshold is well above the noise.
+func TestUnchangedIsShown(t *testing.T) {
+	all := recorded(t)
+	base, head := byName(all.Results[Base]), byName(all.Results[Head])
+	rng := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // a simulation
+	for _, share := range []float64{.05, .2, 1} {
+		rules := &Rules{Looks: 3, Thresholds: []Threshold{{Metric: "sec/op", Share: share}}}
+		for _, n := range []int{10, 30} {
+			var unchanged [2]float64 // of what did not change, and of what did by the threshold
+			for i := range unchanged {
+				const each = 10
+				for name := range base {
+					for range each {
+						set := new(Set)
+						for side, fresh := range [2][]*benchfmt.Result{base[name], head[name]} {
+							for range n {
+								v, _ := fresh[rng.IntN(len(fresh))].Value("sec/op")
+								v *= 1 + share*float64(i*side)
+								set.Results[side] = append(set.Results[side], &benchfmt.Result{Name: benchfmt.Name("A"), Iters: 1, Values: []benchfmt.Value{{Value: v, Unit: "sec/op"}}})
+							}
+						}
+						rep, err := Judge(set, rules)
+						require.NoError(t, err)
+						unchanged[i] += float64(len(rep.With(Unchanged))) / float64(each*len(base))
+					}
+				}
+			}
+			t.Logf("threshold %v, %d samples: %.3f of the same are unchanged, %.3f of what is slower", share, n, unchanged[0], unchanged[1])
+			require.Less(t, unchanged[1], .025)
+			if share == 1 && n == 30 {
+				require.Greater(t, unchanged[0], .4) // this machine was not left alone
+			}
+		}
+	}
+}
+
 // The quick U test of the prediction agrees with the one that judges.
 func TestCriticalUAgreesWithTheTest(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a simulation

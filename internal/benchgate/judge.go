@@ -1,7 +1,6 @@
 package benchgate
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -16,12 +15,19 @@ type Verdict string
 
 // The verdicts. Only Worse is a regression.
 const (
-	Worse     Verdict = "worse"
-	Better    Verdict = "better"
+	Worse  Verdict = "worse"
+	Better Verdict = "better"
+	// Unchanged is a metric of which the results show that it did not get worse by its
+	// threshold: the intervals of the medians leave no room for that.
 	Unchanged Verdict = "unchanged"
+	// NotShown is neither: there may be a change for the worse by the threshold or more,
+	// and these results could not confirm it.
+	NotShown Verdict = "not shown"
 	// Moved is a change beyond the threshold of a metric of which no one said which
 	// way it is better: it may be a regression.
 	Moved Verdict = "moved"
+	// NotGated is a metric that can fail nothing, and of which no change is confirmed.
+	NotGated Verdict = "not gated"
 	// Noted is a change that fails nothing: the metric is for information only, or
 	// which way it is better is not known and the threshold is not reached.
 	Noted Verdict = "noted"
@@ -103,19 +109,8 @@ func (row *Row) Gated() bool { return row.Better != 0 && !math.IsInf(row.Thresho
 func (row *Row) Harm() float64 { return -row.Delta * float64(row.Better) }
 
 // Settled reports whether more samples are unlikely to change what the row does
-// to the comparison: it has its verdict, or a change of its threshold for the
-// worse lies outside the intervals of the medians.
-func (row *Row) Settled() bool {
-	if !row.Gated() || row.constant || row.exact || row.Verdict != Unchanged {
-		return true
-	}
-	base, head := row.Summary[Base], row.Summary[Head]
-	worst := head.Hi/base.Lo - 1
-	if row.Better > 0 {
-		worst = 1 - head.Lo/base.Hi
-	}
-	return base.Lo > 0 && worst < row.Threshold
-}
+// to the comparison.
+func (row *Row) Settled() bool { return row.Verdict != NotShown || row.exact }
 
 // Report is the judgement of a whole set.
 type Report struct {
@@ -126,29 +121,20 @@ type Report struct {
 	Family int      // the number of tests that Holm's procedure was over
 	Alpha  float64
 	Looks  int
-}
-
-// With returns the rows of a verdict, the largest change first.
-func (rep *Report) With(v Verdict) []*Row {
-	var rows []*Row
-	for _, row := range rep.Rows {
-		if row.Verdict == v {
-			rows = append(rows, row)
-		}
-	}
-	if v != Unchanged {
-		slices.SortStableFunc(rows, func(a, b *Row) int { return cmp.Compare(math.Abs(b.Delta), math.Abs(a.Delta)) })
-	}
-	return rows
+	// RequirePower makes a metric that is not shown one that could not be judged.
+	RequirePower bool
 }
 
 // ExitCode is 1 if anything got worse, else 2 if anything could not be judged or
-// moved and may have got worse, else 0.
+// moved and may have got worse or there was nothing to judge, else 0. A base without
+// any benchmark has nothing that could be lost: 0.
 func (rep *Report) ExitCode() int {
 	switch {
 	case len(rep.With(Worse)) > 0:
 		return 1
-	case len(rep.Faults) > 0 || len(rep.With(Moved)) > 0 || len(rep.Rows) == 0:
+	case len(rep.Faults) > 0 || len(rep.With(Moved)) > 0 || len(rep.Rows) == 0 && (len(rep.New) == 0 || len(rep.Gone) > 0):
+		return 2
+	case rep.RequirePower && len(rep.Findings(NotShown)) > 0:
 		return 2
 	}
 	return 0
@@ -161,7 +147,7 @@ func Judge(set *Set, rules *Rules) (*Report, error) {
 	if err := rules.Validate(); err != nil {
 		return nil, err
 	}
-	rep := &Report{Alpha: rules.alpha(), Looks: int(rules.looks())}
+	rep := &Report{Alpha: rules.alpha(), Looks: int(rules.looks()), RequirePower: rules.RequirePower}
 	for _, f := range set.Faults {
 		if f.Unit == "" || !rules.off(f.Unit, fullName(f.Pkg, f.Bench)) {
 			rep.Faults = append(rep.Faults, f)
@@ -325,7 +311,7 @@ func adjust(family []*Row, rules *Rules) {
 	}
 }
 
-// judge is the verdict on a row; Unchanged with a fault if there can be none.
+// judge is the verdict on a row; NotShown with a fault if there can be none.
 func (rep *Report) judge(row *Row, rules *Rules) Verdict {
 	confirmed := row.Delta != 0 && math.Abs(row.Delta) >= row.Threshold && row.Adjusted < rep.Alpha
 	switch {
@@ -335,11 +321,15 @@ func (rep *Report) judge(row *Row, rules *Rules) Verdict {
 		if row.Delta != 0 && row.Comparison.P < rep.Alpha {
 			return Noted
 		}
+		return NotGated
 	case row.incomplete(rep), row.exact && row.inexact(rep), !row.exact && row.tooFew(rep, rules):
+		return NotShown
 	case confirmed && row.Harm() > 0:
 		return Worse
 	case confirmed:
 		return Better
+	case !row.exact && !row.constant && row.Worst() >= row.Threshold:
+		return NotShown
 	}
 	return Unchanged
 }

@@ -59,7 +59,7 @@ func TestVerdicts(t *testing.T) {
 		"throughput needs no declaration":                  {lines("A", 10, "MB/s", 120, .02), lines("A", 10, "MB/s", 100, .02), nil, Worse, 1},
 		"a direction at the base alone":                    {lower + lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 100, .02), nil, Unchanged, 2},
 		"a direction at the head alone":                    {lines("A", 10, "widgets", 100, .02), lower + lines("A", 10, "widgets", 120, .02), nil, Worse, 1},
-		"a direction each":                                 {lower + lines("A", 10, "widgets", 100, .02), strings.Replace(lower, "lower", "higher", 1) + lines("A", 10, "widgets", 100, .02), nil, Unchanged, 2},
+		"a direction each":                                 {lower + lines("A", 10, "widgets", 100, .02), strings.Replace(lower, "lower", "higher", 1) + lines("A", 10, "widgets", 100, .02), nil, NotGated, 2},
 		"one side alone, of what is off":                   {lower + lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 120, .02), []string{"widgets=off"}, Noted, 0},
 		"a direction that no one knows":                    {lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 900, .02), nil, Moved, 2},
 		"a direction that no one knows, off":               {lines("A", 10, "widgets", 100, .02), lines("A", 10, "widgets", 900, .02), []string{"widgets=off"}, Noted, 0},
@@ -67,12 +67,12 @@ func TestVerdicts(t *testing.T) {
 		"loadtest's units need no declaration":             {lines("A", 10, "req/s", 120, .02), lines("A", 10, "req/s", 100, .02), nil, Worse, 1},
 		"nor does a quantile":                              {lines("A", 10, "p99-ns", 100, .02), lines("A", 10, "p99-ns", 120, .02), nil, Worse, 1},
 		"nor does memory":                                  {lines("A", 10, "peak-B", 100, .02), lines("A", 10, "peak-B", 120, .02), nil, Worse, 1},
-		"a metric that some results lack":                  {lines("A", 10, "ns/op", 100, .02), lines("A", 9, "ns/op", 100, .02) + "BenchmarkA-2 1 5 B/op\n", []string{"B/op=off"}, Unchanged, 2},
+		"a metric that some results lack":                  {lines("A", 10, "ns/op", 100, .02), lines("A", 9, "ns/op", 100, .02) + "BenchmarkA-2 1 5 B/op\n", []string{"B/op=off"}, NotShown, 2},
 		"significant but below the threshold":              {lines("A", 10, "ns/op", 100, .01), lines("A", 10, "ns/op", 104, .01), nil, Unchanged, 0},
 		"exactly the threshold":                            {lines("A", 10, "B/op", 100, 0), lines("A", 10, "B/op", 102, 0), nil, Worse, 1},
 		"just below the threshold":                         {lines("A", 10, "B/op", 1000, 0), lines("A", 10, "B/op", 1019, 0), nil, Unchanged, 0},
 		"a lower threshold":                                {lines("A", 10, "ns/op", 100, .01), lines("A", 10, "ns/op", 104, .01), []string{"ns/op=3"}, Worse, 1},
-		"large but not significant":                        {lines("A", 10, "ns/op", 100, 4), lines("A", 10, "ns/op", 120, 4), nil, Unchanged, 0},
+		"large but not significant":                        {lines("A", 10, "ns/op", 100, 4), lines("A", 10, "ns/op", 120, 4), nil, NotShown, 0},
 		"one allocation from none":                         {lines("A", 10, "allocs/op", 0, 0), lines("A", 10, "allocs/op", 1, 0), nil, Worse, 1},
 		"one allocation more":                              {lines("A", 10, "allocs/op", 7, 0), lines("A", 10, "allocs/op", 8, 0), nil, Worse, 1},
 		"none from one allocation":                         {lines("A", 10, "allocs/op", 1, 0), lines("A", 10, "allocs/op", 0, 0), nil, Better, 0},
@@ -84,10 +84,10 @@ func TestVerdicts(t *testing.T) {
 		"the last rule counts":                             {lines("A", 10, "ns/op", 100, .02), lines("A", 10, "ns/op", 300, .02), []string{"*=off", "ns/op=5"}, Worse, 1},
 		"exact and larger, once":                           {exact + lines("A", 1, "widgets", 100, 0), exact + lines("A", 1, "widgets", 106, 0), nil, Worse, 1},
 		"exact and the same":                               {exact + lines("A", 1, "widgets", 100, 0), exact + lines("A", 1, "widgets", 100, 0), nil, Unchanged, 0},
-		"exact, but it is not":                             {exact + lines("A", 2, "widgets", 100, .1), exact + lines("A", 2, "widgets", 150, 0), nil, Unchanged, 2},
-		"five samples are too few for whatever difference": {lines("A", 5, "ns/op", 100, .02), lines("A", 5, "ns/op", 900, .02), nil, Unchanged, 2},
-		"five samples are too few though nothing changed":  {lines("A", 5, "ns/op", 100, 0), lines("A", 5, "ns/op", 100, 0), nil, Unchanged, 2},
-		"few samples of what is not gated":                 {lines("A", 2, "widgets", 100, 0), lines("A", 2, "widgets", 100, 0), nil, Unchanged, 0},
+		"exact, but it is not":                             {exact + lines("A", 2, "widgets", 100, .1), exact + lines("A", 2, "widgets", 150, 0), nil, NotShown, 2},
+		"five samples are too few for whatever difference": {lines("A", 5, "ns/op", 100, .02), lines("A", 5, "ns/op", 900, .02), nil, NotShown, 2},
+		"five samples are too few though nothing changed":  {lines("A", 5, "ns/op", 100, 0), lines("A", 5, "ns/op", 100, 0), nil, NotShown, 2},
+		"few samples of what is not gated":                 {lines("A", 2, "widgets", 100, 0), lines("A", 2, "widgets", 100, 0), nil, NotGated, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rules := new(Rules)
@@ -121,7 +121,7 @@ func TestCorrectionIsOverTheWholeComparison(t *testing.T) {
 	together := judge(t, base, head, nil)
 	require.Equal(t, 11, together.Family)
 	require.Equal(t, alone.Rows[0].Comparison.P, together.Rows[0].Comparison.P) //nolint:testifylint // the same arithmetic
-	require.Equal(t, Unchanged, together.Rows[0].Verdict)
+	require.Equal(t, NotShown, together.Rows[0].Verdict)
 	require.Equal(t, 0, together.ExitCode())
 }
 
@@ -218,6 +218,77 @@ func TestSettled(t *testing.T) {
 	require.False(t, settled(.02, 104.5), "the threshold is inside the interval")
 }
 
+// What results leave room for: the interval of each median is from the second to
+// the ninth of ten values.
+func TestNotShown(t *testing.T) {
+	for name, c := range map[string]struct {
+		unit               string
+		base, head, spread float64
+		threshold          string
+		want               Verdict
+		worst              float64
+	}{
+		"narrow and the same":                {"ns/op", 100, 100, .02, "ns/op=5", Unchanged, .014},
+		"narrow, and the rate fell a little": {"req/s", 100, 98, .02, "req/s=5", Unchanged, .034},
+		"wide":                               {"ns/op", 100, 100, .5, "ns/op=5", NotShown, .4375},
+		"wide, and the rate is the same":     {"req/s", 100, 100, .5, "req/s=5", NotShown, .296},
+		"wide, but so is the threshold":      {"ns/op", 100, 100, .5, "ns/op=50", Unchanged, .4375},
+		"wide, for information only":         {"ns/op", 100, 100, .5, "ns/op=off", NotGated, .4375},
+		"narrow beside no threshold":         {"ns/op", 100, 100, .001, "ns/op=0", NotShown, .0007},
+		"always the same, no threshold":      {"ns/op", 100, 100, 0, "ns/op=0", Unchanged, 0},
+		"hardly better":                      {"ns/op", 100, 96, .2, "ns/op=5", NotShown, .106},
+		"nothing that could be a base":       {"ns/op", 0, 0, 0, "ns/op=5", Unchanged, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const unit = "Unit req/s better=higher\n"
+			rules := &Rules{Thresholds: []Threshold{threshold(t, c.threshold)}}
+			base, head := unit+lines("A", 10, c.unit, c.base, c.spread), unit+lines("A", 10, c.unit, c.head, c.spread)
+			rep := judge(t, base, head, rules)
+			row := rep.Rows[0]
+			require.Equal(t, c.want, row.Verdict)
+			require.InDelta(t, c.worst, row.Worst(), .01)
+			require.Equal(t, c.want != NotShown, row.Settled())
+			require.Equal(t, 0, rep.ExitCode())
+			rules.RequirePower = true
+			require.Equal(t, map[bool]int{true: 2}[c.want == NotShown], judge(t, base, head, rules).ExitCode())
+		})
+	}
+	// One error in ten requests, now and then: no share of nothing is ruled out.
+	rep := judge(t, lines("A", 10, "ns/op", 0, 0), lines("A", 9, "ns/op", 0, 0)+"BenchmarkA-2 1 .1 ns/op\n", nil)
+	require.Equal(t, NotShown, rep.Rows[0].Verdict)
+	require.True(t, math.IsInf(rep.Rows[0].Worst(), 1))
+}
+
+// What one change does to several metrics is one finding, the largest change first.
+func TestFindings(t *testing.T) {
+	server := func(name string, factor float64) string {
+		text := ""
+		for i := range 10 {
+			v := factor * (1 + float64(i)/1000)
+			text += fmt.Sprintf("Benchmark%s-2 1 %v ns/op %v req/s %v p99-ns 7 allocs/op\n", name, 100*v, 100/v, 300*v*factor)
+		}
+		return text
+	}
+	const units = "Unit req/s better=higher\nUnit p99-ns better=lower\n"
+	rep := judge(t, units+server("Quick", 1)+server("Slow", 1)+server("Same", 1), units+server("Quick", .5)+server("Slow", 1.5)+server("Same", 1), nil)
+	names := func(v Verdict) (list [][]string) {
+		for _, rows := range rep.Findings(v) {
+			var units []string
+			for _, row := range rows {
+				require.Equal(t, rows[0].Name(), row.Name())
+				units = append(units, row.Unit)
+			}
+			list = append(list, append(units, rows[0].Bench))
+		}
+		return list
+	}
+	require.Equal(t, [][]string{{"p99-sec", "sec/op", "req/s", "Slow-2"}}, names(Worse))
+	require.Equal(t, [][]string{{"req/s", "p99-sec", "sec/op", "Quick-2"}}, names(Better))
+	require.Equal(t, [][]string{{"allocs/op", "Quick-2"}, {"allocs/op", "Slow-2"}, {"sec/op", "req/s", "p99-sec", "allocs/op", "Same-2"}}, names(Unchanged))
+	require.Len(t, rep.With(Worse), 3)
+	require.Empty(t, rep.Findings(NotShown))
+}
+
 func TestHolm(t *testing.T) {
 	require.InDeltaSlice(t, []float64{.03, .06, .06, .02}, holm([]float64{.01, .04, .03, .005}), 1e-12)
 	require.Equal(t, []float64{1, 1}, holm([]float64{.9, .8}))
@@ -250,7 +321,7 @@ func TestParseThreshold(t *testing.T) {
 func TestLoadRules(t *testing.T) {
 	file := t.TempDir() + "/rules.json"
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
-	write(`{"alpha": 0.01, "thresholds": ["req/s=10"], "better": {"w": "higher"}, "ignore": ["cpu"], "removed_ok": "^x"}`)
+	write(`{"alpha": 0.01, "thresholds": ["req/s=10"], "better": {"w": "higher"}, "ignore": ["cpu"], "removed_ok": "^x", "require_power": true, "prepare": "make"}`)
 	r, err := LoadRules(file)
 	require.NoError(t, err)
 	require.InEpsilon(t, 0.01, r.Alpha, 1e-12)
@@ -258,6 +329,8 @@ func TestLoadRules(t *testing.T) {
 	require.Equal(t, map[string]int{"w": 1}, r.Better)
 	require.Equal(t, []string{"cpu"}, r.Ignore)
 	require.True(t, r.RemovedOK.MatchString("xy"))
+	require.True(t, r.RequirePower)
+	require.Equal(t, "make", r.Prepare)
 	for _, text := range []string{
 		``, `[]`, `{"alpha": 0}`, `{"alpha": 1}`, `{"tresholds": []}`, `{"thresholds": ["x"]}`,
 		`{"better": {"w": "up"}}`, `{"removed_ok": "("}`, `{} {}`,

@@ -40,6 +40,12 @@ type Rules struct {
 	Ignore []string
 	// RemovedOK matches benchmarks (pkg.Name) that may be missing at the head; nil means none.
 	RemovedOK *regexp.Regexp
+	// Prepare is a command line that makes what a tree lacks before it is built. It is
+	// no rule: the configuration file has it among them.
+	Prepare string
+	// RequirePower asks for samples that show of every gated metric what became of it:
+	// that one is not shown to be unchanged counts as what could not be judged.
+	RequirePower bool
 	// Looks is at how many sample sizes the results may have been judged, ≥ 1. Default 1.
 	Looks int
 }
@@ -169,7 +175,9 @@ func (r *Rules) Validate() error {
 //	  "thresholds": ["allocs/op=1", "req/s=10", "p99-ns=off", "sec/op=3@Parse"],
 //	  "better": {"widgets": "higher"},
 //	  "ignore": ["commit"],
-//	  "removed_ok": "^example.com/old\\."
+//	  "removed_ok": "^example.com/old\\.",
+//	  "require_power": true,
+//	  "prepare": "go generate ./..."
 //	}
 //
 // A key that is none of these is an error, as is every value that is not in range.
@@ -192,6 +200,8 @@ func parseRules(data []byte) (*Rules, error) {
 		Better     map[string]string `json:"better"`
 		Ignore     []string          `json:"ignore"`
 		RemovedOK  string            `json:"removed_ok"`
+		Power      bool              `json:"require_power"`
+		Prepare    string            `json:"prepare"`
 	}
 	dec := json.NewDecoder(strings.NewReader(string(data)))
 	dec.DisallowUnknownFields()
@@ -201,7 +211,7 @@ func parseRules(data []byte) (*Rules, error) {
 	if dec.More() {
 		return nil, fmt.Errorf("%w: something follows the object", ErrConfig)
 	}
-	r := &Rules{Ignore: f.Ignore, Better: make(map[string]int)}
+	r := &Rules{Ignore: f.Ignore, Better: make(map[string]int), RequirePower: f.Power, Prepare: f.Prepare}
 	var faults []error
 	if f.Alpha != nil {
 		if r.Alpha = *f.Alpha; r.Alpha == 0 {

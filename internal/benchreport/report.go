@@ -29,18 +29,30 @@ type Input struct {
 	Command     string // how to repeat it
 }
 
-// Headline is the outcome in one line.
+// verdicts in the order of what matters.
+var verdicts = []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted, benchgate.NotShown, benchgate.Unchanged, benchgate.NotGated}
+
+// Headline is the outcome in one line: it counts benchmarks that got worse, moved or
+// got better, and metrics of the other verdicts.
 func (in *Input) Headline() string {
 	rep := in.Report
 	var parts []string
-	for _, v := range []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted, benchgate.Unchanged} {
-		if n := len(rep.With(v)); n > 0 || v == benchgate.Worse {
-			word := string(v)
-			if v == benchgate.Moved {
-				word = "moved and may be worse"
-			}
+	for _, v := range verdicts {
+		word := string(v)
+		if v == benchgate.Moved {
+			word = "moved and may be worse"
+		}
+		found, n := len(rep.Findings(v)), len(rep.With(v))
+		confirmed := v == benchgate.Worse || v == benchgate.Moved || v == benchgate.Better
+		switch {
+		case confirmed && n > found:
+			parts = append(parts, fmt.Sprintf("%d %s (%d metrics)", found, word, n))
+		case n > 0 || v == benchgate.Worse:
 			parts = append(parts, fmt.Sprintf("%d %s", n, word))
 		}
+	}
+	if n := len(rep.New); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d new", n))
 	}
 	if n := len(rep.Faults); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d could not be judged", n))
@@ -73,6 +85,14 @@ func seen(share float64) string {
 	return fmt.Sprintf("≥ %.3g %%", 100*share)
 }
 
+// atMost is how much worse the row may be.
+func atMost(r *benchgate.Row) string {
+	if math.IsInf(r.Worst(), 1) {
+		return "∞"
+	}
+	return fmt.Sprintf("%.3g %%", 100*max(0, r.Worst()))
+}
+
 func values(r *benchgate.Row) (base, head string) {
 	class := benchunit.ClassOf(r.Unit)
 	scale := benchunit.CommonScale([]float64{r.Summary[0].Center, r.Summary[1].Center}, class)
@@ -99,6 +119,15 @@ func Text(w io.Writer, in *Input) error {
 	if len(in.Report.With(benchgate.Moved)) > 0 {
 		fmt.Fprintf(&b, "  %s\n", moved)
 	}
+	for i, r := range in.Report.With(benchgate.NotShown) {
+		if i == 10 {
+			fmt.Fprintf(&b, "  not shown: and %d more\n", len(in.Report.With(benchgate.NotShown))-i)
+			break
+		}
+		base, head := values(r)
+		fmt.Fprintf(&b, "  not shown %s %s: %s -> %s, %s, worse by at most %s (threshold %s%s)\n",
+			r.Name(), r.Unit, base, head, percent(r.Delta), atMost(r), limit(r.Threshold), in.visible(r, "; a change of %s would reliably be seen"))
+	}
 	for _, f := range in.Report.Faults {
 		fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(f.String(), "\n", "\n      "))
 	}
@@ -121,28 +150,22 @@ func Text(w io.Writer, in *Input) error {
 // moved is what to do about metrics without a direction.
 const moved = `moved: no one says which way these metrics are better: print "Unit name better=higher" or "better=lower", say it under "better" in -config, or set -threshold name=off`
 
-// noise says how much the machine allowed to be seen.
-func (in *Input) noise() (lines []string) {
-	if in.Run == nil || len(in.Run.Visible) == 0 {
-		return nil
-	}
-	blind := 0
-	for _, r := range in.Report.Rows {
-		v, ok := in.Run.Visible[r]
-		if ok && v > r.Threshold && v > 0.05 {
-			if blind++; blind <= 10 {
-				lines = append(lines, fmt.Sprintf("noise: %s %s: only a change of %s would reliably be seen (threshold %s)", r.Name(), r.Unit, seen(v), limit(r.Threshold)))
-			}
+// visible is the smallest change of the row that would be seen, if that is known.
+func (in *Input) visible(r *benchgate.Row, format string) string {
+	if in.Run != nil {
+		if v, ok := in.Run.Visible[r]; ok {
+			return fmt.Sprintf(format, seen(v))
 		}
 	}
-	if blind > 10 {
-		lines = append(lines, fmt.Sprintf("noise: and %d more", blind-10))
-	}
-	for _, r := range in.Run.Restless {
-		lines = append(lines, fmt.Sprintf("noise: %s %s differed by %s between the base and itself: this machine is too restless for it", r.Name(), r.Unit, percent(r.Delta)))
-	}
-	if len(lines) == 0 {
-		lines = append(lines, "noise: every gated metric would reliably show a change of its threshold or 5 %")
+	return ""
+}
+
+// noise names what differed though nothing had changed.
+func (in *Input) noise() (lines []string) {
+	if in.Run != nil {
+		for _, r := range in.Run.Restless {
+			lines = append(lines, fmt.Sprintf("noise: %s %s differed by %s between the base and itself: this machine is too restless for it", r.Name(), r.Unit, percent(r.Delta)))
+		}
 	}
 	return lines
 }
@@ -152,6 +175,9 @@ func Markdown(w io.Writer, in *Input) error {
 	var b bytes.Buffer
 	rep := in.Report
 	icon := map[int]string{0: "✅", 1: "🔴", 2: "⚠️"}[rep.ExitCode()]
+	if rep.ExitCode() == 0 && len(rep.With(benchgate.NotShown)) > 0 {
+		icon = "❔"
+	}
 	fmt.Fprintf(&b, "%s\n### %s Benchmarks: %s\n\n", Marker, icon, in.Headline())
 	section(&b, "Worse", rep.With(benchgate.Worse), in)
 	if rows := rep.With(benchgate.Moved); len(rows) > 0 {
@@ -167,10 +193,13 @@ func Markdown(w io.Writer, in *Input) error {
 	}
 	section(&b, "Better 🎉", rep.With(benchgate.Better), in)
 	section(&b, "Changed, not gated", rep.With(benchgate.Noted), in)
-	if rows := rep.With(benchgate.Unchanged); len(rows) > 0 {
-		fmt.Fprintf(&b, "<details><summary>%d unchanged</summary>\n\n", len(rows))
-		table(&b, rows, in)
-		b.WriteString("\n</details>\n\n")
+	for _, v := range []benchgate.Verdict{benchgate.NotShown, benchgate.Unchanged, benchgate.NotGated} {
+		if rows := rep.With(v); len(rows) > 0 {
+			what := map[benchgate.Verdict]string{benchgate.NotShown: ": each may have got worse by its threshold, and these runs could not see it"}
+			fmt.Fprintf(&b, "<details><summary>%d %s%s</summary>\n\n", len(rows), v, what[v])
+			table(&b, rows, in)
+			b.WriteString("\n</details>\n\n")
+		}
 	}
 	if len(rep.New) > 0 {
 		fmt.Fprintf(&b, "New, with nothing to compare to: %s\n\n", code(rep.New))
@@ -189,7 +218,7 @@ func Markdown(w io.Writer, in *Input) error {
 	if rep.Looks > 1 {
 		fmt.Fprintf(&b, " and times %d looks", rep.Looks)
 	}
-	fmt.Fprintf(&b, ", is below %v. So is the chance that any of it is a false alarm. ± is the 95 %% interval of the median.\n", rep.Alpha)
+	fmt.Fprintf(&b, ", is below %v. So is the chance that any of it is a false alarm. It is called unchanged if the intervals leave no room for a change for the worse by its threshold, and not shown if they do. ± is the 95 %% interval of the median.\n", rep.Alpha)
 	for _, line := range in.noise() {
 		fmt.Fprintf(&b, "- %s\n", escape(line))
 	}
@@ -218,27 +247,30 @@ func section(b *bytes.Buffer, title string, rows []*benchgate.Row, in *Input) {
 }
 
 func table(b *bytes.Buffer, rows []*benchgate.Row, in *Input) {
-	b.WriteString("| benchmark | metric | base | head | change | adjusted p | threshold |")
-	visible := in.Run != nil && len(in.Run.Visible) > 0
-	line := "\n|---|---|--:|--:|--:|--:|--:|"
-	if visible {
-		b.WriteString(" visible |")
+	// What could have been seen is news only where nothing was.
+	notShown := rows[0].Verdict == benchgate.NotShown
+	b.WriteString("| benchmark | metric | base | head | change | worse by at most | adjusted p | threshold |")
+	line := "\n|---|---|--:|--:|--:|--:|--:|--:|"
+	if notShown {
+		b.WriteString(" reliably seen |")
 		line += "--:|"
 	}
 	b.WriteString(line + "\n")
-	for _, r := range rows {
+	for i, r := range rows {
 		base, head := values(r)
-		p := fmt.Sprintf("%.3g", r.Adjusted)
-		if !r.Gated() && r.Verdict != benchgate.Moved {
-			p = "–"
+		name, p, worst := escape(r.Name()), "–", "–"
+		if i > 0 && r.Name() == rows[i-1].Name() && r.Config == rows[i-1].Config {
+			name = "" // one finding
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |", escape(r.Name()), escape(r.Unit), base, head, percent(r.Delta), p, limit(r.Threshold))
-		if visible {
-			if v, ok := in.Run.Visible[r]; ok {
-				fmt.Fprintf(b, " %s |", seen(v))
-			} else {
-				b.WriteString(" |")
-			}
+		if r.Gated() {
+			worst = atMost(r)
+		}
+		if r.Gated() || r.Verdict == benchgate.Moved {
+			p = fmt.Sprintf("%.3g", r.Adjusted)
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |", name, escape(r.Unit), base, head, percent(r.Delta), worst, p, limit(r.Threshold))
+		if notShown {
+			fmt.Fprintf(b, " %s |", in.visible(r, "%s"))
 		}
 		b.WriteString("\n")
 	}
@@ -278,6 +310,7 @@ type jsonRow struct {
 	P         float64           `json:"p"`
 	Adjusted  float64           `json:"p_adjusted"`
 	Threshold *float64          `json:"threshold"` // null for information only
+	Worst     *float64          `json:"worst"`     // for the worse, at most; null for no bound, or no direction
 	Visible   *float64          `json:"visible,omitempty"`
 	Rounds    int               `json:"rounds,omitempty"`
 }
@@ -287,6 +320,11 @@ type jsonSummary struct {
 	Lo     *float64 `json:"lo"` // null for too few samples
 	Hi     *float64 `json:"hi"`
 	N      int      `json:"n"`
+}
+
+type jsonCount struct {
+	Benchmarks int `json:"benchmarks"`
+	Metrics    int `json:"metrics"`
 }
 
 func finite(v float64) *float64 {
@@ -299,26 +337,30 @@ func finite(v float64) *float64 {
 // JSON writes everything for a machine. Shares are fractions: 0.05 is 5 %.
 func JSON(w io.Writer, in *Input) error {
 	doc := struct {
-		ExitCode    int                `json:"exit_code"`
-		Headline    string             `json:"headline"`
-		Alpha       float64            `json:"alpha"`
-		Family      int                `json:"family"`
-		Looks       int                `json:"looks"`
-		Rows        []jsonRow          `json:"rows"`
-		Faults      []benchgate.Fault  `json:"faults"`
-		New         []string           `json:"new"`
-		Gone        []string           `json:"gone"`
-		Warnings    []string           `json:"warnings"`
-		Noise       []string           `json:"noise"`
-		Profiles    []benchrun.Profile `json:"profiles"`
-		Environment map[string]string  `json:"environment"`
+		ExitCode    int                             `json:"exit_code"`
+		Headline    string                          `json:"headline"`
+		Alpha       float64                         `json:"alpha"`
+		Counts      map[benchgate.Verdict]jsonCount `json:"counts"`
+		Family      int                             `json:"family"`
+		Looks       int                             `json:"looks"`
+		Rows        []jsonRow                       `json:"rows"`
+		Faults      []benchgate.Fault               `json:"faults"`
+		New         []string                        `json:"new"`
+		Gone        []string                        `json:"gone"`
+		Warnings    []string                        `json:"warnings"`
+		Noise       []string                        `json:"noise"`
+		Profiles    []benchrun.Profile              `json:"profiles"`
+		Environment map[string]string               `json:"environment"`
 	}{
-		in.Report.ExitCode(), in.Headline(), in.Report.Alpha, in.Report.Family, in.Report.Looks,
+		in.Report.ExitCode(), in.Headline(), in.Report.Alpha, make(map[benchgate.Verdict]jsonCount), in.Report.Family, in.Report.Looks,
 		[]jsonRow{},
 		in.Report.Faults, in.Report.New, in.Report.Gone, in.Warnings, in.noise(), in.Profiles, make(map[string]string),
 	}
 	for _, e := range in.Environment {
 		doc.Environment[e[0]] = e[1]
+	}
+	for _, v := range verdicts {
+		doc.Counts[v] = jsonCount{len(in.Report.Findings(v)), len(in.Report.With(v))}
 	}
 	for _, r := range in.Report.Rows {
 		side := func(i, n int) jsonSummary {
@@ -329,6 +371,9 @@ func JSON(w io.Writer, in *Input) error {
 			Better: map[int]string{-1: "lower", +1: "higher"}[r.Better],
 			Base:   side(0, r.Comparison.N1), Head: side(1, r.Comparison.N2),
 			Delta: finite(r.Delta), P: r.Comparison.P, Adjusted: r.Adjusted, Threshold: finite(r.Threshold),
+		}
+		if r.Gated() {
+			j.Worst = finite(r.Worst())
 		}
 		if in.Run != nil {
 			if v, ok := in.Run.Visible[r]; ok {

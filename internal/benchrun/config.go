@@ -31,6 +31,7 @@ type Binary struct{ Path, Dir string }
 type Package struct {
 	Path     string // import path
 	Binaries [2]Binary
+	Broken   [2]string // why a side has no binary, if it should have one
 }
 
 // Config says what to run. Times are per process.

@@ -61,6 +61,9 @@ func (p *process) arguments() []string {
 // run returns the results, and the benchmarks that failed or could not be read.
 // The error is for what nothing can be made of: no start, the context's end.
 func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Fault, error) {
+	if why := p.pkg.Broken[p.side]; why != "" {
+		return nil, []benchgate.Fault{{Kind: benchgate.Failed, Side: p.side.String(), Pkg: p.pkg.Path, Text: why}}, nil
+	}
 	bin := p.pkg.Binaries[p.side]
 	// -test.timeout would not do: package testing stops its clock for benchmarks.
 	limited, cancel := context.WithTimeout(ctx, p.cfg.timeout())

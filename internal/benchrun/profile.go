@@ -26,8 +26,8 @@ type Profile struct {
 var unsafeName = regexp.MustCompile(`[^A-Za-z0-9._=-]+`)
 
 // Profiles runs each benchmark that got worse once more on both sides, with a CPU
-// profile and with a profile of every allocation, and keeps all files in dir.
-// The profiled runs are not part of the comparison.
+// profile and, where its allocations changed, with a profile of every one, and
+// keeps all files in dir. The profiled runs are not part of the comparison.
 func (o *Outcome) Profiles(ctx context.Context, dir string) ([]Profile, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
@@ -36,16 +36,22 @@ func (o *Outcome) Profiles(ctx context.Context, dir string) ([]Profile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errProfile, err)
 	}
-	worse := make(map[string]bool)
-	for _, row := range o.Report.With(benchgate.Worse) {
-		worse[row.Pkg+"."+(&process{cfg: &o.cfg}).strip(row.Bench)] = true
+	worse, allocates := make(map[string]bool), make(map[string]bool)
+	for _, row := range o.Report.Rows {
+		name := row.Pkg + "." + (&process{cfg: &o.cfg}).strip(row.Bench)
+		worse[name] = worse[name] || row.Verdict == benchgate.Worse
+		allocates[name] = allocates[name] || row.Changed() && (row.Unit == "allocs/op" || row.Unit == "B/op")
 	}
 	var profiles []Profile
 	for _, j := range o.jobs {
 		if !worse[j.String()] {
 			continue
 		}
-		for _, kind := range []string{"cpu", "alloc"} {
+		kinds := []string{"cpu"}
+		if allocates[j.String()] {
+			kinds = append(kinds, "alloc")
+		}
+		for _, kind := range kinds {
 			o.cfg.say("%s profile of %s", kind, j.leaf)
 			p, err := o.profile(ctx, j, kind, dir)
 			if err != nil {

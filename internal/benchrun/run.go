@@ -66,8 +66,8 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(o.jobs) == 0 && len(missing.Faults)+len(o.Set.Faults) == 0 {
-		return nil, fmt.Errorf("%w: -bench %q matches none that both sides have", ErrNothing, cfg.Bench)
+	if len(o.jobs) == 0 && len(missing.Faults)+len(o.Set.Faults)+len(missing.New)+len(missing.Gone) == 0 {
+		return nil, fmt.Errorf("%w: -bench %q matches none", ErrNothing, cfg.Bench)
 	}
 	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
 	if err := o.measureNoise(ctx, order); err != nil {
@@ -101,7 +101,7 @@ func (o *Outcome) discover(ctx context.Context) (*benchgate.Report, error) {
 		var failures [2][]benchgate.Fault
 		for side, bin := range pkg.Binaries {
 			leaves[side] = make(map[leaf]*benchfmt.Result)
-			if bin.Path == "" {
+			if bin.Path == "" && pkg.Broken[side] == "" {
 				continue
 			}
 			o.cfg.say("calibrating %s at %s", pkg.Path, benchgate.Side(side))
