@@ -164,8 +164,11 @@ func (c *core) giveBack(s Session, broken bool) {
 	}
 }
 
-// validateRequest asks the client, if it has an opinion.
+// validateRequest asks the client, if it is to send r and has an opinion.
 func (c *core) validateRequest(r *Request) error {
+	if r != nil && r.Func != nil {
+		return nil
+	}
 	if v, ok := c.client.(requestValidator); ok {
 		return v.validateRequest(r)
 	}

@@ -10,6 +10,8 @@ import (
 	"iter"
 	"math"
 	"time"
+
+	"example.com/brunt/resilience"
 )
 
 var (
@@ -160,7 +162,7 @@ func parseRecord(line []byte) (RequestResult, error) {
 	case end.After(time.Unix(0, math.MaxInt64)):
 		return RequestResult{}, fmt.Errorf("timestamp %v with latency_ms %v is out of range", *j.Timestamp, *j.Latency)
 	}
-	if rec.Class == ClassNone && rec.StatusCode >= 400 {
+	if rec.Class == ClassNone && rec.StatusCode >= 400 && !rec.Expected {
 		rec.Class = ClassStatus // written by a tool that has no classes
 	}
 	return rec, nil
@@ -215,6 +217,9 @@ func (p *replay) add(r *RequestResult) {
 		latency: r.Latency, bytes: r.Bytes, retries: uint32(max(0, r.Attempt-1)),
 		endpoint: int8(id), status: uint16(r.StatusCode), class: r.Class,
 	}
+	if r.Expected && r.Class == ClassNone {
+		x.class = classExpected
+	}
 	p.total.add(&x)
 	if id != noEndpoint {
 		for int(id) >= len(p.endpoints) {
@@ -222,7 +227,7 @@ func (p *replay) add(r *RequestResult) {
 		}
 		p.endpoints[id].add(&x)
 	}
-	if r.Err != nil && r.Class != ClassStatus && r.Class != ClassRejected {
+	if r.Err != nil && !plainStatus(r) && r.Class != ClassRejected {
 		if p.examples == nil {
 			p.examples = make(map[ErrorClass]string)
 		}
@@ -239,6 +244,11 @@ func (p *replay) add(r *RequestResult) {
 	if end := r.Timestamp.Add(r.Latency); end.After(p.to) {
 		p.to = end
 	}
+}
+
+// plainStatus reports whether the error of r says only what its status does.
+func plainStatus(r *RequestResult) bool {
+	return r.Class == ClassStatus && r.Err.Error() == (&resilience.StatusError{Code: r.StatusCode}).Error()
 }
 
 func (p *replay) result() *EngineResult {

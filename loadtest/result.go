@@ -17,6 +17,7 @@ type RequestResult struct {
 	Attempt    int           // the last attempt, from 1; 0 if rejected
 	Bytes      int64         // of the response body
 	Class      ErrorClass    // ClassNone for a success, and for 1xx and 3xx
+	Expected   bool          // a success because Request.Expect names the status
 	Err        error         // nil exactly when Class is ClassNone
 }
 
@@ -51,7 +52,7 @@ type EngineResult struct {
 	// under test. After Merge it is the largest of the runs.
 	PeakMemory uint64
 	// ErrorExamples holds the text of one error of each class but ClassStatus,
-	// for which StatusCodes tells more.
+	// for which StatusCodes tells more unless other statuses were expected.
 	ErrorExamples map[ErrorClass]string
 	// Endpoints breaks the run down by Request.Name; nil if no request had one.
 	// Names beyond the 64th are counted under "(others)".

@@ -266,6 +266,7 @@ type requestJSON struct {
 	Name       string     `json:"name,omitempty"`
 	Method     string     `json:"method,omitempty"`
 	Bytes      int64      `json:"bytes,omitempty"`
+	Expected   bool       `json:"expected,omitempty"`
 }
 
 // MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
@@ -273,7 +274,7 @@ type requestJSON struct {
 func (r RequestResult) MarshalJSON() ([]byte, error) {
 	j := requestJSON{
 		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
-		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes,
+		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected,
 	}
 	if r.Err != nil {
 		text := r.Err.Error()
@@ -297,7 +298,7 @@ func (r *RequestResult) fromJSON(j *requestJSON) error {
 		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms: out of range", j.Timestamp, j.Latency)
 	}
 	*r = RequestResult{
-		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes,
+		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
 		Latency:   fromMillis(j.Latency),
 		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
 	}

@@ -15,7 +15,8 @@ type run struct {
 	core   *core
 	feed   feed
 	sink   func(RequestResult) error
-	shared bool // calls of sink may overlap
+	shared bool          // calls of sink may overlap
+	until  time.Duration // since base: no request may begin from then on; 0 for no limit
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	base   time.Time
@@ -47,7 +48,7 @@ func (c *core) run(ctx context.Context, src Source, sink func(RequestResult) err
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{core: c, feed: feed, sink: sink, shared: shared, sinkGate: newGate(), done: make(chan struct{})}
+	r := &run{core: c, feed: feed, sink: sink, shared: shared, until: feed.planned(), sinkGate: newGate(), done: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	if err := c.enter(r); err != nil {
@@ -87,6 +88,9 @@ func (r *run) hire() error {
 		}
 		w := &worker{run: r, session: s, out: r.recorder.buffer(i), batch: 1}
 		w.items = w.few[:]
+		if f, ok := s.(funcSession); ok {
+			w.fn = f.fn
+		}
 		if r.core.breaker != nil || r.core.retry != nil {
 			w.guard = newGuard(w)
 		}
@@ -160,9 +164,9 @@ func (r *run) halt(cause error) {
 	r.halted.Store(true)
 }
 
-// over says whether no request may begin any more. A context that is done wins
-// over a request that is ready.
-func (r *run) over() bool {
+// over reports whether no request may begin any more at now, which is since base.
+// A context that is done wins over a request that is ready.
+func (r *run) over(now time.Duration) bool {
 	if r.halted.Load() {
 		return true
 	}
@@ -171,7 +175,7 @@ func (r *run) over() bool {
 		r.halt(context.Cause(r.ctx))
 		return true
 	default:
-		return false
+		return r.until > 0 && now >= r.until
 	}
 }
 

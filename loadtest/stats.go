@@ -10,11 +10,14 @@ import (
 type Stats struct {
 	// Requests were sent: SuccessCount + ErrorCount + OtherCount.
 	Requests int64
-	// SuccessCount had a 2xx response (a Func: no error) that passed its Check.
+	// SuccessCount had a 2xx response, or one that Request.Expect names (a function:
+	// no error), that passed its Check.
 	SuccessCount int64
-	// ErrorCount had a 4xx or 5xx response, none, or one that failed its Check.
+	// ErrorCount had a 4xx or 5xx response, or one that Request.Expect does not
+	// name, none, or one that failed its Check.
 	ErrorCount int64
-	// OtherCount had a 1xx or 3xx response: neither a success nor an error.
+	// OtherCount had a 1xx or 3xx response to a request without an Expect: neither a
+	// success nor an error.
 	OtherCount int64
 	// RejectedCount requests were refused by the engine's own Breaker and never
 	// sent: they are in none of the counts above, nor in the latencies.

@@ -28,6 +28,8 @@ func (t *tally) add(x *sample) {
 	case x.class == ClassRejected:
 		t.rejected++
 		return // no latency: nothing was sent
+	case x.class == classExpected:
+		t.success++
 	case x.class != ClassNone:
 		t.failed++
 		t.classes[x.class]++

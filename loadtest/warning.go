@@ -64,7 +64,7 @@ func (r *EngineResult) assess() []Warning {
 			redirects += n
 		}
 	}
-	if redirects > 0 {
+	if redirects = min(redirects, r.OtherCount); redirects > 0 { // the others were expected, or are errors
 		warn(WarnRedirects, "%d redirects (3xx) count neither as successes nor as errors; set Conn.MaxRedirects to follow them", redirects)
 	}
 	if n := r.Errors[ClassLocal]; n > 0 {
