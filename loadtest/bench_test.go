@@ -120,6 +120,30 @@ func TestBenchOmitsQuantilesThatAreTheMaximum(t *testing.T) {
 	}
 }
 
+// Within b.Loop the benchmark fails, and says what to write instead; after the
+// loop b.N is what it counted.
+func TestBenchWithinLoop(t *testing.T) {
+	withFlag(t, "test.benchtime", "10x")
+	sent := 0
+	e := Start(t, SyncConfig{Client: Func(func(context.Context) error { sent++; return nil })})
+	var tb *testing.B
+	res := testing.Benchmark(func(b *testing.B) {
+		tb = b
+		for b.Loop() {
+			Bench(b, e)
+		}
+	})
+	require.Zero(t, res.N)
+	require.True(t, tb.Failed())
+	require.Zero(t, sent)
+	res = testing.Benchmark(func(b *testing.B) {
+		for b.Loop() { //nolint:revive // warms up
+		}
+		Bench(b, e)
+	})
+	require.Equal(t, 10, res.N)
+}
+
 func TestBenchCountsErrors(t *testing.T) {
 	srv := fixtures.NewServer(t, fixtures.WithErrorRate(0.5))
 	withFlag(t, "test.benchtime", "200x")
