@@ -61,6 +61,10 @@ func (c *collector) harvest(now time.Duration, last bool) {
 		row.To = row.From
 		c.series.rows[n-1] = c.series.rows[n-1].and(row)
 	}
+	if last {
+		c.series.close()
+		row = c.series.rows[len(c.series.rows)-1]
+	}
 	if c.tell != nil {
 		c.tell.put(c.progress(row, now, last))
 	}
