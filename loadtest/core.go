@@ -186,7 +186,9 @@ func (c *core) connections() int64 {
 	return 0
 }
 
-func (c *core) pooled() bool {
+// pooled reports whether the client means to reuse connections, and whether it
+// counts none.
+func (c *core) pooled() (pooled, uncounted bool) {
 	n, ok := c.client.(connectionCounter)
-	return ok && n.pooled()
+	return ok && n.pooled(), !ok
 }

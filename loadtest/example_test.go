@@ -344,6 +344,30 @@ func ExampleCheck() {
 	// Output: checked
 }
 
+// For a program rather than a test.
+func ExampleSLO_Judge() {
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{})
+	defer engine.Close(context.Background())
+	n := 0
+	result, _ := engine.Run(context.Background(), loadtest.Times(2000, loadtest.Call("query", func(context.Context) error {
+		if n++; n%100 == 0 {
+			return errors.New("deadlock")
+		}
+		return nil
+	})))
+	verdict := loadtest.SLO{P99: time.Second}.Judge(result)
+	fmt.Println(verdict)
+	for _, o := range verdict.Objectives {
+		fmt.Println(o.Met, o.Name)
+	}
+	// Output:
+	// FAIL
+	//   error rate  observed 1 % (20 of 2,000), wanted at most 0 % (set SLO.MaxErrorRate to allow some: 0 allows none)
+	// true p99
+	// false error rate
+	// true requests
+}
+
 func ExampleStart() {
 	var sent int64
 	// In a test file: func TestHello(t *testing.T).

@@ -174,8 +174,8 @@ const maxLineErrors = 10
 // ReadJSONL rebuilds the result of a run from its records: counts, classes,
 // statuses, the breakdown by name, and latencies, whose quantiles are those of the
 // live result. StartedAt and Elapsed come from the records, whose times are to the
-// microsecond; what records don't hold stays zero: Engine, Concurrency, Unsent,
-// ConnectionsOpened, PeakMemory.
+// microsecond; what records don't hold stays zero or unknown: Engine, Concurrency,
+// Unsent, ConnectionsOpened, PeakMemory.
 //
 // Lines that are no records are skipped, and the first 10 named in the error, each
 // as a [*LineError]; a last line that is cut off matches [ErrTruncated]. The
@@ -252,7 +252,7 @@ func plainStatus(r *RequestResult) bool {
 }
 
 func (p *replay) result() *EngineResult {
-	res := &EngineResult{Stats: *p.total.stats(), ErrorExamples: p.examples, Retries: p.total.retries}
+	res := &EngineResult{Stats: *p.total.stats(), ErrorExamples: p.examples, Retries: p.total.retries, ConnectionsUnknown: true}
 	for id, t := range p.endpoints {
 		if res.Endpoints == nil {
 			res.Endpoints = make(map[string]*Stats)

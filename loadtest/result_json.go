@@ -43,6 +43,7 @@ type resultJSON struct {
 	Retries       int64                 `json:"retries"`
 	SinkTime      float64               `json:"sink_seconds"`
 	Connections   int64                 `json:"connections_opened"`
+	Uncounted     bool                  `json:"connections_unknown,omitempty"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
 	Intervals     []Interval            `json:"intervals,omitempty"`
@@ -134,7 +135,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		Engine: r.Engine, Concurrency: r.Concurrency,
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
-		Unsent: r.Unsent, Retries: r.Retries, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened,
+		Unsent: r.Unsent, Retries: r.Retries, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
 		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
@@ -157,7 +158,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	}
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
-		Unsent: j.Unsent, Retries: j.Retries, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
+		Unsent: j.Unsent, Retries: j.Retries, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, ConnectionsUnknown: j.Uncounted, PeakMemory: j.PeakBytes,
 		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {

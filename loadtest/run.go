@@ -202,8 +202,12 @@ func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 	if size := r.feed.size(); size >= 0 {
 		res.Unsent = size - res.Requests - res.RejectedCount
 	}
-	res.PeakMemory, res.ConnectionsOpened, res.pooled = r.collect.memory.peak, opened, r.core.pooled()
+	res.PeakMemory, res.ConnectionsOpened = r.collect.memory.peak, opened
+	res.pooled, res.ConnectionsUnknown = r.core.pooled()
 	res.Warnings = res.assess()
+	if text := res.stallText(); text != "" {
+		res.Warnings = append(res.Warnings, Warning{Kind: WarnStall, Text: text})
+	}
 	if r.complete(res) {
 		return res, r.feed.fault()
 	}
