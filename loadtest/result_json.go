@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// The JSON of results uses the key names of the Python lab that brunt began as;
-// what it adds are further keys. The histograms go along, so that results read
-// back can be merged exactly.
+// The key names of the JSON of results do not change: further ones may come. The
+// histograms go along, so that results read back can be merged exactly.
 
 type statsJSON struct {
 	Requests    int64                `json:"requests"`
