@@ -116,8 +116,8 @@ func ExampleFunc() {
 
 // Two queries in one run, each with its own statistics.
 func ExampleCall() {
-	read := func(ctx context.Context) error { return nil }                     // a query, an RPC
-	write := func(ctx context.Context) error { return errors.New("no space") } // ctx has a deadline
+	read := func(context.Context) error { return nil }                     // a query, an RPC
+	write := func(context.Context) error { return errors.New("no space") } // its context has a deadline
 	engine, _ := loadtest.NewThreadedEngine(loadtest.ThreadedConfig{})
 	defer engine.Close(context.Background())
 	result, _ := engine.Run(context.Background(), loadtest.Times(200, loadtest.Call("read", read), loadtest.Call("write", write)))

@@ -34,7 +34,7 @@ func (t *logTB) Write(line []byte) (int, error) {
 }
 
 // Log would name the line of the engine that calls.
-func (t *logTB) Log(args ...any) { t.TB.Error(args...) }
+func (t *logTB) Log(args ...any) { t.Error(args...) }
 
 func at(elapsed time.Duration) loadtest.Progress {
 	n := int64(elapsed.Seconds() * 1000)
