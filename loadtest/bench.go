@@ -44,8 +44,14 @@ var printUnits = sync.OnceFunc(func() {
 //
 // A run that cannot start, or in which no request got a response, fails the
 // benchmark. Errors and warnings of the run are logged. Bench does not close e.
+//
+// Bench is the loop of the benchmark: it fails within b.Loop, which would measure
+// it as one operation.
 func Bench(b *testing.B, e Engine, reqs ...*Request) *EngineResult {
 	b.Helper()
+	if b.N == 0 { // what it is until b.Loop has returned false
+		b.Fatal("loadtest: Bench within b.Loop(): Bench sends b.N requests itself; call it once and without the loop: loadtest.Bench(b, engine, requests...)")
+	}
 	printUnits()
 	runtime.GC()
 	b.ResetTimer()

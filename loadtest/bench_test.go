@@ -72,8 +72,9 @@ func TestMemoryDoesNotGrowWithTheRun(t *testing.T) {
 	require.InEpsilon(t, peak(10_000), peak(1_000_000), 0.10)
 }
 
-// withFlag sets a flag of the testing package for the duration of a test.
-func withFlag(t *testing.T, name, value string) {
+// benchtime sets -test.benchtime for the duration of a test.
+func benchtime(t *testing.T, value string) {
+	const name = "test.benchtime"
 	t.Helper()
 	old := flag.Lookup(name).Value.String()
 	require.NoError(t, flag.Set(name, value))
@@ -81,7 +82,7 @@ func withFlag(t *testing.T, name, value string) {
 }
 
 func TestBenchReportsItsMetrics(t *testing.T) {
-	withFlag(t, "test.benchtime", "1000x")
+	benchtime(t, "1000x")
 	var last *EngineResult
 	res := testing.Benchmark(func(b *testing.B) {
 		last = Bench(b, Start(b, ThreadedConfig{MaxWorkers: 4, Client: Func(sleep(100 * time.Microsecond))}))
@@ -105,7 +106,7 @@ func TestBenchOmitsQuantilesThatAreTheMaximum(t *testing.T) {
 		"99x":  {"p50-ns", "p95-ns"},
 		"100x": {"p50-ns", "p95-ns", "p99-ns"},
 	} {
-		withFlag(t, "test.benchtime", n)
+		benchtime(t, n)
 		res := testing.Benchmark(func(b *testing.B) {
 			Bench(b, Start(b, SyncConfig{Client: Func(nop)}))
 		})
@@ -120,9 +121,33 @@ func TestBenchOmitsQuantilesThatAreTheMaximum(t *testing.T) {
 	}
 }
 
+// Within b.Loop the benchmark fails, and says what to write instead; after the
+// loop b.N is what it counted.
+func TestBenchWithinLoop(t *testing.T) {
+	benchtime(t, "10x")
+	sent := 0
+	e := Start(t, SyncConfig{Client: Func(func(context.Context) error { sent++; return nil })})
+	var tb *testing.B
+	res := testing.Benchmark(func(b *testing.B) {
+		tb = b
+		for b.Loop() {
+			Bench(b, e)
+		}
+	})
+	require.Zero(t, res.N)
+	require.True(t, tb.Failed())
+	require.Zero(t, sent)
+	res = testing.Benchmark(func(b *testing.B) {
+		for b.Loop() { //nolint:revive // warms up
+		}
+		Bench(b, e)
+	})
+	require.Equal(t, 10, res.N)
+}
+
 func TestBenchCountsErrors(t *testing.T) {
 	srv := fixtures.NewServer(t, fixtures.WithErrorRate(0.5))
-	withFlag(t, "test.benchtime", "200x")
+	benchtime(t, "200x")
 	res := testing.Benchmark(func(b *testing.B) {
 		Bench(b, Start(b, ThreadedConfig{}), Get(srv.URL+"/get"))
 	})

@@ -40,14 +40,14 @@ const (
 	ClassProtocol                         // not HTTP, or not HTTP as it should be, such as a body that is not the gzip it claims to be
 	ClassBodyLimit                        // the response body exceeds MaxResponseBytes
 	ClassRedirect                         // too many redirects, or one to what is no http or https URL
-	ClassStatus                           // 4xx or 5xx
+	ClassStatus                           // 4xx or 5xx, or not one that Request.Expect names
 	ClassCheck                            // Request.Check returned an error
 	ClassCanceled                         // the run ended first
 	ClassLocal                            // this machine ran out of ports or file descriptors
 	ClassInvalid                          // the request could not be sent as it is
 	ClassRejected                         // the breaker was open: nothing was sent
 	ClassUnreachable                      // there is no way to the host
-	ClassOther                            // anything else, such as what a Func returns
+	ClassOther                            // anything else, such as what a function returns
 	numClasses
 )
 
@@ -132,15 +132,16 @@ func (e *PhaseError) Error() string {
 // Unwrap returns the transport's error.
 func (e *PhaseError) Unwrap() error { return e.Err }
 
-// classify finds the class of a session's error. More specific causes come
+// classify returns the class of an error of a session or a function. More specific causes come
 // first: a refused connection is also an *net.OpError, a DNS timeout also a
-// timeout.
+// timeout. What the error says itself counts; a class that is none is ClassOther.
 func classify(err error) ErrorClass {
 	if err == nil {
 		return ClassNone
 	}
 	var (
 		classed   *classError
+		user      interface{ ErrorClass() ErrorClass }
 		status    *resilience.StatusError
 		own       *TimeoutError
 		phased    *PhaseError
@@ -158,6 +159,11 @@ func classify(err error) ErrorClass {
 	switch {
 	case errors.As(err, &classed):
 		return classed.class
+	case errors.As(err, &user):
+		if class := user.ErrorClass(); class > ClassNone && class < numClasses {
+			return class
+		}
+		return ClassOther
 	case errors.As(err, &status):
 		return ClassStatus
 	case errors.Is(err, resilience.ErrOpen):

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"example.com/brunt/resilience"
 )
 
 // maxLineErrors is how many malformed lines Collect names.
@@ -13,7 +15,7 @@ const maxLineErrors = 10
 // Collect returns the result that outcomes amount to, such as those of [Stream] or
 // [Records]: counts, classes, statuses, the breakdown by name, and latencies, whose
 // quantiles are those of the live result. StartedAt and Elapsed come from the
-// outcomes; what those don't hold stays zero: Engine, Concurrency, Unsent,
+// outcomes; what those don't hold stays zero or unknown: Engine, Concurrency, Unsent,
 // ConnectionsOpened, PeakMemory, Intervals, Generator.
 //
 // The errors that outcomes yields are joined, of those that match [ErrMalformed] the
@@ -57,6 +59,9 @@ func (p *outcomeSum) add(r *RequestResult) {
 		latency: r.Latency, bytes: r.Bytes, retries: uint32(max(0, r.Attempt-1)),
 		endpoint: int8(id), status: uint16(r.StatusCode), class: r.Class,
 	}
+	if r.Expected && r.Class == ClassNone {
+		x.class = classExpected
+	}
 	p.total.count(&x)
 	if id != noEndpoint {
 		for int(id) >= len(p.named) {
@@ -64,7 +69,7 @@ func (p *outcomeSum) add(r *RequestResult) {
 		}
 		p.named[id].count(&x)
 	}
-	if r.Err != nil && r.Class != ClassStatus && r.Class != ClassRejected {
+	if r.Err != nil && !plainStatus(r) && r.Class != ClassRejected {
 		if p.examples == nil {
 			p.examples = make(map[ErrorClass]string)
 		}
@@ -83,8 +88,14 @@ func (p *outcomeSum) add(r *RequestResult) {
 	}
 }
 
+// plainStatus reports whether the error of r says only what its status does.
+func plainStatus(r *RequestResult) bool {
+	return r.Class == ClassStatus && r.Err.Error() == (&resilience.StatusError{Code: r.StatusCode}).Error()
+}
+
 func (p *outcomeSum) result() *EngineResult {
 	res := newResult(&p.total, p.names.names, p.named, p.examples)
+	res.ConnectionsUnknown = true
 	if !p.from.IsZero() {
 		res.spans = []span{{From: p.from, To: p.to}}
 		res.StartedAt, res.Elapsed = measure(res.spans)

@@ -62,6 +62,10 @@ func (c *collector) harvest(now time.Duration, last bool) {
 		row.To = row.From
 		c.series.rows[n-1] = c.series.rows[n-1].and(row)
 	}
+	if last {
+		c.series.close()
+		row = c.series.rows[len(c.series.rows)-1]
+	}
 	if c.report != nil {
 		c.report(row, now, last)
 	}

@@ -164,8 +164,11 @@ func (c *core) giveBack(s Session, broken bool) {
 	}
 }
 
-// validateRequest asks the client, if it has an opinion.
+// validateRequest asks the client, if it is to send r and has an opinion.
 func (c *core) validateRequest(r *Request) error {
+	if r != nil && r.Func != nil {
+		return nil
+	}
 	if v, ok := c.client.(requestValidator); ok {
 		return v.validateRequest(r)
 	}
@@ -183,7 +186,9 @@ func (c *core) connections() int64 {
 	return 0
 }
 
-func (c *core) pooled() bool {
+// pooled reports whether the client means to reuse connections, and whether it
+// counts none.
+func (c *core) pooled() (pooled, uncounted bool) {
 	n, ok := c.client.(connectionCounter)
-	return ok && n.pooled()
+	return ok && n.pooled(), !ok
 }

@@ -4,11 +4,14 @@ package loadtest
 type Counts struct {
 	// Requests were sent: SuccessCount + ErrorCount + OtherCount.
 	Requests int64 `json:"requests"`
-	// SuccessCount had a 2xx response (a Func: no error) that passed its Check.
+	// SuccessCount had a 2xx response, or one that Request.Expect names (a function:
+	// no error), that passed its Check.
 	SuccessCount int64 `json:"success_count"`
-	// ErrorCount had a 4xx or 5xx response, none, or one that failed its Check.
+	// ErrorCount had a 4xx or 5xx response, or one that Request.Expect does not
+	// name, none, or one that failed its Check.
 	ErrorCount int64 `json:"error_count"`
-	// OtherCount had a 1xx or 3xx response: neither a success nor an error.
+	// OtherCount had a 1xx or 3xx response to a request without an Expect: neither a
+	// success nor an error.
 	OtherCount int64 `json:"other_count"`
 	// RejectedCount requests were refused by the engine's own Breaker and never
 	// sent: they are in none of the counts above, nor in the latencies.

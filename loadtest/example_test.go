@@ -114,6 +114,59 @@ func ExampleFunc() {
 	// Output: 200 true
 }
 
+// Two queries in one run, each with its own statistics.
+func ExampleCall() {
+	read := func(context.Context) error { return nil }                     // a query, an RPC
+	write := func(context.Context) error { return errors.New("no space") } // its context has a deadline
+	engine, _ := loadtest.NewThreadedEngine(loadtest.ThreadedConfig{})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(200, loadtest.Call("read", read), loadtest.Call("write", write)))
+	for _, name := range []string{"read", "write"} {
+		fmt.Println(name, result.Endpoints[name].Requests, "calls,", result.Endpoints[name].ErrorCount, "failed")
+	}
+	// Output:
+	// read 100 calls, 0 failed
+	// write 100 calls, 100 failed
+}
+
+// leaderless is an error that says itself what kind it is.
+type leaderless struct{}
+
+func (leaderless) Error() string                   { return "no answer from the leader" }
+func (leaderless) ErrorClass() loadtest.ErrorClass { return loadtest.ClassTimeout }
+
+// An error that has a method ErrorClass, or wraps one that has, is counted there.
+func ExampleCall_errorClass() {
+	publish := func(context.Context) error { return fmt.Errorf("publishing: %w", leaderless{}) }
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(5, loadtest.Call("publish", publish)))
+	fmt.Println(result.Errors, result.ErrorExamples[loadtest.ClassTimeout])
+	// Output: map[timeout:5] publishing: no answer from the leader
+}
+
+// What is deleted twice is gone: both statuses are right.
+func ExampleRequest_expect() {
+	gone := false
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gone {
+			http.NotFound(w, r)
+		}
+		gone = true
+	}))
+	defer srv.Close()
+
+	req := loadtest.Get(srv.URL + "/orders/7")
+	req.Method = http.MethodDelete
+	req.Header.Set("Authorization", "Bearer secret")
+	req.Expect = []int{http.StatusOK, http.StatusNotFound}
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{})
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(5, req))
+	fmt.Println(result.SuccessCount, "ok,", result.StatusCodes)
+	// Output: 5 ok, map[200:1 404:4]
+}
+
 func ExampleNetHTTP() {
 	srv := httptest.NewTLSServer(hello)
 	defer srv.Close()
@@ -179,6 +232,25 @@ func ExampleFor() {
 	result, _ := engine.Run(context.Background(), loadtest.For(20*time.Millisecond))
 	fmt.Println(result.Elapsed >= 20*time.Millisecond, result.Requests > 0, result.Unsent)
 	// Output: true true 0
+}
+
+// A sequence without an end, for 20 ms.
+func ExampleUntil() {
+	ids := func(yield func(*loadtest.Request) bool) {
+		for id := 0; ; id++ {
+			if !yield(loadtest.Get(fmt.Sprintf("http://h/%d", id))) {
+				return
+			}
+		}
+	}
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error {
+		time.Sleep(time.Millisecond)
+		return nil
+	})})
+	defer engine.Close(context.Background())
+	result, err := engine.Run(context.Background(), loadtest.Until(20*time.Millisecond, loadtest.Seq(ids)))
+	fmt.Println(result.Requests > 0, result.Elapsed >= 20*time.Millisecond, result.ErrorCount, err)
+	// Output: true true 0 <nil>
 }
 
 func ExampleSeq() {
@@ -270,6 +342,30 @@ func ExampleCheck() {
 	loadtest.Check(t, result, loadtest.SLO{P99: time.Second, MinRPS: 100})
 	fmt.Println("checked")
 	// Output: checked
+}
+
+// For a program rather than a test.
+func ExampleSLO_Judge() {
+	engine, _ := loadtest.NewSyncEngine(loadtest.SyncConfig{})
+	defer engine.Close(context.Background())
+	n := 0
+	result, _ := engine.Run(context.Background(), loadtest.Times(2000, loadtest.Call("query", func(context.Context) error {
+		if n++; n%100 == 0 {
+			return errors.New("deadlock")
+		}
+		return nil
+	})))
+	verdict := loadtest.SLO{P99: time.Second}.Judge(result)
+	fmt.Println(verdict)
+	for _, o := range verdict.Objectives {
+		fmt.Println(o.Met, o.Name)
+	}
+	// Output:
+	// FAIL
+	//   error rate  observed 1 % (20 of 2,000), wanted at most 0 % (set SLO.MaxErrorRate to allow some: 0 allows none)
+	// true p99
+	// false error rate
+	// true requests
 }
 
 func ExampleStart() {

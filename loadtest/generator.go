@@ -35,13 +35,16 @@ const (
 	// as long as a few thousand of the quickest requests, and the first moments,
 	// in which all workers begin at once, say nothing of the rest.
 	watchAfter = 100 * time.Millisecond
-	// Below these a starved generator is not worth a warning. Two seconds are
-	// longer than an ordinary benchmark, and two samples. A millisecond is what
-	// goroutines wait at times on any busy machine, and 5 ms what timers are late
-	// there. Then the wait must be a tenth of what was measured, at its p99, to
-	// matter. Processors that are less than 95 % busy have room for a generator
-	// that needs more.
+	// Below these a starved generator is not worth a warning. Two seconds are two
+	// samples. In a shorter run, down to a quarter of a second, only the waits for a
+	// processor decide, of which there are hundreds: timers were probed a few times,
+	// and an ordinary benchmark may well keep the processors busy. A millisecond is
+	// what goroutines wait at times on any busy machine, and 5 ms what timers are
+	// late there. Then the wait must be a tenth of what was measured, at its p99, to
+	// matter. Processors that are less than 95 % busy have room for a generator that
+	// needs more.
 	starvedWatched      = 2 * time.Second
+	starvedBriefly      = 250 * time.Millisecond
 	starvedSchedLatency = time.Millisecond
 	starvedTimerLag     = 5 * time.Millisecond
 	starvedShare        = 0.1
@@ -54,14 +57,17 @@ const (
 // starved says what the generator was short of, or is empty. p99 is that of the
 // requests.
 func (g *Generator) starved(p99 time.Duration) string {
-	if g.Watched < starvedWatched {
-		return ""
-	}
 	matters := func(d, least time.Duration) bool {
 		return d >= least && float64(d) >= starvedShare*float64(p99)
 	}
+	waited := matters(g.SchedLatency, starvedSchedLatency)
+	// Waits longer than the requests are those of others: functions that never block.
+	briefly := g.Watched >= starvedBriefly && waited && g.SchedLatency <= p99
+	if g.Watched < starvedWatched && !briefly {
+		return ""
+	}
 	var seen []string
-	if matters(g.SchedLatency, starvedSchedLatency) {
+	if waited {
 		seen = append(seen, fmt.Sprintf("goroutines that were ready waited %v for a processor (p99)", round(g.SchedLatency)))
 	}
 	if matters(g.TimerLag, starvedTimerLag) {

@@ -67,7 +67,7 @@ func (g *guard) try(context.Context) error {
 		return context.Canceled // the run's end, whatever the client makes of it
 	case out.err != nil:
 		return out.err
-	case resilience.HTTPFailure(out.resp.StatusCode):
+	case out.class == ClassStatus && resilience.HTTPFailure(out.resp.StatusCode):
 		after, _ := resilience.ParseRetryAfter(out.resp.Header.Get("Retry-After"), time.Now())
 		return &resilience.StatusError{Code: out.resp.StatusCode, After: after}
 	}

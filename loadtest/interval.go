@@ -92,6 +92,16 @@ func (s *series) add(row Interval) {
 	s.rows, s.last = append(s.rows, row), 1
 }
 
+// close joins a last row that is less than half as long as the others to the one
+// before: what little ends in it would look like a rate and a percentile.
+func (s *series) close() {
+	n := len(s.rows)
+	if n > 1 && s.rows[n-1].To-s.rows[n-1].From < harvestEvery*time.Duration(max(s.width, 1))/2 {
+		s.rows[n-2] = s.rows[n-2].and(s.rows[n-1])
+		s.rows = s.rows[:n-1]
+	}
+}
+
 // end is where the last row ends.
 func (s *series) end() time.Duration {
 	if n := len(s.rows); n > 0 {

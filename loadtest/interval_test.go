@@ -64,10 +64,15 @@ func TestAStallShowsInTheIntervals(t *testing.T) {
 			now, slowest = end, max(slowest, end-now)
 		}
 		require.Equal(t, now, r.Elapsed)
-		require.Len(t, r.Intervals, 13)
+		want[11] += want[12] // what ends a little after the end has no row of its own
+		require.Len(t, r.Intervals, 12)
 		for i, row := range r.Intervals {
 			require.Equal(t, time.Duration(i)*time.Second, row.From)
-			require.Equal(t, min(row.From+time.Second, r.Elapsed), row.To)
+			if i == 11 {
+				require.Equal(t, r.Elapsed, row.To)
+			} else {
+				require.Equal(t, row.From+time.Second, row.To)
+			}
 			require.Equal(t, want[i], row.Requests, "second %d", i)
 			switch i {
 			case 6, 7:
@@ -78,7 +83,7 @@ func TestAStallShowsInTheIntervals(t *testing.T) {
 			case 8:
 				require.InEpsilon(t, slowest, row.P99, 0.001)
 				require.InEpsilon(t, oddly, row.P50, 0.001)
-			case 12:
+			case 11:
 				require.Zero(t, row.InFlight, "all have ended")
 			default:
 				require.InEpsilon(t, oddly, row.P99, 0.001)
@@ -88,6 +93,39 @@ func TestAStallShowsInTheIntervals(t *testing.T) {
 		}
 		sameResult(t, roundTrip(t, r), r)
 		require.Equal(t, r.Intervals, roundTrip(t, r).Intervals)
+	})
+}
+
+// A run that outlasts a second by a moment has no interval of that moment, in which
+// a few requests would look like a rate; nor is there one in the last progress.
+func TestASliverAtTheEndIsNoInterval(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		for _, tt := range []struct {
+			took time.Duration
+			ends []time.Duration // of the intervals
+		}{
+			{100100 * time.Microsecond, []time.Duration{1001 * time.Millisecond}},
+			{149 * time.Millisecond, []time.Duration{1490 * time.Millisecond}},
+			{150 * time.Millisecond, []time.Duration{time.Second, 1500 * time.Millisecond}},
+			{249 * time.Millisecond, []time.Duration{time.Second, 2490 * time.Millisecond}},
+			{10 * time.Millisecond, []time.Duration{100 * time.Millisecond}},
+		} {
+			var last Progress
+			e := newEngine(t, listening(c.name, Func(sleep(tt.took)), func(p Progress) { last = p }))
+			r, err := e.Run(t.Context(), Times(10*c.workers))
+			require.NoError(t, err)
+			closeEngine(t, e)
+			addUp(t, r)
+			var ends []time.Duration
+			for _, row := range r.Intervals {
+				ends = append(ends, row.To)
+			}
+			require.Equal(t, tt.ends, ends)
+			require.True(t, last.Done)
+			require.Equal(t, r.Intervals[len(ends)-1], last.Last)
+			// A round of requests more or less, in half a second at the least.
+			require.LessOrEqual(t, last.Last.RPS(), float64(c.workers)*(1/tt.took.Seconds()+2)+1e-9, "no rate that was never reached")
+		}
 	})
 }
 

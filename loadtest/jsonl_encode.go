@@ -48,6 +48,9 @@ func appendRecord(b []byte, r *RequestResult) ([]byte, error) {
 		b = append(b, `,"bytes":`...)
 		b = strconv.AppendInt(b, r.Bytes, 10)
 	}
+	if r.Expected {
+		b = append(b, `,"expected":true`...)
+	}
 	return append(b, '}'), nil
 }
 

@@ -163,7 +163,7 @@ func parseRecord(line []byte) (RequestResult, error) {
 	case end.After(time.Unix(0, math.MaxInt64)):
 		return RequestResult{}, fmt.Errorf("timestamp %v with latency_ms %v is out of range", *j.Timestamp, *j.Latency)
 	}
-	if rec.Class == ClassNone && rec.StatusCode >= 400 {
+	if rec.Class == ClassNone && rec.StatusCode >= 400 && !rec.Expected {
 		rec.Class = ClassStatus // written by a tool that has no classes
 	}
 	return rec, nil

@@ -60,7 +60,7 @@ func TestRecordsAreEncodedAsMarshalJSONDoes(t *testing.T) {
 		})
 	}
 	for class := range numClasses + 2 {
-		sameJSON(t, RequestResult{Class: class})
+		sameJSON(t, RequestResult{Class: class, Expected: class == ClassNone})
 	}
 	line, err := appendRecord(nil, &RequestResult{
 		Name: "home", Method: "GET", URL: "http://h/", StatusCode: 503, Latency: 1_234_567, Timestamp: time.Unix(1_700_000_000, 120_000_999),

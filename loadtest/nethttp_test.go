@@ -49,6 +49,43 @@ func allEngines(conn ConnectionConfig, timeout time.Duration) map[string]EngineC
 	return all
 }
 
+// wrapped is a client of a user's around one of ours.
+type wrapped struct{ Client }
+
+// What a client does not count is not reported as none.
+func TestUnknownConnectionsAreNotReportedAsNone(t *testing.T) {
+	srv := fixtures.NewServer(t)
+	for _, tt := range []struct {
+		reason string
+		client Client
+		known  bool
+	}{
+		{"net/http", NetHTTP(ConnectionConfig{}), true},
+		{"wire", Wire(ConnectionConfig{}), true},
+		{"wrapped", wrapped{NetHTTP(ConnectionConfig{})}, false},
+		{"func", Func(nop), false},
+	} {
+		e := newEngine(t, SyncConfig{Client: tt.client})
+		r, err := e.Run(t.Context(), Times(3, Get(srv.URL+"/get")))
+		require.NoError(t, err)
+		for _, r := range []*EngineResult{r, roundTrip(t, r)} {
+			require.Equal(t, !tt.known, r.ConnectionsUnknown, tt.reason)
+			if tt.known {
+				require.Contains(t, r.String(), "resources 1 connections opened, ", tt.reason)
+			} else {
+				require.NotContains(t, r.String(), "connections", tt.reason)
+				require.Contains(t, r.String(), "\n  resources ", tt.reason)
+			}
+		}
+		again, err := e.Run(t.Context(), Times(3, Get(srv.URL+"/get")))
+		require.NoError(t, err)
+		require.Equal(t, tt.known, strings.Contains(again.String(), "0 connections opened"), "%s: all were kept", tt.reason)
+		again.Merge(r)
+		require.Equal(t, !tt.known, again.ConnectionsUnknown)
+		closeEngine(t, e)
+	}
+}
+
 func TestPoolingIsWhatTheServerSees(t *testing.T) {
 	workers := map[string]int64{"sync": 1, "threaded": 4, "async": 8, "wire/sync": 1, "wire/threaded": 4, "wire/async": 8}
 	for _, pooling := range []Pooling{PoolOptimized, PoolNaive} {

@@ -17,7 +17,8 @@ type Progress struct {
 	Size int64
 	// RPS is the number of requests sent per second of Elapsed.
 	RPS float64
-	// Last is the interval that ended just now.
+	// Last is the interval that ended just now. When Done, it is the last of
+	// EngineResult.Intervals, which may contain one that was told of before.
 	Last Interval
 	// InFlight is how many requests are being attempted.
 	InFlight int

@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// classExpected is the class of a sample without an error whose status the
+// request's Expect names.
+const classExpected = numClasses
+
 // sample is one request as the recorder keeps it.
 type sample struct {
 	latency  time.Duration

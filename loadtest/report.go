@@ -20,31 +20,13 @@ func (r *EngineResult) String() string {
 	fmt.Fprintf(&b, "%s, concurrency %d: %s requests in %v, %s req/s\n",
 		name, r.Concurrency, thousands(r.Requests), r.Elapsed.Round(time.Millisecond), rate(r.RPS()))
 	fmt.Fprintf(&b, "  outcome   %s\n", r.outcome())
-	if r.Requests > 0 {
-		fmt.Fprintf(&b, "  latency   %s\n", latencyLine(r.latencies()))
+	r.writeLatency(&b)
+	r.writeErrors(&b)
+	b.WriteString("  resources ")
+	if !r.ConnectionsUnknown {
+		fmt.Fprintf(&b, "%s connections opened, ", thousands(r.ConnectionsOpened))
 	}
-	if r.ErrorCount > 0 && r.SuccessCount > 0 {
-		fmt.Fprintf(&b, "  … errors  %s\n", latencyLine(r.bad))
-	}
-	for _, class := range r.topErrors() {
-		fmt.Fprintf(&b, "  error     %s × %s", thousands(r.Errors[class]), class)
-		if text := r.ErrorExamples[class]; text != "" {
-			fmt.Fprintf(&b, ": %s", firstLine(text))
-		}
-		b.WriteByte('\n')
-	}
-	if len(r.StatusCodes) > 0 {
-		b.WriteString("  status   ")
-		for _, code := range slices.Sorted(maps.Keys(r.StatusCodes)) {
-			fmt.Fprintf(&b, " %d × %s", code, thousands(r.StatusCodes[code]))
-		}
-		b.WriteByte('\n')
-	}
-	if text := r.stallLine(); text != "" {
-		fmt.Fprintf(&b, "  stall     %s\n", text)
-	}
-	fmt.Fprintf(&b, "  resources %s connections opened, %s read, peak heap %s\n",
-		thousands(r.ConnectionsOpened), bytesText(uint64(r.BytesRead)), bytesText(r.PeakMemory))
+	fmt.Fprintf(&b, "%s read, peak heap %s\n", bytesText(uint64(r.BytesRead)), bytesText(r.PeakMemory))
 	if share := r.sinkShare(); share > 0.01 {
 		fmt.Fprintf(&b, "  sink      took %.3g %% of the workers' time (%v in all)\n", 100*share, round(r.SinkTime))
 	}
@@ -62,10 +44,40 @@ func (r *EngineResult) String() string {
 	if r.Sink != nil {
 		fmt.Fprintf(&b, "  sink      %v\n", r.Sink)
 	}
-	for _, w := range r.Warnings {
-		fmt.Fprintf(&b, "  warning   %s\n", w.Text)
-	}
+	r.writeWarnings(&b)
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func (r *EngineResult) writeLatency(b *strings.Builder) {
+	if r.Requests > 0 {
+		fmt.Fprintf(b, "  latency   %s\n", latencyLine(r.latencies()))
+	}
+	if r.ErrorCount > 0 && r.SuccessCount > 0 {
+		fmt.Fprintf(b, "  … errors  %s\n", latencyLine(r.bad))
+	}
+}
+
+func (r *EngineResult) writeErrors(b *strings.Builder) {
+	for _, class := range r.topErrors() {
+		fmt.Fprintf(b, "  error     %s × %s", thousands(r.Errors[class]), class)
+		if text := r.ErrorExamples[class]; text != "" {
+			fmt.Fprintf(b, ": %s", firstLine(text))
+		}
+		b.WriteByte('\n')
+	}
+	if len(r.StatusCodes) > 0 {
+		b.WriteString("  status   ")
+		for _, code := range slices.Sorted(maps.Keys(r.StatusCodes)) {
+			fmt.Fprintf(b, " %d × %s", code, thousands(r.StatusCodes[code]))
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func (r *EngineResult) writeWarnings(b *strings.Builder) {
+	for _, w := range r.Warnings {
+		fmt.Fprintf(b, "  warning   %s\n", w.Text)
+	}
 }
 
 func (r *EngineResult) outcome() string {

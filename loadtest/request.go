@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -15,24 +16,35 @@ var ErrInvalidRequest = errors.New("loadtest: invalid request")
 type Request struct {
 	// Method is the HTTP method; empty means GET.
 	Method string
-	// URL is absolute, http or https. Only a [Func] client may leave it empty.
+	// URL is absolute, http or https. Only a [Func] client, or a request that has a
+	// Func, may leave it empty.
 	//
 	// It is requested as http.Client does. Its user name and password become an
 	// Authorization header, unless Header has one, and are in no result and no error
 	// text. A byte that may not stand in a request line, such as a space in the query,
 	// is percent-encoded as browsers do. The fragment is not sent.
 	URL string
-	// Header is sent with every request; a Host entry sets the Host header. Names
-	// mean the same in any case, so two spellings of one name are a fault. As in
-	// net/http, Content-Length, Transfer-Encoding and Trailer are left to the client.
+	// Header is sent with every request; a Host entry sets the Host header. [Get]
+	// and [Post] make it, so that Header.Set works at once. Names mean the same in any
+	// case, so two spellings of one name are a fault. As in net/http, Content-Length,
+	// Transfer-Encoding and Trailer are left to the client.
 	Header http.Header
 	// Body is replayed from its first byte each time the request is sent.
 	Body []byte
 	// Name groups results: requests of one name share an entry in
 	// [EngineResult.Endpoints]. Unnamed requests count in the totals only.
 	Name string
-	// Check judges a response that is not an error already, as 4xx and 5xx are;
-	// its own error counts the request as failed, in [ClassCheck]. It runs on the
+	// Expect lists the statuses, from 100 to 999, that are right: a response with
+	// one of them is a success, and one with any other status an error, in
+	// [ClassStatus]. Empty means that 2xx is a success, 4xx and 5xx an error, and
+	// the rest neither.
+	Expect []int
+	// Func, if not nil, is called in place of sending anything, whatever the
+	// engine's client is; of the other fields only Name and Check then matter. See
+	// [Call].
+	Func func(context.Context) error
+	// Check judges a response that is not an error already, as an unexpected 4xx
+	// is; its own error counts the request as failed, in [ClassCheck]. It runs on the
 	// worker that sent the request, outside the measured latency, and concurrently
 	// with the checks of other workers. A panic or a t.FailNow in it stops the run.
 	Check func(Response) error
@@ -40,9 +52,9 @@ type Request struct {
 
 // Response is what came back, as far as a load test needs it.
 type Response struct {
-	// StatusCode is the HTTP status; 0 for a [Func] client.
+	// StatusCode is the HTTP status; 0 for a function.
 	StatusCode int
-	// Proto is the protocol version, such as "HTTP/1.1"; empty for [Func].
+	// Proto is the protocol version, such as "HTTP/1.1"; empty for a function.
 	Proto string
 	// Header must not be changed. It is only valid until Check returns. With
 	// [Wire] it is nil unless the request has a Check.
@@ -55,7 +67,9 @@ type Response struct {
 }
 
 // Get is a GET request for url.
-func Get(url string) *Request { return &Request{Method: http.MethodGet, URL: url} }
+func Get(url string) *Request {
+	return &Request{Method: http.MethodGet, URL: url, Header: http.Header{}}
+}
 
 // Post is a POST request of body to url.
 func Post(url, contentType string, body []byte) *Request {
@@ -67,9 +81,27 @@ func Post(url, contentType string, body []byte) *Request {
 	}
 }
 
+// expected reports whether Expect names status.
+func (r *Request) expected(status int) bool {
+	return len(r.Expect) > 0 && slices.Contains(r.Expect, status)
+}
+
+// wrong reports whether status alone makes a response an error. A function has
+// none.
+func (r *Request) wrong(status int) bool {
+	if len(r.Expect) == 0 || status == 0 {
+		return status >= http.StatusBadRequest
+	}
+	return !r.expected(status)
+}
+
 // Validate reports every fault of an HTTP request; each matches
-// [ErrInvalidRequest]. Run calls it before anything is sent.
+// [ErrInvalidRequest]. Run calls it before anything is sent. A request that has a
+// Func has none.
 func (r *Request) Validate() error {
+	if r != nil && r.Func != nil {
+		return nil
+	}
 	_, err := newHTTPRequest(context.Background(), r)
 	return err
 }

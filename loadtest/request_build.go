@@ -23,6 +23,11 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	if req.Method != "" && !validToken(req.Method) {
 		refuse(fmt.Errorf("method %q is not a token", req.Method))
 	}
+	for _, status := range req.Expect {
+		if status < 100 || status > 999 {
+			refuse(fmt.Errorf("Expect holds %d: a status is from 100 to 999", status))
+		}
+	}
 	u, err := parseURL(req.URL)
 	if err != nil {
 		refuse(err)

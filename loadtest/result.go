@@ -17,6 +17,7 @@ type RequestResult struct {
 	Attempt    int           // the last attempt, from 1; 0 if rejected
 	Bytes      int64         // of the response body
 	Class      ErrorClass    // ClassNone for a success, and for 1xx and 3xx
+	Expected   bool          // a success because Request.Expect names the status
 	Err        error         // nil exactly when Class is ClassNone
 }
 
@@ -41,21 +42,26 @@ type EngineResult struct {
 	// the sink or waited for it instead of sending requests. Of their whole time,
 	// which is Concurrency × Elapsed, it is what the sink has cost.
 	SinkTime time.Duration
-	// ConnectionsOpened counts connections; 0 for a client that has none.
+	// ConnectionsOpened counts connections.
 	ConnectionsOpened int64
+	// ConnectionsUnknown is set where the client does not count connections, such as
+	// a Func or a Client from outside this package: ConnectionsOpened is 0 then and
+	// means nothing.
+	ConnectionsUnknown bool
 	// PeakMemory is the largest heap of this process seen during the run, in
 	// bytes: live objects and garbage not yet swept, sampled about once a
 	// millisecond. It includes whatever else the process does, such as a server
 	// under test. After Merge it is the largest of the runs.
 	PeakMemory uint64
 	// ErrorExamples holds the text of one error of each class but ClassStatus,
-	// for which StatusCodes tells more.
+	// for which StatusCodes tells more unless other statuses were expected.
 	ErrorExamples map[ErrorClass]string
 	// Endpoints breaks the run down by Request.Name; nil if no request had one.
 	// Names beyond the 64th are counted under "(others)".
 	Endpoints map[string]*Stats
-	// Intervals is the run second by second, in the order of From; the last one
-	// may be shorter, and one that the collector came late for is longer. Their
+	// Intervals is the run second by second, in the order of From; the last one may
+	// be from half to one and a half as long, and one that the collector came late
+	// for is longer. A run of less than half a second has one that is shorter. Their
 	// counts add up to those of Stats. From 3,600 rows on, and again each time
 	// there are so many, neighbours are joined, and those to come are twice as
 	// long. Of two that are joined, P99 is the larger, P50 the mean weighted by
@@ -111,6 +117,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.Unsent += other.Unsent
 	r.SinkTime += other.SinkTime
 	r.ConnectionsOpened += other.ConnectionsOpened
+	r.ConnectionsUnknown = r.ConnectionsUnknown || other.ConnectionsUnknown
 	r.PeakMemory = max(r.PeakMemory, other.PeakMemory)
 	r.Sink = mergeSinks(r.Sink, other.Sink)
 	r.pooled = r.pooled || other.pooled
@@ -139,7 +146,8 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.StartedAt, r.Elapsed = measure(r.spans)
 	r.Intervals = interleave(
 		shift(r.Intervals, before.Sub(r.StartedAt)), shift(other.Intervals, other.StartedAt.Sub(r.StartedAt)))
-	r.Warnings = r.assess()
+	stalls := slices.DeleteFunc(slices.Concat(r.Warnings, other.Warnings), func(w Warning) bool { return w.Kind != WarnStall })
+	r.Warnings = append(r.assess(), stalls...)
 }
 
 // peakConcurrency adds the concurrency of runs that overlapped.

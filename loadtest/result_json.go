@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// The JSON of results uses the key names of the Python lab that brunt began as;
-// what it adds are further keys. The histograms go along, so that results read
-// back can be merged exactly.
+// The key names of the JSON of results do not change: further ones may come. The
+// histograms go along, so that results read back can be merged exactly.
 
 type statsJSON struct {
 	Counts
@@ -37,6 +36,7 @@ type resultJSON struct {
 	Unsent        int64                 `json:"unsent_count"`
 	SinkTime      float64               `json:"sink_seconds"`
 	Connections   int64                 `json:"connections_opened"`
+	Uncounted     bool                  `json:"connections_unknown,omitempty"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
 	Intervals     []Interval            `json:"intervals,omitempty"`
@@ -125,7 +125,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		Engine: r.Engine, Concurrency: r.Concurrency,
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
-		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened,
+		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
 		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 	}
@@ -148,7 +148,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	}
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
-		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, PeakMemory: j.PeakBytes,
+		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, ConnectionsUnknown: j.Uncounted, PeakMemory: j.PeakBytes,
 		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 	}
 	for _, s := range j.Spans {
@@ -255,6 +255,7 @@ type requestJSON struct {
 	Name       string     `json:"name,omitempty"`
 	Method     string     `json:"method,omitempty"`
 	Bytes      int64      `json:"bytes,omitempty"`
+	Expected   bool       `json:"expected,omitempty"`
 }
 
 // MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
@@ -262,7 +263,7 @@ type requestJSON struct {
 func (r RequestResult) MarshalJSON() ([]byte, error) {
 	j := requestJSON{
 		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
-		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes,
+		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected,
 	}
 	if r.Err != nil {
 		text := r.Err.Error()
@@ -286,7 +287,7 @@ func (r *RequestResult) fromJSON(j *requestJSON) error {
 		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms: out of range", j.Timestamp, j.Latency)
 	}
 	*r = RequestResult{
-		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes,
+		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
 		Latency:   fromMillis(j.Latency),
 		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
 	}

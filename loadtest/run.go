@@ -14,7 +14,8 @@ import (
 type run struct {
 	core   *core
 	feed   feed
-	sink   outcomeSink // nil: nobody takes the outcomes
+	sink   outcomeSink   // nil: nobody takes the outcomes
+	until  time.Duration // since base: no request may begin from then on; 0 for no limit
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	base   time.Time
@@ -43,7 +44,7 @@ func (c *core) run(ctx context.Context, src Source, sink outcomeSink) (*EngineRe
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{core: c, feed: feed, sink: sink, done: make(chan struct{})}
+	r := &run{core: c, feed: feed, sink: sink, until: feed.planned(), done: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	if err := c.enter(r); err != nil {
@@ -83,6 +84,9 @@ func (r *run) hire() error {
 		}
 		w := &worker{run: r, session: s, out: r.recorder.buffer(i), batch: 1}
 		w.items = w.few[:]
+		if f, ok := s.(funcSession); ok {
+			w.fn = f.fn
+		}
 		if r.core.breaker != nil || r.core.retry != nil {
 			w.guard = newGuard(w)
 		}
@@ -177,9 +181,9 @@ func (r *run) halt(cause error) {
 	r.halted.Store(true)
 }
 
-// over says whether no request may begin any more. A context that is done wins
-// over a request that is ready.
-func (r *run) over() bool {
+// over reports whether no request may begin any more at now, which is since base.
+// A context that is done wins over a request that is ready.
+func (r *run) over(now time.Duration) bool {
 	if r.halted.Load() {
 		return true
 	}
@@ -188,7 +192,7 @@ func (r *run) over() bool {
 		r.halt(context.Cause(r.ctx))
 		return true
 	default:
-		return false
+		return r.until > 0 && now >= r.until
 	}
 }
 
@@ -214,8 +218,12 @@ func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 	if size := r.feed.size(); size >= 0 {
 		res.Unsent = size - res.Requests - res.RejectedCount
 	}
-	res.ConnectionsOpened, res.pooled = opened, r.core.pooled()
+	res.ConnectionsOpened = opened
+	res.pooled, res.ConnectionsUnknown = r.core.pooled()
 	res.Warnings = res.assess()
+	if text := res.stallText(); text != "" {
+		res.Warnings = append(res.Warnings, Warning{Kind: WarnStall, Text: text})
+	}
 	if r.complete(res) {
 		return res, r.feed.fault()
 	}

@@ -13,23 +13,26 @@ import (
 var ErrEmptySource = errors.New("loadtest: nothing to send")
 
 // Source says what a run sends and when there is no more. Make one with [URLs],
-// [Times], [For] or [Seq]; the zero Source is empty. A Source may be used by
+// [Times], [For] or [Seq], and limit it in time with [Until]; the zero Source is
+// empty. A Source may be used by
 // many runs, except that one made with [Seq] is only as repeatable as its
 // iterator.
 type Source struct {
-	open func() (feed, error)
+	// open numbers the names of requests, and validates each before it is sent.
+	open func(names *endpoints, validate func(*Request) error) (feed, error)
 }
 
 // feed is one run's hold on a source. claim is safe for concurrent use; close
 // is called once, after the last claim.
 type feed interface {
 	// claim fills dst with the next requests, at most len(dst), and returns how
-	// many; 0 means that there are no more. now is the time since the run began;
-	// share is the number of workers that claim from this feed.
-	claim(dst []item, now time.Duration, share int) int
+	// many; 0 means that there are no more. share is the number of workers that
+	// claim from this feed.
+	claim(dst []item, share int) int
 	// size is how many requests the feed holds, or -1 when that is not known.
 	size() int64
-	// planned is how long the feed means the run to last, or 0.
+	// planned is the time since the run began from which on no request is to begin,
+	// or 0.
 	planned() time.Duration
 	// giveBack returns claimed requests that were not sent, for others to claim.
 	giveBack(rest []item)
@@ -48,41 +51,28 @@ func (s Source) start(names *endpoints, validate func(*Request) error) (feed, er
 	if s.open == nil {
 		return nil, ErrEmptySource
 	}
-	f, err := s.open()
-	if err != nil {
-		return nil, err
-	}
-	switch f := f.(type) {
-	case *listFeed:
-		err = f.resolve(names, validate)
-	case *seqFeed:
-		f.names, f.validate = names, validate
-	}
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
+	return s.open(names, validate)
 }
 
 // URLs sends a GET request to each of urls, once, in order.
 func URLs(urls ...string) Source {
-	return Source{open: func() (feed, error) {
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
 		reqs := make([]*Request, len(urls))
 		for i, u := range urls {
 			reqs[i] = Get(u)
 		}
-		return newListFeed(reqs, int64(len(reqs)), 0)
+		return newListFeed(reqs, int64(len(reqs)), names, validate)
 	}}
 }
 
 // Times sends n requests, cycling through reqs. Without reqs it sends empty
 // ones, which only a [Func] client takes.
 func Times(n int, reqs ...*Request) Source {
-	return Source{open: func() (feed, error) {
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
 		if n < 0 {
 			return nil, fmt.Errorf("loadtest: Times(%d): negative count", n)
 		}
-		return newListFeed(reqs, int64(n), 0)
+		return newListFeed(reqs, int64(n), names, validate)
 	}}
 }
 
@@ -90,12 +80,46 @@ func Times(n int, reqs ...*Request) Source {
 // began; requests in flight then are finished. Without reqs it sends empty
 // ones, which only a [Func] client takes.
 func For(d time.Duration, reqs ...*Request) Source {
-	return Source{open: func() (feed, error) {
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
 		if d <= 0 {
 			return nil, fmt.Errorf("loadtest: For(%v): the duration must be above 0", d)
 		}
-		return newListFeed(reqs, -1, d)
+		f, err := newListFeed(reqs, -1, names, validate)
+		return untilFeed{f, d}, err
 	}}
+}
+
+// Until ends src once d has passed since the run began, unless it has ended by
+// itself: no request begins after that, and those in flight are finished, not
+// cancelled. The run ends without an error, and nothing counts as unsent. A [Seq]
+// that blocks is waited for, and what it yields too late is not sent.
+func Until(d time.Duration, src Source) Source {
+	if src.open == nil {
+		return Source{}
+	}
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
+		if d <= 0 {
+			return nil, fmt.Errorf("loadtest: Until(%v): the duration must be above 0", d)
+		}
+		f, err := src.open(names, validate)
+		return untilFeed{f, d}, err
+	}}
+}
+
+// untilFeed is a feed with a limit in time, which the workers keep: a feed has no
+// clock. How much is sent before it is not known.
+type untilFeed struct {
+	feed
+	limit time.Duration
+}
+
+func (f untilFeed) size() int64 { return -1 }
+
+func (f untilFeed) planned() time.Duration {
+	if inner := f.feed.planned(); inner > 0 {
+		return min(inner, f.limit)
+	}
+	return f.limit
 }
 
 // Seq sends what seq yields. The workers take turns: seq is never run by two of
@@ -108,20 +132,18 @@ func Seq(seq iter.Seq[*Request]) Source {
 	if seq == nil {
 		return Source{}
 	}
-	return Source{open: func() (feed, error) {
-		f := &seqFeed{}
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
+		f := &seqFeed{names: names, validate: validate}
 		f.next, f.stop = iter.Pull(seq)
 		return f, nil
 	}}
 }
 
-// listFeed cycles through a fixed list until a count or a time is reached.
+// listFeed cycles through a fixed list until a count is reached.
 type listFeed struct {
-	reqs  []*Request
 	items []item
-	total int64         // -1: no limit
-	until time.Duration // 0: no limit
-	_     [64]byte      // next is written by every worker: keep it off the line they read
+	total int64    // -1: no limit
+	_     [64]byte // next is written by every worker: keep it off the line they read
 	next  atomic.Int64
 	_     [64]byte
 
@@ -130,33 +152,26 @@ type listFeed struct {
 	back    []item // given back
 }
 
-func newListFeed(reqs []*Request, total int64, until time.Duration) (*listFeed, error) {
+func newListFeed(reqs []*Request, total int64, names *endpoints, validate func(*Request) error) (*listFeed, error) {
 	if total == 0 {
 		return nil, ErrEmptySource
 	}
 	if len(reqs) == 0 {
 		reqs = []*Request{{}}
 	}
-	return &listFeed{reqs: reqs, total: total, until: until}, nil
-}
-
-func (f *listFeed) resolve(names *endpoints, validate func(*Request) error) error {
 	var faults []error
-	f.items = make([]item, len(f.reqs))
-	for i, r := range f.reqs {
+	f := &listFeed{total: total, items: make([]item, len(reqs))}
+	for i, r := range reqs {
 		if err := validate(r); err != nil {
 			faults = append(faults, fmt.Errorf("request %d: %w", i, err))
 			continue
 		}
 		f.items[i] = item{req: r, endpoint: names.id(r.Name)}
 	}
-	return errors.Join(faults...)
+	return f, errors.Join(faults...)
 }
 
-func (f *listFeed) claim(dst []item, now time.Duration, share int) int {
-	if f.until > 0 && now >= f.until {
-		return 0
-	}
+func (f *listFeed) claim(dst []item, share int) int {
 	if f.hasBack.Load() {
 		if n := f.reclaim(dst, share); n > 0 {
 			return n
@@ -200,7 +215,7 @@ func (f *listFeed) take(most, share int64) (first, n int64) {
 }
 
 func (f *listFeed) size() int64            { return f.total }
-func (f *listFeed) planned() time.Duration { return f.until }
+func (f *listFeed) planned() time.Duration { return 0 }
 
 func (f *listFeed) giveBack(rest []item) {
 	f.mu.Lock()
@@ -228,7 +243,7 @@ type seqFeed struct {
 	names    *endpoints
 	validate func(*Request) error
 
-	mu    lifoMutex
+	turn  lifoMutex // held while the iterator runs, which may sleep
 	next  func() (*Request, bool)
 	stop  func()
 	count int64
@@ -236,9 +251,9 @@ type seqFeed struct {
 	err   error
 }
 
-func (f *seqFeed) claim(dst []item, _ time.Duration, _ int) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (f *seqFeed) claim(dst []item, _ int) int {
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	if f.done {
 		return 0
 	}
@@ -265,14 +280,14 @@ func (f *seqFeed) planned() time.Duration { return 0 }
 func (f *seqFeed) giveBack([]item) {} // it hands out one at a time
 
 func (f *seqFeed) fault() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	return f.err
 }
 
 func (f *seqFeed) close() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	f.done = true
 	f.stop()
 }

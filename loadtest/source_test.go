@@ -1,10 +1,12 @@
 package loadtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -23,7 +25,7 @@ func take(f feed, n, share int) []string {
 	var urls []string
 	dst := make([]item, n)
 	for {
-		k := f.claim(dst, 0, share)
+		k := f.claim(dst, share)
 		if k == 0 {
 			return urls
 		}
@@ -72,7 +74,7 @@ func TestClaimsShrinkTowardsTheEnd(t *testing.T) {
 	dst := make([]item, maxBatch)
 	left := 1000
 	for left > 0 {
-		n := f.claim(dst, 0, 10)
+		n := f.claim(dst, 10)
 		require.LessOrEqual(t, n, max(1, left/20), "with %d left for 10 workers", left)
 		left -= n
 	}
@@ -81,20 +83,114 @@ func TestClaimsShrinkTowardsTheEnd(t *testing.T) {
 func TestWhatIsGivenBackIsHandedOutAgain(t *testing.T) {
 	f := open(t, Times(10, Get("http://a"), Get("http://b")))
 	dst := make([]item, 5)
-	require.Equal(t, 5, f.claim(dst, 0, 1))
+	require.Equal(t, 5, f.claim(dst, 1))
 	f.giveBack(dst[2:5])
 	got := take(f, 4, 1)
 	require.Len(t, got, 8)
 	require.ElementsMatch(t, []string{"http://a", "http://b", "http://a", "http://b", "http://a", "http://b", "http://a", "http://b"}, got)
 }
 
-func TestForEndsWithItsTime(t *testing.T) {
-	f := open(t, For(time.Second, Get("http://a")))
-	require.EqualValues(t, -1, f.size())
-	dst := make([]item, 4)
-	require.Equal(t, 4, f.claim(dst, 0, 1))
-	require.Equal(t, 4, f.claim(dst, time.Second-1, 1))
-	require.Zero(t, f.claim(dst, time.Second, 1))
+// Whatever a source is made of, Until ends it: no request begins after d, and
+// those in flight are finished and no errors.
+func TestUntilEndsAnySource(t *testing.T) {
+	const took, d = oddly, 10 * time.Second
+	endless := func(yield func(*Request) bool) {
+		for yield(&Request{Name: "a"}) {
+		}
+	}
+	for name, src := range map[string]Source{
+		"for itself":     For(d, &Request{Name: "a"}),
+		"a longer for":   Until(d, For(time.Hour, &Request{Name: "a"})),
+		"a shorter for":  Until(time.Hour, For(d, &Request{Name: "a"})),
+		"times":          Until(d, Times(1_000_000, &Request{Name: "a"})),
+		"seq":            Until(d, Seq(endless)),
+		"until in until": Until(time.Hour, Until(d, Seq(endless))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			forEngines(t, func(t *testing.T, c config) {
+				e := newEngine(t, c.make(Func(sleep(took)), 0))
+				defer closeEngine(t, e)
+				r, err := e.Run(t.Context(), src)
+				require.NoError(t, err)
+				rounds := (d + took - 1) / took // each began before d
+				require.Equal(t, rounds*took, r.Elapsed, "what was in flight at d is finished")
+				require.Equal(t, int64(rounds)*int64(c.workers), r.SuccessCount)
+				require.Equal(t, r.Requests, r.SuccessCount)
+				require.Zero(t, r.Unsent)
+			})
+		})
+	}
+}
+
+func TestUntilLeavesASourceThatEndsFirst(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		e := newEngine(t, c.make(Func(sleep(oddly)), 0))
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Until(time.Hour, Times(1000)))
+		require.NoError(t, err)
+		require.EqualValues(t, 1000, r.SuccessCount)
+		_, err = e.Run(t.Context(), Until(time.Hour, Times(0)))
+		require.ErrorIs(t, err, ErrEmptySource)
+	})
+}
+
+// What an iterator yields after the end is not sent.
+func TestUntilDoesNotSendWhatComesTooLate(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		e := newEngine(t, c.make(Func(sleep(time.Millisecond)), 0))
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Until(time.Second, Seq(func(yield func(*Request) bool) {
+			for yield(&Request{}) {
+				time.Sleep(400 * time.Millisecond)
+			}
+		})))
+		require.NoError(t, err)
+		require.EqualValues(t, 3, r.Requests, "at 0, 0.4 and 0.8 s")
+		require.EqualValues(t, 3, r.SuccessCount)
+	})
+}
+
+// A worker claims several quick requests at once; those that it has left at the
+// end of the time are not begun.
+func TestABatchEndsWithTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		e := newEngine(t, SyncConfig{Client: Func(func(context.Context) error {
+			if n++; n > 1000 {
+				time.Sleep(150 * time.Microsecond) // not so long that the rest is given back
+			}
+			return nil
+		})})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), For(time.Millisecond))
+		require.NoError(t, err)
+		require.Equal(t, 1050*time.Microsecond, r.Elapsed)
+		require.EqualValues(t, 1007, r.Requests)
+	})
+}
+
+// A sleeping iterator holds up those who wait for their turn, and not the clock
+// of a bubble.
+func TestSeqMaySleepInABubble(t *testing.T) {
+	forEngines(t, func(t *testing.T, c config) {
+		e := newEngine(t, c.make(Func(sleep(time.Millisecond)), 0))
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Seq(func(yield func(*Request) bool) {
+			for range 20 {
+				time.Sleep(10 * time.Millisecond)
+				if !yield(&Request{}) {
+					return
+				}
+			}
+		}))
+		require.NoError(t, err)
+		require.EqualValues(t, 20, r.SuccessCount)
+		want := 20*10*time.Millisecond + time.Millisecond
+		if c.workers == 1 {
+			want = 20 * 11 * time.Millisecond
+		}
+		require.Equal(t, want, r.Elapsed)
+	})
 }
 
 func TestSeqIsAskedForOneRequestAtATime(t *testing.T) {
@@ -108,7 +204,7 @@ func TestSeqIsAskedForOneRequestAtATime(t *testing.T) {
 		}
 	}))
 	dst := make([]item, maxBatch)
-	require.Equal(t, 1, f.claim(dst, 0, 1))
+	require.Equal(t, 1, f.claim(dst, 1))
 	require.Equal(t, 1, yielded, "a slow iterator must not hold back what it has yielded")
 	require.Equal(t, []string{"http://h/1", "http://h/2"}, take(f, maxBatch, 1))
 	require.NoError(t, f.fault())
@@ -122,16 +218,16 @@ func TestSeqIsStoppedWhenTheRunEndsFirst(t *testing.T) {
 		}
 	}).start(newEndpoints(), (*Request).Validate)
 	require.NoError(t, err)
-	require.Equal(t, 1, f.claim(make([]item, 1), 0, 1))
+	require.Equal(t, 1, f.claim(make([]item, 1), 1))
 	f.close()
 	require.True(t, stopped)
-	require.Zero(t, f.claim(make([]item, 1), 0, 1))
+	require.Zero(t, f.claim(make([]item, 1), 1))
 }
 
 func TestSeqIsNotCalledAgainAfterAPanic(t *testing.T) {
 	f := open(t, Seq(func(func(*Request) bool) { panic("boom") }))
-	require.PanicsWithValue(t, "boom", func() { f.claim(make([]item, 1), 0, 1) })
-	require.Zero(t, f.claim(make([]item, 1), 0, 1))
+	require.PanicsWithValue(t, "boom", func() { f.claim(make([]item, 1), 1) })
+	require.Zero(t, f.claim(make([]item, 1), 1))
 }
 
 func TestSeqEndsWithAnErrorAtABadRequest(t *testing.T) {
@@ -161,6 +257,10 @@ func TestSourcesRefuseNonsense(t *testing.T) {
 		{"negative times", Times(-1, Get("http://a")), nil, "Times(-1): negative count"},
 		{"no duration", For(0, Get("http://a")), nil, "must be above 0"},
 		{"negative duration", For(-time.Second, Get("http://a")), nil, "must be above 0"},
+		{"until never", Until(0, Times(1, Get("http://a"))), nil, "Until(0s): the duration must be above 0"},
+		{"until, of nothing", Until(time.Second, Source{}), ErrEmptySource, "nothing to send"},
+		{"until, of an empty source", Until(time.Second, Times(0)), ErrEmptySource, "nothing to send"},
+		{"until, of a bad request", Until(time.Second, URLs("ftp://x")), ErrInvalidRequest, "request 0: "},
 		{"bad URL", URLs("http://ok", "ftp://x"), ErrInvalidRequest, "request 1: "},
 		{"nil request", Times(3, nil), ErrInvalidRequest, "nil"},
 		{"empty request over HTTP", Times(3), ErrInvalidRequest, "empty URL"},

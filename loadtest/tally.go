@@ -28,6 +28,8 @@ func (t *tally) count(x *sample) {
 	t.Requests++
 	h := &t.good
 	switch {
+	case x.class == classExpected:
+		t.SuccessCount++
 	case x.class != ClassNone:
 		t.ErrorCount++
 		t.classes[x.class]++

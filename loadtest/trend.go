@@ -100,14 +100,14 @@ func (r *EngineResult) stalls() []stall {
 	return slices.DeleteFunc(out, func(s stall) bool { return s.To-s.From <= 2*r.P50() })
 }
 
-// stallLine tells of the longest stall, or is empty.
-func (r *EngineResult) stallLine() string {
+// stallText tells of the longest stall, or is empty.
+func (r *EngineResult) stallText() string {
 	all := r.stalls()
 	if len(all) == 0 {
 		return ""
 	}
 	s := slices.MaxFunc(all, func(a, b stall) int { return int(a.To - a.From - b.To + b.From) })
-	text := fmt.Sprintf("from %v to %v: %s req/s instead of about %s, %s in flight at its end",
+	text := fmt.Sprintf("stalled from %v to %v: %s req/s instead of about %s, %s in flight at its end",
 		s.From.Round(100*time.Millisecond), s.To.Round(100*time.Millisecond), rate(s.RPS()), rate(s.usual), thousands(int64(s.InFlight)))
 	if n := len(all) - 1; n > 0 {
 		text += fmt.Sprintf("; and %d shorter", n)

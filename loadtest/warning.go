@@ -21,6 +21,8 @@ const (
 	// WarnGeneratorStarved: this process did not get to run as it should, so that
 	// the latencies are in part its own.
 	WarnGeneratorStarved WarningKind = "generator_starved"
+	// WarnStall: for a while next to nothing ended.
+	WarnStall WarningKind = "stall"
 )
 
 // Warning is a caveat that travels with the numbers.
@@ -42,7 +44,8 @@ func samplesToShow(q float64) int64 { return int64(math.Ceil(1/(1-q) - 1e-6)) }
 // that should reuse them is suspected not to.
 const churnShare = 0.1
 
-// assess derives the warnings from the rest of the result.
+// assess derives the warnings from the rest of the result, but for those of a
+// stall, which only a single run shows.
 func (r *EngineResult) assess() []Warning {
 	var out []Warning
 	warn := func(kind WarningKind, format string, args ...any) {
@@ -64,7 +67,7 @@ func (r *EngineResult) assess() []Warning {
 			redirects += n
 		}
 	}
-	if redirects > 0 {
+	if redirects = min(redirects, r.OtherCount); redirects > 0 { // the others were expected, or are errors
 		warn(WarnRedirects, "%d redirects (3xx) count neither as successes nor as errors; set Conn.MaxRedirects to follow them", redirects)
 	}
 	if n := r.Errors[ClassLocal]; n > 0 {

@@ -14,7 +14,7 @@ import (
 
 // slot is where a worker publishes its request. It holds the instant at which
 // the request began, as nanoseconds since the run's base plus one; idle between
-// requests; or expired once the watchdog has claimed it.
+// requests; or that stamp negated once the watchdog has claimed the request.
 type slot struct {
 	state atomic.Int64
 	// cancel ends the worker's context. The worker replaces it only after it has
@@ -23,10 +23,13 @@ type slot struct {
 	cancel atomic.Pointer[context.CancelCauseFunc]
 }
 
-const (
-	slotIdle    = 0
-	slotExpired = -1
-)
+const slotIdle = 0
+
+// request returns when the request in hand began, if there is one.
+func (s *slot) request() (began time.Duration, busy bool) {
+	stamp := time.Duration(s.state.Load()).Abs()
+	return stamp - 1, stamp != slotIdle
+}
 
 func (s *slot) begin(at time.Duration) { s.state.Store(int64(at) + 1) }
 
@@ -53,7 +56,7 @@ func (w *watchdog) scan(now time.Duration) time.Duration {
 		began := time.Duration(stamp - 1)
 		if now-began < w.limit {
 			oldest = min(oldest, began)
-		} else if s.state.CompareAndSwap(stamp, slotExpired) {
+		} else if s.state.CompareAndSwap(stamp, -stamp) {
 			(*cancel)(&TimeoutError{Limit: w.limit})
 		}
 	}

@@ -3,7 +3,7 @@ package loadtest
 import (
 	"context"
 	"errors"
-	"net/http"
+	"fmt"
 	"time"
 
 	"example.com/brunt/resilience"
@@ -13,8 +13,10 @@ import (
 type worker struct {
 	run     *run
 	session Session
+	fn      func(context.Context) error // of a Func client
 	out     *buffer
 	ctx     context.Context
+	call    *callContext  // ctx, for functions; nil before the first
 	ended   time.Duration // when its last request ended, since the run's base
 	sinking time.Duration // how long it has waited for the sink and been in it
 	batch   int           // how many requests to claim at once
@@ -23,7 +25,7 @@ type worker struct {
 	items   []item // has room for a batch
 	few     [fewItems]item
 	slot    slot
-	_       [48]byte // workers are whole cache lines, so that none shares one
+	_       [32]byte // workers are whole cache lines, so that none shares one
 }
 
 const (
@@ -54,15 +56,15 @@ func (w *worker) main() {
 func (w *worker) loop() {
 	r, share := w.run, len(w.run.workers)
 	now := r.now()
-	for !r.over() {
-		n := r.feed.claim(w.items[:w.batch], now, share)
+	for !r.over(now) {
+		n := r.feed.claim(w.items[:w.batch], share)
 		if n == 0 {
 			return
 		}
 		now = r.now()
 		start := now
 		for i, it := range w.items[:n] {
-			if r.over() {
+			if r.over(now) {
 				return
 			}
 			began := now
@@ -106,7 +108,7 @@ type outcome struct {
 // attempt sends req once, beginning at began.
 func (w *worker) attempt(req *Request, began time.Duration) (out outcome) {
 	w.slot.begin(began)
-	out.resp, out.err = w.session.Do(w.ctx, req)
+	out.resp, out.err = w.do(req)
 	out.ended = w.run.now()
 	if !w.slot.end(began) {
 		out.err = w.expire(out.err)
@@ -114,11 +116,27 @@ func (w *worker) attempt(req *Request, began time.Duration) (out outcome) {
 	switch {
 	case out.err != nil:
 		out.class = w.classify(out.err)
-	case out.resp.StatusCode >= http.StatusBadRequest:
+	case req.wrong(out.resp.StatusCode):
 		out.class = ClassStatus
 	}
 	w.ended = out.ended
 	return out
+}
+
+// do calls the function of the request, or that of a Func client, or else has the
+// session send the request.
+func (w *worker) do(req *Request) (Response, error) {
+	fn := req.Func
+	if fn == nil {
+		fn = w.fn
+	}
+	if fn == nil {
+		return w.session.Do(w.ctx, req)
+	}
+	if w.call == nil {
+		w.call = &callContext{w.ctx, w}
+	}
+	return Response{}, fn(w.call)
 }
 
 // send sends one request that begins at began, and returns when the next may.
@@ -137,15 +155,19 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 		}
 		dirty = true
 	}
-	if w.out.add(sample{
+	x := sample{
 		latency: now - began, bytes: out.resp.Bytes, retries: uint32(attempts - 1),
 		status: uint16(out.resp.StatusCode), endpoint: int8(it.endpoint), class: out.class,
-	}) {
+	}
+	if out.class == ClassNone && it.req.expected(out.resp.StatusCode) {
+		x.class = classExpected
+	}
+	if w.out.add(x) {
 		dirty = true
 	}
 	if out.class != ClassNone {
 		out.err = withoutCredentials(it.req.URL, out.err)
-		w.explain(&out)
+		w.explain(it.req, &out)
 	}
 	if w.run.sink != nil {
 		return w.report(it.req, began, attempts, out)
@@ -171,14 +193,21 @@ func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration
 }
 
 // explain keeps an example of the error's class, and makes the error that a
-// status alone is not. Statuses need no example: they are counted each.
-func (w *worker) explain(out *outcome) {
-	switch {
-	case out.err == nil:
-		if w.run.sink != nil {
-			out.err = &resilience.StatusError{Code: out.resp.StatusCode}
+// status alone is not. Statuses need no example, for they are counted each, except
+// where others were expected.
+func (w *worker) explain(req *Request, out *outcome) {
+	if out.err == nil {
+		plain := len(req.Expect) == 0
+		if w.run.sink == nil && (plain || w.seen[out.class]) {
+			return
 		}
-	case !w.seen[out.class]:
+		out.err = &resilience.StatusError{Code: out.resp.StatusCode}
+		if plain {
+			return
+		}
+		out.err = fmt.Errorf("%w, want %v", out.err, req.Expect)
+	}
+	if !w.seen[out.class] {
 		w.seen[out.class] = true
 		w.out.example(out.class, out.err)
 	}
@@ -195,6 +224,7 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out out
 		Name: req.Name, Method: req.Method, URL: withoutUserinfo(req.URL),
 		StatusCode: out.resp.StatusCode, Latency: latency, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
+		Expected: out.class == ClassNone && req.expected(out.resp.StatusCode),
 	})
 	if err != nil {
 		w.run.halt(err)
@@ -241,6 +271,6 @@ func (w *worker) expire(err error) error {
 // renew gives the worker a context; it serves every request until it is cancelled.
 func (w *worker) renew() {
 	ctx, cancel := context.WithCancelCause(w.run.ctx)
-	w.ctx = ctx
+	w.ctx, w.call = ctx, nil
 	w.slot.cancel.Store(&cancel)
 }

@@ -58,9 +58,20 @@ func show(t *testing.T, path string, args ...string) (dom, console string) {
 	return out.String(), console
 }
 
+// spy notes each text that is drawn beyond an edge of its canvas.
+const spy = `window.cut = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+	const t = this.getTransform(), w = this.measureText(text).width;
+	const left = x - (this.textAlign === "center" ? w / 2 : this.textAlign === "right" || this.textAlign === "end" ? w : 0);
+	if (t.b === 0 && (left + t.e < -1 || left + w + t.e > this.canvas.width + 1)) window.cut.push(text);
+	return fill.apply(this, arguments);
+};`
+
 // probe looks at the page from within, after the page's own scripts.
 const probe = `addEventListener("load", () => setTimeout(() => {
-	const out = { rendered: document.body.dataset.rendered, errors: document.body.dataset.errors, pwned: window.pwned === 1,
+	const out = { rendered: document.body.dataset.rendered, errors: document.body.dataset.errors, pwned: window.pwned === 1, cut: window.cut, verdict: document.querySelector("[data-verdict]")?.textContent,
+		warnings: [...document.querySelectorAll("[data-warning]")].map((li) => li.dataset.warning),
 		injected: document.querySelectorAll("main img, main iframe, main script, [onerror], [onload]").length,
 		resources: performance.getEntriesByType("resource").map((e) => e.name),
 		overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -86,6 +97,8 @@ const probe = `addEventListener("load", () => setTimeout(() => {
 type seen struct {
 	Rendered, Errors string
 	Pwned            bool
+	Cut, Warnings    []string
+	Verdict          string
 	Injected         int
 	Resources        []string
 	Overflow         int
@@ -106,8 +119,10 @@ var probeText = regexp.MustCompile(`(?s)<pre id="probe">(.*?)</pre>`)
 func inspect(t *testing.T, page string, args ...string) seen {
 	t.Helper()
 	require.Equal(t, 1, strings.Count(page, "</body>"))
-	policed := strings.Replace(page, html.EscapeString("script-src "), "script-src "+html.EscapeString(hash(probe))+" ", 1)
+	policed := strings.Replace(page, html.EscapeString("script-src "), "script-src "+html.EscapeString(hash(probe)+" "+hash(spy))+" ", 1)
 	require.NotEqual(t, page, policed)
+	require.Equal(t, 1, strings.Count(page, "<style>"))
+	policed = strings.Replace(policed, "<style>", "<script>"+spy+"</script><style>", 1)
 	path := filepath.Join(t.TempDir(), "page.html")
 	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(policed, "</body>", "<script>"+probe+"</script></body>", 1)), 0o644))
 	dom, console := show(t, path, append(args, "--dump-dom")...)
@@ -131,6 +146,7 @@ func requireDrawn(t *testing.T, s seen, charts ...string) {
 	require.Equal(t, fmt.Sprint(len(charts)), s.Rendered)
 	require.Equal(t, "0", s.Errors)
 	require.Empty(t, s.Resources, "the page fetched something")
+	require.Empty(t, s.Cut, "text that is cut off at an edge of its chart")
 	require.LessOrEqual(t, s.Overflow, 0, "the page is wider than the window")
 	require.Len(t, s.Charts, len(charts))
 	for _, id := range charts {
@@ -152,9 +168,9 @@ var allCharts = []string{"latency", "percentiles", "throughput", "errors", "infl
 // A real run, drawn: every number on the page is the result's.
 func TestBrowserDrawsARun(t *testing.T) {
 	browser(t)
-	r := drive(t, 2500*time.Millisecond)
+	r := drive(t, 3*time.Second)
 	require.GreaterOrEqual(t, len(r.Intervals), 2)
-	path := Attach(t, Options{Title: "A real run"}, r)
+	path := Attach(t, Options{Title: "A real run", SLO: &loadtest.SLO{P99: time.Second}}, r)
 	page, err := os.ReadFile(path)
 	require.NoError(t, err)
 	_, console := show(t, path, "--screenshot="+filepath.Join(filepath.Dir(path), "report.png"), "--window-size=1200,2600")
@@ -197,6 +213,42 @@ func TestBrowserDarkAndNarrow(t *testing.T) {
 	require.Equal(t, "rgb(14, 17, 22)", dark.Page)
 	require.Contains(t, light.Charts["chart-latency"].Legend, "async × 50 (2) p99")
 	require.Equal(t, "log", light.Charts["chart-latency"].Y)
+}
+
+// The axis of percentiles ends at a tick where there were 100, 1,000 … requests.
+func TestBrowserCutsNoTickOff(t *testing.T) {
+	browser(t)
+	for _, n := range []int{1_000, 100_000} {
+		r := run(t, n)
+		r.Intervals = minute(1)
+		page := written(t, Options{}, r)
+		for _, width := range []int{1200, 500} {
+			requireDrawn(t, inspect(t, page, fmt.Sprintf("--window-size=%d,900", width)), allCharts...)
+		}
+	}
+}
+
+// run sends n requests that do nothing.
+func run(t *testing.T, n int) *loadtest.EngineResult {
+	t.Helper()
+	e := loadtest.Start(t, loadtest.SyncConfig{})
+	r, err := e.Run(t.Context(), loadtest.Times(n, loadtest.Call("", func(context.Context) error { return nil })))
+	require.NoError(t, err)
+	return r
+}
+
+// The verdict and a stall stand where one looks first.
+func TestBrowserShowsTheVerdict(t *testing.T) {
+	browser(t)
+	r := stored(t)
+	s := inspect(t, written(t, Options{SLO: &loadtest.SLO{P99: time.Hour}}, r))
+	requireDrawn(t, s, allCharts...)
+	require.Equal(t, "FAIL", s.Verdict)
+	require.Equal(t, "yes", s.Tables["objectives"]["p99"][3])
+	require.Equal(t, "no", s.Tables["objectives"]["error rate"][3])
+	require.Contains(t, s.Warnings, "stall")
+	require.Equal(t, "PASS", inspect(t, written(t, Options{SLO: &loadtest.SLO{P99: time.Hour, MaxErrorRate: 1}}, r)).Verdict)
+	require.Empty(t, inspect(t, written(t, Options{}, r)).Verdict)
 }
 
 func TestBrowserWithoutIntervals(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/htmlreport"
@@ -52,6 +53,15 @@ func ExampleWriteFile() {
 		run(loadtest.ThreadedConfig{MaxWorkers: 4, Client: client}))
 	page, _ := os.ReadFile(path)
 	fmt.Println(err, strings.Contains(string(page), "2 results: async, threaded"))
+	// Output: <nil> true
+}
+
+// The page shows the verdict, and every objective, first.
+func ExampleOptions_slo() {
+	result := run(loadtest.AsyncConfig{MaxConcurrent: 4, Client: client})
+	var page strings.Builder
+	err := htmlreport.Write(&page, htmlreport.Options{SLO: &loadtest.SLO{P99: time.Second}}, result)
+	fmt.Println(err, strings.Contains(page.String(), `data-verdict="PASS"`))
 	// Output: <nil> true
 }
 

@@ -45,6 +45,9 @@ func stored(t *testing.T) *loadtest.EngineResult {
 	r := new(loadtest.EngineResult)
 	require.NoError(t, json.Unmarshal(data, r))
 	r.Intervals = minute(1)
+	r.Warnings = append(r.Warnings, loadtest.Warning{
+		Kind: loadtest.WarnStall, Text: "stalled from 30s to 33s: 0 req/s instead of about 4,197, 48 in flight at its end",
+	})
 	return r
 }
 

@@ -27,6 +27,9 @@ type Options struct {
 	// concurrency of each; otherwise every result needs one, not empty and unlike
 	// the others.
 	Names []string
+	// SLO, if not nil, is what each result is judged by; the page shows the verdict
+	// first, and every objective.
+	SLO *loadtest.SLO
 	// Environment says where the load was made. nil means [Environment] of this
 	// process; an empty slice means that nothing is said. Results that come from
 	// another machine, or a page that must not change, need one of their own.
@@ -49,6 +52,11 @@ func (o Options) Validate() error {
 			errs = append(errs, fmt.Errorf("%w: Names[%d] %q is taken", ErrConfig, i, n))
 		}
 		seen[n] = true
+	}
+	if o.SLO != nil {
+		if err := o.SLO.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", ErrConfig, err))
+		}
 	}
 	for i, f := range o.Environment {
 		if f.Name == "" {

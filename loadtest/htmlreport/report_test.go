@@ -27,9 +27,11 @@ func withoutAssets(page string) string {
 func TestPage(t *testing.T) {
 	r := stored(t)
 	r.Warnings = append(r.Warnings, loadtest.Warning{Kind: loadtest.WarnLocalLimit, Text: "this machine was the limit"})
-	page := written(t, fixed, r)
+	judged := fixed
+	judged.SLO = &loadtest.SLO{P99: 25 * time.Millisecond, MinRPS: 1}
+	page := written(t, judged, r)
 	golden(t, "page.golden.html", withoutAssets(page))
-	require.Equal(t, page, written(t, fixed, r), "the same input gives the same bytes")
+	require.Equal(t, page, written(t, judged, r), "the same input gives the same bytes")
 	for _, part := range []string{library, reportJS, style} {
 		require.Equal(t, 1, strings.Count(page, part))
 	}
@@ -78,6 +80,7 @@ func TestOptions(t *testing.T) {
 		"nil":        {Options{}, []*loadtest.EngineResult{r, nil}, ErrNoResult, "htmlreport: no result: result 1 is nil"},
 		"names":      {Options{Names: []string{"a"}}, []*loadtest.EngineResult{r, r}, ErrConfig, "htmlreport: bad options: 1 Names for 2 results"},
 		"every":      {Options{Names: []string{"", "a", "a"}, Environment: []Fact{{"", "x"}}}, []*loadtest.EngineResult{r, r, r}, ErrConfig, "htmlreport: bad options: Names[0] is empty\nhtmlreport: bad options: Names[2] \"a\" is taken\nhtmlreport: bad options: Environment[0] has no name"},
+		"SLO":        {Options{SLO: &loadtest.SLO{MinRPS: -1}}, []*loadtest.EngineResult{r}, loadtest.ErrConfig, "htmlreport: bad options: loadtest: bad configuration: SLO.MinRPS is -1: must be finite and not negative"},
 		"two things": {Options{Names: []string{"a"}}, nil, ErrConfig, "htmlreport: no result\nhtmlreport: bad options: 1 Names for 0 results"},
 	} {
 		t.Run(name, func(t *testing.T) {

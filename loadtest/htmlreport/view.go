@@ -20,6 +20,8 @@ type page struct {
 	Runs        []string
 	Many        bool
 	Tiles       []tile
+	Verdict     string // PASS or FAIL of all runs; empty without an SLO
+	Objectives  []objectiveRow
 	Warnings    []warning
 	Charts      []chart
 	Notes       []string // instead of charts
@@ -35,6 +37,11 @@ type page struct {
 type tile struct{ Key, Label, Value, Class string }
 
 type warning struct{ Run, Kind, Text string }
+
+type objectiveRow struct {
+	Run string
+	loadtest.Objective
+}
 
 // row has one value for each run.
 type row struct {
@@ -83,6 +90,9 @@ func newPage(o Options, results []*loadtest.EngineResult) *page {
 	}
 	for i, r := range results {
 		p.addRun(p.Runs[i], r)
+		if o.SLO != nil {
+			p.judge(p.Runs[i], o.SLO.Judge(r))
+		}
 	}
 	if !p.Many {
 		p.Tiles = tiles(results[0])
@@ -90,6 +100,16 @@ func newPage(o Options, results []*loadtest.EngineResult) *page {
 	p.Subtitle = subtitle(p.Runs, results)
 	p.Charts, p.Notes = charts(p.Runs, results)
 	return p
+}
+
+// judge adds the verdict on a run. One that fails is all that counts.
+func (p *page) judge(run string, v loadtest.Verdict) {
+	if p.Verdict == "" || v.Kind != loadtest.VerdictPass {
+		p.Verdict = string(v.Kind)
+	}
+	for _, o := range v.Objectives {
+		p.Objectives = append(p.Objectives, objectiveRow{run, o})
+	}
 }
 
 // names tells results apart by what ran them, and by their place if that is not
@@ -177,14 +197,19 @@ func summary(results []*loadtest.EngineResult) []row {
 		add(q.key, q.key, func(r *loadtest.EngineResult) string { return quantile(&r.Stats, q.q) })
 	}
 	add("max", "Slowest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(1)) })
-	number("success", "Succeeded (2xx)", func(r *loadtest.EngineResult) int64 { return r.SuccessCount })
+	number("success", "Succeeded", func(r *loadtest.EngineResult) int64 { return r.SuccessCount })
 	number("errors", "Failed", func(r *loadtest.EngineResult) int64 { return r.ErrorCount })
 	add("error_rate", "Failed, share", func(r *loadtest.EngineResult) string { return share(r.ErrorCount, r.Requests) })
 	number("other", "Neither (1xx, 3xx)", func(r *loadtest.EngineResult) int64 { return r.OtherCount })
 	number("rejected", "Rejected by the breaker", func(r *loadtest.EngineResult) int64 { return r.RejectedCount })
 	number("unsent", "Never sent", func(r *loadtest.EngineResult) int64 { return r.Unsent })
 	number("retries", "Retries", func(r *loadtest.EngineResult) int64 { return r.Retries })
-	number("connections", "Connections opened", func(r *loadtest.EngineResult) int64 { return r.ConnectionsOpened })
+	add("connections", "Connections opened", func(r *loadtest.EngineResult) string {
+		if r.ConnectionsUnknown {
+			return "–"
+		}
+		return count(r.ConnectionsOpened)
+	})
 	add("bytes", "Read", func(r *loadtest.EngineResult) string { return byteSize(uint64(max(r.BytesRead, 0))) })
 	add("heap", "Peak heap", func(r *loadtest.EngineResult) string { return byteSize(r.PeakMemory) })
 	return rows

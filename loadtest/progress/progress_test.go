@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -24,10 +25,16 @@ type logTB struct {
 	lines []string
 }
 
-func (*logTB) Helper() {}
-func (t *logTB) Log(args ...any) {
-	t.lines = append(t.lines, strings.TrimSuffix(fmt.Sprintln(args...), "\n"))
+func (*logTB) Helper()             {}
+func (t *logTB) Output() io.Writer { return t }
+
+func (t *logTB) Write(line []byte) (int, error) {
+	t.lines = append(t.lines, strings.TrimSuffix(string(line), "\n"))
+	return len(line), nil
 }
+
+// Log would name the line of the engine that calls.
+func (t *logTB) Log(args ...any) { t.Error(args...) }
 
 func at(elapsed time.Duration) loadtest.Progress {
 	n := int64(elapsed.Seconds() * 1000)

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,25 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A status that was expected is a success in the database, too.
+func TestTheDatabaseTellsWhatWasExpected(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.db")
+	s, err := Create(path, loadtest.SinkConfig{})
+	require.NoError(t, err)
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	missing, plain := loadtest.Get(srv.URL), loadtest.Get(srv.URL)
+	missing.Expect = []int{404}
+	e := loadtest.Start(t, loadtest.SyncConfig{})
+	r, err := loadtest.Record(t.Context(), e, loadtest.Times(10, missing, plain), s)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, r.SuccessCount)
+	require.NoError(t, s.Close(t.Context()))
+	var right, wrong int
+	query(t, path, `SELECT sum(expected = 1 AND error_class IS NULL AND error IS NULL), sum(expected = 0 AND error_class = 'status') FROM requests`, &right, &wrong)
+	require.Equal(t, []int{5, 5}, []int{right, wrong})
+}
 
 func query(t *testing.T, path, text string, into ...any) {
 	t.Helper()

@@ -98,6 +98,7 @@
         x: c.x === "percentile" ? { time: false, distr: 3 } : { time: false },
         y: log ? { distr: 3 } : { range: (u, min, max) => max == null ? [0, 1] : [0, max > 0 ? max * 1.08 : 1] },
       },
+      padding: [null, 28, null, null], // room for half of the last tick's text, such as 99.999 %
       cursor: { y: false, focus: { prox: 24 }, sync: c.x === "time" ? { key: "time" } : undefined },
       focus: { alpha: 0.35 },
     }, data, box);

@@ -1,0 +1,183 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// SLO is a set of objectives for a run. A zero duration, rate or size sets no
+// objective; a zero MaxErrorRate or MaxRejectedRate allows none at all.
+type SLO struct {
+	// P50, P95 and P99 are the longest latencies allowed at these quantiles, over
+	// all requests sent. A quantile is judged only if ten requests lie beyond it:
+	// P50 needs 20 requests, P95 200, P99 1000.
+	P50, P95, P99 time.Duration
+	// MaxErrorRate is the share of requests that may fail, from 0 to 1.
+	MaxErrorRate float64
+	// MaxRejectedRate is the share of the requests due that the engine's own
+	// Breaker may refuse, from 0 to 1.
+	MaxRejectedRate float64
+	// MinRPS is the least number of requests per second.
+	MinRPS float64
+	// MinRequests is the least number of requests sent.
+	MinRequests int64
+	// MaxPeakMemory is the largest heap allowed, in bytes.
+	MaxPeakMemory uint64
+}
+
+// Validate reports every fault; each matches [ErrConfig].
+func (s SLO) Validate() error {
+	var faults []error
+	for _, q := range []struct {
+		name string
+		d    time.Duration
+	}{{"P50", s.P50}, {"P95", s.P95}, {"P99", s.P99}} {
+		if q.d < 0 {
+			faults = append(faults, fault("SLO.%s is negative", q.name))
+		}
+	}
+	if !(s.MaxErrorRate >= 0 && s.MaxErrorRate <= 1) {
+		faults = append(faults, fault("SLO.MaxErrorRate is %v: must be from 0 to 1", s.MaxErrorRate))
+	}
+	if !(s.MaxRejectedRate >= 0 && s.MaxRejectedRate <= 1) {
+		faults = append(faults, fault("SLO.MaxRejectedRate is %v: must be from 0 to 1", s.MaxRejectedRate))
+	}
+	if !(s.MinRPS >= 0) || math.IsInf(s.MinRPS, 1) {
+		faults = append(faults, fault("SLO.MinRPS is %v: must be finite and not negative", s.MinRPS))
+	}
+	if s.MinRequests < 0 {
+		faults = append(faults, fault("SLO.MinRequests is negative"))
+	}
+	return errors.Join(faults...)
+}
+
+// VerdictKind says what a verdict comes to.
+type VerdictKind string
+
+// The kinds of verdicts.
+const (
+	VerdictPass VerdictKind = "PASS" // every objective was met
+	VerdictFail VerdictKind = "FAIL" // one was missed, or could not be judged
+)
+
+// Verdict is what a run comes to by an SLO.
+type Verdict struct {
+	Kind VerdictKind `json:"kind"`
+	// Objectives are those that the SLO sets, in the order of its fields. Errors and
+	// requests are among them always; rejections if there were any or a rate is set.
+	Objectives []Objective `json:"objectives"`
+}
+
+// Objective is one objective of an SLO and what became of it.
+type Objective struct {
+	Name     string `json:"name"`     // such as "p99" or "error rate"
+	Observed string `json:"observed"` // for a person, with its unit
+	Wanted   string `json:"wanted"`
+	// Judged is false for a quantile that rests on too few requests. It was not met
+	// then: nobody knows.
+	Judged bool `json:"judged"`
+	Met    bool `json:"met"`
+	// Hint names the field of SLO to set where it is zero and that was too strict.
+	Hint string `json:"hint,omitempty"`
+}
+
+// String is one line.
+func (o Objective) String() string {
+	if !o.Judged {
+		return fmt.Sprintf("%-11s %s (wanted %s)", o.Name, o.Observed, o.Wanted)
+	}
+	text := fmt.Sprintf("%-11s observed %s, wanted %s", o.Name, o.Observed, o.Wanted)
+	if o.Hint != "" {
+		text += " (" + o.Hint + ")"
+	}
+	return text
+}
+
+// Missed returns the objectives that were not met.
+func (v Verdict) Missed() []Objective {
+	var out []Objective
+	for _, o := range v.Objectives {
+		if !o.Met {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// String is PASS or FAIL, and a line for each objective that was missed.
+func (v Verdict) String() string {
+	var b strings.Builder
+	b.WriteString(string(v.Kind))
+	for _, o := range v.Missed() {
+		fmt.Fprintf(&b, "\n  %v", o)
+	}
+	return b.String()
+}
+
+// Judge returns the verdict on r, of which it only reads. It takes s as it is: a
+// value that Validate refuses is never met. A nil r has sent nothing.
+func (s SLO) Judge(r *EngineResult) Verdict {
+	if r == nil {
+		r = &EngineResult{}
+	}
+	v := Verdict{Kind: VerdictPass}
+	add := func(o Objective) {
+		if !o.Met {
+			v.Kind = VerdictFail
+		}
+		v.Objectives = append(v.Objectives, o)
+	}
+	judge := func(met bool, name, observed, wanted string) {
+		add(Objective{Name: name, Observed: observed, Wanted: wanted, Judged: true, Met: met})
+	}
+	share := func(name, field string, got, most float64, count string) {
+		o := Objective{
+			Name: name, Observed: fmt.Sprintf("%.4g %% (%s)", 100*got, count), Wanted: fmt.Sprintf("at most %.4g %%", 100*most),
+			Judged: true, Met: got <= most,
+		}
+		if !o.Met && most == 0 {
+			o.Hint = "set SLO." + field + " to allow some: 0 allows none"
+		}
+		add(o)
+	}
+	for _, q := range []struct {
+		name string
+		q    float64
+		max  time.Duration
+	}{{"p50", 0.50, s.P50}, {"p95", 0.95, s.P95}, {"p99", 0.99, s.P99}} {
+		switch got, need := r.Quantile(q.q), samplesToJudge(q.q); {
+		case q.max == 0:
+		case r.Requests < need:
+			add(Objective{
+				Name: q.name, Wanted: "at most " + q.max.String(),
+				Observed: fmt.Sprintf("not judged: %s requests, needs %s", thousands(r.Requests), thousands(need)),
+			})
+		default:
+			judge(got <= q.max, q.name, precise(got, q.max), "at most "+q.max.String())
+		}
+	}
+	share("error rate", "MaxErrorRate", r.ErrorRate(), s.MaxErrorRate, thousands(r.ErrorCount)+" of "+thousands(r.Requests))
+	if r.RejectedCount > 0 || s.MaxRejectedRate != 0 {
+		share("rejected", "MaxRejectedRate", r.RejectedRate(), s.MaxRejectedRate, thousands(r.RejectedCount))
+	}
+	if s.MinRPS != 0 {
+		judge(r.RPS() >= s.MinRPS, "req/s", fmt.Sprintf("%.4g", r.RPS()), fmt.Sprintf("at least %.4g", s.MinRPS))
+	}
+	least := max(s.MinRequests, 1)
+	judge(r.Requests >= least, "requests", thousands(r.Requests), "at least "+thousands(least))
+	if s.MaxPeakMemory > 0 {
+		judge(r.PeakMemory <= s.MaxPeakMemory, "peak memory", bytesText(r.PeakMemory), "at most "+bytesText(s.MaxPeakMemory))
+	}
+	return v
+}
+
+// precise rounds for reading, but never so far that a miss looks like a hit.
+func precise(got, limit time.Duration) string {
+	if r := round(got); (r > limit) == (got > limit) {
+		return r.String()
+	}
+	return got.String()
+}

@@ -1,0 +1,108 @@
+package loadtest
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestJudgeShowsEachObjective(t *testing.T) {
+	v := SLO{P50: 11 * time.Millisecond, P99: 9 * time.Millisecond, MaxErrorRate: 0.01, MinRPS: 500, MaxPeakMemory: 64 << 20}.Judge(run1000())
+	require.Equal(t, Verdict{Kind: VerdictFail, Objectives: []Objective{
+		{Name: "p50", Observed: "10ms", Wanted: "at most 11ms", Judged: true, Met: true},
+		{Name: "p99", Observed: "10ms", Wanted: "at most 9ms", Judged: true},
+		{Name: "error rate", Observed: "1 % (10 of 1,000)", Wanted: "at most 1 %", Judged: true, Met: true},
+		{Name: "req/s", Observed: "500", Wanted: "at least 500", Judged: true, Met: true},
+		{Name: "requests", Observed: "1,000", Wanted: "at least 1", Judged: true, Met: true},
+		{Name: "peak memory", Observed: "64.0 MiB", Wanted: "at most 64.0 MiB", Judged: true, Met: true},
+	}}, v)
+	require.Equal(t, "FAIL\n  p99         observed 10ms, wanted at most 9ms", v.String())
+	require.Equal(t, v.Objectives[1:2], v.Missed())
+	data, err := json.Marshal(v)
+	require.NoError(t, err)
+	require.Contains(t, string(data), `{"kind":"FAIL","objectives":[{"name":"p50","observed":"10ms","wanted":"at most 11ms","judged":true,"met":true},`)
+
+	v = SLO{MaxErrorRate: 0.01}.Judge(run1000())
+	require.Equal(t, VerdictPass, v.Kind)
+	require.Empty(t, v.Missed())
+	require.Equal(t, "PASS", v.String())
+}
+
+// Each objective is met at its limit and missed beyond it; Check fails for the same.
+func TestCheckFailsWhereJudgeDoes(t *testing.T) {
+	refused := run1000()
+	refused.RejectedCount = 250 // a fifth of what was due
+	for name, tt := range map[string]struct {
+		slo  SLO
+		r    *EngineResult
+		want string // the objective missed; empty for none
+	}{
+		"p95 within":              {SLO{P95: 11 * time.Millisecond, MaxErrorRate: 1}, run1000(), ""},
+		"p95 beyond":              {SLO{P95: 9 * time.Millisecond, MaxErrorRate: 1}, run1000(), "p95"},
+		"errors at their limit":   {SLO{MaxErrorRate: 0.01}, run1000(), ""},
+		"errors beyond":           {SLO{MaxErrorRate: 0.0099}, run1000(), "error rate"},
+		"requests at their limit": {SLO{MaxErrorRate: 1, MinRequests: 1000}, run1000(), ""},
+		"requests beyond":         {SLO{MaxErrorRate: 1, MinRequests: 1001}, run1000(), "requests"},
+		"refusals at their limit": {SLO{MaxErrorRate: 1, MaxRejectedRate: 0.2}, refused, ""},
+		"refusals beyond":         {SLO{MaxErrorRate: 1, MaxRejectedRate: 0.19}, refused, "rejected"},
+		"refusals without a word": {SLO{MaxErrorRate: 1}, refused, "rejected"},
+		"memory beyond":           {SLO{MaxErrorRate: 1, MaxPeakMemory: 1}, run1000(), "peak memory"},
+		"nothing sent":            {SLO{}, &EngineResult{}, "requests"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := tt.slo.Judge(tt.r)
+			tb := watch(t, func(tb testing.TB) { Check(tb, tt.r, tt.slo) })
+			if tt.want == "" {
+				require.Equal(t, VerdictPass, v.Kind)
+				require.Empty(t, tb.errors)
+				return
+			}
+			require.Equal(t, VerdictFail, v.Kind)
+			require.Len(t, v.Missed(), 1)
+			require.Equal(t, tt.want, v.Missed()[0].Name)
+			require.Contains(t, tb.text(), v.Missed()[0].String())
+		})
+	}
+}
+
+// What Validate refuses is not met by accident, and nil is no result.
+func TestJudgeFailsClosed(t *testing.T) {
+	for name, slo := range map[string]SLO{
+		"error rate": {MaxErrorRate: math.NaN()}, "req/s": {MaxErrorRate: 1, MinRPS: math.NaN()},
+		"p50": {MaxErrorRate: 1, P50: -1}, "rejected": {MaxErrorRate: 1, MaxRejectedRate: math.NaN()},
+	} {
+		require.Error(t, slo.Validate())
+		v := slo.Judge(run1000())
+		require.Equal(t, VerdictFail, v.Kind, name)
+		require.Equal(t, name, v.Missed()[0].Name)
+	}
+	require.Equal(t, "requests", SLO{}.Judge(nil).Missed()[0].Name)
+}
+
+// Whoever only sets P99 learns which field lets an error pass, and only then.
+func TestAForgottenFieldIsNamed(t *testing.T) {
+	r := run1000()
+	r.RejectedCount = 1
+	text := watch(t, func(tb testing.TB) { Check(tb, r, SLO{P99: time.Second}) }).text()
+	require.Contains(t, text, "wanted at most 0 % (set SLO.MaxErrorRate to allow some: 0 allows none)")
+	require.Contains(t, text, "wanted at most 0 % (set SLO.MaxRejectedRate to allow some: 0 allows none)")
+	text = watch(t, func(tb testing.TB) { Check(tb, r, SLO{MaxErrorRate: 0.001, MaxRejectedRate: 0.0001}) }).text()
+	require.NotContains(t, text, "set SLO.")
+}
+
+// Log and Check together show the report once.
+func TestCheckDoesNotRepeatTheReport(t *testing.T) {
+	r := run1000()
+	r.Warnings = []Warning{{Kind: WarnStall, Text: "stalled"}}
+	text := watch(t, func(tb testing.TB) { Check(tb, r, SLO{}) }).text()
+	lines := strings.Split(r.String(), "\n")
+	for _, line := range []int{0, 1, len(lines) - 2} { // requests, outcome and resources
+		require.NotContains(t, text, strings.TrimSpace(lines[line]))
+	}
+	require.Contains(t, text, "latency   p50 10ms")
+	require.Contains(t, text, "warning   stalled")
+}
