@@ -1,8 +1,6 @@
 package loadtest
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -199,18 +197,19 @@ func (p *limitedPool) host(r *http.Request) (limitedHost, *url.URL, error) {
 	return h, proxy, err
 }
 
-// asciiAuthority is the authority of u, the name of whose host net/http translates
-// when it writes a request.
+// asciiAuthority returns what http.Transport dials for u, the name of whose host it
+// translates: it has one asked to dial, in vain.
 func asciiAuthority(u *url.URL) string {
-	var buf bytes.Buffer
-	if err := (&http.Request{URL: u, Host: u.Host}).Write(&buf); err != nil {
-		return authority(u)
+	addr := authority(u)
+	probe := &http.Transport{DialContext: func(_ context.Context, _, to string) (net.Conn, error) {
+		addr = to
+		return nil, net.ErrClosed
+	}}
+	resp, err := probe.RoundTrip(&http.Request{URL: &url.URL{Scheme: "http", Host: addr}, Header: http.Header{}})
+	if err == nil {
+		resp.Body.Close() // which cannot be
 	}
-	r, err := http.ReadRequest(bufio.NewReader(&buf))
-	if err != nil {
-		return authority(u)
-	}
-	return authority(&url.URL{Scheme: u.Scheme, Host: r.Host})
+	return addr
 }
 
 // get returns a connection on which there is room for a request, and whether it
