@@ -253,6 +253,29 @@ func ExampleUntil() {
 	// Output: true true 0 <nil>
 }
 
+// Nine times out of ten a page, now and then an order.
+func ExampleMix() {
+	seen(loadtest.Take(10, loadtest.Mix(
+		loadtest.Weighted{Weight: 9, Request: loadtest.Get("http://h/page")},
+		loadtest.Weighted{Weight: 1, Request: loadtest.Get("http://h/order")},
+	)))
+	// Output: http://h/page http://h/page http://h/page http://h/page http://h/page http://h/page http://h/page http://h/page http://h/order http://h/page <nil>
+}
+
+// Request number i asks for item i.
+func ExamplePick() {
+	seen(loadtest.Take(3, loadtest.Pick(func(i int64) *loadtest.Request {
+		return loadtest.Get(fmt.Sprintf("http://h/item/%d", i))
+	})))
+	// Output: http://h/item/0 http://h/item/1 http://h/item/2 <nil>
+}
+
+// The first two of a longer list.
+func ExampleTake() {
+	seen(loadtest.Take(2, loadtest.URLs("http://h/a", "http://h/b", "http://h/c")))
+	// Output: http://h/a http://h/b <nil>
+}
+
 func ExampleSeq() {
 	reqs := []*loadtest.Request{loadtest.Get("http://h/1"), loadtest.Get("http://h/2")}
 	seen(loadtest.Seq(slices.Values(reqs)))

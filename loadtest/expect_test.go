@@ -123,7 +123,7 @@ func TestExpectIsValidated(t *testing.T) {
 		r.Expect = []int{200, status}
 		err := r.Validate()
 		require.ErrorIs(t, err, ErrInvalidRequest)
-		require.ErrorContains(t, err, fmt.Sprintf("Expect holds %d", status))
+		require.ErrorContains(t, err, fmt.Sprintf("status %d in Expect", status))
 	}
 }
 

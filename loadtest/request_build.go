@@ -25,7 +25,7 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	}
 	for _, status := range req.Expect {
 		if status < 100 || status > 999 {
-			refuse(fmt.Errorf("Expect holds %d: a status is from 100 to 999", status))
+			refuse(fmt.Errorf("status %d in Expect: must be from 100 to 999", status))
 		}
 	}
 	u, err := parseURL(req.URL)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,10 +12,9 @@ import (
 var ErrEmptySource = errors.New("loadtest: nothing to send")
 
 // Source says what a run sends and when there is no more. Make one with [URLs],
-// [Times], [For] or [Seq], and limit it in time with [Until]; the zero Source is
-// empty. A Source may be used by
-// many runs, except that one made with [Seq] is only as repeatable as its
-// iterator.
+// [Times], [For], [Mix], [Pick] or [Seq], and limit it with [Take] or [Until]; the
+// zero Source is empty. A Source may be used by many runs, except that one made with
+// [Seq] is only as repeatable as its iterator.
 type Source struct {
 	// open numbers the names of requests, and validates each before it is sent.
 	open func(names *endpoints, validate func(*Request) error) (feed, error)
@@ -61,7 +59,7 @@ func URLs(urls ...string) Source {
 		for i, u := range urls {
 			reqs[i] = Get(u)
 		}
-		return newListFeed(reqs, int64(len(reqs)), names, validate)
+		return newCycle(reqs, int64(len(reqs)), names, validate)
 	}}
 }
 
@@ -72,7 +70,7 @@ func Times(n int, reqs ...*Request) Source {
 		if n < 0 {
 			return nil, fmt.Errorf("loadtest: Times(%d): negative count", n)
 		}
-		return newListFeed(reqs, int64(n), names, validate)
+		return newCycle(reqs, int64(n), names, validate)
 	}}
 }
 
@@ -84,9 +82,105 @@ func For(d time.Duration, reqs ...*Request) Source {
 		if d <= 0 {
 			return nil, fmt.Errorf("loadtest: For(%v): the duration must be above 0", d)
 		}
-		f, err := newListFeed(reqs, -1, names, validate)
+		f, err := newCycle(reqs, -1, names, validate)
 		return untilFeed{f, d}, err
 	}}
+}
+
+// Pick sends request number i, from 0 on, as fn(i) returns it, without an end: limit
+// it with [Take] or [Until]. fn is called once for each number, by many goroutines at
+// once and in no order, so that it should depend on i alone; then each run sends the
+// same. Requests that are the same *Request each time are looked through only once.
+// A nil or invalid request ends the run with an error.
+func Pick(fn func(i int64) *Request) Source {
+	if fn == nil {
+		return Source{}
+	}
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
+		return &indexFeed{total: -1, picker: &pickFunc{fn: fn, known: knownRequests{names: names, validate: validate}}}, nil
+	}}
+}
+
+// Weighted is a part of a [Mix].
+type Weighted struct {
+	// Weight is the part's share, in proportion to the other weights. It must be
+	// above 0 and finite.
+	Weight float64
+	// Request is what is sent.
+	Request *Request
+}
+
+// Mix sends the requests of parts in proportion to their weights, without an end:
+// limit it with [Take] or [Until]. Which request number i is depends on i and the
+// weights alone, so that each run sends the same, and after any number of requests
+// each part has had its share to within a few requests.
+func Mix(parts ...Weighted) Source {
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
+		m, err := newMix(parts, names, validate)
+		return &indexFeed{total: -1, picker: m}, err
+	}}
+}
+
+// Take ends src after n requests, unless it has ended by itself.
+func Take(n int64, src Source) Source {
+	if src.open == nil {
+		return Source{}
+	}
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
+		switch {
+		case n < 0:
+			return nil, fmt.Errorf("loadtest: Take(%d): negative count", n)
+		case n == 0:
+			return nil, ErrEmptySource
+		}
+		f, err := src.open(names, validate)
+		if err != nil {
+			return nil, err
+		}
+		return takeFrom(f, n), nil
+	}}
+}
+
+// takeFrom limits f to n requests.
+func takeFrom(f feed, n int64) feed {
+	switch f := f.(type) {
+	case *indexFeed:
+		if f.total < 0 || f.total > n {
+			f.total = n
+		}
+		return f
+	case untilFeed:
+		return untilFeed{takeFrom(f.feed, n), f.limit}
+	}
+	t := &takeFeed{feed: f, total: n}
+	t.left.Store(n)
+	return t
+}
+
+// takeFeed is a feed that hands out one request a claim, with a limit in number.
+type takeFeed struct {
+	feed
+	total int64
+	left  atomic.Int64
+}
+
+func (f *takeFeed) claim(dst []item, share int) int {
+	if f.left.Add(-1) < 0 {
+		f.left.Add(1)
+		return 0
+	}
+	n := f.feed.claim(dst[:1], share)
+	if n == 0 {
+		f.left.Add(1)
+	}
+	return n
+}
+
+func (f *takeFeed) size() int64 {
+	if n := f.feed.size(); n >= 0 {
+		return min(n, f.total)
+	}
+	return -1
 }
 
 // Until ends src once d has passed since the run began, unless it has ended by
@@ -133,161 +227,8 @@ func Seq(seq iter.Seq[*Request]) Source {
 		return Source{}
 	}
 	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
-		f := &seqFeed{names: names, validate: validate}
+		f := &seqFeed{known: knownRequests{names: names, validate: validate}}
 		f.next, f.stop = iter.Pull(seq)
 		return f, nil
 	}}
-}
-
-// listFeed cycles through a fixed list until a count is reached.
-type listFeed struct {
-	items []item
-	total int64    // -1: no limit
-	_     [64]byte // next is written by every worker: keep it off the line they read
-	next  atomic.Int64
-	_     [64]byte
-
-	hasBack atomic.Bool // len(back) > 0
-	mu      sync.Mutex
-	back    []item // given back
-}
-
-func newListFeed(reqs []*Request, total int64, names *endpoints, validate func(*Request) error) (*listFeed, error) {
-	if total == 0 {
-		return nil, ErrEmptySource
-	}
-	if len(reqs) == 0 {
-		reqs = []*Request{{}}
-	}
-	var faults []error
-	f := &listFeed{total: total, items: make([]item, len(reqs))}
-	for i, r := range reqs {
-		if err := validate(r); err != nil {
-			faults = append(faults, fmt.Errorf("request %d: %w", i, err))
-			continue
-		}
-		f.items[i] = item{req: r, endpoint: names.id(r.Name)}
-	}
-	return f, errors.Join(faults...)
-}
-
-func (f *listFeed) claim(dst []item, share int) int {
-	if f.hasBack.Load() {
-		if n := f.reclaim(dst, share); n > 0 {
-			return n
-		}
-	}
-	first, want := f.take(int64(len(dst)), int64(share))
-	if len(f.items) == 1 {
-		for i := range want {
-			dst[i] = f.items[0]
-		}
-		return int(want)
-	}
-	k := int(first % int64(len(f.items)))
-	for i := range want {
-		dst[i] = f.items[k]
-		if k++; k == len(f.items) {
-			k = 0
-		}
-	}
-	return int(want)
-}
-
-// take reserves at most most requests, and returns the first and how many. Near
-// the end the claims shrink (guided self-scheduling), so that no worker sits on
-// a batch while the others have nothing left.
-func (f *listFeed) take(most, share int64) (first, n int64) {
-	if f.total < 0 {
-		return f.next.Add(most) - most, most
-	}
-	for {
-		first = f.next.Load()
-		left := f.total - first
-		if left <= 0 {
-			return first, 0
-		}
-		n = min(most, max(1, left/(2*share)))
-		if f.next.CompareAndSwap(first, first+n) {
-			return first, n
-		}
-	}
-}
-
-func (f *listFeed) size() int64            { return f.total }
-func (f *listFeed) planned() time.Duration { return 0 }
-
-func (f *listFeed) giveBack(rest []item) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.back = append(f.back, rest...)
-	f.hasBack.Store(true)
-}
-
-func (f *listFeed) reclaim(dst []item, share int) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := min(len(dst), len(f.back), max(1, len(f.back)/(2*share)))
-	copy(dst, f.back[len(f.back)-n:])
-	f.back = f.back[:len(f.back)-n]
-	f.hasBack.Store(len(f.back) > 0)
-	return n
-}
-
-func (f *listFeed) fault() error { return nil }
-func (f *listFeed) close()       {}
-
-// seqFeed pulls from the user's iterator, one request a claim: a request waits
-// for no other, however slowly the iterator yields.
-type seqFeed struct {
-	names    *endpoints
-	validate func(*Request) error
-
-	turn  lifoMutex // held while the iterator runs, which may sleep
-	next  func() (*Request, bool)
-	stop  func()
-	count int64
-	done  bool
-	err   error
-}
-
-func (f *seqFeed) claim(dst []item, _ int) int {
-	f.turn.Lock()
-	defer f.turn.Unlock()
-	if f.done {
-		return 0
-	}
-	// Until next returns, the feed counts as done: a panic or Goexit in the
-	// iterator must not let another worker call it again.
-	f.done = true
-	r, ok := f.next()
-	if !ok {
-		return 0
-	}
-	if err := f.validate(r); err != nil {
-		f.err = fmt.Errorf("request %d of the sequence: %w", f.count, err)
-		return 0
-	}
-	f.done = false
-	f.count++
-	dst[0] = item{req: r, endpoint: f.names.id(r.Name)}
-	return 1
-}
-
-func (f *seqFeed) size() int64            { return -1 }
-func (f *seqFeed) planned() time.Duration { return 0 }
-
-func (f *seqFeed) giveBack([]item) {} // it hands out one at a time
-
-func (f *seqFeed) fault() error {
-	f.turn.Lock()
-	defer f.turn.Unlock()
-	return f.err
-}
-
-func (f *seqFeed) close() {
-	f.turn.Lock()
-	defer f.turn.Unlock()
-	f.done = true
-	f.stop()
 }
