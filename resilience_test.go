@@ -19,7 +19,7 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// The scenarios of the reference: a breaker under 100 % injected errors, driven
+// Scenarios of a breaker under 100 % injected errors, driven
 // by the async engine. They run in virtual time with the other tests, and
 // against a real server with make benchmark-resilience, which sets
 // BRUNT_RESILIENCE.
@@ -39,7 +39,7 @@ type upstream struct {
 }
 
 // watched is a breaker whose states are seen in two ways: through its hook,
-// which misses nothing, and by looking every 100 ms, as the reference does.
+// which misses nothing, and by looking every 100 ms, as a monitor would.
 type watched struct {
 	*resilience.CircuitBreaker
 
@@ -208,7 +208,7 @@ func scenarioEngine(tb testing.TB, up upstream, w *watched) (e loadtest.Engine, 
 	}
 }
 
-// transitionsScenario is the reference's test 1: 50 requests, all of which the
+// transitionsScenario sends 50 requests, all of which the
 // server fails; at least two transitions must be seen, CLOSED → OPEN → HALF_OPEN.
 func transitionsScenario(tb testing.TB, up upstream, broken sabotage) *verdict {
 	tb.Helper()
