@@ -31,9 +31,10 @@
 // # Order of composition
 //
 // Outermost first: retry, breaker, limiter, call. Each attempt then asks the
-// breaker anew, so that a tripped breaker ends the retries; a refused attempt
-// takes no permit; and a wait for a permit never looks like a slow service,
-// unless it is to be judged as one.
+// breaker anew, so that a tripped breaker ends the retries; and a refused attempt
+// takes no permit. A wait for a permit is then part of the call that the breaker
+// judges: a limiter that times out is a failure to it, unless its IsIgnored says
+// otherwise.
 //
 //	err := policy.Execute(ctx, func(ctx context.Context) error {
 //		return breaker.Do(ctx, func(ctx context.Context) error {
@@ -42,8 +43,9 @@
 //	})
 //
 // [Transport] asks the limiter before the breaker, because its permit lasts
-// until the response body has been read; it looks first whether the breaker is
-// open, so that a refused request does not wait in line.
+// until the response body has been read; so a wait for a permit never looks like a
+// slow service. It looks first whether the breaker is open, so that a refused
+// request does not wait in line.
 //
 // # What holds throughout
 //
