@@ -40,7 +40,7 @@ type snippet struct {
 
 // imports are the packages that a snippet may use without importing them.
 var imports = map[string]string{
-	"bytes": "bytes", "context": "context", "errors": "errors", "fmt": "fmt", "io": "io", "iter": "iter",
+	"bufio": "bufio", "bytes": "bytes", "context": "context", "errors": "errors", "fmt": "fmt", "io": "io", "iter": "iter",
 	"json": "encoding/json", "slog": "log/slog", "maps": "maps", "math": "math", "rand": "math/rand/v2", "net": "net",
 	"http": "net/http", "httptest": "net/http/httptest", "os": "os", "filepath": "path/filepath",
 	"slices": "slices", "sql": "database/sql", "strings": "strings", "sync": "sync", "atomic": "sync/atomic",
