@@ -7,9 +7,11 @@
 //     [example.com/brunt/loadtest/htmlreport] its results as one HTML file, and
 //     [example.com/brunt/loadtest/sqlitesink] keeps every record in a database.
 //   - [example.com/brunt/resilience] survives faults: limiter, circuit breaker,
-//     retries with a budget, pipeline, runtime monitor, HTTP transport.
-//   - [example.com/brunt/fixtures] makes faults: a misbehaving server, a leak
-//     check that works in benchmarks, a private mock transport.
+//     retries with a budget, pipeline, runtime monitor, HTTP transport;
+//     [example.com/brunt/resilience/resiliencetest] checks any breaker, limiter or
+//     retrier.
+//   - [example.com/brunt/fixtures] makes faults: a misbehaving server, leak checks
+//     that work in benchmarks and beside parallel tests, a private mock transport.
 //
 // The command [example.com/brunt/cmd/brunt] compares the benchmarks of a branch
 // with those of its base.

@@ -5,7 +5,8 @@
 // ([ThreadedEngine]), or bounded concurrency over one shared pool
 // ([AsyncEngine]). A [Client] owns the wire: net/http over any
 // http.RoundTripper ([NetHTTP]), plain HTTP/1.1 at a fraction of the cost
-// ([Wire]), or any function ([Func]). Any engine runs any client.
+// ([Wire]), or any function ([Func]). Any engine runs any client. A [Source] says
+// what is sent, HTTP requests and functions ([Call]), and when there is no more.
 //
 //	func BenchmarkHome(b *testing.B) {
 //		engine := loadtest.Start(b, loadtest.AsyncConfig{MaxConcurrent: 50})
@@ -28,9 +29,12 @@
 // that does not grow with the length of a run.
 //
 // Once a second a run is cut: [EngineResult.Intervals] shows afterwards what
-// OnProgress of an engine's configuration is told meanwhile, so that a stall in
-// the middle cannot hide. [EngineResult.Generator] says whether this process got
-// to run at all; where it did not, a warning does too.
+// OnProgress of an engine's configuration is told meanwhile. A stall in the middle
+// cannot hide: [EngineResult.Warnings] names it. [EngineResult.Generator] says
+// whether this process got to run at all; where it did not, a warning does too.
+//
+// [SLO] is what a run is to show, [Check] makes a test fail that does not, and
+// [SLO.Judge] says so without a test.
 //
 // # Who stops what
 //

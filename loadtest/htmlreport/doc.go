@@ -9,6 +9,8 @@
 //	result := loadtest.Bench(b, engine, loadtest.Get(url))
 //	htmlreport.Attach(b, htmlreport.Options{Title: "Checkout"}, result)
 //
+// With an SLO in [Options], the verdict on each result stands first.
+//
 // Several results, such as those of two engines, share their charts and stand
 // side by side in the tables. The same results and options give the same bytes.
 //
