@@ -14,5 +14,5 @@
 // Several results, such as those of two engines, share their charts and stand
 // side by side in the tables. The same results and options give the same bytes.
 //
-// The charts are drawn by uPlot (MIT licence), which travels in the file.
+// The charts are drawn by uPlot (MIT license), which travels in the file.
 package htmlreport
