@@ -219,9 +219,9 @@ func (f untilFeed) planned() time.Duration {
 // Seq sends what seq yields. The workers take turns: seq is never run by two of
 // them at once, and it is asked for a request only when a worker is free to send
 // it. Of several that are free the one goes next that was busy last, so that no more
-// connections are open than are needed at once. Run waits for a seq that blocks, so it should end by itself or when the
-// context does that its author gave it. A nil or invalid request ends the run
-// with an error.
+// connections are open than are needed at once. Run waits for a seq that blocks, so
+// it should end by itself or when the context does that its author gave it. A nil or
+// invalid request ends the run with an error.
 func Seq(seq iter.Seq[*Request]) Source {
 	if seq == nil {
 		return Source{}

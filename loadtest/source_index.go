@@ -168,7 +168,7 @@ func newMix(parts []Weighted, names *endpoints, validate func(*Request) error) (
 	reqs := make([]*Request, len(parts))
 	for i, p := range parts {
 		if !(p.Weight > 0) || math.IsInf(p.Weight, 0) {
-			faults = append(faults, fmt.Errorf("loadtest: Mix: weight %d is %v: must be above 0 and finite", i, p.Weight))
+			faults = append(faults, fmt.Errorf("loadtest: Mix: part %d has the weight %v: must be above 0 and finite", i, p.Weight))
 		}
 		reqs[i] = p.Request
 		largest = max(largest, p.Weight)

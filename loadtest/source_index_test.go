@@ -72,7 +72,7 @@ func TestMixRefusesWhatIsNoShare(t *testing.T) {
 	parts := append(weighted(1, 0, -1, math.NaN(), math.Inf(1)), Weighted{Weight: 1})
 	_, err = Mix(parts...).start(newEndpoints(), (*Request).Validate)
 	require.ErrorIs(t, err, ErrInvalidRequest)
-	for _, text := range []string{"weight 1 is 0", "weight 2 is -1", "weight 3 is NaN", "weight 4 is +Inf", "request 5"} {
+	for _, text := range []string{"part 1 has the weight 0:", "part 2 has the weight -1:", "part 3 has the weight NaN:", "part 4 has the weight +Inf:", "request 5"} {
 		require.ErrorContains(t, err, text)
 	}
 }
