@@ -18,6 +18,8 @@ WORKERS     ?= 32
 OUT         ?= $(BUILD)/results.jsonl
 # test-report: a Chromium; the first one on PATH, or BROWSER=path.
 BROWSER ?= $(firstword $(foreach b,chromium google-chrome google-chrome-stable chromium-browser,$(shell command -v $(b))))
+# test-next: the version of Go after the one in go.mod; the go command fetches it.
+NEXT ?= go1.27.1
 # fuzz: how long each target.
 FUZZTIME ?= 30s
 
@@ -47,6 +49,12 @@ test: ## run every test: race-checked, shuffled, leak-checked
 .PHONY: test-wire
 test-wire: ## the tests of connections without the race detector, and so with io_uring (part of test)
 	$(GO) test -shuffle=on -run 'Ring|Wire|Session' ./loadtest ./loadtest/internal/...
+
+# Without the race detector, which test has looked with: what is asked here is whether
+# another standard library and runtime change what the tests see.
+.PHONY: test-next
+test-next: ## run every test with the version of Go after this one (NEXT=go1.27.1)
+	GOTOOLCHAIN=$(NEXT) $(GO) test -shuffle=on ./...
 
 .PHONY: test-report
 test-report: | $(BUILD) ## draw the HTML report in a headless Chromium and check it (BROWSER=path)
@@ -94,6 +102,18 @@ cover: ## coverage by package, and coverage.html
 	$(GO) test -coverprofile=coverage.out -coverpkg=./... ./...
 	$(GO) test -cover ./...
 	$(GO) tool cover -html=coverage.out -o coverage.html
+
+.PHONY: apidiff
+apidiff: ## what has changed in the exported API since REF (default: the last tag); fails if users may break
+	@GO='$(GO)' bash tools/apidiff.sh $(REF)
+
+# mutate: of which packages the core; FILES='a.go b*.go' instead of it; JOBS at a time.
+PKG ?= internal/benchgate resilience loadtest
+.PHONY: mutate
+mutate: ## plant bugs, one at a time, and see which no test notices (PKG=resilience FILES=budget.go)
+	@for pkg in $(PKG); do \
+		GO='$(GO)' FILES='$(FILES)' TESTS='$(TESTS)' JOBS='$(JOBS)' bash tools/mutate.sh $$pkg || survived="$$survived $$pkg"; \
+	done; test -z "$$survived" || { echo "make mutate has failed for$$survived" >&2; exit 1; }
 
 .PHONY: fuzz
 fuzz: ## fuzz every target for FUZZTIME

@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 		module + "/internal/benchreport", module + "/internal/benchrun",
 	},
 	"internal/procgroup":  {},
+	"internal/waive":      {},
 	"internal/gittest":    {"github.com/stretchr/testify/require"},
 	"internal/benchbuild": {module + "/internal/procgroup"},
 	"internal/benchgate": {
