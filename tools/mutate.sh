@@ -6,7 +6,8 @@
 #
 #	FILES    names or patterns of files instead of the core
 #	TESTS    which tests to run, as in go test -run: what they kill is dead, what they
-#	         let live the others may kill
+#	         let live the others may kill; all but the examples by default, which go on
+#	         in real time after a test has failed
 #	JOBS     how many bugs at a time; by default one for every processor
 #	TIMEOUT  how many times as long as without a bug the tests may take, 5 by default
 set -euo pipefail
@@ -68,7 +69,7 @@ chmod +x "$tmp/bin/go"
 # from the cache they take no time. invert-negatives repeats what arithmetic-base does.
 echo "mutating ${files[*]} of $pkg"
 gremlins=$("$go" tool -modfile="$PWD/tools/go.mod" -n gremlins)
-PATH="$tmp/bin:$PATH" GOFLAGS="$("$go" env GOFLAGS) -count=1 -short -vet=off -ldflags=-w ${TESTS:+-run=$TESTS}" \
+PATH="$tmp/bin:$PATH" GOFLAGS="$("$go" env GOFLAGS) -count=1 -short -vet=off -ldflags=-w -run=${TESTS:-^(Test|Fuzz)}" \
 	"$gremlins" unleash "./$pkg" "${exclude[@]}" \
 	--invert-negatives=false --invert-logical --invert-loopctrl --invert-assignments \
 	--invert-bitwise --invert-bwassign --remove-self-assignments \
