@@ -3,6 +3,7 @@ package benchgate
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -126,4 +127,14 @@ func TestWhatFollowsABenchmarkThatIsGoneIsJudged(t *testing.T) {
 	require.Len(t, rep.Rows, 1)
 	require.Equal(t, Worse, rep.Rows[0].Verdict)
 	require.Len(t, rep.Faults, 1)
+}
+
+// Without a benchmark in common there is no verdict, unless nothing can be lost.
+func TestExitCodeWithoutARow(t *testing.T) {
+	a, b := lines("A", 10, "ns/op", 100, .02), lines("B", 10, "ns/op", 100, .02)
+	removed := &Rules{RemovedOK: regexp.MustCompile("^B")}
+	require.Equal(t, 0, judge(t, "", a, removed).ExitCode(), "the first benchmarks")
+	require.Equal(t, 2, judge(t, b, "", removed).ExitCode(), "the last ones are gone")
+	require.Equal(t, 2, judge(t, b, a, removed).ExitCode(), "others in place of those that are gone")
+	require.Equal(t, 0, judge(t, a+b, a, removed).ExitCode())
 }
