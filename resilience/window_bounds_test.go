@@ -1,0 +1,46 @@
+package resilience
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Where this said yes too often the window would be right all the same, and every
+// event would take its mutex.
+func TestWindowKnowsItsBucketWithoutTheMutex(t *testing.T) {
+	w := window{width: 10}
+	for _, c := range []struct {
+		bucket, now uint64
+		want        bool
+	}{
+		{0, 0, false},
+		{0, 9, false},
+		{0, 10, true},
+		{3, 29, true},
+		{3, 30, false},
+		{3, 39, false},
+		{3, 40, true},
+		{3, 0, true},
+		{3, math.MaxUint64, true},
+		{math.MaxUint64 / 10, math.MaxUint64, false},
+	} {
+		require.Equal(t, c.want, w.outside(c.bucket, c.now), "bucket %d at %d", c.bucket, c.now)
+	}
+}
+
+// Two that find their bucket outside at once begin it one after the other: what was
+// recorded between them stays in it.
+func TestWindowBucketBeginsOnce(t *testing.T) {
+	var w window
+	w.open(10, 0)
+	require.Equal(t, uint64(1), w.begin(10))
+	counted, _ := w.success(12)
+	require.True(t, counted)
+	require.Equal(t, uint64(1), w.begin(13), "it has begun")
+	require.Equal(t, uint64(1), w.begin(9), "a later one has begun")
+	require.Zero(t, w.marks[1].successes.Load(), "as it was when the bucket began")
+	require.Equal(t, uint64(2), w.begin(20))
+	require.Equal(t, uint64(1), w.marks[2].successes.Load())
+}
