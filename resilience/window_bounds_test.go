@@ -44,3 +44,21 @@ func TestWindowBucketBeginsOnce(t *testing.T) {
 	require.Equal(t, uint64(2), w.begin(20))
 	require.Equal(t, uint64(1), w.marks[2].successes.Load())
 }
+
+// A success asks for a look at the error rate only while a failure is in its window.
+func TestWindowSuccessCountsWithRecentFailures(t *testing.T) {
+	var w window
+	w.open(10, 0)
+	success := func(now uint64) bool {
+		counted, withFailures := w.success(now)
+		require.True(t, counted)
+		return withFailures
+	}
+	require.False(t, success(0), "none has failed")
+	require.True(t, w.failure(5, false))
+	require.True(t, success(5))
+	require.True(t, success(10*windowBuckets-1), "the last bucket of its window")
+	require.Equal(t, uint64(1), w.sum(10*windowBuckets-1).failures)
+	require.False(t, success(10*windowBuckets), "and the first after it")
+	require.Zero(t, w.sum(10*windowBuckets).failures)
+}
