@@ -1,48 +1,86 @@
 package loadtest
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
-// Client is a kind of wire. The engine it is given to owns it and closes it.
-// Session and Close are safe for concurrent use.
+// Client sends requests: it is what an engine drives. The engine that it is given
+// to owns it and closes it. A Client is safe for concurrent use by multiple
+// goroutines.
+//
+// A Client may implement [ConfigValidator], [RequestValidator], [PrivateSessioner]
+// and [ConnectionCounter] too, and its sessions [Parker]. Engines look for them in
+// the Client itself: one that wraps another has those that it passes on.
 type Client interface {
-	// Session opens one worker's hold on the wire. It does not connect yet.
+	// Session returns a session for one worker. It does not connect yet.
 	Session() (Session, error)
-	// Close frees every connection. Sessions do not work afterwards.
+	// Close closes every connection. Sessions do not work afterwards. It may be
+	// called again, as it is by a second Close of the engine, and returns nil then
+	// if nothing is left to close.
 	Close() error
 }
 
-// Session is used by one goroutine at a time.
+// Session sends the requests of one worker. It is used by one goroutine at a time.
 type Session interface {
 	// Do sends req and returns when the response has been read to its end. It
 	// must return soon after ctx is done, with an error. ctx has no deadline: the
-	// engine cancels it when the request's time is up.
+	// engine cancels it when the request's time is up. It is the same for many
+	// requests in a row.
 	Do(ctx context.Context, req *Request) (Response, error)
-	// Close gives back what the session holds by itself.
+	// Close frees what the session does not share with the client.
 	Close() error
 }
 
-// The capabilities that a client may have besides; engines ask for them.
-type (
-	// privateSessions opens sessions that share no pool with others.
-	privateSessions interface {
-		privateSession() (Session, error)
+// ConfigValidator is a [Client] that knows before its first session whether it can
+// work.
+type ConfigValidator interface {
+	// Validate reports every fault of the client's configuration; each should match
+	// [ErrConfig]. The Validate of an engine's configuration reports them as well.
+	Validate() error
+}
+
+// RequestValidator is a [Client] that knows which requests it can send.
+type RequestValidator interface {
+	// ValidateRequest reports every fault of r; each should match [ErrInvalidRequest]. It is called before r is sent for the first time in a run,
+	// and a fault ends the run; [Request.Validate] finds those of HTTP requests. To a
+	// Client without it every request is valid but a nil one.
+	ValidateRequest(r *Request) error
+}
+
+// PrivateSessioner is a [Client] whose sessions need not share a pool of connections.
+type PrivateSessioner interface {
+	// PrivateSession returns a session that shares no connection with others.
+	// A [ThreadedEngine] calls it instead of Session.
+	PrivateSession() (Session, error)
+}
+
+// Parker is a [Session] that should not hold connections for as long as its engine
+// lives.
+type Parker interface {
+	// Park is called at the end of a run. Until the next Do, which may never come,
+	// idle connections may be given back to a pool, or expire.
+	Park()
+}
+
+// ConnectionCounter is a [Client] that calls [CountConnection] for every connection
+// that it opens. The results of another have ConnectionsUnknown set.
+type ConnectionCounter interface {
+	// ReusesConnections reports whether the client means to keep connections alive:
+	// then many new ones are worth a warning, [WarnConnectionChurn].
+	ReusesConnections() bool
+}
+
+// CountConnection counts a connection in the ConnectionsOpened of a run. ctx is the
+// context that [Session].Do was given by the request that the connection was opened
+// for, or one derived from it. Without such a run it does nothing. It is safe for
+// concurrent use by multiple goroutines.
+func CountConnection(ctx context.Context) {
+	if n, ok := ctx.Value(connectionsKey{}).(*atomic.Int64); ok {
+		n.Add(1)
 	}
-	// configured clients know before the first request whether they can work.
-	configured interface {
-		validate() error
-	}
-	// requestValidator says whether a client could send a request.
-	requestValidator interface {
-		validateRequest(*Request) error
-	}
-	// parker sessions can do without their connection between two runs.
-	parker interface {
-		park()
-	}
-	// connectionCounter counts connections ever opened; pooled says whether the
-	// client means to reuse them.
-	connectionCounter interface {
-		connectionsOpened() int64
-		pooled() bool
-	}
-)
+}
+
+// connectionsKey is the key under which the context of a run holds the
+// *atomic.Int64 that counts its connections.
+type connectionsKey struct{}

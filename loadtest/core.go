@@ -141,8 +141,8 @@ func (c *core) session() (Session, error) {
 		return s, nil
 	}
 	c.mu.Unlock()
-	if p, ok := c.client.(privateSessions); ok && c.private {
-		return p.privateSession()
+	if p, ok := c.client.(PrivateSessioner); ok && c.private {
+		return p.PrivateSession()
 	}
 	return c.client.Session()
 }
@@ -150,8 +150,8 @@ func (c *core) session() (Session, error) {
 // giveBack keeps a session for the next run; one that is broken, or comes back
 // after Close, is closed.
 func (c *core) giveBack(s Session, broken bool) {
-	if p, ok := s.(parker); ok && !broken {
-		p.park()
+	if p, ok := s.(Parker); ok && !broken {
+		p.Park()
 	}
 	c.mu.Lock()
 	keep := !c.closed && !broken
@@ -169,26 +169,18 @@ func (c *core) validateRequest(r *Request) error {
 	if r != nil && r.Func != nil {
 		return nil
 	}
-	if v, ok := c.client.(requestValidator); ok {
-		return v.validateRequest(r)
-	}
 	if r == nil {
 		return fmt.Errorf("%w: nil", ErrInvalidRequest)
 	}
-	return nil
-}
-
-// connections is the client's count so far; 0 for a client that has none.
-func (c *core) connections() int64 {
-	if n, ok := c.client.(connectionCounter); ok {
-		return n.connectionsOpened()
+	if v, ok := c.client.(RequestValidator); ok {
+		return v.ValidateRequest(r)
 	}
-	return 0
+	return nil
 }
 
 // pooled reports whether the client means to reuse connections, and whether it
 // counts none.
 func (c *core) pooled() (pooled, uncounted bool) {
-	n, ok := c.client.(connectionCounter)
-	return ok && n.pooled(), !ok
+	n, ok := c.client.(ConnectionCounter)
+	return ok && n.ReusesConnections(), !ok
 }

@@ -12,6 +12,7 @@ import (
 // finish late.
 type connections struct {
 	opened atomic.Int64
+	onOpen func(context.Context) // called for each, with the context under which it was dialed
 
 	ctx    context.Context // ends with closeAll
 	cancel context.CancelFunc
@@ -20,8 +21,8 @@ type connections struct {
 	open map[*trackedConn]struct{}
 }
 
-func newConnections() *connections {
-	c := &connections{open: make(map[*trackedConn]struct{})}
+func newConnections(opened func(context.Context)) *connections {
+	c := &connections{onOpen: opened, open: make(map[*trackedConn]struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -48,6 +49,7 @@ func (c *connections) wrap(dial dialFunc) dialFunc {
 		if err != nil {
 			return nil, err
 		}
+		c.onOpen(ctx)
 		return t, nil
 	}
 }

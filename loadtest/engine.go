@@ -209,8 +209,8 @@ func validateEngine(client Client, conn ConnectionConfig, timeout time.Duration,
 		if !conn.isZero() {
 			faults = append(faults, fault("Conn configures the default client only: set it where Client is made"))
 		}
-		if c, ok := client.(configured); ok {
-			faults = append(faults, c.validate())
+		if c, ok := client.(ConfigValidator); ok {
+			faults = append(faults, c.Validate())
 		}
 	}
 	return errors.Join(faults...)

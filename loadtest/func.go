@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -60,7 +59,7 @@ type funcClient struct {
 	fn func(context.Context) error
 }
 
-func (c funcClient) validate() error {
+func (c funcClient) Validate() error {
 	if c.fn == nil {
 		return fault("Func(nil): the function is missing")
 	}
@@ -68,20 +67,13 @@ func (c funcClient) validate() error {
 }
 
 func (c funcClient) Session() (Session, error) {
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	return funcSession(c), nil
 }
 
 func (c funcClient) Close() error { return nil }
-
-func (c funcClient) validateRequest(r *Request) error {
-	if r == nil {
-		return errors.Join(ErrInvalidRequest, errors.New("nil request"))
-	}
-	return nil
-}
 
 type funcSession funcClient
 

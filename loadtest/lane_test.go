@@ -140,7 +140,7 @@ func TestIdleLanesExpireOneByOne(t *testing.T) {
 		require.NoError(t, err)
 		_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
 		require.NoError(t, err)
-		defer s.(parker).park()
+		defer s.(Parker).Park()
 		require.NotNil(t, s.(*httpSession).conn)
 	}
 	require.EqualValues(t, 3, srv.Connections())
@@ -150,7 +150,7 @@ func TestIdleLanesExpireOneByOne(t *testing.T) {
 	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
 	require.NoError(t, err)
 	key := s.(*httpSession).conn.key
-	s.(parker).park()
+	s.(Parker).Park()
 	l := &c.lanes.idle[key][0]
 	old := l.wireConn
 	require.NotNil(t, c.lanes.timer)
@@ -161,7 +161,7 @@ func TestIdleLanesExpireOneByOne(t *testing.T) {
 
 	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
 	require.NoError(t, err)
-	s.(parker).park()
+	s.(Parker).Park()
 	c.lanes.expire()
 	require.Len(t, c.lanes.idle[key], 1, "young enough to stay")
 	l = &c.lanes.idle[key][0]

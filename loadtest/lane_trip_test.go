@@ -14,7 +14,7 @@ func TestTransportsAreMadeWhenTheyAreNeeded(t *testing.T) {
 	fixtures.NoLeaks(t)
 	srv := fixtures.NewServer(t)
 	c := NetHTTP(ConnectionConfig{}).(*httpClient)
-	session, err := c.privateSession()
+	session, err := c.PrivateSession()
 	require.NoError(t, err)
 	s := session.(*httpSession)
 	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -36,7 +35,7 @@ func NetHTTP(cfg ConnectionConfig) Client {
 	if c.err != nil {
 		return c
 	}
-	c.conns = newConnections()
+	c.conns = newConnections(CountConnection)
 	c.connector = newConnector(cfg, c.conns)
 	if cfg.Transport != nil {
 		c.shared = foreignTransport{cfg.Transport}
@@ -53,8 +52,7 @@ type httpClient struct {
 	err       error
 	conns     *connections
 	shared    http.RoundTripper
-	lanes     *lanePool    // shared
-	traced    atomic.Int64 // connections that a foreign transport reported as new
+	lanes     *lanePool // shared
 
 	mu         sync.Mutex
 	transports map[pooledTransport]struct{}
@@ -68,13 +66,11 @@ type pooledTransport interface {
 	CloseIdleConnections()
 }
 
-func (c *httpClient) validate() error { return c.err }
+func (c *httpClient) Validate() error { return c.err }
 
-func (c *httpClient) validateRequest(r *Request) error { return r.Validate() }
+func (c *httpClient) ValidateRequest(r *Request) error { return r.Validate() }
 
-func (c *httpClient) connectionsOpened() int64 { return c.conns.opened.Load() + c.traced.Load() }
-
-func (c *httpClient) pooled() bool { return c.cfg.Pooling == PoolOptimized }
+func (c *httpClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOptimized }
 
 func (c *httpClient) newLanePool() *lanePool {
 	p := &lanePool{expiry: orDefault(c.cfg.KeepaliveExpiry, defaultKeepaliveExpiry)}
@@ -164,9 +160,9 @@ func (c *httpClient) Session() (Session, error) {
 	return c.session(c.shared, c.lanes)
 }
 
-// privateSession has a pool of its own, unless the user gave the transport, or a
+// PrivateSession has a pool of its own, unless the user gave the transport, or a
 // limit for all connections: otherwise the workers would close each other's.
-func (c *httpClient) privateSession() (Session, error) {
+func (c *httpClient) PrivateSession() (Session, error) {
 	if c.err != nil || c.cfg.Transport != nil || c.cfg.MaxConnections > 0 {
 		return c.Session()
 	}

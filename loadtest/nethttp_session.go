@@ -97,9 +97,9 @@ func (s *httpSession) rest() {
 	}
 }
 
-// park gives the lane back while the session waits for the next run, so that
+// Park gives the lane back while the session waits for the next run, so that
 // its connection can expire.
-func (s *httpSession) park() {
+func (s *httpSession) Park() {
 	s.rest()
 	s.leave()
 }
@@ -203,7 +203,7 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 			}
 		}
 	}
-	foreign := s.client.cfg.Transport != nil
+	ctx, foreign := s.ctx, s.client.cfg.Transport != nil
 	return &httptrace.ClientTrace{
 		// Whatever happened before: a redirect, or a connection that broke.
 		GetConn:           func(string) { s.phase.Store(uint32(PhasePool)) },
@@ -213,7 +213,7 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 		GotConn: func(info httptrace.GotConnInfo) {
 			s.phase.Store(uint32(PhaseHeaders))
 			if foreign && !info.Reused {
-				s.client.traced.Add(1)
+				CountConnection(ctx)
 			}
 		},
 		// A limitedPool does not tell of a stream, which may have to wait still.
@@ -269,7 +269,7 @@ func (s *httpSession) ended(n int64, err error) error {
 }
 
 func (s *httpSession) Close() error {
-	s.park()
+	s.Park()
 	if !s.private {
 		return nil
 	}

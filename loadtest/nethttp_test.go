@@ -515,7 +515,7 @@ func TestSessionRefusesWhatItCannotBuild(t *testing.T) {
 // connection behind.
 func TestLateDialIsClosed(t *testing.T) {
 	fixtures.NoLeaks(t)
-	conns := newConnections()
+	conns := newConnections(func(context.Context) {})
 	dialing, release := make(chan struct{}), make(chan struct{})
 	client, server := net.Pipe()
 	defer server.Close()

@@ -42,11 +42,13 @@ type EngineResult struct {
 	// the sink or waited for it instead of sending requests. Of their whole time,
 	// which is Concurrency × Elapsed, it is what the sink has cost.
 	SinkTime time.Duration
-	// ConnectionsOpened counts connections.
+	// ConnectionsOpened is how many connections were opened for requests of this
+	// run, those of runs beside it not among them. A connection counts for the
+	// request that had it dialed, though another one may have been quicker to use it.
 	ConnectionsOpened int64
-	// ConnectionsUnknown is set where the client does not count connections, such as
-	// a Func or a Client from outside this package: ConnectionsOpened is 0 then and
-	// means nothing.
+	// ConnectionsUnknown is set where the client does not count connections: a Func, or
+	// one that is no [ConnectionCounter]. ConnectionsOpened is 0 then and means
+	// nothing.
 	ConnectionsUnknown bool
 	// PeakMemory is the largest heap of this process seen during the run, in
 	// bytes: live objects and garbage not yet swept, sampled about once a

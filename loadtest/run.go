@@ -28,10 +28,11 @@ type run struct {
 	panics *PanicError
 	goexit bool
 
-	workers   []*worker
-	active    atomic.Int64 // workers that have not ended
-	recorder  *recorder
-	collector *collector
+	workers     []*worker
+	active      atomic.Int64 // workers that have not ended
+	connections atomic.Int64 // opened for requests of this run
+	recorder    *recorder
+	collector   *collector
 }
 
 func (c *core) run(ctx context.Context, src Source, sink outcomeSink) (*EngineResult, error) {
@@ -45,7 +46,7 @@ func (c *core) run(ctx context.Context, src Source, sink outcomeSink) (*EngineRe
 	}
 	defer feed.close()
 	r := &run{core: c, feed: feed, sink: sink, until: feed.planned(), done: make(chan struct{})}
-	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, connectionsKey{}, &r.connections))
 	defer r.cancel(nil)
 	if err := c.enter(r); err != nil {
 		return nil, err
@@ -55,7 +56,6 @@ func (c *core) run(ctx context.Context, src Source, sink outcomeSink) (*EngineRe
 		return nil, err
 	}
 
-	opened := c.connections()
 	r.work()
 	if r.panics != nil {
 		panic(r.panics)
@@ -63,7 +63,7 @@ func (c *core) run(ctx context.Context, src Source, sink outcomeSink) (*EngineRe
 	if r.goexit {
 		runtime.Goexit()
 	}
-	return r.result(names.names, c.connections()-opened)
+	return r.result(names.names)
 }
 
 // hire opens a session for each worker that the source can keep busy.
@@ -209,7 +209,7 @@ func (r *run) crash(value any) {
 	r.halt(nil)
 }
 
-func (r *run) result(names []string, opened int64) (*EngineResult, error) {
+func (r *run) result(names []string) (*EngineResult, error) {
 	res := r.collector.result(names)
 	res.Engine, res.Concurrency = r.core.name, r.core.concurrency
 	res.StartedAt, res.Elapsed = r.base, r.elapsed()
@@ -218,7 +218,7 @@ func (r *run) result(names []string, opened int64) (*EngineResult, error) {
 	if size := r.feed.size(); size >= 0 {
 		res.Unsent = size - res.Requests - res.RejectedCount
 	}
-	res.ConnectionsOpened = opened
+	res.ConnectionsOpened = r.connections.Load()
 	res.pooled, res.ConnectionsUnknown = r.core.pooled()
 	res.Warnings = res.assess()
 	if text := res.stallText(); text != "" {

@@ -70,10 +70,10 @@ func (k keeper) open(t *testing.T, cfg ConnectionConfig) keptSession {
 
 func (keeper) kept(s Session) keptSession {
 	if w, ok := s.(*wireSession); ok {
-		return keptSession{s, &w.contextWatch, w.park, w.client.conns}
+		return keptSession{s, &w.contextWatch, w.Park, w.client.conns}
 	}
 	h := s.(*httpSession)
-	return keptSession{s, &h.contextWatch, h.park, h.client.conns}
+	return keptSession{s, &h.contextWatch, h.Park, h.client.conns}
 }
 
 func (s keptSession) opened() int64 { return s.conns.opened.Load() }

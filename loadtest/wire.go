@@ -41,7 +41,7 @@ func Wire(cfg ConnectionConfig) Client {
 	if c.limit == 0 {
 		c.limit = defaultMaxResponseBytes
 	}
-	c.conns = newConnections()
+	c.conns = newConnections(CountConnection)
 	c.connector = newConnector(cfg, c.conns)
 	c.over(&c.rings, cfg, c.conns)
 	c.fast = true
@@ -82,9 +82,9 @@ func validateWire(cfg ConnectionConfig) error {
 	return errors.Join(faults...)
 }
 
-func (c *wireClient) validate() error { return c.err }
+func (c *wireClient) Validate() error { return c.err }
 
-func (c *wireClient) validateRequest(r *Request) error {
+func (c *wireClient) ValidateRequest(r *Request) error {
 	_, err := c.httpRequest(r)
 	return err
 }
@@ -112,14 +112,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-func (c *wireClient) connectionsOpened() int64 {
-	if c.err != nil {
-		return 0
-	}
-	return c.conns.opened.Load()
-}
-
-func (c *wireClient) pooled() bool { return c.cfg.Pooling == PoolOptimized }
+func (c *wireClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOptimized }
 
 // closed says whether Close was called.
 func (c *wireClient) closed() bool { return c.conns.closed() }

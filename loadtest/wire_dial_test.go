@@ -75,5 +75,5 @@ func TestADialAfterCloseOpensNothing(t *testing.T) {
 	require.NoError(t, c.Close())
 	_, err = s.Do(t.Context(), Get("http://"+l.Addr().String()+"/"))
 	require.ErrorIs(t, err, ErrClosed)
-	require.Zero(t, c.(*wireClient).connectionsOpened())
+	require.Zero(t, c.(*wireClient).conns.opened.Load())
 }

@@ -77,8 +77,8 @@ func (s *wireSession) turn(ctx context.Context, r *wireRequest) (*wireConn, erro
 	return c, nil
 }
 
-// park waits for the next run, so that the connections can expire.
-func (s *wireSession) park() {
+// Park waits for the next run, so that the connections can expire.
+func (s *wireSession) Park() {
 	s.rest()
 	s.parser.reset(false, false, 0)
 	s.parser.body = nil

@@ -33,7 +33,7 @@ func (c *wireClient) write(req *Request) (*wireRequest, error) {
 		return nil, err
 	}
 	authorize(hr)
-	r, err := serialize(hr, req.Body, !c.pooled())
+	r, err := serialize(hr, req.Body, !c.ReusesConnections())
 	if err != nil {
 		return nil, err
 	}

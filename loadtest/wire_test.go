@@ -84,11 +84,11 @@ func TestWireRefusesWhatOnlyNetHTTPDoes(t *testing.T) {
 		require.ErrorIs(t, err, ErrConfig)
 		require.NoError(t, c.Close())
 	}
-	err = Wire(ConnectionConfig{Timeout: -1, Decompress: true, MaxRedirects: 2}).(configured).validate()
+	err = Wire(ConnectionConfig{Timeout: -1, Decompress: true, MaxRedirects: 2}).(ConfigValidator).Validate()
 	require.ErrorContains(t, err, "Timeout is negative")
 	require.ErrorContains(t, err, "Decompress")
 	require.ErrorContains(t, err, "MaxRedirects")
-	require.NoError(t, Wire(ConnectionConfig{Protocols: protocols(func(p *http.Protocols) { p.SetHTTP1(true) })}).(configured).validate())
+	require.NoError(t, Wire(ConnectionConfig{Protocols: protocols(func(p *http.Protocols) { p.SetHTTP1(true) })}).(ConfigValidator).Validate())
 
 	e := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})})
 	for _, r := range []*Request{nil, Get("ftp://h/"), {Method: http.MethodConnect, URL: "http://h/"}, Get("http://bücher.test/")} {
@@ -289,7 +289,7 @@ func TestWirePartialWrites(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.EqualValues(t, 20, got.Load())
-	require.EqualValues(t, 1, s.client.connectionsOpened())
+	require.EqualValues(t, 1, s.client.conns.opened.Load())
 }
 
 func TestWireTLSSpeaksHTTP1(t *testing.T) {
@@ -400,7 +400,7 @@ func TestWireSessionsHaveABoundedNumberOfHosts(t *testing.T) {
 			require.Equal(t, len(s.held()), s.client.conns.count())
 		}
 	}
-	require.EqualValues(t, 4*maxHosts, s.client.connectionsOpened(), "the one used last is kept, so that cycling through too many keeps none")
+	require.EqualValues(t, 4*maxHosts, s.client.conns.opened.Load(), "the one used last is kept, so that cycling through too many keeps none")
 	for i := range 3 * maxKeptRequests {
 		_, err := s.Do(t.Context(), Get(fmt.Sprintf("http://h0.test/%d", i)))
 		require.NoError(t, err)
