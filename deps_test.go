@@ -22,17 +22,18 @@ const module = "example.com/brunt"
 var arrows = map[string][]string{
 	".": {},
 	"loadtest": {
-		module + "/loadtest/internal/ring", module + "/resilience",
+		module + "/loadtest/internal/ring", module + "/loadtest/internal/text", module + "/resilience",
 		"github.com/HdrHistogram/hdrhistogram-go",
 	},
 	"loadtest/internal/ring":      {},
 	"loadtest/internal/rawserver": {},
+	"loadtest/internal/text":      {},
 	"loadtest/progress": {
-		module + "/loadtest",
+		module + "/loadtest", module + "/loadtest/internal/text",
 		"github.com/schollz/progressbar/v3",
 		"golang.org/x/term",
 	},
-	"loadtest/htmlreport": {module + "/loadtest"},
+	"loadtest/htmlreport": {module + "/loadtest", module + "/loadtest/internal/text"},
 	"loadtest/sqlitesink": {
 		module + "/loadtest",
 		"github.com/ncruces/go-sqlite3/driver",

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // units tells readers of benchmark output which way each metric is better.
@@ -87,7 +89,7 @@ func ReportMetrics(b *testing.B, r *EngineResult) {
 		q    float64
 		unit string
 	}{{0.50, "p50-ns"}, {0.95, "p95-ns"}, {0.99, "p99-ns"}} {
-		if r.Requests >= samplesToShow(m.q) {
+		if r.Requests >= text.SamplesToShow(m.q) {
 			// benchstat treats a 0 as another unit than its neighbours.
 			b.ReportMetric(float64(max(r.Quantile(m.q), time.Nanosecond)), m.unit)
 		}

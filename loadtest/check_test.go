@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // run1000 had 990 successes of 10 ms and 10 resets after 50 ms, in 2 s.
@@ -96,7 +98,7 @@ func TestCheckRefusesToJudgeTooFewSamples(t *testing.T) {
 
 func TestCheckNeverRoundsAMissAway(t *testing.T) {
 	r := record(epoch, time.Second, []string{"a"}, []sample{{latency: 100_000_001}})
-	require.Equal(t, "100ms", round(r.P50()).String())
+	require.Equal(t, "100ms", text.Duration(r.P50()))
 	require.Equal(t, "100.000001ms", precise(r.P50(), 100*time.Millisecond))
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/resilience"
 )
 
@@ -68,13 +69,13 @@ func (g *Generator) starved(p99 time.Duration) string {
 	}
 	var seen []string
 	if waited {
-		seen = append(seen, fmt.Sprintf("goroutines that were ready waited %v for a processor (p99)", round(g.SchedLatency)))
+		seen = append(seen, fmt.Sprintf("goroutines that were ready waited %v for a processor (p99)", text.Duration(g.SchedLatency)))
 	}
 	if matters(g.TimerLag, starvedTimerLag) {
-		seen = append(seen, fmt.Sprintf("timers fired %v late", round(g.TimerLag)))
+		seen = append(seen, fmt.Sprintf("timers fired %v late", text.Duration(g.TimerLag)))
 	}
 	if g.CPU >= starvedCPU {
-		seen = append(seen, fmt.Sprintf("%.0f %% of all processor time was in use", 100*g.CPU))
+		seen = append(seen, fmt.Sprintf("%s of all processor time was in use", text.Percent(g.CPU)))
 	}
 	return strings.Join(seen, ", ")
 }

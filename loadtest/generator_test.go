@@ -99,7 +99,7 @@ func TestWhatStarvesAGenerator(t *testing.T) {
 			"half a second", // as measured with 200 requests at once on two processors, before a server of 1 ms
 			Generator{Watched: 400 * ms, SchedLatency: 25 * ms, TimerLag: 3 * ms, CPU: 0.988},
 			75 * ms,
-			"goroutines that were ready waited 25ms for a processor (p99), 99 % of all processor time was in use",
+			"goroutines that were ready waited 25ms for a processor (p99), 98.8 % of all processor time was in use",
 		},
 		{"half a second at rest", Generator{Watched: 400 * ms, SchedLatency: 400 * time.Microsecond, TimerLag: 3 * ms, CPU: 0.28}, 9 * ms, ""},
 		{"half a second, busy", Generator{Watched: 400 * ms, CPU: 1}, ms, ""},
@@ -110,7 +110,7 @@ func TestWhatStarvesAGenerator(t *testing.T) {
 			"all of it",
 			Generator{Watched: time.Minute, SchedLatency: 20 * ms, TimerLag: 30 * ms, CPU: 0.999},
 			50 * ms,
-			"goroutines that were ready waited 20ms for a processor (p99), timers fired 30ms late, 100 % of all processor time was in use",
+			"goroutines that were ready waited 20ms for a processor (p99), timers fired 30ms late, 99.9 % of all processor time was in use",
 		},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // Interval is what happened in one stretch of a run, usually a second.
@@ -25,10 +27,7 @@ type Interval struct {
 
 // RPS is the number of requests sent per second; 0 for an interval of no length.
 func (i Interval) RPS() float64 {
-	if i.To <= i.From {
-		return 0
-	}
-	return float64(i.Requests) / (i.To - i.From).Seconds()
+	return text.PerSecond(i.Requests, i.To-i.From)
 }
 
 const (

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // sameJSON asserts that appendRecord and MarshalJSON agree: on whether r can be
@@ -396,7 +397,7 @@ func TestADiskThatFillsUpStopsTheRun(t *testing.T) {
 		lines := bytes.Count(w.Bytes(), []byte("\n"))
 		require.EqualValues(t, lines, failed.Written, "the lines that fitted, also those of the batch that failed")
 		require.NotZero(t, lines%50)
-		require.ErrorContains(t, err, "no space left on device ("+thousands(failed.Written)+" records written)")
+		require.ErrorContains(t, err, "no space left on device ("+text.Count(failed.Written)+" records written)")
 		accounted(t, 1_000_000, r)
 		require.Less(t, r.Requests, int64(3000), "the run stops")
 		calls := w.calls

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // String is a report for a person, several lines long, without a line break at
@@ -18,17 +18,17 @@ func (r *EngineResult) String() string {
 		name = "no engine"
 	}
 	fmt.Fprintf(&b, "%s, concurrency %d: %s requests in %v, %s req/s\n",
-		name, r.Concurrency, thousands(r.Requests), r.Elapsed.Round(time.Millisecond), rate(r.RPS()))
+		name, r.Concurrency, text.Count(r.Requests), text.Duration(r.Elapsed), text.Rate(r.RPS()))
 	fmt.Fprintf(&b, "  outcome   %s\n", r.outcome())
 	r.writeLatency(&b)
 	r.writeErrors(&b)
 	b.WriteString("  resources ")
 	if !r.ConnectionsUnknown {
-		fmt.Fprintf(&b, "%s connections opened, ", thousands(r.ConnectionsOpened))
+		fmt.Fprintf(&b, "%s connections opened, ", text.Count(r.ConnectionsOpened))
 	}
-	fmt.Fprintf(&b, "%s read, peak heap %s\n", bytesText(uint64(r.BytesRead)), bytesText(r.PeakMemory))
+	fmt.Fprintf(&b, "%s read, peak heap %s\n", text.Bytes(uint64(r.BytesRead)), text.Bytes(r.PeakMemory))
 	if share := r.sinkShare(); share > 0.01 {
-		fmt.Fprintf(&b, "  sink      took %.3g %% of the workers' time (%v in all)\n", 100*share, round(r.SinkTime))
+		fmt.Fprintf(&b, "  sink      took %s of the workers' time (%v in all)\n", text.Percent(share), text.Duration(r.SinkTime))
 	}
 	if len(r.Endpoints) > 0 {
 		width := 0
@@ -58,17 +58,17 @@ func (r *EngineResult) writeLatency(b *strings.Builder) {
 }
 
 func (r *EngineResult) writeErrors(b *strings.Builder) {
-	for _, class := range r.topErrors() {
-		fmt.Fprintf(b, "  error     %s × %s", thousands(r.Errors[class]), class)
-		if text := r.ErrorExamples[class]; text != "" {
-			fmt.Fprintf(b, ": %s", firstLine(text))
+	for _, class := range text.ByCount(r.Errors) {
+		fmt.Fprintf(b, "  error     %s × %s", text.Count(r.Errors[class]), class)
+		if example := r.ErrorExamples[class]; example != "" {
+			fmt.Fprintf(b, ": %s", firstLine(example))
 		}
 		b.WriteByte('\n')
 	}
 	if len(r.StatusCodes) > 0 {
 		b.WriteString("  status   ")
 		for _, code := range slices.Sorted(maps.Keys(r.StatusCodes)) {
-			fmt.Fprintf(b, " %d × %s", code, thousands(r.StatusCodes[code]))
+			fmt.Fprintf(b, " %d × %s", code, text.Count(r.StatusCodes[code]))
 		}
 		b.WriteByte('\n')
 	}
@@ -81,72 +81,36 @@ func (r *EngineResult) writeWarnings(b *strings.Builder) {
 }
 
 func (r *EngineResult) outcome() string {
-	text := r.Stats.outcome()
+	line := r.Stats.outcome()
 	if r.Retries > 0 {
-		text += fmt.Sprintf(", %s retries", thousands(r.Retries))
+		line += fmt.Sprintf(", %s retries", text.Count(r.Retries))
 	}
 	if r.Unsent > 0 {
-		text += fmt.Sprintf(", %s never sent", thousands(r.Unsent))
+		line += fmt.Sprintf(", %s never sent", text.Count(r.Unsent))
 	}
-	return text
+	return line
 }
 
 func (s *Stats) outcome() string {
-	text := fmt.Sprintf("%s ok, %s failed", thousands(s.SuccessCount), thousands(s.ErrorCount))
+	line := fmt.Sprintf("%s ok, %s failed", text.Count(s.SuccessCount), text.Count(s.ErrorCount))
 	if s.ErrorCount > 0 {
-		text += fmt.Sprintf(" (%.3g %%)", 100*s.ErrorRate())
+		line += fmt.Sprintf(" (%s)", text.Share(s.ErrorCount, s.Requests))
 	}
 	if s.OtherCount > 0 {
-		text += fmt.Sprintf(", %s other", thousands(s.OtherCount))
+		line += fmt.Sprintf(", %s other", text.Count(s.OtherCount))
 	}
 	if s.RejectedCount > 0 {
-		text += fmt.Sprintf(", %s rejected by the breaker", thousands(s.RejectedCount))
+		line += fmt.Sprintf(", %s rejected by the breaker", text.Count(s.RejectedCount))
 	}
-	return text
+	return line
 }
 
 func latencyLine(h *histogram) string {
 	return fmt.Sprintf("p50 %v  p95 %v  p99 %v  max %v",
-		round(h.quantile(0.50)), round(h.quantile(0.95)), round(h.quantile(0.99)), round(h.quantile(1)))
+		text.Duration(h.quantile(0.50)), text.Duration(h.quantile(0.95)), text.Duration(h.quantile(0.99)), text.Duration(h.quantile(1)))
 }
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
-}
-
-// rate shows whole requests from 100 a second on, three digits below.
-func rate(f float64) string {
-	if f >= 100 {
-		return thousands(int64(f + 0.5))
-	}
-	return strconv.FormatFloat(f, 'g', 3, 64)
-}
-
-// thousands groups digits: 1,234,567.
-func thousands(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
-
-// bytesText scales to the unit that leaves one to four digits before the point.
-func bytesText(n uint64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, suffix := float64(n), ""
-	for _, suffix = range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if f /= unit; f < unit {
-			break
-		}
-	}
-	return fmt.Sprintf("%.1f %s", f, suffix)
 }

@@ -1,9 +1,10 @@
 package loadtest
 
 import (
-	"maps"
 	"slices"
 	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // RequestResult is one request's outcome, as RunStreaming hands it over.
@@ -87,10 +88,7 @@ type span struct{ From, To time.Time }
 // RPS is the number of requests sent per second of Elapsed, failed ones
 // included; 0 if no time has passed.
 func (r *EngineResult) RPS() float64 {
-	if r.Elapsed <= 0 {
-		return 0
-	}
-	return float64(r.Requests) / r.Elapsed.Seconds()
+	return text.PerSecond(r.Requests, r.Elapsed)
 }
 
 // sinkShare is the part of the workers' time that the sink took, from 0 to 1.
@@ -124,12 +122,12 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.Sink = mergeSinks(r.Sink, other.Sink)
 	r.pooled = r.pooled || other.pooled
 	r.Generator.merge(other.Generator)
-	for class, text := range other.ErrorExamples {
+	for class, example := range other.ErrorExamples {
 		if r.ErrorExamples == nil {
 			r.ErrorExamples = make(map[ErrorClass]string)
 		}
 		if _, ok := r.ErrorExamples[class]; !ok {
-			r.ErrorExamples[class] = text
+			r.ErrorExamples[class] = example
 		}
 	}
 	for name, ep := range other.Endpoints {
@@ -189,14 +187,4 @@ func measure(spans []span) (start time.Time, total time.Duration) {
 		total += s.To.Sub(s.From)
 	}
 	return start, total
-}
-
-// topErrors lists the classes by falling count.
-func (s *Stats) topErrors() []ErrorClass {
-	return slices.SortedFunc(maps.Keys(s.Errors), func(a, b ErrorClass) int {
-		if d := s.Errors[b] - s.Errors[a]; d != 0 {
-			return int(max(-1, min(1, d)))
-		}
-		return int(a) - int(b)
-	})
 }

@@ -297,20 +297,6 @@ func TestReportGolden(t *testing.T) {
 	golden(t, "report_empty.golden", new(EngineResult).String()+"\n")
 }
 
-func TestTextHelpers(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -12345: "-12,345"} {
-		require.Equal(t, want, thousands(n))
-	}
-	for n, want := range map[uint64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 23 << 20: "23.0 MiB", 5 << 30: "5.0 GiB", 3 << 50: "3072.0 TiB"} {
-		require.Equal(t, want, bytesText(n))
-	}
-	for f, want := range map[float64]string{0: "0", 0.123456: "0.123", 42.42: "42.4", 1234.5: "1,235"} {
-		require.Equal(t, want, rate(f))
-	}
-	for d, want := range map[time.Duration]string{
-		0: "0s", 7: "7ns", 12345: "12.35µs", 1234567: "1.235ms", 12345678901: "12.35s", 9999: "9.999µs",
-	} {
-		require.Equal(t, want, round(d).String())
-	}
+func TestFirstLine(t *testing.T) {
 	require.Equal(t, "a", firstLine("a\nb"))
 }

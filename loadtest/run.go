@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // run is one Run of an engine. This file has every go statement of a run.
@@ -143,14 +145,11 @@ func (r *run) inFlight() (n int) {
 
 // progress returns how the run stands at the end of an interval.
 func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
-	p := Progress{
+	total := r.collector.total
+	return Progress{
 		Engine: r.core.name, Elapsed: now, Planned: r.feed.planned(), Size: r.feed.size(),
-		Counts: r.collector.total, Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
+		Counts: total, RPS: text.PerSecond(total.Requests, now), Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
 	}
-	if now > 0 {
-		p.RPS = float64(p.Requests) / now.Seconds()
-	}
-	return p
 }
 
 // sinkTime is how long the workers have spent on the sink; they must have ended.
@@ -221,8 +220,8 @@ func (r *run) result(names []string) (*EngineResult, error) {
 	res.ConnectionsOpened = r.connections.Load()
 	res.pooled, res.ConnectionsUnknown = r.core.pooled()
 	res.Warnings = res.assess()
-	if text := res.stallText(); text != "" {
-		res.Warnings = append(res.Warnings, Warning{Kind: WarnStall, Text: text})
+	if stall := res.stallText(); stall != "" {
+		res.Warnings = append(res.Warnings, Warning{Kind: WarnStall, Text: stall})
 	}
 	if r.complete(res) {
 		return res, r.feed.fault()

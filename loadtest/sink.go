@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/resilience"
 )
 
@@ -287,7 +288,7 @@ type SinkError struct {
 }
 
 func (e *SinkError) Error() string {
-	return fmt.Sprintf("loadtest: sink: %v (%s records written)", e.Err, thousands(e.Written))
+	return fmt.Sprintf("loadtest: sink: %v (%s records written)", e.Err, text.Count(e.Written))
 }
 
 // Is matches ErrSink.

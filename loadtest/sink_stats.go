@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // WarnSinkLimit says that the [Sink] of a run held it back, or lost records.
@@ -74,16 +76,16 @@ func copySink(a, b *SinkStats) *SinkStats {
 // String is one line for a person.
 func (st *SinkStats) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s records written in %s batches", thousands(st.Written), thousands(st.Put), thousands(st.Batches))
+	fmt.Fprintf(&b, "%s of %s records written in %s batches", text.Count(st.Written), text.Count(st.Put), text.Count(st.Batches))
 	if st.Dropped > 0 {
-		fmt.Fprintf(&b, ", %s dropped", thousands(st.Dropped))
+		fmt.Fprintf(&b, ", %s dropped", text.Count(st.Dropped))
 	}
 	if st.Failed > 0 {
-		fmt.Fprintf(&b, ", %s failed", thousands(st.Failed))
+		fmt.Fprintf(&b, ", %s failed", text.Count(st.Failed))
 	}
-	fmt.Fprintf(&b, "; at most %s waited", thousands(int64(st.PeakQueue)))
+	fmt.Fprintf(&b, "; at most %s waited", text.Count(int64(st.PeakQueue)))
 	if st.Blocked > 0 {
-		fmt.Fprintf(&b, "; workers blocked for %v", round(st.Blocked))
+		fmt.Fprintf(&b, "; workers blocked for %v", text.Duration(st.Blocked))
 	}
 	return b.String()
 }
@@ -107,12 +109,12 @@ func (r *EngineResult) sinkWarnings() (out []Warning) {
 			share = min(1, st.Blocked.Seconds()/total) // the last waits lie after Elapsed
 		}
 		if share >= blockedShare {
-			warn("the sink was the limit: workers waited %.3g s in total (%.3g %% of their time) for room in its queue",
-				st.Blocked.Seconds(), 100*share)
+			warn("the sink was the limit: workers waited %v in total (%s of their time) for room in its queue",
+				text.Duration(st.Blocked), text.Percent(share))
 		}
 	}
 	if st.Dropped > 0 {
-		warn("%s of %s records dropped: the queue was full", thousands(st.Dropped), thousands(st.Put))
+		warn("%s of %s records dropped: the queue was full", text.Count(st.Dropped), text.Count(st.Put))
 	}
 	return out
 }

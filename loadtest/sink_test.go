@@ -76,9 +76,9 @@ func slowly(perSecond int) func(context.Context, []RequestResult) error {
 
 func TestASlowSinkHoldsTheRunBackAndSaysSo(t *testing.T) {
 	texts := map[string]string{
-		"sync":     "the sink was the limit: workers waited 8.42 s in total (89.4 % of their time) for room in its queue",
-		"threaded": "the sink was the limit: workers waited 93 s in total (100 % of their time) for room in its queue",
-		"async":    "the sink was the limit: workers waited 894 s in total (100 % of their time) for room in its queue",
+		"sync":     "the sink was the limit: workers waited 8.419s in total (89.4 % of their time) for room in its queue",
+		"threaded": "the sink was the limit: workers waited 1m33.01s in total (> 99.9 % of their time) for room in its queue",
+		"async":    "the sink was the limit: workers waited 14m54.1s in total (100 % of their time) for room in its queue",
 	}
 	forEngines(t, func(t *testing.T, c config) {
 		e := newEngine(t, c.make(Func(sleep(time.Millisecond)), 0))
@@ -166,7 +166,7 @@ func TestOnlyALimitIsWarnedOf(t *testing.T) {
 	r := &EngineResult{Elapsed: 10 * time.Second, Concurrency: 10, Sink: &SinkStats{Put: 100, Written: 100, Blocked: time.Second - 1}}
 	require.Empty(t, r.sinkWarnings())
 	r.Sink.Blocked++
-	require.Equal(t, []Warning{{WarnSinkLimit, "the sink was the limit: workers waited 1 s in total (1 % of their time) for room in its queue"}}, r.sinkWarnings())
+	require.Equal(t, []Warning{{WarnSinkLimit, "the sink was the limit: workers waited 1s in total (1 % of their time) for room in its queue"}}, r.sinkWarnings())
 	r.Sink.Dropped, r.Sink.Failed = 1, 2
 	require.Len(t, r.sinkWarnings(), 2)
 	require.Equal(t, "100 of 100 records written in 0 batches, 1 dropped, 2 failed; at most 0 waited; workers blocked for 1s", r.Sink.String())

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // SLO is a set of objectives for a run. A zero duration, rate or size sets no
@@ -89,11 +92,11 @@ func (o Objective) String() string {
 	if !o.Judged {
 		return fmt.Sprintf("%-11s %s (wanted %s)", o.Name, o.Observed, o.Wanted)
 	}
-	text := fmt.Sprintf("%-11s observed %s, wanted %s", o.Name, o.Observed, o.Wanted)
+	line := fmt.Sprintf("%-11s observed %s, wanted %s", o.Name, o.Observed, o.Wanted)
 	if o.Hint != "" {
-		text += " (" + o.Hint + ")"
+		line += " (" + o.Hint + ")"
 	}
-	return text
+	return line
 }
 
 // Missed returns the objectives that were not met.
@@ -134,10 +137,8 @@ func (s SLO) Judge(r *EngineResult) Verdict {
 		add(Objective{Name: name, Observed: observed, Wanted: wanted, Judged: true, Met: met})
 	}
 	share := func(name, field string, got, most float64, count string) {
-		o := Objective{
-			Name: name, Observed: fmt.Sprintf("%.4g %% (%s)", 100*got, count), Wanted: fmt.Sprintf("at most %.4g %%", 100*most),
-			Judged: true, Met: got <= most,
-		}
+		o := Objective{Name: name, Wanted: "at most " + text.Percent(most), Judged: true, Met: got <= most}
+		o.Observed = apart(o.Met, text.Percent(got), text.Percent(most), exactly(100*got)+" %") + " (" + count + ")"
 		if !o.Met && most == 0 {
 			o.Hint = "set SLO." + field + " to allow some: 0 allows none"
 		}
@@ -153,31 +154,44 @@ func (s SLO) Judge(r *EngineResult) Verdict {
 		case r.Requests < need:
 			add(Objective{
 				Name: q.name, Wanted: "at most " + q.max.String(),
-				Observed: fmt.Sprintf("not judged: %s requests, needs %s", thousands(r.Requests), thousands(need)),
+				Observed: fmt.Sprintf("not judged: %s requests, needs %s", text.Count(r.Requests), text.Count(need)),
 			})
 		default:
 			judge(got <= q.max, q.name, precise(got, q.max), "at most "+q.max.String())
 		}
 	}
-	share("error rate", "MaxErrorRate", r.ErrorRate(), s.MaxErrorRate, thousands(r.ErrorCount)+" of "+thousands(r.Requests))
+	share("error rate", "MaxErrorRate", r.ErrorRate(), s.MaxErrorRate, text.Count(r.ErrorCount)+" of "+text.Count(r.Requests))
 	if r.RejectedCount > 0 || s.MaxRejectedRate != 0 {
-		share("rejected", "MaxRejectedRate", r.RejectedRate(), s.MaxRejectedRate, thousands(r.RejectedCount))
+		share("rejected", "MaxRejectedRate", r.RejectedRate(), s.MaxRejectedRate, text.Count(r.RejectedCount))
 	}
 	if s.MinRPS != 0 {
-		judge(r.RPS() >= s.MinRPS, "req/s", fmt.Sprintf("%.4g", r.RPS()), fmt.Sprintf("at least %.4g", s.MinRPS))
+		got, met := r.RPS(), r.RPS() >= s.MinRPS
+		judge(met, "req/s", apart(met, text.Rate(got), text.Rate(s.MinRPS), exactly(got)), "at least "+text.Rate(s.MinRPS))
 	}
 	least := max(s.MinRequests, 1)
-	judge(r.Requests >= least, "requests", thousands(r.Requests), "at least "+thousands(least))
+	judge(r.Requests >= least, "requests", text.Count(r.Requests), "at least "+text.Count(least))
 	if s.MaxPeakMemory > 0 {
-		judge(r.PeakMemory <= s.MaxPeakMemory, "peak memory", bytesText(r.PeakMemory), "at most "+bytesText(s.MaxPeakMemory))
+		got, most := r.PeakMemory, s.MaxPeakMemory
+		observed := apart(got <= most, text.Bytes(got), text.Bytes(most), text.Count(int64(got))+" B")
+		judge(got <= most, "peak memory", observed, "at most "+text.Bytes(most))
 	}
 	return v
 }
 
 // precise rounds for reading, but never so far that a miss looks like a hit.
 func precise(got, limit time.Duration) string {
-	if r := round(got); (r > limit) == (got > limit) {
-		return r.String()
+	if (text.Round(got) > limit) == (got > limit) {
+		return text.Duration(got)
 	}
 	return got.String()
 }
+
+// apart returns observed, or exact where a miss would otherwise read like the limit.
+func apart(met bool, observed, limit, exact string) string {
+	if !met && observed == limit {
+		return exact
+	}
+	return observed
+}
+
+func exactly(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

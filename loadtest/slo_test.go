@@ -106,3 +106,19 @@ func TestCheckDoesNotRepeatTheReport(t *testing.T) {
 	require.Contains(t, text, "latency   p50 10ms")
 	require.Contains(t, text, "warning   stalled")
 }
+
+// What was observed never reads like the limit that it missed.
+func TestAMissDoesNotReadLikeAHit(t *testing.T) {
+	r := run1000()
+	r.ErrorCount, r.PeakMemory, r.Elapsed = 11, 64<<20+1, 2000*time.Millisecond+time.Microsecond
+	v := SLO{MaxErrorRate: 0.010999, MinRPS: 500, MaxPeakMemory: 64 << 20}.Judge(r)
+	var got []string
+	for _, o := range v.Missed() {
+		got = append(got, o.Observed+" / "+o.Wanted)
+	}
+	require.Equal(t, []string{
+		"1.0999999999999999 % (11 of 1,000) / at most 1.1 %",
+		"499.999750000125 / at least 500",
+		"67,108,865 B / at most 64.0 MiB",
+	}, got)
+}

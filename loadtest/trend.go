@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // HeapGrowth is by how much the heap grew from the offset from until the end of
@@ -107,10 +109,10 @@ func (r *EngineResult) stallText() string {
 		return ""
 	}
 	s := slices.MaxFunc(all, func(a, b stall) int { return int(a.To - a.From - b.To + b.From) })
-	text := fmt.Sprintf("stalled from %v to %v: %s req/s instead of about %s, %s in flight at its end",
-		s.From.Round(100*time.Millisecond), s.To.Round(100*time.Millisecond), rate(s.RPS()), rate(s.usual), thousands(int64(s.InFlight)))
+	line := fmt.Sprintf("stalled from %v to %v: %s req/s instead of about %s, %s in flight at its end",
+		s.From.Round(100*time.Millisecond), s.To.Round(100*time.Millisecond), text.Rate(s.RPS()), text.Rate(s.usual), text.Count(int64(s.InFlight)))
 	if n := len(all) - 1; n > 0 {
-		text += fmt.Sprintf("; and %d shorter", n)
+		line += fmt.Sprintf("; and %d shorter", n)
 	}
-	return text
+	return line
 }

@@ -3,7 +3,8 @@ package loadtest
 import (
 	"fmt"
 	"math"
-	"time"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // WarningKind says what a warning is about, for programs.
@@ -36,9 +37,6 @@ func (w Warning) Error() string { return w.Text }
 // samplesToJudge is how many requests a quantile needs before a verdict may
 // rest on it: ten of them then lie beyond it.
 func samplesToJudge(q float64) int64 { return int64(math.Ceil(10/(1-q) - 1e-6)) }
-
-// samplesToShow is how many requests a quantile needs to differ from the maximum.
-func samplesToShow(q float64) int64 { return int64(math.Ceil(1/(1-q) - 1e-6)) }
 
 // churnShare is the share of requests that may open a connection before a pool
 // that should reuse them is suspected not to.
@@ -75,24 +73,15 @@ func (r *EngineResult) assess() []Warning {
 			n, r.ErrorExamples[ClassLocal])
 	}
 	if r.ErrorRate() >= 0.01 && r.SuccessCount > 0 && r.bad.quantile(0.5) < r.good.quantile(0.5)/2 {
-		warn(WarnFastErrors, "%.3g %% of the requests failed, and faster (median %v) than the others succeeded (%v): percentiles over all of them flatter, see SuccessQuantile",
-			100*r.ErrorRate(), round(r.bad.quantile(0.5)), round(r.good.quantile(0.5)))
+		warn(WarnFastErrors, "%s of the requests failed, and faster (median %v) than the others succeeded (%v): percentiles over all of them flatter, see SuccessQuantile",
+			text.Share(r.ErrorCount, r.Requests), text.Duration(r.bad.quantile(0.5)), text.Duration(r.good.quantile(0.5)))
 	}
 	if _, ok := r.Endpoints[foldedEndpoints]; ok {
 		warn(WarnFoldedEndpoints, "more than %d request names: the others are counted together as %q", maxEndpoints-1, foldedEndpoints)
 	}
 	if seen := r.Generator.starved(r.P99()); seen != "" && r.Requests > 0 {
 		warn(WarnGeneratorStarved, "this process was short of CPU, and the requests' p99 of %v is in part its own: %s; send with fewer workers, raise GOMAXPROCS if the machine has more processors, or send from another machine or process than the server's",
-			round(r.P99()), seen)
+			text.Duration(r.P99()), seen)
 	}
 	return append(out, r.sinkWarnings()...)
-}
-
-// round keeps three or four significant digits, which is what people read.
-func round(d time.Duration) time.Duration {
-	unit := time.Duration(1)
-	for limit := 1000 * time.Nanosecond; d >= 10*limit; limit *= 10 {
-		unit *= 10
-	}
-	return d.Round(unit)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // browser is the Chromium in BRUNT_BROWSER, which make test-report sets.
@@ -179,25 +180,25 @@ func TestBrowserDrawsARun(t *testing.T) {
 	s := inspect(t, string(page))
 	requireDrawn(t, s, allCharts...)
 	value := func(key string) string { return s.Tables["summary"][key][1] }
-	require.Equal(t, count(r.Requests), value("requests"))
+	require.Equal(t, text.Count(r.Requests), value("requests"))
 	require.Equal(t, perSecond(r.RPS()), value("rps"))
-	require.Equal(t, duration(r.P50()), value("p50"))
-	require.Equal(t, duration(r.P99()), value("p99"))
-	require.Equal(t, duration(r.Quantile(0.999)), value("p99.9"))
-	require.Equal(t, duration(r.Quantile(1)), value("max"))
-	require.Equal(t, count(r.ErrorCount), value("errors"))
-	require.Equal(t, count(r.ConnectionsOpened), value("connections"))
-	require.Equal(t, byteSize(r.PeakMemory), value("heap"))
+	require.Equal(t, text.Duration(r.P50()), value("p50"))
+	require.Equal(t, text.Duration(r.P99()), value("p99"))
+	require.Equal(t, text.Duration(r.Quantile(0.999)), value("p99.9"))
+	require.Equal(t, text.Duration(r.Quantile(1)), value("max"))
+	require.Equal(t, text.Count(r.ErrorCount), value("errors"))
+	require.Equal(t, text.Count(r.ConnectionsOpened), value("connections"))
+	require.Equal(t, text.Bytes(r.PeakMemory), value("heap"))
 	require.Equal(t, value("p99"), s.Tiles["p99"])
 	for class, n := range r.Errors {
-		require.Equal(t, count(n), s.Tables["errors"][class.String()][1])
+		require.Equal(t, text.Count(n), s.Tables["errors"][class.String()][1])
 	}
 	require.Equal(t, "the cart is empty", s.Tables["errors"]["check"][3])
 	for code, n := range r.StatusCodes {
-		require.Equal(t, count(n)+" ("+share(n, r.Requests)+")", s.Tables["statuses"][fmt.Sprint(code)][1])
+		require.Equal(t, text.Count(n)+" ("+text.Share(n, r.Requests)+")", s.Tables["statuses"][fmt.Sprint(code)][1])
 	}
 	for name, ep := range r.Endpoints {
-		require.Equal(t, count(ep.Requests), s.Tables["endpoints"][name][1])
+		require.Equal(t, text.Count(ep.Requests), s.Tables["endpoints"][name][1])
 	}
 	require.Len(t, s.Tables["intervals"], len(r.Intervals))
 }

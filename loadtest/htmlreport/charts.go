@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // chart is drawn by the page's script. Label says the same in words.
@@ -110,7 +111,7 @@ func latencyChart(runs []string, results []*loadtest.EngineResult) chart {
 		p99.X, p99.Y = stepped(ss, func(s slot) value { return s.p99 })
 		c.Series = append(c.Series, p50, p99)
 		for _, s := range []series{p50, p99} {
-			words = append(words, between(s, func(v value) string { return duration(time.Duration(v)) }))
+			words = append(words, between(s, func(v value) string { return text.Duration(time.Duration(v)) }))
 		}
 	}
 	c.Log = wide(c.Series)
@@ -119,12 +120,12 @@ func latencyChart(runs []string, results []*loadtest.EngineResult) chart {
 }
 
 // between says what a line on a chart says at a glance.
-func between(s series, text func(value) string) string {
+func between(s series, show func(value) string) string {
 	lo, hi := limits([]series{s})
 	if math.IsNaN(lo) {
 		return s.Label + " without values"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s from %s to %s", s.Label, text(value(lo)), text(value(hi))))
+	return strings.TrimSpace(fmt.Sprintf("%s from %s to %s", s.Label, show(value(lo)), show(value(hi))))
 }
 
 // limits are NaN if there is no value.
@@ -184,8 +185,8 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 	out := []chart{throughput, failures, inFlight, heap}
 	texts := map[string]func(value) string{
 		"rate":  func(v value) string { return perSecond(float64(v)) },
-		"count": func(v value) string { return count(int64(v)) },
-		"bytes": func(v value) string { return byteSize(uint64(v)) },
+		"count": func(v value) string { return text.Count(int64(v)) },
+		"bytes": func(v value) string { return text.Bytes(uint64(v)) },
 	}
 	for i := range out {
 		c := &out[i]
@@ -230,7 +231,7 @@ func percentileChart(runs []string, results []*loadtest.EngineResult) chart {
 		c.Series = append(c.Series, s)
 		if n > 0 {
 			words = append(words, fmt.Sprintf("%s: half within %s, 99 %% within %s, the slowest took %s",
-				cmp.Or(s.Label, "all"), duration(q(0.5)), duration(q(0.99)), duration(q(1))))
+				cmp.Or(s.Label, "all"), text.Duration(q(0.5)), text.Duration(q(0.99)), text.Duration(q(1))))
 		}
 	}
 	for i, r := range results {

@@ -11,7 +11,7 @@ import (
 	"example.com/brunt/loadtest"
 )
 
-func text(t *testing.T, v any) string {
+func jsonOf(t *testing.T, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)
 	require.NoError(t, err)
@@ -28,13 +28,13 @@ func second(i, n int64) loadtest.Interval {
 func TestStepsHoldUntilTheirEndAndBreakAtGaps(t *testing.T) {
 	ivs := []loadtest.Interval{second(0, 10), second(1, 0), second(2, 30), second(5, 40)}
 	xs, ys := stepped(slots(ivs), func(s slot) value { return s.p50 })
-	require.Equal(t, "[0,1,1.001,2,3,3.001,5,6]", text(t, xs))
-	require.Equal(t, "[10,10,null,30,30,null,40,40]", text(t, ys))
+	require.Equal(t, "[0,1,1.001,2,3,3.001,5,6]", jsonOf(t, xs))
+	require.Equal(t, "[10,10,null,30,30,null,40,40]", jsonOf(t, ys))
 	xs, ys = stepped(slots(ivs[:2]), func(s slot) value { return value(s.requests) })
-	require.Equal(t, "[0,1,2] [10,0,0]", text(t, xs)+" "+text(t, ys))
+	require.Equal(t, "[0,1,2] [10,0,0]", jsonOf(t, xs)+" "+jsonOf(t, ys))
 	xs, ys = sampled(slots(ivs), func(s slot) value { return s.inFlight })
-	require.Equal(t, "[0,1,2,3,5,6]", text(t, xs))
-	require.Equal(t, "[null,10,0,30,null,40]", text(t, ys))
+	require.Equal(t, "[0,1,2,3,5,6]", jsonOf(t, xs))
+	require.Equal(t, "[null,10,0,30,null,40]", jsonOf(t, ys))
 	xs, ys = stepped(nil, nil)
 	require.Empty(t, xs)
 	require.Empty(t, ys)
@@ -67,7 +67,7 @@ func TestCurve(t *testing.T) {
 		require.GreaterOrEqual(t, ys[i], ys[i-1])
 	}
 	xs, ys = curve(1, func(float64) time.Duration { return 7 })
-	require.Equal(t, "[1] [7]", text(t, xs)+" "+text(t, ys))
+	require.Equal(t, "[1] [7]", jsonOf(t, xs)+" "+jsonOf(t, ys))
 	xs, _ = curve(0, nil)
 	require.Empty(t, xs)
 }
@@ -103,5 +103,5 @@ func TestChartsOfOneAndOfTwo(t *testing.T) {
 }
 
 func TestValueHasNoNaN(t *testing.T) {
-	require.Equal(t, "[null,null,1.5]", text(t, []value{gap, value(math.Inf(1)), 1.5}))
+	require.Equal(t, "[null,null,1.5]", jsonOf(t, []value{gap, value(math.Inf(1)), 1.5}))
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
+	"example.com/brunt/loadtest/progress"
 )
 
 var fixed = Options{Title: "Checkout", Environment: []Fact{{"Go", "go1.26"}, {"CPUs", "2"}}}
@@ -183,20 +185,6 @@ func TestNames(t *testing.T) {
 		names(Options{}, []*loadtest.EngineResult{a, b, a, {}}))
 }
 
-func TestFormat(t *testing.T) {
-	for want, got := range map[string]string{
-		"0": duration(0), "999 ns": duration(999), "1.00 µs": duration(1000), "999 µs": duration(999499), "1.00 ms": duration(999500),
-		"65.9 ms": duration(65_912_345), "999 ms": duration(999_400_000), "1.00 s": duration(999_500_000), "99.9 s": duration(99_900 * time.Millisecond),
-		"1m40s": duration(100 * time.Second), "-5.00 ms": duration(-5 * time.Millisecond),
-		"0/s": perSecond(0), "10.0": digits(9.996), "100": digits(99.96), "1,234,567": count(1234567), "-1,234": count(-1234), "12": count(12),
-		"1023 B": byteSize(1023), "1.00 KiB": byteSize(1024), "1.00 MiB": byteSize(1<<20 - 1), "2,048 TiB": byteSize(2 << 50),
-		"0 %": share(0, 5), "100 %": share(5, 5), "< 0.001 %": share(1, 1e9), "> 99.9 %": share(1e6-1, 1e6), "33.3 %": share(1, 3),
-	} {
-		require.Equal(t, want, got)
-	}
-	require.Equal(t, "0 %", share(3, 0))
-}
-
 func TestFewSamplesAreADash(t *testing.T) {
 	engine := loadtest.Start(t, loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })})
 	r, err := engine.Run(t.Context(), loadtest.Times(99))
@@ -211,4 +199,20 @@ func TestFewSamplesAreADash(t *testing.T) {
 	require.Contains(t, page, "Nothing was sent")
 	require.Contains(t, page, `data-charts="0"`)
 	require.NotContains(t, page, "uPlot=")
+}
+
+// One number reads the same in the report, on the page and on the live line.
+func TestANumberReadsTheSameEverywhere(t *testing.T) {
+	r := stored(t)
+	p99, rps, heap := text.Duration(r.P99()), text.Rate(r.RPS()), text.Bytes(r.PeakMemory)
+	line := progress.Line(loadtest.Progress{RPS: r.RPS(), Last: loadtest.Interval{To: time.Second, Counts: r.Counts, P99: r.P99()}})
+	require.Contains(t, line, "p99 "+p99)
+	require.Contains(t, line, "("+rps+" overall)")
+	require.Contains(t, r.String(), "p99 "+p99)
+	require.Contains(t, r.String(), rps+" req/s")
+	require.Contains(t, r.String(), "peak heap "+heap)
+	page := written(t, fixed, r)
+	require.Contains(t, page, `<dd data-tile="p99">`+p99+"<")
+	require.Contains(t, page, `<dd data-tile="rps">`+rps+"/s<")
+	require.Contains(t, page, `<td class="num">`+heap+"<")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // page is what the template shows: all numbers are text by now, except those of
@@ -57,15 +58,12 @@ type intervalRow struct {
 	Run, From, Requests, RPS, Errors, Rejected, P50, P99, InFlight, Heap string
 }
 
-// samplesFor is how many requests a quantile needs to differ from the maximum.
-func samplesFor(q float64) int64 { return int64(1/(1-q) + 0.5) }
-
 // quantile is a dash where it would only repeat the maximum.
 func quantile(s *loadtest.Stats, q float64) string {
-	if s.Requests == 0 || s.Requests < samplesFor(q) {
+	if s.Requests == 0 || s.Requests < text.SamplesToShow(q) {
 		return "–"
 	}
-	return duration(s.Quantile(q))
+	return text.Duration(s.Quantile(q))
 }
 
 // extreme is a latency that one request suffices for.
@@ -73,8 +71,10 @@ func extreme(s *loadtest.Stats, d time.Duration) string {
 	if s.Requests == 0 {
 		return "–"
 	}
-	return duration(d)
+	return text.Duration(d)
 }
+
+func perSecond(f float64) string { return text.Rate(f) + "/s" }
 
 func newPage(o Options, results []*loadtest.EngineResult) *page {
 	p := &page{
@@ -141,11 +141,11 @@ func subtitle(runs []string, results []*loadtest.EngineResult) string {
 	if len(results) > 1 {
 		return fmt.Sprintf("%d results: %s", len(results), strings.Join(runs, ", "))
 	}
-	text := fmt.Sprintf("%s, %s", runs[0], duration(results[0].Elapsed))
+	line := fmt.Sprintf("%s, %s", runs[0], text.Duration(results[0].Elapsed))
 	if at := started(results[0]); at != "–" {
-		text += ", started " + at
+		line += ", started " + at
 	}
-	return text
+	return line
 }
 
 func started(r *loadtest.EngineResult) string {
@@ -156,7 +156,7 @@ func started(r *loadtest.EngineResult) string {
 }
 
 func tiles(r *loadtest.EngineResult) []tile {
-	failed := tile{"error_rate", "failed", share(r.ErrorCount, r.Requests), ""}
+	failed := tile{"error_rate", "failed", text.Share(r.ErrorCount, r.Requests), ""}
 	if r.ErrorCount > 0 {
 		failed.Class = "bad"
 	}
@@ -166,7 +166,7 @@ func tiles(r *loadtest.EngineResult) []tile {
 		{"p99", "99 % within", quantile(&r.Stats, 0.99), ""},
 		{"max", "slowest", extreme(&r.Stats, r.Quantile(1)), ""},
 		failed,
-		{"requests", "requests", count(r.Requests), ""},
+		{"requests", "requests", text.Count(r.Requests), ""},
 	}
 }
 
@@ -180,10 +180,10 @@ func summary(results []*loadtest.EngineResult) []row {
 		rows = append(rows, row{key, label, values})
 	}
 	number := func(key, label string, n func(r *loadtest.EngineResult) int64) {
-		add(key, label, func(r *loadtest.EngineResult) string { return count(n(r)) })
+		add(key, label, func(r *loadtest.EngineResult) string { return text.Count(n(r)) })
 	}
 	add("started", "Started", started)
-	add("elapsed", "Duration", func(r *loadtest.EngineResult) string { return duration(r.Elapsed) })
+	add("elapsed", "Duration", func(r *loadtest.EngineResult) string { return text.Duration(r.Elapsed) })
 	add("engine", "Engine", func(r *loadtest.EngineResult) string { return cmp.Or(r.Engine, "–") })
 	number("concurrency", "Concurrency", func(r *loadtest.EngineResult) int64 { return int64(r.Concurrency) })
 	number("requests", "Requests", func(r *loadtest.EngineResult) int64 { return r.Requests })
@@ -199,7 +199,7 @@ func summary(results []*loadtest.EngineResult) []row {
 	add("max", "Slowest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(1)) })
 	number("success", "Succeeded", func(r *loadtest.EngineResult) int64 { return r.SuccessCount })
 	number("errors", "Failed", func(r *loadtest.EngineResult) int64 { return r.ErrorCount })
-	add("error_rate", "Failed, share", func(r *loadtest.EngineResult) string { return share(r.ErrorCount, r.Requests) })
+	add("error_rate", "Failed, share", func(r *loadtest.EngineResult) string { return text.Share(r.ErrorCount, r.Requests) })
 	number("other", "Neither (1xx, 3xx)", func(r *loadtest.EngineResult) int64 { return r.OtherCount })
 	number("rejected", "Rejected by the breaker", func(r *loadtest.EngineResult) int64 { return r.RejectedCount })
 	number("unsent", "Never sent", func(r *loadtest.EngineResult) int64 { return r.Unsent })
@@ -208,10 +208,10 @@ func summary(results []*loadtest.EngineResult) []row {
 		if r.ConnectionsUnknown {
 			return "–"
 		}
-		return count(r.ConnectionsOpened)
+		return text.Count(r.ConnectionsOpened)
 	})
-	add("bytes", "Read", func(r *loadtest.EngineResult) string { return byteSize(uint64(max(r.BytesRead, 0))) })
-	add("heap", "Peak heap", func(r *loadtest.EngineResult) string { return byteSize(r.PeakMemory) })
+	add("bytes", "Read", func(r *loadtest.EngineResult) string { return text.Bytes(uint64(max(r.BytesRead, 0))) })
+	add("heap", "Peak heap", func(r *loadtest.EngineResult) string { return text.Bytes(r.PeakMemory) })
 	return rows
 }
 
@@ -226,7 +226,7 @@ func statuses(results []*loadtest.EngineResult) []row {
 	for _, c := range slices.Sorted(maps.Keys(codes)) {
 		values := make([]string, len(results))
 		for i, r := range results {
-			values[i] = fmt.Sprintf("%s (%s)", count(r.StatusCodes[c]), share(r.StatusCodes[c], r.Requests))
+			values[i] = fmt.Sprintf("%s (%s)", text.Count(r.StatusCodes[c]), text.Share(r.StatusCodes[c], r.Requests))
 		}
 		code := strconv.Itoa(c)
 		rows = append(rows, row{code, code, values})
@@ -238,34 +238,27 @@ func (p *page) addRun(name string, r *loadtest.EngineResult) {
 	for _, w := range r.Warnings {
 		p.Warnings = append(p.Warnings, warning{name, string(w.Kind), w.Text})
 	}
-	classes := slices.SortedFunc(maps.Keys(r.Errors), func(a, b loadtest.ErrorClass) int {
-		return cmp.Or(cmp.Compare(r.Errors[b], r.Errors[a]), cmp.Compare(a, b))
-	})
-	for _, c := range classes {
+	for _, c := range text.ByCount(r.Errors) {
 		p.Errors = append(p.Errors, errorRow{
-			Run: name, Class: c.String(), Count: count(r.Errors[c]), Share: share(r.Errors[c], r.Requests), Example: r.ErrorExamples[c],
+			Run: name, Class: c.String(), Count: text.Count(r.Errors[c]), Share: text.Share(r.Errors[c], r.Requests), Example: r.ErrorExamples[c],
 		})
 	}
 	for _, n := range slices.Sorted(maps.Keys(r.Endpoints)) {
 		ep := r.Endpoints[n]
-		rps := 0.0
-		if r.Elapsed > 0 {
-			rps = float64(ep.Requests) / r.Elapsed.Seconds()
-		}
 		p.Endpoints = append(p.Endpoints, endpointRow{
-			Run: name, Name: n, Requests: count(ep.Requests), RPS: perSecond(rps),
-			Errors: count(ep.ErrorCount), Share: share(ep.ErrorCount, ep.Requests),
+			Run: name, Name: n, Requests: text.Count(ep.Requests), RPS: perSecond(text.PerSecond(ep.Requests, r.Elapsed)),
+			Errors: text.Count(ep.ErrorCount), Share: text.Share(ep.ErrorCount, ep.Requests),
 			P50: quantile(ep, 0.50), P95: quantile(ep, 0.95), P99: quantile(ep, 0.99), Max: extreme(ep, ep.Quantile(1)),
 		})
 	}
 	for _, iv := range r.Intervals {
 		row := intervalRow{
 			Run: name, From: fmt.Sprintf("%.1f–%.1f s", iv.From.Seconds(), iv.To.Seconds()),
-			Requests: count(iv.Requests), RPS: perSecond(iv.RPS()), Errors: count(iv.ErrorCount), Rejected: count(iv.RejectedCount),
-			P50: "–", P99: "–", InFlight: count(int64(iv.InFlight)), Heap: byteSize(iv.HeapBytes),
+			Requests: text.Count(iv.Requests), RPS: perSecond(iv.RPS()), Errors: text.Count(iv.ErrorCount), Rejected: text.Count(iv.RejectedCount),
+			P50: "–", P99: "–", InFlight: text.Count(int64(iv.InFlight)), Heap: text.Bytes(iv.HeapBytes),
 		}
 		if iv.Requests > 0 {
-			row.P50, row.P99 = duration(iv.P50), duration(iv.P99)
+			row.P50, row.P99 = text.Duration(iv.P50), text.Duration(iv.P99)
 		}
 		p.Intervals = append(p.Intervals, row)
 	}

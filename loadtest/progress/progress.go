@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // Option adjusts a display.
@@ -173,20 +174,19 @@ func cut(s string, n int) string {
 // line has what matters most first, since narrow terminals lose its end.
 func (c *settings) line(p loadtest.Progress) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v  %.0f req/s", p.Elapsed.Round(time.Second), p.Last.RPS())
-	fmt.Fprintf(&b, " (%.0f overall)", p.RPS)
+	fmt.Fprintf(&b, "%v  %s req/s (%s overall)", p.Elapsed.Round(time.Second), text.Rate(p.Last.RPS()), text.Rate(p.RPS))
 	if p.Last.Requests > 0 {
-		fmt.Fprintf(&b, "  p50 %v p99 %v", short(p.Last.P50), short(p.Last.P99))
+		fmt.Fprintf(&b, "  p50 %v p99 %v", text.Duration(p.Last.P50), text.Duration(p.Last.P99))
 	}
-	fmt.Fprintf(&b, "  %d in flight  %d errors", p.InFlight, p.ErrorCount)
+	fmt.Fprintf(&b, "  %s in flight  %s errors", text.Count(int64(p.InFlight)), text.Count(p.ErrorCount))
 	if p.RejectedCount > 0 {
-		fmt.Fprintf(&b, "  %d rejected", p.RejectedCount)
+		fmt.Fprintf(&b, "  %s rejected", text.Count(p.RejectedCount))
 	}
 	if c.sink != nil {
 		s := c.sink.Stats()
-		fmt.Fprintf(&b, "  %d written  %d queued", s.Written, s.QueueDepth)
+		fmt.Fprintf(&b, "  %s written  %s queued", text.Count(s.Written), text.Count(int64(s.QueueDepth)))
 		if s.Dropped > 0 {
-			fmt.Fprintf(&b, "  %d dropped", s.Dropped)
+			fmt.Fprintf(&b, "  %s dropped", text.Count(s.Dropped))
 		}
 	}
 	return b.String()
@@ -194,12 +194,3 @@ func (c *settings) line(p loadtest.Progress) string {
 
 // Line is what the displays show of p, without a sink's part.
 func Line(p loadtest.Progress) string { return (&settings{}).line(p) }
-
-// short keeps three digits.
-func short(d time.Duration) time.Duration {
-	unit := time.Duration(1)
-	for d >= 1000*unit {
-		unit *= 10
-	}
-	return d.Round(unit)
-}

@@ -48,10 +48,10 @@ func at(elapsed time.Duration) loadtest.Progress {
 }
 
 func TestLine(t *testing.T) {
-	require.Equal(t, "12s  950 req/s (1000 overall)  p50 1.23ms p99 98.8ms  20 in flight  3 errors", Line(at(12*time.Second)))
+	require.Equal(t, "12s  950 req/s (1,000 overall)  p50 1.235ms p99 98.77ms  20 in flight  3 errors", Line(at(12*time.Second)))
 	p := at(time.Second)
 	p.RejectedCount, p.Last.Requests = 7, 0
-	require.Equal(t, "1s  0 req/s (1000 overall)  20 in flight  3 errors  7 rejected", Line(p))
+	require.Equal(t, "1s  0 req/s (1,000 overall)  20 in flight  3 errors  7 rejected", Line(p))
 }
 
 func TestLogWritesEveryFewSecondsAndAtTheEnd(t *testing.T) {
@@ -225,5 +225,5 @@ func ExampleLine() {
 			P50: 95 * time.Millisecond, P99: 120 * time.Millisecond,
 		},
 	}))
-	// Output: 3s  990 req/s (1000 overall)  p50 95ms p99 120ms  100 in flight  0 errors
+	// Output: 3s  990 req/s (1,000 overall)  p50 95ms p99 120ms  100 in flight  0 errors
 }

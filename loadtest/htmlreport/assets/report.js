@@ -15,28 +15,35 @@
   const charts = JSON.parse(document.getElementById("data").textContent) || [];
   const css = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
 
-  const digits = (v) => {
-    const a = Math.abs(v);
-    return a < 9.995 ? v.toFixed(2) : a < 99.95 ? v.toFixed(1) : Math.round(v).toLocaleString("en");
+  // Numbers read as in the tables, which are written in Go.
+  const duration = (ns) => {
+    const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(ns, 1))) - 3), v = Math.round(ns / unit) * unit;
+    const text = (by, name) => String(+(v / by).toPrecision(9)) + name;
+    if (v === 0) return "0s";
+    if (v < 1e3) return text(1, "ns");
+    if (v < 1e6) return text(1e3, "µs");
+    if (v < 1e9) return text(1e6, "ms");
+    const h = Math.floor(v / 3600e9), m = Math.floor(v / 60e9);
+    return (h ? h + "h" : "") + (m ? m % 60 + "m" : "") + String(+(v / 1e9 - 60 * m).toPrecision(9)) + "s";
   };
-  const short = (v) => String(+v.toPrecision(6));
-  const scaled = (v, base, units, text) => {
+  const size = (v, text) => {
+    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let i = 0;
-    for (; i < units.length - 1 && Math.abs(v) >= base; i++) v /= base;
-    return text(v) + " " + units[i];
+    for (; i < units.length - 1 && v >= (i ? 1023.95 : 1024); i++) v /= 1024;
+    return (i ? text(v) : Math.round(v)) + " " + units[i];
   };
-  const format = (unit, v, text) => {
+  const rate = (v) => v >= 99.95 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(3));
+  const format = (unit, v) => {
     if (v == null) return "–";
-    if (v === 0) return "0";
     switch (unit) {
-      case "ns": return scaled(v, 1000, ["ns", "µs", "ms", "s"], text);
-      case "bytes": return scaled(v, 1024, ["B", "KiB", "MiB", "GiB", "TiB"], text);
-      case "rate": return text(v) + "/s";
-      default: return text(v);
+      case "ns": return duration(v);
+      case "bytes": return size(v, (f) => f.toFixed(1));
+      case "rate": return rate(v) + "/s";
+      default: return rate(v);
     }
   };
   const grouped = (v) => v.toLocaleString("en", { maximumFractionDigits: 6 });
-  const tick = (unit, v) => unit === "rate" || unit === "count" ? grouped(v) : format(unit, v, short);
+  const tick = (unit, v) => unit === "ns" ? duration(v) : unit === "bytes" ? size(v, (f) => String(+f.toPrecision(6))) : grouped(v);
   // x = 1/(1-q): 1 is 0 %, 2 is 50 %, 10 is 90 %, 100 is 99 % …
   const percent = (x) => {
     const nines = Math.log10(x);
@@ -59,7 +66,7 @@
       x.filter = (u, s) => s;
       x.values = (u, s) => s.map(percent);
     } else {
-      x.values = (u, s) => s.map((v) => short(v) + " s");
+      x.values = (u, s) => s.map((v) => String(+v.toPrecision(6)) + " s");
     }
     const y = { ...look, values: (u, s) => s.map((v) => v == null ? "" : tick(c.unit, v)), size: 64 };
     if (c.unit === "bytes") y.incrs = bytes;
@@ -84,7 +91,7 @@
       dash: s.dash ? [6, 4] : undefined,
       fill: s.fill ? css(s.color) + (dark ? "33" : "22") : undefined,
       points: { show: c.x === "time" && !c.step && s.x.length <= 60, size: 5 },
-      value: (u, v, _, i) => format(c.unit, i == null ? null : last(k + 1, i), digits),
+      value: (u, v, _, i) => format(c.unit, i == null ? null : last(k + 1, i)),
     }));
     const size = () => ({ width: box.clientWidth, height: box.closest(".wide") ? 270 : 200 });
     const u = new uPlot({
