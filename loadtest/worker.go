@@ -23,7 +23,7 @@ type worker struct {
 	guard   *guard        // nil without breaker and retry
 	seen    [numClasses]bool
 	items   []item // has room for a batch
-	few     [fewItems]item
+	few     [4]item
 	slot    slot
 	_       [32]byte // workers are whole cache lines, so that none shares one
 }
@@ -33,7 +33,6 @@ const (
 	// shared counter of the source cost nothing where requests take nanoseconds,
 	// and leave claims at one where they take longer.
 	maxBatch   = 64
-	fewItems   = 4 // the batches that a worker has room for from the start
 	quickBatch = 50 * time.Microsecond
 	slowBatch  = 200 * time.Microsecond
 )
@@ -86,15 +85,11 @@ func (w *worker) loop() {
 	}
 }
 
-// quicken gives a worker whose requests take microseconds the memory that pays
-// for them only: most workers wait for a server, and there may be many.
+// quicken gives a worker whose requests take microseconds larger buffers, which pay
+// only then.
 func (w *worker) quicken() {
 	w.items = make([]item, maxBatch)
-	size := quickRingSize
-	if len(w.run.workers) > manyWorkers {
-		size = smallQuickRingSize
-	}
-	w.out.widen(size)
+	w.out.widen()
 }
 
 // outcome is how an attempt ended.
