@@ -133,7 +133,7 @@ func TestStart(t *testing.T) {
 	t.Run("refuses a bad configuration", func(t *testing.T) {
 		tb := watch(t, func(tb testing.TB) { Start(tb, SyncConfig{Timeout: -1}) })
 		require.True(t, tb.fatal)
-		require.Contains(t, tb.text(), "Timeout is negative")
+		require.Contains(t, tb.text(), "Timeout is -")
 		tb = watch(t, func(tb testing.TB) { Start(tb, nil) })
 		require.True(t, tb.fatal)
 		require.Contains(t, tb.text(), "without a configuration")

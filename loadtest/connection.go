@@ -93,32 +93,34 @@ type ConnectionConfig struct {
 func (c ConnectionConfig) Validate() error {
 	var faults []error
 	for _, f := range []struct {
+		bad   bool
 		name  string
-		value int64
+		value any
+		zero  string
 	}{
-		{"MaxConnections", int64(c.MaxConnections)},
-		{"Timeout", int64(c.Timeout)},
-		{"MaxKeepaliveConnections", int64(c.MaxKeepaliveConnections)},
-		{"KeepaliveExpiry", int64(c.KeepaliveExpiry)},
-		{"MaxRedirects", int64(c.MaxRedirects)},
-		{"MaxResponseBytes", c.MaxResponseBytes},
+		{c.MaxConnections < 0, "MaxConnections", c.MaxConnections, "no limit"},
+		{c.Timeout < 0, "Timeout", c.Timeout, "the default"},
+		{c.MaxKeepaliveConnections < 0, "MaxKeepaliveConnections", c.MaxKeepaliveConnections, "no limit"},
+		{c.KeepaliveExpiry < 0, "KeepaliveExpiry", c.KeepaliveExpiry, "the default"},
+		{c.MaxRedirects < 0, "MaxRedirects", c.MaxRedirects, "none"},
+		{c.MaxResponseBytes < 0, "MaxResponseBytes", c.MaxResponseBytes, "the default"},
 	} {
-		if f.value < 0 {
-			faults = append(faults, fault("Conn.%s is negative", f.name))
+		if f.bad {
+			faults = append(faults, fault("Conn.%s is %v: must be 0 for %s, or positive", f.name, f.value, f.zero))
 		}
 	}
 	if c.Pooling > PoolNaive {
-		faults = append(faults, fault("Conn.Pooling is %d: neither PoolOptimized nor PoolNaive", c.Pooling))
+		faults = append(faults, fault("Conn.Pooling is %d: must be PoolOptimized or PoolNaive", c.Pooling))
 	}
 	if c.MaxConnections > 0 && c.MaxKeepaliveConnections > c.MaxConnections {
-		faults = append(faults, fault("Conn.MaxKeepaliveConnections (%d, for one host) exceeds Conn.MaxConnections (%d, for all)",
+		faults = append(faults, fault("Conn.MaxKeepaliveConnections is %d: must be at most Conn.MaxConnections, which is %d for all hosts together",
 			c.MaxKeepaliveConnections, c.MaxConnections))
 	}
 	if c.Transport != nil {
 		own := c
 		own.Transport, own.Pooling, own.Jar, own.MaxRedirects, own.MaxResponseBytes = nil, 0, nil, 0, 0
 		if !own.isZero() {
-			faults = append(faults, fault("Conn.Transport is set, so limits, timeouts, DialContext, TLS, Protocols, Proxy and Decompress are its own to set"))
+			faults = append(faults, fault("Conn.Transport is set: limits, timeouts, DialContext, TLS, Protocols, Proxy and Decompress must be set there"))
 		}
 	}
 	return errors.Join(faults...)

@@ -201,13 +201,13 @@ func validateEngine(client Client, conn ConnectionConfig, timeout time.Duration,
 		faults = append(faults, fault("%s is %d: must be from 1 to %d, or 0 for the default", name, concurrency, maxConcurrency))
 	}
 	if timeout < 0 {
-		faults = append(faults, fault("Timeout is negative"))
+		faults = append(faults, fault("Timeout is %v: must be 0 for the default, or positive", timeout))
 	}
 	if client == nil {
 		faults = append(faults, conn.Validate())
 	} else {
 		if !conn.isZero() {
-			faults = append(faults, fault("Conn configures the default client only: set it where Client is made"))
+			faults = append(faults, fault("Conn is set beside Client: it configures the default client only; set it where Client is made"))
 		}
 		if c, ok := client.(ConfigValidator); ok {
 			faults = append(faults, c.Validate())

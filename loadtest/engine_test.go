@@ -711,14 +711,14 @@ func TestConfigsReportEveryFault(t *testing.T) {
 		texts []string
 	}{
 		{"negative values", ThreadedConfig{MaxWorkers: -1, Timeout: -1, Conn: ConnectionConfig{MaxConnections: -1, Timeout: -2, MaxKeepaliveConnections: -3, KeepaliveExpiry: -4, MaxRedirects: -5, MaxResponseBytes: -6, Pooling: 7}}, []string{
-			"MaxWorkers is -1", "Timeout is negative", "Conn.MaxConnections", "Conn.Timeout", "Conn.MaxKeepaliveConnections",
+			"MaxWorkers is -1", "Timeout is -1ns: must be 0 for the default, or positive", "Conn.MaxConnections", "Conn.Timeout", "Conn.MaxKeepaliveConnections",
 			"Conn.KeepaliveExpiry", "Conn.MaxRedirects", "Conn.MaxResponseBytes", "Conn.Pooling is 7",
 		}},
 		{"slip of the pen", AsyncConfig{MaxConcurrent: 2_000_000}, []string{"MaxConcurrent is 2000000: must be from 1 to 1000000"}},
 		{"two clients", SyncConfig{Client: nop, Conn: ConnectionConfig{MaxConnections: 1}}, []string{"set it where Client is made"}},
-		{"bad client", AsyncConfig{Client: NetHTTP(ConnectionConfig{Timeout: -1})}, []string{"Conn.Timeout is negative"}},
+		{"bad client", AsyncConfig{Client: NetHTTP(ConnectionConfig{Timeout: -1})}, []string{"Conn.Timeout is -1ns"}},
 		{"no function", SyncConfig{Client: Func(nil)}, []string{"Func(nil)"}},
-		{"host above total", SyncConfig{Conn: ConnectionConfig{MaxConnections: 2, MaxKeepaliveConnections: 3}}, []string{"exceeds Conn.MaxConnections (2, for all)"}},
+		{"host above total", SyncConfig{Conn: ConnectionConfig{MaxConnections: 2, MaxKeepaliveConnections: 3}}, []string{"MaxKeepaliveConnections is 3: must be at most Conn.MaxConnections, which is 2"}},
 		{"foreign transport", SyncConfig{Conn: ConnectionConfig{Transport: roundTripper(nil), MaxConnections: 3}}, []string{"Conn.Transport is set"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -95,9 +95,9 @@ func ExampleClient() {
 		}
 	}()
 
-	_, err = loadtest.NewThreadedEngine(loadtest.ThreadedConfig{Client: pingClient{}})
+	_, err = loadtest.NewSyncEngine(loadtest.SyncConfig{Client: pingClient{}})
 	fmt.Println(err)
-	engine, err := loadtest.NewThreadedEngine(loadtest.ThreadedConfig{MaxWorkers: 5, Client: pingClient{l.Addr().String()}})
+	engine, err := loadtest.NewSyncEngine(loadtest.SyncConfig{Client: pingClient{l.Addr().String()}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -109,6 +109,6 @@ func ExampleClient() {
 	}
 	// Output:
 	// loadtest: bad configuration: ping: no address
-	// 100 ok, 500 bytes, 5 connections, <nil>
-	// 100 ok, 500 bytes, 5 connections, <nil>
+	// 100 ok, 500 bytes, 1 connections, <nil>
+	// 100 ok, 500 bytes, 1 connections, <nil>
 }

@@ -42,7 +42,7 @@ func Example() {
 func ExampleNewSyncEngine() {
 	engine, err := loadtest.NewSyncEngine(loadtest.SyncConfig{Timeout: -time.Second})
 	fmt.Println(engine == nil, err)
-	// Output: true loadtest: bad configuration: Timeout is negative
+	// Output: true loadtest: bad configuration: Timeout is -1s: must be 0 for the default, or positive
 }
 
 func ExampleNewThreadedEngine() {

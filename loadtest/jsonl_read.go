@@ -19,7 +19,7 @@ var (
 	// ErrTruncated matches the *LineError of a last line that is cut off, as a
 	// killed process leaves it. It does not match ErrMalformed: the lines before
 	// are whole.
-	ErrTruncated = errors.New("the last line is cut off")
+	ErrTruncated = errors.New("loadtest: the last line is cut off")
 )
 
 // malformed is what is wrong with a line.

@@ -243,12 +243,12 @@ func TestReadJSONLReportsWhatItCannotRead(t *testing.T) {
 		"other objects":    {"{}\n" + good + "\n", 1, []string{"line 1: no "}},
 		"a key missing":    {strings.Replace(good, `"latency_ms":1.5,`, "", 1) + "\n" + good, 1, []string{"line 1: no latency_ms"}},
 		"a null":           {strings.Replace(good, `1.5`, "null", 1) + "\n" + good, 1, []string{"line 1: no latency_ms"}},
-		"negative latency": {strings.Replace(good, `1.5`, "-1", 1) + "\n", 0, []string{"line 1: loadtest: request result with"}},
+		"negative latency": {strings.Replace(good, `1.5`, "-1", 1) + "\n", 0, []string{"line 1: request result with"}},
 		"late":             {strings.Replace(good, `1700000000.25`, "9223372036", 1) + "\n" + strings.Replace(strings.Replace(good, `1700000000.25`, "9223372036", 1), "1.5", "1e9", 1) + "\n", 1, []string{"line 2: timestamp 9.223372036e+09 with latency_ms 1e+09 is out of range"}},
 		"status":           {strings.Replace(good, `:200`, ":65536", 1) + "\n" + good + "\n", 1, []string{"line 1: status_code 65536 is out of range"}},
 		"attempt":          {strings.Replace(good, `"attempt":1`, `"attempt":-1`, 1) + "\n", 0, []string{"line 1: attempt -1 is out of range"}},
 		"bytes":            {strings.Replace(good, `"attempt":1`, `"bytes":-1`, 1) + "\n", 0, []string{"line 1: bytes -1 is out of range"}},
-		"unknown class":    {strings.Replace(good, `null}`, `"x","error_class":"y"}`, 1) + "\n", 0, []string{`line 1: loadtest: no error class "y"`}},
+		"unknown class":    {strings.Replace(good, `null}`, `"x","error_class":"y"}`, 1) + "\n", 0, []string{`line 1: no error class "y"`}},
 		"long line":        {good + "\n" + `{"url":"` + strings.Repeat("x", maxLine) + "\"}\n" + good + "\n", 2, []string{"line 2: longer than 1 MiB"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,10 +58,10 @@ func (c SinkConfig) Validate() error {
 	if c.BatchSize < 0 || c.BatchSize > maxQueueSize {
 		faults = append(faults, fault("BatchSize is %d: must be from 1 to %d, or 0 for the default", c.BatchSize, maxQueueSize))
 	} else if c.QueueSize > 0 && c.BatchSize > c.QueueSize {
-		faults = append(faults, fault("BatchSize %d exceeds QueueSize %d", c.BatchSize, c.QueueSize))
+		faults = append(faults, fault("BatchSize is %d: must be at most QueueSize, which is %d", c.BatchSize, c.QueueSize))
 	}
 	if c.FlushInterval < 0 {
-		faults = append(faults, fault("FlushInterval is negative"))
+		faults = append(faults, fault("FlushInterval is %v: must be 0 for the default, or positive", c.FlushInterval))
 	}
 	return errors.Join(faults...)
 }

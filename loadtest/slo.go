@@ -39,7 +39,7 @@ func (s SLO) Validate() error {
 		d    time.Duration
 	}{{"P50", s.P50}, {"P95", s.P95}, {"P99", s.P99}} {
 		if q.d < 0 {
-			faults = append(faults, fault("SLO.%s is negative", q.name))
+			faults = append(faults, fault("SLO.%s is %v: must be 0 for no objective, or positive", q.name, q.d))
 		}
 	}
 	if !(s.MaxErrorRate >= 0 && s.MaxErrorRate <= 1) {
@@ -49,10 +49,10 @@ func (s SLO) Validate() error {
 		faults = append(faults, fault("SLO.MaxRejectedRate is %v: must be from 0 to 1", s.MaxRejectedRate))
 	}
 	if !(s.MinRPS >= 0) || math.IsInf(s.MinRPS, 1) {
-		faults = append(faults, fault("SLO.MinRPS is %v: must be finite and not negative", s.MinRPS))
+		faults = append(faults, fault("SLO.MinRPS is %v: must be 0 for no objective, or positive and finite", s.MinRPS))
 	}
 	if s.MinRequests < 0 {
-		faults = append(faults, fault("SLO.MinRequests is negative"))
+		faults = append(faults, fault("SLO.MinRequests is %d: must be 0 for no objective, or positive", s.MinRequests))
 	}
 	return errors.Join(faults...)
 }

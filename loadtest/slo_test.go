@@ -118,7 +118,7 @@ func TestAMissDoesNotReadLikeAHit(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"1.0999999999999999 % (11 of 1,000) / at most 1.1 %",
-		"499.999750000125 / at least 500",
+		"499.99975000012495 / at least 500",
 		"67,108,865 B / at most 64.0 MiB",
 	}, got)
 }

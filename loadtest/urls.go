@@ -21,7 +21,7 @@ type LineError struct {
 }
 
 func (e *LineError) Error() string {
-	return fmt.Sprintf("loadtest: line %d: %v", e.Line, e.Err)
+	return fmt.Sprintf("loadtest: line %d: %s", e.Line, strings.TrimPrefix(e.Err.Error(), "loadtest: "))
 }
 
 // Unwrap returns the fault without its line.

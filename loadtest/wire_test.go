@@ -85,7 +85,7 @@ func TestWireRefusesWhatOnlyNetHTTPDoes(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 	err = Wire(ConnectionConfig{Timeout: -1, Decompress: true, MaxRedirects: 2}).(ConfigValidator).Validate()
-	require.ErrorContains(t, err, "Timeout is negative")
+	require.ErrorContains(t, err, "Timeout is -1ns")
 	require.ErrorContains(t, err, "Decompress")
 	require.ErrorContains(t, err, "MaxRedirects")
 	require.NoError(t, Wire(ConnectionConfig{Protocols: protocols(func(p *http.Protocols) { p.SetHTTP1(true) })}).(ConfigValidator).Validate())

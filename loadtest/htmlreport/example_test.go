@@ -78,7 +78,7 @@ func ExampleAttach() {
 
 func ExampleOptions_Validate() {
 	fmt.Println(htmlreport.Options{Names: []string{"a", "a"}}.Validate())
-	// Output: htmlreport: bad options: Names[1] "a" is taken
+	// Output: htmlreport: bad options: Names[1] is "a": must be unlike the others
 }
 
 func ExampleEnvironment() {

@@ -47,9 +47,9 @@ func (o Options) Validate() error {
 	for i, n := range o.Names {
 		switch {
 		case n == "":
-			errs = append(errs, fmt.Errorf("%w: Names[%d] is empty", ErrConfig, i))
+			errs = append(errs, fmt.Errorf("%w: Names[%d] is empty: must name its result", ErrConfig, i))
 		case seen[n]:
-			errs = append(errs, fmt.Errorf("%w: Names[%d] %q is taken", ErrConfig, i, n))
+			errs = append(errs, fmt.Errorf("%w: Names[%d] is %q: must be unlike the others", ErrConfig, i, n))
 		}
 		seen[n] = true
 	}
@@ -60,7 +60,7 @@ func (o Options) Validate() error {
 	}
 	for i, f := range o.Environment {
 		if f.Name == "" {
-			errs = append(errs, fmt.Errorf("%w: Environment[%d] has no name", ErrConfig, i))
+			errs = append(errs, fmt.Errorf("%w: Environment[%d].Name is empty: must say what %q is", ErrConfig, i, f.Value))
 		}
 	}
 	return errors.Join(errs...)
@@ -77,7 +77,7 @@ func (o Options) check(results []*loadtest.EngineResult) error {
 		}
 	}
 	if n := len(o.Names); n > 0 && n != len(results) {
-		errs = append(errs, fmt.Errorf("%w: %d Names for %d results", ErrConfig, n, len(results)))
+		errs = append(errs, fmt.Errorf("%w: Names has %d entries: must have one for each of the %d results, or none", ErrConfig, n, len(results)))
 	}
 	return errors.Join(errs...)
 }

@@ -80,10 +80,10 @@ func TestOptions(t *testing.T) {
 	}{
 		"no result":  {Options{}, nil, ErrNoResult, "htmlreport: no result"},
 		"nil":        {Options{}, []*loadtest.EngineResult{r, nil}, ErrNoResult, "htmlreport: no result: result 1 is nil"},
-		"names":      {Options{Names: []string{"a"}}, []*loadtest.EngineResult{r, r}, ErrConfig, "htmlreport: bad options: 1 Names for 2 results"},
-		"every":      {Options{Names: []string{"", "a", "a"}, Environment: []Fact{{"", "x"}}}, []*loadtest.EngineResult{r, r, r}, ErrConfig, "htmlreport: bad options: Names[0] is empty\nhtmlreport: bad options: Names[2] \"a\" is taken\nhtmlreport: bad options: Environment[0] has no name"},
-		"SLO":        {Options{SLO: &loadtest.SLO{MinRPS: -1}}, []*loadtest.EngineResult{r}, loadtest.ErrConfig, "htmlreport: bad options: loadtest: bad configuration: SLO.MinRPS is -1: must be finite and not negative"},
-		"two things": {Options{Names: []string{"a"}}, nil, ErrConfig, "htmlreport: no result\nhtmlreport: bad options: 1 Names for 0 results"},
+		"names":      {Options{Names: []string{"a"}}, []*loadtest.EngineResult{r, r}, ErrConfig, "htmlreport: bad options: Names has 1 entries: must have one for each of the 2 results, or none"},
+		"every":      {Options{Names: []string{"", "a", "a"}, Environment: []Fact{{"", "x"}}}, []*loadtest.EngineResult{r, r, r}, ErrConfig, "htmlreport: bad options: Names[0] is empty: must name its result\nhtmlreport: bad options: Names[2] is \"a\": must be unlike the others\nhtmlreport: bad options: Environment[0].Name is empty: must say what \"x\" is"},
+		"SLO":        {Options{SLO: &loadtest.SLO{MinRPS: -1}}, []*loadtest.EngineResult{r}, loadtest.ErrConfig, "htmlreport: bad options: loadtest: bad configuration: SLO.MinRPS is -1: must be 0 for no objective, or positive and finite"},
+		"two things": {Options{Names: []string{"a"}}, nil, ErrConfig, "htmlreport: no result\nhtmlreport: bad options: Names has 1 entries: must have one for each of the 0 results, or none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
