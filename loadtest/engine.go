@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -66,7 +67,7 @@ type SyncConfig struct {
 }
 
 // SyncEngine sends one request after another.
-type SyncEngine struct{ *core }
+type SyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c SyncConfig) Validate() error {
@@ -81,7 +82,7 @@ func NewSyncEngine(c SyncConfig) (*SyncEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &SyncEngine{newCore("sync", 1, c.Client, c.Conn, c.Timeout)}
+	e := &SyncEngine{makeEngine("sync", 1, c.Client, c.Conn, c.Timeout)}
 	e.progress = c.OnProgress
 	return e, nil
 }
@@ -108,7 +109,7 @@ type ThreadedConfig struct {
 // ThreadedEngine keeps a fixed number of workers busy, each with a session, and
 // so a connection pool, of its own. Sessions live until Close: later runs reuse
 // their connections.
-type ThreadedEngine struct{ *core }
+type ThreadedEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c ThreadedConfig) Validate() error {
@@ -123,7 +124,7 @@ func NewThreadedEngine(c ThreadedConfig) (*ThreadedEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &ThreadedEngine{newCore("threaded", orDefault(c.MaxWorkers, defaultMaxWorkers), c.Client, c.Conn, c.Timeout)}
+	e := &ThreadedEngine{makeEngine("threaded", cmp.Or(c.MaxWorkers, defaultMaxWorkers), c.Client, c.Conn, c.Timeout)}
 	e.private, e.progress = true, c.OnProgress
 	return e, nil
 }
@@ -160,7 +161,7 @@ type AsyncConfig struct {
 
 // AsyncEngine keeps a bounded number of requests in flight over one shared pool,
 // behind a breaker and with retries if it is given them.
-type AsyncEngine struct{ *core }
+type AsyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c AsyncConfig) Validate() error {
@@ -175,7 +176,7 @@ func NewAsyncEngine(c AsyncConfig) (*AsyncEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &AsyncEngine{newCore("async", orDefault(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}
+	e := &AsyncEngine{makeEngine("async", cmp.Or(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}
 	e.breaker, e.retry, e.progress = c.Breaker, c.Retry, c.OnProgress
 	return e, nil
 }
@@ -186,13 +187,6 @@ func asEngine[E Engine](e E, err error) (Engine, error) {
 		return nil, err
 	}
 	return e, nil
-}
-
-func orDefault[T int | time.Duration](v, def T) T {
-	if v == 0 {
-		return def
-	}
-	return v
 }
 
 func validateEngine(client Client, conn ConnectionConfig, timeout time.Duration, name string, concurrency int) error {

@@ -251,7 +251,7 @@ func TestWaitingForThePoolIsAPhase(t *testing.T) {
 }
 
 // running lists the runs whose workers are at work.
-func (c *core) running() int {
+func (c *engine) running() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := 0

@@ -48,7 +48,7 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	run := c.worker.run
 	deadline, ok := c.Context.Deadline()
 	if began, busy := c.worker.slot.request(); busy {
-		if own := run.base.Add(began + run.core.timeout); !ok || own.Before(deadline) {
+		if own := run.base.Add(began + run.engine.timeout); !ok || own.Before(deadline) {
 			return own, true
 		}
 	}

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -73,7 +74,7 @@ func (c *httpClient) ValidateRequest(r *Request) error { return r.Validate() }
 func (c *httpClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOptimized }
 
 func (c *httpClient) newLanePool() *lanePool {
-	p := &lanePool{expiry: orDefault(c.cfg.KeepaliveExpiry, defaultKeepaliveExpiry)}
+	p := &lanePool{expiry: cmp.Or(c.cfg.KeepaliveExpiry, defaultKeepaliveExpiry)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pools == nil {
@@ -91,7 +92,7 @@ const maxHeaderBytes = 1 << 20
 // host would close all others after each request.
 func (c *httpClient) newTransport() pooledTransport {
 	cfg := c.cfg
-	timeout := orDefault(cfg.Timeout, defaultConnTimeout)
+	timeout := cmp.Or(cfg.Timeout, defaultConnTimeout)
 	const unlimited = 1 << 30 // MaxIdleConnsPerHost has no value for it
 	dial := cfg.dialer(timeout)
 	t := &http.Transport{
@@ -102,7 +103,7 @@ func (c *httpClient) newTransport() pooledTransport {
 		DisableKeepAlives:      cfg.Pooling == PoolNaive,
 		DisableCompression:     !cfg.Decompress,
 		MaxIdleConnsPerHost:    unlimited,
-		IdleConnTimeout:        orDefault(cfg.KeepaliveExpiry, defaultKeepaliveExpiry),
+		IdleConnTimeout:        cmp.Or(cfg.KeepaliveExpiry, defaultKeepaliveExpiry),
 		ForceAttemptHTTP2:      cfg.Protocols == nil,
 		Protocols:              cfg.Protocols,
 	}

@@ -14,7 +14,7 @@ import (
 
 // run is one Run of an engine. This file has every go statement of a run.
 type run struct {
-	core   *core
+	engine *engine
 	feed   feed
 	sink   outcomeSink   // nil: nobody takes the outcomes
 	until  time.Duration // since base: no request may begin from then on; 0 for no limit
@@ -37,23 +37,23 @@ type run struct {
 	collector   *collector
 }
 
-func (c *core) run(ctx context.Context, src Source, sink outcomeSink) (*EngineResult, error) {
+func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*EngineResult, error) {
 	if ctx == nil {
 		return nil, ErrNilContext
 	}
 	names := newEndpoints()
-	feed, err := src.start(names, c.validateRequest)
+	feed, err := src.start(names, e.validateRequest)
 	if err != nil {
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{core: c, feed: feed, sink: sink, until: feed.planned(), done: make(chan struct{})}
+	r := &run{engine: e, feed: feed, sink: sink, until: feed.planned(), done: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, connectionsKey{}, &r.connections))
 	defer r.cancel(nil)
-	if err := c.enter(r); err != nil {
+	if err := e.enter(r); err != nil {
 		return nil, err
 	}
-	defer c.leave(r)
+	defer e.leave(r)
 	if err := r.hire(); err != nil {
 		return nil, err
 	}
@@ -70,17 +70,17 @@ func (c *core) run(ctx context.Context, src Source, sink outcomeSink) (*EngineRe
 
 // hire opens a session for each worker that the source can keep busy.
 func (r *run) hire() error {
-	n := r.core.concurrency
+	n := r.engine.concurrency
 	if size := r.feed.size(); size >= 0 {
 		n = int(min(int64(n), size))
 	}
 	r.recorder = newRecorder(n)
 	r.workers = make([]*worker, n)
 	for i := range r.workers {
-		s, err := r.core.session()
+		s, err := r.engine.session()
 		if err != nil {
 			for _, w := range r.workers[:i] {
-				r.core.giveBack(w.session, false)
+				r.engine.giveBack(w.session, false)
 			}
 			return err
 		}
@@ -89,8 +89,8 @@ func (r *run) hire() error {
 		if f, ok := s.(funcSession); ok {
 			w.fn = f.fn
 		}
-		if r.core.breaker != nil || r.core.retry != nil {
-			w.guard = newGuard(w)
+		if r.engine.breaker != nil || r.engine.retry != nil {
+			w.policies = newPolicies(w)
 		}
 		r.workers[i] = w
 	}
@@ -99,7 +99,7 @@ func (r *run) hire() error {
 
 // work runs the workers and returns when all have ended and the books are closed.
 func (r *run) work() {
-	dog := &watchdog{limit: r.core.timeout, clock: r.now}
+	dog := &watchdog{limit: r.engine.timeout, clock: r.now}
 	for _, w := range r.workers {
 		w.renew()
 		dog.slots = append(dog.slots, &w.slot)
@@ -110,8 +110,8 @@ func (r *run) work() {
 	r.base = time.Now()
 	r.active.Store(int64(len(r.workers)))
 	r.collector = &collector{recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight}
-	reports := &reporter{report: r.core.progress, crash: r.crash, next: make(chan Progress, 1)}
-	if r.core.progress != nil {
+	reports := &reporter{report: r.engine.progress, crash: r.crash, next: make(chan Progress, 1)}
+	if r.engine.progress != nil {
 		r.collector.report = func(row Interval, now time.Duration, done bool) { reports.put(r.progress(row, now, done)) }
 		talk.Go(reports.run) // ends when next is closed, below
 	}
@@ -147,7 +147,7 @@ func (r *run) inFlight() (n int) {
 func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
 	total := r.collector.total
 	return Progress{
-		Engine: r.core.name, Elapsed: now, Planned: r.feed.planned(), Size: r.feed.size(),
+		Engine: r.engine.name, Elapsed: now, Planned: r.feed.planned(), Size: r.feed.size(),
 		Counts: total, RPS: text.PerSecond(total.Requests, now), Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
 	}
 }
@@ -210,7 +210,7 @@ func (r *run) crash(value any) {
 
 func (r *run) result(names []string) (*EngineResult, error) {
 	res := r.collector.result(names)
-	res.Engine, res.Concurrency = r.core.name, r.core.concurrency
+	res.Engine, res.Concurrency = r.engine.name, r.engine.concurrency
 	res.StartedAt, res.Elapsed = r.base, r.elapsed()
 	res.SinkTime = r.sinkTime()
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
@@ -218,7 +218,7 @@ func (r *run) result(names []string) (*EngineResult, error) {
 		res.Unsent = size - res.Requests - res.RejectedCount
 	}
 	res.ConnectionsOpened = r.connections.Load()
-	res.pooled, res.ConnectionsUnknown = r.core.pooled()
+	res.pooled, res.ConnectionsUnknown = r.engine.pooled()
 	res.Warnings = res.assess()
 	if stall := res.stallText(); stall != "" {
 		res.Warnings = append(res.Warnings, Warning{Kind: WarnStall, Text: stall})

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func Wire(cfg ConnectionConfig) Client {
 	if c.err != nil {
 		return c
 	}
-	c.expiry = orDefault(cfg.KeepaliveExpiry, defaultKeepaliveExpiry)
+	c.expiry = cmp.Or(cfg.KeepaliveExpiry, defaultKeepaliveExpiry)
 	c.limit = cfg.MaxResponseBytes
 	if c.limit == 0 {
 		c.limit = defaultMaxResponseBytes

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -77,7 +78,7 @@ type connector struct {
 }
 
 func newConnector(cfg ConnectionConfig, conns *connections) connector {
-	timeout := orDefault(cfg.Timeout, defaultConnTimeout)
+	timeout := cmp.Or(cfg.Timeout, defaultConnTimeout)
 	c := connector{dial: conns.wrap(cfg.dialer(timeout)), timeout: timeout, tls: cfg.TLS}
 	if cfg.DialContext == nil {
 		c.dial = aside(c.dial)

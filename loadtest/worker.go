@@ -11,21 +11,21 @@ import (
 
 // worker sends one request at a time. Its fields are its own, but for the slot.
 type worker struct {
-	run     *run
-	session Session
-	fn      func(context.Context) error // of a Func client
-	out     *buffer
-	ctx     context.Context
-	call    *callContext  // ctx, for functions; nil before the first
-	ended   time.Duration // when its last request ended, since the run's base
-	sinking time.Duration // how long it has waited for the sink and been in it
-	batch   int           // how many requests to claim at once
-	guard   *guard        // nil without breaker and retry
-	seen    [numClasses]bool
-	items   []item // has room for a batch
-	few     [4]item
-	slot    slot
-	_       [32]byte // workers are whole cache lines, so that none shares one
+	run      *run
+	session  Session
+	fn       func(context.Context) error // of a Func client
+	out      *buffer
+	ctx      context.Context
+	call     *callContext  // ctx, for functions; nil before the first
+	ended    time.Duration // when its last request ended, since the run's base
+	sinking  time.Duration // how long it has waited for the sink and been in it
+	batch    int           // how many requests to claim at once
+	policies *policies     // nil without breaker and retry
+	seen     [numClasses]bool
+	items    []item // has room for a batch
+	few      [4]item
+	slot     slot
+	_        [32]byte // workers are whole cache lines, so that none shares one
 }
 
 const (
@@ -45,7 +45,7 @@ func (w *worker) main() {
 		}
 		w.slot.state.Store(slotIdle)
 		(*w.slot.cancel.Load())(nil)
-		w.run.core.giveBack(w.session, !orderly)
+		w.run.engine.giveBack(w.session, !orderly)
 		w.run.active.Add(-1)
 	}()
 	w.loop()
@@ -138,9 +138,9 @@ func (w *worker) do(req *Request) (Response, error) {
 func (w *worker) send(it item, began time.Duration) time.Duration {
 	var out outcome
 	attempts := 1
-	if w.guard == nil {
+	if w.policies == nil {
 		out = w.attempt(it.req, began)
-	} else if out, attempts = w.guard.send(it.req, began); attempts == 0 {
+	} else if out, attempts = w.policies.send(it.req, began); attempts == 0 {
 		return w.refuse(it, began, out)
 	}
 	now, dirty := out.ended, false
@@ -182,7 +182,7 @@ func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration
 		if w.run.sink != nil {
 			w.report(it.req, began, 0, out)
 		}
-		w.guard.pause()
+		w.policies.pause()
 	}
 	return w.run.now()
 }
@@ -255,7 +255,7 @@ func (w *worker) expire(err error) error {
 	if err == nil {
 		return nil
 	}
-	out := &TimeoutError{Limit: w.run.core.timeout}
+	out := &TimeoutError{Limit: w.run.engine.timeout}
 	var at *PhaseError
 	if errors.As(err, &at) {
 		out.Phase = at.Phase

@@ -13,9 +13,9 @@ import (
 // turn a closed loop into a spin that eats the source, and the CPU.
 const rejectPause = 10 * time.Millisecond
 
-// guard puts an engine's breaker and retry policy around the attempts of one
+// policies puts an engine's breaker and retry policy around the attempts of one
 // worker. It is the worker's own.
-type guard struct {
+type policies struct {
 	worker  *worker
 	breaker *resilience.CircuitBreaker
 	retry   *resilience.RetryPolicy
@@ -28,41 +28,41 @@ type guard struct {
 	last     outcome
 }
 
-func newGuard(w *worker) *guard {
-	g := &guard{worker: w, breaker: w.run.core.breaker, retry: w.run.core.retry}
-	g.call = g.try
-	return g
+func newPolicies(w *worker) *policies {
+	p := &policies{worker: w, breaker: w.run.engine.breaker, retry: w.run.engine.retry}
+	p.call = p.try
+	return p
 }
 
 // send makes as many attempts as the policies allow, and returns how the last
 // ended. Without an attempt the class tells why: ClassRejected or ClassCanceled.
-func (g *guard) send(req *Request, began time.Duration) (outcome, int) {
-	g.req, g.began, g.attempts, g.last = req, began, 0, outcome{}
+func (p *policies) send(req *Request, began time.Duration) (outcome, int) {
+	p.req, p.began, p.attempts, p.last = req, began, 0, outcome{}
 	var err error
-	if g.retry != nil {
-		err = g.retry.Execute(g.worker.run.ctx, g.call, resilience.WithBreaker(g.breaker))
+	if p.retry != nil {
+		err = p.retry.Execute(p.worker.run.ctx, p.call, resilience.WithBreaker(p.breaker))
 	} else {
-		err = g.breaker.Do(g.worker.run.ctx, g.call)
+		err = p.breaker.Do(p.worker.run.ctx, p.call)
 	}
-	if g.attempts == 0 {
+	if p.attempts == 0 {
 		class := ClassCanceled
 		if errors.Is(err, resilience.ErrOpen) {
 			class = ClassRejected
 		}
 		return outcome{err: err, class: class}, 0
 	}
-	return g.last, g.attempts
+	return p.last, p.attempts
 }
 
 // try makes one attempt and tells the policies what it came to.
-func (g *guard) try(context.Context) error {
-	began := g.began
-	if g.attempts > 0 {
-		began = g.worker.run.now()
+func (p *policies) try(context.Context) error {
+	began := p.began
+	if p.attempts > 0 {
+		began = p.worker.run.now()
 	}
-	g.attempts++
-	g.last = g.worker.attempt(g.req, began)
-	switch out := &g.last; {
+	p.attempts++
+	p.last = p.worker.attempt(p.req, began)
+	switch out := &p.last; {
 	case out.class == ClassCanceled:
 		return context.Canceled // the run's end, whatever the client makes of it
 	case out.err != nil:
@@ -75,11 +75,11 @@ func (g *guard) try(context.Context) error {
 }
 
 // pause rests after a rejection, unless the run ends.
-func (g *guard) pause() {
+func (p *policies) pause() {
 	timer := time.NewTimer(rejectPause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-g.worker.run.ctx.Done():
+	case <-p.worker.run.ctx.Done():
 	}
 }

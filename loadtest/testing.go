@@ -1,15 +1,43 @@
 package loadtest
 
 import (
+	"context"
 	"flag"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"example.com/brunt/loadtest/internal/text"
 )
+
+// closePatience is how long Start's cleanup lets requests in flight go on.
+const closePatience = 5 * time.Second
+
+// Start makes an engine and closes it when the test or benchmark ends. A bad
+// configuration ends the test. So does, as a failure, a Close that cannot prove
+// that every goroutine and connection of the engine is gone.
+func Start(tb testing.TB, cfg EngineConfig) Engine {
+	tb.Helper()
+	if cfg == nil {
+		tb.Fatal("loadtest: Start without a configuration")
+	}
+	e, err := cfg.New()
+	if err != nil {
+		tb.Fatalf("loadtest: Start: %v", err)
+	}
+	tb.Cleanup(func() {
+		// tb.Context is cancelled before cleanups run.
+		ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+		defer cancel()
+		if err := e.Close(ctx); err != nil {
+			tb.Errorf("loadtest: closing the engine: %v", err)
+		}
+	})
+	return e
+}
 
 // units tells readers of benchmark output which way each metric is better.
 // benchstat keeps the lines; gates need them.
@@ -96,4 +124,32 @@ func ReportMetrics(b *testing.B, r *EngineResult) {
 	}
 	b.ReportMetric(r.ErrorRate(), "err/op")
 	b.ReportMetric(float64(r.PeakMemory), "peak-B")
+}
+
+// Check fails the test, and lets it go on, if r misses an objective of slo, with
+// one message that holds what was observed and wanted of every objective missed,
+// the latencies, the most frequent errors and the warnings; log r itself for the
+// rest of the report. A quantile that rests on too few requests is not judged,
+// which is a failure too: nobody knows whether the objective was met.
+func Check(tb testing.TB, r *EngineResult, slo SLO) {
+	tb.Helper()
+	if err := slo.Validate(); err != nil {
+		tb.Fatalf("loadtest: Check: %v", err)
+	}
+	if r == nil {
+		tb.Fatal("loadtest: Check of a nil result")
+	}
+	missed := slo.Judge(r).Missed()
+	if len(missed) == 0 {
+		return
+	}
+	var b strings.Builder
+	for _, o := range missed {
+		b.WriteString("\n  " + o.String())
+	}
+	b.WriteByte('\n')
+	r.writeLatency(&b)
+	r.writeErrors(&b)
+	r.writeWarnings(&b)
+	tb.Errorf("loadtest: %d of the objectives missed%s", len(missed), strings.TrimSuffix(b.String(), "\n"))
 }

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,9 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// core is what the engines share: the client, the sessions that wait for the
+// engine is what the engines share: the client, the sessions that wait for the
 // next run, and the runs that are going on.
-type core struct {
+type engine struct {
 	name        string
 	concurrency int
 	timeout     time.Duration
@@ -31,47 +32,47 @@ type core struct {
 // cancelGrace is how long Close waits for a request that has been cancelled.
 const cancelGrace = 5 * time.Second
 
-func newCore(name string, concurrency int, client Client, conn ConnectionConfig, timeout time.Duration) *core {
+func makeEngine(name string, concurrency int, client Client, conn ConnectionConfig, timeout time.Duration) *engine {
 	if client == nil {
 		client = NetHTTP(conn)
 	}
-	return &core{
+	return &engine{
 		name:        name,
 		concurrency: concurrency,
-		timeout:     orDefault(timeout, defaultTimeout),
+		timeout:     cmp.Or(timeout, defaultTimeout),
 		client:      client,
 		runs:        make(map[*run]struct{}),
 	}
 }
 
 // Run sends what src holds; see [Engine].
-func (c *core) Run(ctx context.Context, src Source) (*EngineResult, error) {
-	return c.run(ctx, src, nil)
+func (e *engine) Run(ctx context.Context, src Source) (*EngineResult, error) {
+	return e.run(ctx, src, nil)
 }
 
 // RunStreaming sends what src holds and hands each outcome to sink; see [Engine].
-func (c *core) RunStreaming(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error) {
+func (e *engine) RunStreaming(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error) {
 	if sink == nil {
 		return nil, fault("RunStreaming without a sink")
 	}
-	return c.run(ctx, src, newSerialSink(sink))
+	return e.run(ctx, src, newSerialSink(sink))
 }
 
 // Close frees all that the engine holds; see [Engine].
-func (c *core) Close(ctx context.Context) error {
+func (e *engine) Close(ctx context.Context) error {
 	if ctx == nil {
 		return ErrNilContext
 	}
-	c.mu.Lock()
-	c.closed = true
-	runs := make([]*run, 0, len(c.runs))
-	for r := range c.runs {
+	e.mu.Lock()
+	e.closed = true
+	runs := make([]*run, 0, len(e.runs))
+	for r := range e.runs {
 		r.halt(ErrClosed)
 		runs = append(runs, r)
 	}
-	idle := c.idle
-	c.idle = nil
-	c.mu.Unlock()
+	idle := e.idle
+	e.idle = nil
+	e.mu.Unlock()
 
 	for _, r := range runs {
 		select {
@@ -87,7 +88,7 @@ func (c *core) Close(ctx context.Context) error {
 	for _, s := range idle {
 		errs = append(errs, s.Close())
 	}
-	return errors.Join(append(errs, c.client.Close())...)
+	return errors.Join(append(errs, e.client.Close())...)
 }
 
 // awaitRuns waits for the runs to end, cancelGrace at the most, and returns how
@@ -113,66 +114,66 @@ func awaitRuns(runs []*run) int64 {
 }
 
 // enter registers r, unless the engine is closed.
-func (c *core) enter(r *run) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
+func (e *engine) enter(r *run) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
 		return ErrClosed
 	}
-	c.runs[r] = struct{}{}
+	e.runs[r] = struct{}{}
 	return nil
 }
 
-func (c *core) leave(r *run) {
-	c.mu.Lock()
-	delete(c.runs, r)
-	c.mu.Unlock()
+func (e *engine) leave(r *run) {
+	e.mu.Lock()
+	delete(e.runs, r)
+	e.mu.Unlock()
 	close(r.done)
 }
 
 // session takes one that an earlier run has left, or opens one.
-func (c *core) session() (Session, error) {
-	c.mu.Lock()
-	if n := len(c.idle); n > 0 {
-		s := c.idle[n-1]
-		c.idle[n-1] = nil
-		c.idle = c.idle[:n-1]
-		c.mu.Unlock()
+func (e *engine) session() (Session, error) {
+	e.mu.Lock()
+	if n := len(e.idle); n > 0 {
+		s := e.idle[n-1]
+		e.idle[n-1] = nil
+		e.idle = e.idle[:n-1]
+		e.mu.Unlock()
 		return s, nil
 	}
-	c.mu.Unlock()
-	if p, ok := c.client.(PrivateSessioner); ok && c.private {
+	e.mu.Unlock()
+	if p, ok := e.client.(PrivateSessioner); ok && e.private {
 		return p.PrivateSession()
 	}
-	return c.client.Session()
+	return e.client.Session()
 }
 
 // giveBack keeps a session for the next run; one that is broken, or comes back
 // after Close, is closed.
-func (c *core) giveBack(s Session, broken bool) {
+func (e *engine) giveBack(s Session, broken bool) {
 	if p, ok := s.(Parker); ok && !broken {
 		p.Park()
 	}
-	c.mu.Lock()
-	keep := !c.closed && !broken
+	e.mu.Lock()
+	keep := !e.closed && !broken
 	if keep {
-		c.idle = append(c.idle, s)
+		e.idle = append(e.idle, s)
 	}
-	c.mu.Unlock()
+	e.mu.Unlock()
 	if !keep {
 		s.Close()
 	}
 }
 
 // validateRequest asks the client, if it is to send r and has an opinion.
-func (c *core) validateRequest(r *Request) error {
+func (e *engine) validateRequest(r *Request) error {
 	if r != nil && r.Func != nil {
 		return nil
 	}
 	if r == nil {
 		return fmt.Errorf("%w: nil", ErrInvalidRequest)
 	}
-	if v, ok := c.client.(RequestValidator); ok {
+	if v, ok := e.client.(RequestValidator); ok {
 		return v.ValidateRequest(r)
 	}
 	return nil
@@ -180,7 +181,7 @@ func (c *core) validateRequest(r *Request) error {
 
 // pooled reports whether the client means to reuse connections, and whether it
 // counts none.
-func (c *core) pooled() (pooled, uncounted bool) {
-	n, ok := c.client.(ConnectionCounter)
+func (e *engine) pooled() (pooled, uncounted bool) {
+	n, ok := e.client.(ConnectionCounter)
 	return ok && n.ReusesConnections(), !ok
 }
