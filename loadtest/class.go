@@ -18,7 +18,7 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// ErrorClass says where a request went wrong. Its text form, such as
+// ErrorClass is where a request went wrong. Its text form, such as
 // "timeout_headers", is what JSON holds.
 type ErrorClass uint8
 
@@ -39,7 +39,7 @@ const (
 	ClassTimeoutBody                      // … while reading the response body
 	ClassProtocol                         // not HTTP, or not HTTP as it should be, such as a body that is not the gzip it claims to be
 	ClassBodyLimit                        // the response body exceeds MaxResponseBytes
-	ClassRedirect                         // too many redirects, or one to what is no http or https URL
+	ClassRedirect                         // too many redirects, or one to a URL that is not http or https
 	ClassStatus                           // 4xx or 5xx, or not one that Request.Expect names
 	ClassCheck                            // Request.Check returned an error
 	ClassCanceled                         // the run ended first
@@ -64,7 +64,7 @@ func (c ErrorClass) String() string {
 	return fmt.Sprintf("ErrorClass(%d)", uint8(c))
 }
 
-// MarshalText gives the class's name.
+// MarshalText returns the name of the class.
 func (c ErrorClass) MarshalText() ([]byte, error) {
 	if c >= numClasses {
 		return nil, fmt.Errorf("loadtest: no error class %d", uint8(c))
@@ -72,7 +72,7 @@ func (c ErrorClass) MarshalText() ([]byte, error) {
 	return []byte(classNames[c]), nil
 }
 
-// UnmarshalText takes the name of a class.
+// UnmarshalText parses the name of a class.
 func (c *ErrorClass) UnmarshalText(text []byte) error {
 	for i, name := range classNames {
 		if name == string(text) {
@@ -83,9 +83,9 @@ func (c *ErrorClass) UnmarshalText(text []byte) error {
 	return fmt.Errorf("loadtest: no error class %q", text)
 }
 
-// classify returns the class of an error of a session or a function. More specific causes come
-// first: a refused connection is also an *net.OpError, a DNS timeout also a
-// timeout. What the error says itself counts; a class that is none is ClassOther.
+// classify returns the class of an error of a session or a function. More specific
+// causes come first: a refused connection is also a *net.OpError, a DNS timeout also a
+// timeout. An error's own ErrorClass wins; an undefined one is ClassOther.
 func classify(err error) ErrorClass {
 	if err == nil {
 		return ClassNone
@@ -151,9 +151,8 @@ func classify(err error) ErrorClass {
 	return classOfText(err.Error())
 }
 
-// classTexts are parts of texts of net/http, which exports no errors for them;
-// the first that fits stands. What breaks a connection and is no error of the
-// network is one of the protocol.
+// classTexts match net/http's error texts that have no exported values; the first match
+// counts. What breaks a connection without an error of the network is ClassProtocol.
 var classTexts = []struct {
 	part  string
 	class ErrorClass
@@ -201,7 +200,7 @@ func timeoutClass(err error, phase Phase) ErrorClass {
 	return phaseTimeouts[phase]
 }
 
-// isRefused knows connections that did not come about because somebody else said no.
+// isRefused reports whether err is a refused connection.
 func isRefused(err error) bool {
 	var op *net.OpError
 	return errors.Is(err, syscall.ECONNREFUSED) || isWindowsErrno(err, wsaeConnRefused) ||
@@ -227,9 +226,9 @@ func isTLS(err error) bool {
 		errors.Is(err, http.ErrSchemeMismatch) || strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: ")
 }
 
-// isBadAddress knows what a dialer says of an address that cannot be dialed, such
-// as a port above 65535 or the zone of no interface. It comes from where no Validate
-// looks: the transports and dialers of users, and proxies.
+// isBadAddress reports whether err is a dialer's of an address that cannot be dialed,
+// such as a port above 65535 or an unknown zone. Such addresses come from where no
+// Validate looks: users' transports and dialers, and proxies.
 func isBadAddress(err error) bool {
 	var (
 		addr  *net.AddrError
@@ -240,7 +239,7 @@ func isBadAddress(err error) bool {
 		errors.As(err, &op) && op.Op == "dial" && errors.Is(err, syscall.EINVAL)
 }
 
-// isLocalLimit tells a limit of this machine from a failure of the server.
+// isLocalLimit reports whether err is a limit of this machine.
 func isLocalLimit(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) ||
 		isWindowsErrno(err, wsaeMFile) || isWindowsErrno(err, wsaeAddrNotAvail) || isWindowsErrno(err, wsaeNoBufs)

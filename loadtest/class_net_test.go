@@ -81,7 +81,7 @@ func awaitHeaders(c net.Conn) bool {
 	return true
 }
 
-// hasHeaders says whether a client has sent the head of a request.
+// hasHeaders reports whether a client has sent the head of a request.
 func hasHeaders(got []byte) bool {
 	rest, ok := bytes.CutPrefix(got, []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
 	for ok && len(rest) >= 9 {

@@ -15,9 +15,8 @@ import (
 type Client interface {
 	// Session returns a session for one worker. It does not connect yet.
 	Session() (Session, error)
-	// Close closes every connection. Sessions do not work afterwards. It may be
-	// called again, as it is by a second Close of the engine, and returns nil then
-	// if nothing is left to close.
+	// Close closes every connection; its sessions fail afterwards. It must be
+	// idempotent: a second Close of the engine calls it again.
 	Close() error
 }
 
@@ -42,9 +41,10 @@ type ConfigValidator interface {
 
 // RequestValidator is a [Client] that knows which requests it can send.
 type RequestValidator interface {
-	// ValidateRequest reports every fault of r; each should match [ErrInvalidRequest]. It is called before r is sent for the first time in a run,
-	// and a fault ends the run; [Request.Validate] finds those of HTTP requests. To a
-	// Client without it every request is valid but a nil one.
+	// ValidateRequest reports every fault of r; each should match [ErrInvalidRequest].
+	// It is called before r is sent for the first time in a run, and a fault ends the
+	// run; [Request.Validate] reports those of HTTP requests. A Client without it is
+	// sent every request but a nil one.
 	ValidateRequest(r *Request) error
 }
 

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// collector ends an interval of a run about once a second, and keeps what has been
-// seen so far. One goroutine at a time uses it.
+// collector ends an interval of a run about once a second, and holds what has been
+// counted so far. It is used by one goroutine at a time.
 type collector struct {
 	recorder *recorder
 	memory   *peakSampler
 	series   series
-	look     lookout
+	watcher  generatorWatch
 	total    Counts // since the run began
 
 	base     time.Time
 	now      func() time.Duration // since base
 	inFlight func() int
-	report   func(row Interval, now time.Duration, done bool) // nil if nobody listens
+	report   func(row Interval, now time.Duration, done bool) // nil without OnProgress
 }
 
 // watch harvests until stop is closed. A harvest that comes late makes its
@@ -37,20 +37,20 @@ func (c *collector) watch(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-begin:
-			c.look.start()
+			c.watcher.start()
 			continue
 		case <-timer.C:
 		}
 		now := c.now()
 		c.harvest(now, false)
-		c.look.look()
+		c.watcher.collect()
 		timer.Reset((now/harvestEvery+1)*harvestEvery - c.now())
 	}
 }
 
 // finish ends the last interval. The workers must have ended, and watch too.
 func (c *collector) finish(elapsed time.Duration) {
-	c.look.stop()
+	c.watcher.stop()
 	c.harvest(elapsed, true)
 }
 
@@ -78,7 +78,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 // result returns what was seen, after finish.
 func (c *collector) result(names []string) *EngineResult {
 	res := c.recorder.result(names)
-	res.Generator, res.Intervals, res.PeakMemory = c.look.generator(), c.series.rows, c.memory.peak
+	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.rows, c.memory.peak
 	return res
 }
 
@@ -104,11 +104,11 @@ func newPeakSampler() *peakSampler {
 func (s *peakSampler) sample() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.look()
+	s.measure()
 }
 
-// look returns the size at this instant; mu must be held.
-func (s *peakSampler) look() uint64 {
+// measure returns the size of the heap now. The caller holds mu.
+func (s *peakSampler) measure() uint64 {
 	metrics.Read(s.read[:])
 	now := s.read[0].Value.Uint64()
 	s.peak, s.recent = max(s.peak, now), max(s.recent, now)
@@ -119,7 +119,7 @@ func (s *peakSampler) look() uint64 {
 func (s *peakSampler) interval() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.look()
+	now := s.measure()
 	peak := s.recent
 	s.recent = now
 	return peak

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Pooling says what becomes of a connection after a request.
+// Pooling is what becomes of a connection after a request.
 type Pooling uint8
 
 const (

@@ -1,9 +1,8 @@
-// Package loadtest drives load from go test and says what happened.
+// Package loadtest generates load from go test and reports the results.
 //
-// Two ideas are kept apart. An [Engine] schedules: one request after another
-// ([SyncEngine]), fixed workers that each hold a session of their own
-// ([ThreadedEngine]), or bounded concurrency over one shared pool
-// ([AsyncEngine]). A [Client] owns the wire: net/http over any
+// Scheduling and sending are separate. An [Engine] schedules: one request after another
+// ([SyncEngine]), fixed workers that each have their own session ([ThreadedEngine]), or
+// bounded concurrency over one shared pool ([AsyncEngine]). A [Client] sends: net/http over any
 // http.RoundTripper ([NetHTTP]), plain HTTP/1.1 at a fraction of the cost
 // ([Wire]), or any function ([Func]). Any engine runs any client. A [Source] says
 // what is sent, HTTP requests and functions ([Call]), and when there is no more.
@@ -28,18 +27,18 @@
 // come from an HDR histogram with a relative error of at most 0.1 %, in memory
 // that does not grow with the length of a run.
 //
-// Once a second a run is cut: [EngineResult.Intervals] shows afterwards what
-// OnProgress of an engine's configuration is told meanwhile. A stall in the middle
-// cannot hide: [EngineResult.Warnings] names it. [EngineResult.Generator] says
-// whether this process got to run at all; where it did not, a warning does too.
+// A run is divided into seconds: OnProgress of an engine's configuration is called with
+// each, and [EngineResult.Intervals] keeps them. A stall in the middle is among
+// [EngineResult.Warnings], and so is a process that did not have the CPU time that it
+// needed; see [EngineResult.Generator].
 //
-// [SLO] is what a run is to show, [Check] makes a test fail that does not, and
-// [SLO.Judge] says so without a test.
+// An [SLO] holds the objectives of a run. [Check] fails a test that misses one, and
+// [SLO.Judge] returns the verdict without a test.
 //
 // # Who stops what
 //
-// An engine owns its client, its sessions and their connections; Close gives
-// all of them back. Run returns after its last goroutine has ended. A panic in
+// An engine owns its client, its sessions and their connections; Close
+// releases them. Run returns after its last goroutine has ended. A panic in
 // a callback, and a t.FailNow, stop the run and continue in the goroutine that
 // called Run.
 package loadtest

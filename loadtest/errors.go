@@ -8,14 +8,14 @@ import (
 )
 
 var (
-	// ErrClosed is returned by Run on a closed engine, and is the cause with
-	// which Close cancels requests that outlast its context.
+	// ErrClosed is returned by Run on a closed engine, and is the cause with which
+	// Close cancels requests that outlast its context.
 	ErrClosed = errors.New("loadtest: engine closed")
 	// ErrNilContext is returned for a nil context.
 	ErrNilContext = errors.New("loadtest: nil context")
 	// ErrConfig matches every fault that a Validate reports.
 	ErrConfig = errors.New("loadtest: bad configuration")
-	// ErrLeak is returned by Close when a request ignores its cancelled context.
+	// ErrLeak is returned by Close when a request ignores its canceled context.
 	ErrLeak = errors.New("loadtest: requests still running after cancellation")
 )
 
@@ -42,8 +42,8 @@ func (e *TimeoutError) Timeout() bool { return true }
 // Temporary reports true: another attempt may be quicker.
 func (e *TimeoutError) Temporary() bool { return true }
 
-// PanicError carries a panic of a callback, or of a Func, from the worker on
-// which it struck to the goroutine that called Run, which panics with it.
+// PanicError carries a panic of a callback, or of a Func, from the worker on which it
+// occurred to the goroutine that called Run, which panics with it.
 type PanicError struct {
 	Value any    // what was passed to panic
 	Stack []byte // of the worker

@@ -277,7 +277,7 @@ func TestNothingLeaksWhenThingsGoWrong(t *testing.T) {
 					_, err := Start(t, config()).Run(t.Context(), Times(100, Get(srv.URL+"/get")))
 					require.NoError(t, err)
 				},
-				"cancelled context": func(t *testing.T) {
+				"canceled context": func(t *testing.T) {
 					srv := fixtures.NewServer(t)
 					ctx, cancel := context.WithCancel(t.Context())
 					var n atomic.Int64

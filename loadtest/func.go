@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Func is a client that calls fn for each request: a gRPC call, a query, a
-// plain function. A nil error is a success. The request itself is not used; to
+// Func returns a client that calls fn for each request: a gRPC call, a query, a plain
+// function. A nil error is a success. The request itself is not used; to
 // call several functions in one run, see [Call].
 //
 // fn runs on many goroutines at once. Its context has a deadline, which is the
 // engine's Timeout away or what is left of the context passed to Run, and is
-// cancelled then or when the run ends; it must not be used after fn has returned.
+// canceled then or when the run ends; it must not be used after fn has returned.
 // Run waits for an fn that ignores it.
 //
 // The errors of fn are classed as those of a transport are. One that has, or
 // wraps an error that has, a method ErrorClass() [ErrorClass] says so itself.
 func Func(fn func(context.Context) error) Client { return funcClient{fn} }
 
-// Call is a request that calls fn, as a [Func] client does, under a name of its
+// Call returns a request that calls fn, as a [Func] client does, under a name of its
 // own. It works with every source, beside HTTP requests too, and whatever the
 // engine's client is:
 //

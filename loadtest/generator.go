@@ -9,8 +9,8 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// Generator says whether this process, which sends the load, got to run while it
-// did so. It sees whatever else the process does as well, such as a server under
+// Generator reports whether this process, which sends the load, had the CPU time that
+// it needed. It sees whatever else the process does as well, such as a server under
 // test. It is zero for a run too short to be watched (100 ms), and in a
 // testing/synctest bubble, where no real time passes.
 type Generator struct {
@@ -55,8 +55,8 @@ const (
 	fewWaits = 20
 )
 
-// starved says what the generator was short of, or is empty. p99 is that of the
-// requests.
+// starved returns what the generator was short of; empty if nothing. p99 is the
+// requests' own.
 func (g *Generator) starved(p99 time.Duration) string {
 	matters := func(d, least time.Duration) bool {
 		return d >= least && float64(d) >= starvedShare*float64(p99)
@@ -105,7 +105,7 @@ func (g *Generator) merge(other Generator) {
 	g.PeakRunnable = max(g.PeakRunnable, other.PeakRunnable)
 }
 
-// findings collects what a monitor sees, in memory that does not grow.
+// findings sums up what a monitor sees, in constant memory.
 type findings struct {
 	sum      Generator     // Watched and the peaks
 	sched    time.Duration // Σ p99 × seconds, over waitTime
@@ -155,44 +155,44 @@ func (f *findings) generator() Generator {
 	return g
 }
 
-// lookout is the monitor of a run. One goroutine at a time uses it; the monitor
-// has one of its own between start and stop.
-type lookout struct {
+// generatorWatch monitors the process during a run. It is used by one goroutine at a
+// time; the monitor runs another between start and stop.
+type generatorWatch struct {
 	monitor *resilience.RuntimeMonitor // nil until start
 	seen    time.Time                  // the latest snapshot in findings
 	findings
 }
 
-func (l *lookout) start() {
-	// The history is more than comes between two looks, however late. The only
-	// error is a bad configuration, which cannot be; without a monitor there are
-	// no findings.
+func (w *generatorWatch) start() {
+	// The history is longer than what comes between two calls of collect, however
+	// late. Without a monitor there are no findings; its only error is a bad
+	// configuration.
 	m, err := resilience.NewRuntimeMonitor(resilience.MonitorConfig{HistorySize: 16})
 	if err == nil && m.Start() == nil {
-		l.monitor = m
+		w.monitor = m
 	}
 }
 
-// look takes in what is new.
-func (l *lookout) look() {
-	if l.monitor == nil {
+// collect adds the snapshots taken since the last call.
+func (w *generatorWatch) collect() {
+	if w.monitor == nil {
 		return
 	}
-	for _, s := range l.monitor.History() {
-		if s.At.After(l.seen) {
-			l.seen = s.At
-			l.add(s)
+	for _, s := range w.monitor.History() {
+		if s.At.After(w.seen) {
+			w.seen = s.At
+			w.add(s)
 		}
 	}
 }
 
-func (l *lookout) stop() {
-	if l.monitor != nil {
-		l.monitor.Stop()
-		l.look()
+func (w *generatorWatch) stop() {
+	if w.monitor != nil {
+		w.monitor.Stop()
+		w.collect()
 	}
 }
 
-// virtual says whether the time is that of a testing/synctest bubble, which
-// begins in 2000. No real clock that is right can say so: Go is younger.
+// virtual reports whether now is the time of a testing/synctest bubble, which begins
+// in 2000. No correct clock shows a date before Go's release.
 func virtual(now time.Time) bool { return now.Year() < 2009 }

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// HeapGrowth is by how much the heap grew from the offset from until the end of
+// HeapGrowth returns by how much the heap grew from the offset from until the end of
 // the run, as a share of the largest heap of any interval: 0.05 is 5 %, and a
 // heap that shrank is below 0. It is the slope of a straight line laid through
 // HeapBytes by least squares, each interval weighing as much as it is long, so

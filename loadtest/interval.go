@@ -8,12 +8,12 @@ import (
 	"example.com/brunt/loadtest/internal/text"
 )
 
-// Interval is what happened in one stretch of a run, usually a second.
+// Interval is what happened in a part of a run, usually a second.
 type Interval struct {
 	// From and To are offsets since EngineResult.StartedAt. A request belongs to
 	// the interval in which it ended.
 	From, To time.Duration
-	// What the requests came to that ended in the interval, or were refused.
+	// Counts are of the requests that ended in the interval, or were refused.
 	Counts
 	// P50 and P99 are over the latencies of all requests sent, as Stats.Quantile;
 	// 0 if there were none.
@@ -25,7 +25,7 @@ type Interval struct {
 	HeapBytes uint64
 }
 
-// RPS is the number of requests sent per second; 0 for an interval of no length.
+// RPS returns the number of requests sent per second; 0 for an interval of no length.
 func (i Interval) RPS() float64 {
 	return text.PerSecond(i.Requests, i.To-i.From)
 }
@@ -37,7 +37,7 @@ const (
 	maxIntervals = 3600
 )
 
-// and is the interval that covers i and the later, or overlapping, next.
+// and merges i with next, which starts later or overlaps it.
 func (i Interval) and(next Interval) Interval {
 	out := Interval{
 		From: min(i.From, next.From), To: max(i.To, next.To),
@@ -56,7 +56,7 @@ func (i Interval) and(next Interval) Interval {
 	return out
 }
 
-// pair joins each two neighbours.
+// pair joins each two neighbors.
 func pair(rows []Interval) []Interval {
 	out := rows[:0]
 	for i := 0; i < len(rows); i += 2 {
@@ -69,8 +69,8 @@ func pair(rows []Interval) []Interval {
 	return out
 }
 
-// series is the intervals of a run that is going on. When there are too many,
-// neighbours are joined, and those to come are to be twice as long.
+// series holds the intervals of a run in progress. When there are too many, neighbors
+// are joined, and further ones are twice as long.
 type series struct {
 	rows  []Interval
 	width int // how many harvests make a row; 0 counts as 1
@@ -101,7 +101,7 @@ func (s *series) close() {
 	}
 }
 
-// end is where the last row ends.
+// end returns where the last row ends.
 func (s *series) end() time.Duration {
 	if n := len(s.rows); n > 0 {
 		return s.rows[n-1].To
@@ -119,7 +119,7 @@ func shift(rows []Interval, d time.Duration) []Interval {
 	return rows
 }
 
-// interleave puts the rows of two results in order of time, and joins neighbours
+// interleave puts the rows of two results in order of time, and joins neighbors
 // if there are too many.
 func interleave(a, b []Interval) []Interval {
 	rows := slices.Concat(a, b)

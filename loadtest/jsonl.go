@@ -65,7 +65,7 @@ func (j *jsonlWriter) WriteBatch(ctx context.Context, batch []RequestResult) err
 	var err error
 	for i := range batch {
 		if buf, err = appendLine(buf, &batch[i]); err != nil {
-			// The lines before are good.
+			// The lines before are whole.
 			if cut := j.write(ctx, buf); cut != nil {
 				return cut
 			}
@@ -104,8 +104,8 @@ func cutText(s string) string {
 	return s[:longText] + "…"
 }
 
-// write writes whole lines. If it fails it takes back the part of a line that may
-// have been written, and says how many lines were.
+// write writes whole lines. If it fails it removes the part of a line that may have
+// been written, and returns how many lines were.
 func (j *jsonlWriter) write(ctx context.Context, lines []byte) error {
 	if d, ok := j.w.(interface{ SetWriteDeadline(time.Time) error }); ok {
 		defer context.AfterFunc(ctx, func() { _ = d.SetWriteDeadline(time.Unix(1, 0)) })()
@@ -137,7 +137,7 @@ func (j *jsonlWriter) takeBack(written []byte, err error) error {
 	return &SinkError{Written: int64(bytes.Count(written, []byte{'\n'})), Err: err}
 }
 
-// truncater is what a regular file is.
+// truncater is implemented by regular files.
 type truncater interface {
 	io.Seeker
 	Truncate(size int64) error
@@ -155,8 +155,7 @@ func (j *jsonlWriter) Close() error {
 	return err
 }
 
-// syncable says whether w is not one of the files that refuse to be synced, such
-// as pipes and terminals.
+// syncable reports whether w can be synced: pipes and terminals cannot.
 func syncable(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -254,7 +253,7 @@ func appendFloat(b []byte, f float64) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as a JSON string. Bytes that are no UTF-8 become U+FFFD,
+// appendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD,
 // as in encoding/json.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')

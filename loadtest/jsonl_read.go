@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	// ErrMalformed matches the [*LineError] of a line that is no record; its Text
+	// ErrMalformed matches the [*LineError] of a line that is not a record; its Text
 	// is the beginning of the line.
 	ErrMalformed = errors.New("loadtest: malformed line")
 	// ErrTruncated matches the *LineError of a last line that is cut off, as a
@@ -29,9 +29,9 @@ func (malformed) Is(target error) bool { return target == ErrMalformed }
 
 func (m malformed) Unwrap() error { return m.error }
 
-// Records reads JSONL record by record. A line that is no record yields the zero
+// Records reads JSONL record by record. A line that is not a record yields the zero
 // RequestResult and a [*LineError], and the next line follows; a last line without
-// a newline that is no record is cut off: [ErrTruncated]. Empty lines are skipped.
+// a newline that is not a record is cut off: [ErrTruncated]. Empty lines are skipped.
 // An error of r is yielded last.
 //
 // A record is an object with at least the keys url, status_code, latency_ms and
@@ -172,7 +172,7 @@ func parseRecord(line []byte) (RequestResult, error) {
 // ReadJSONL rebuilds the result of a run from its records by [Collect]. Their times
 // are to the microsecond.
 //
-// Lines that are no records are skipped, and the first 10 named in the error, each
+// Lines that are not records are skipped, and the first 10 named in the error, each
 // as a [*LineError]; a last line that is cut off matches [ErrTruncated]. The
 // result is never nil and holds every other line.
 func ReadJSONL(r io.Reader) (*EngineResult, error) { return Collect(Records(r)) }

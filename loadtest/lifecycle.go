@@ -11,8 +11,8 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// engine is what the engines share: the client, the sessions that wait for the
-// next run, and the runs that are going on.
+// engine is common to all engines: it owns the client, the sessions that wait for the
+// next run, and the runs in progress.
 type engine struct {
 	name        string
 	concurrency int
@@ -21,7 +21,7 @@ type engine struct {
 	private     bool // sessions do not share a pool
 	breaker     *resilience.CircuitBreaker
 	retry       *resilience.RetryPolicy
-	progress    func(Progress) // nil if nobody listens
+	progress    func(Progress) // OnProgress; may be nil
 
 	mu     sync.Mutex
 	closed bool
@@ -29,7 +29,7 @@ type engine struct {
 	runs   map[*run]struct{}
 }
 
-// cancelGrace is how long Close waits for a request that has been cancelled.
+// cancelGrace is how long Close waits for a canceled request.
 const cancelGrace = 5 * time.Second
 
 func makeEngine(name string, concurrency int, client Client, conn ConnectionConfig, timeout time.Duration) *engine {
@@ -45,12 +45,12 @@ func makeEngine(name string, concurrency int, client Client, conn ConnectionConf
 	}
 }
 
-// Run sends what src holds; see [Engine].
+// Run sends the requests of src; see [Engine].
 func (e *engine) Run(ctx context.Context, src Source) (*EngineResult, error) {
 	return e.run(ctx, src, nil)
 }
 
-// RunStreaming sends what src holds and hands each outcome to sink; see [Engine].
+// RunStreaming sends the requests of src and calls sink with each outcome; see [Engine].
 func (e *engine) RunStreaming(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error) {
 	if sink == nil {
 		return nil, fault("RunStreaming without a sink")
@@ -58,7 +58,7 @@ func (e *engine) RunStreaming(ctx context.Context, src Source, sink func(Request
 	return e.run(ctx, src, newSerialSink(sink))
 }
 
-// Close frees all that the engine holds; see [Engine].
+// Close ends the runs and closes the client; see [Engine].
 func (e *engine) Close(ctx context.Context) error {
 	if ctx == nil {
 		return ErrNilContext
@@ -131,8 +131,8 @@ func (e *engine) leave(r *run) {
 	close(r.done)
 }
 
-// session takes one that an earlier run has left, or opens one.
-func (e *engine) session() (Session, error) {
+// getSession returns a session that an earlier run has left, or a new one.
+func (e *engine) getSession() (Session, error) {
 	e.mu.Lock()
 	if n := len(e.idle); n > 0 {
 		s := e.idle[n-1]
@@ -148,9 +148,9 @@ func (e *engine) session() (Session, error) {
 	return e.client.Session()
 }
 
-// giveBack keeps a session for the next run; one that is broken, or comes back
-// after Close, is closed.
-func (e *engine) giveBack(s Session, broken bool) {
+// putSession keeps s for the next run, or closes it if it is broken or the engine is
+// closed.
+func (e *engine) putSession(s Session, broken bool) {
 	if p, ok := s.(Parker); ok && !broken {
 		p.Park()
 	}
@@ -165,7 +165,7 @@ func (e *engine) giveBack(s Session, broken bool) {
 	}
 }
 
-// validateRequest asks the client, if it is to send r and has an opinion.
+// validateRequest asks the client about r, if the client is to send it.
 func (e *engine) validateRequest(r *Request) error {
 	if r != nil && r.Func != nil {
 		return nil

@@ -14,23 +14,21 @@ import (
 	"time"
 )
 
-// NetHTTP is the client over net/http: HTTP/1.1, HTTP/2, TLS, proxies, any
+// NetHTTP returns a client over net/http: HTTP/1.1, HTTP/2, TLS, proxies, any
 // http.RoundTripper. Faults of cfg show when an engine is made with it, or at
 // the first Session.
 //
-// HTTP/1.1 over connections that are kept and not limited in number goes over
-// connections of our own, one for each worker, which only net/http's
-// Request.Write and ReadResponse have to do with: http.Transport costs more than
-// 1.5 times the CPU time. That is so for http, and for https if Protocols is HTTP/1.1
-// alone, unless cfg asks for a Transport, Proxy, Jar, redirects, decompression or
-// [PoolNaive], or a request with a body for 100-continue; all of those go through
-// http.Transport. What is sent and how answers are understood is the same, but for
-// what a server says unasked: http.Transport sees that at any time. Our own
-// connections are closed for what comes together with an answer, and are looked at
-// for more, on Unix, before a worker's first request in a run and before one that
-// may not be sent twice. To look before every request would cost a system call
-// each; so what comes unasked between two others is taken for the answer to the
-// second.
+// Plain HTTP/1.1 with keep-alive and no connection limits bypasses http.Transport, which
+// costs more than 1.5 times the CPU time: each worker owns a connection and uses net/http
+// only to write requests and read responses. That is so for http, and for https if
+// Protocols is HTTP/1.1 alone, unless cfg asks for a Transport, Proxy, Jar, redirects,
+// decompression or [PoolNaive], or a request with a body for 100-continue; those go
+// through http.Transport. Requests and responses are the same either way, except for
+// bytes that a server sends unasked. http.Transport notices them at any time. A worker's connection
+// is closed if they come together with a response; on Unix it is also checked before a
+// worker's first request in a run and before a request that may not be sent twice. To
+// check before every request would cost a system call each, so bytes that come between
+// two others are taken for the response to the second.
 func NetHTTP(cfg ConnectionConfig) Client {
 	c := &httpClient{cfg: cfg, err: cfg.Validate()}
 	if c.err != nil {

@@ -36,7 +36,7 @@ func (p Phase) String() string {
 	return fmt.Sprintf("Phase(%d)", uint8(p))
 }
 
-// PhaseError adds to a transport's error the phase in which it struck. Sessions
+// PhaseError is a transport's error with the phase in which it occurred. Sessions
 // return it where the error itself does not tell.
 type PhaseError struct {
 	Phase Phase

@@ -8,8 +8,7 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// rejectPause is how long a worker rests when the breaker has refused its
-// request. A refusal takes nanoseconds: without a pause an open breaker would
+// rejectPause is how long a worker pauses when the breaker has refused its request. A refusal takes nanoseconds: without a pause an open breaker would
 // turn a closed loop into a spin that eats the source, and the CPU.
 const rejectPause = 10 * time.Millisecond
 
@@ -54,7 +53,7 @@ func (p *policies) send(req *Request, began time.Duration) (outcome, int) {
 	return p.last, p.attempts
 }
 
-// try makes one attempt and tells the policies what it came to.
+// try makes one attempt and returns its outcome as the policies see it.
 func (p *policies) try(context.Context) error {
 	began := p.began
 	if p.attempts > 0 {
@@ -74,7 +73,7 @@ func (p *policies) try(context.Context) error {
 	return nil
 }
 
-// pause rests after a rejection, unless the run ends.
+// pause waits after a rejection, unless the run ends.
 func (p *policies) pause() {
 	timer := time.NewTimer(rejectPause)
 	defer timer.Stop()

@@ -2,38 +2,38 @@ package loadtest
 
 import "time"
 
-// Progress is how a run stands while it goes on, for OnProgress of an engine's
+// Progress is the state of a run in progress, for OnProgress of an engine's
 // configuration.
 type Progress struct {
 	// Engine names the scheduling: "sync", "threaded" or "async".
 	Engine string
-	// Elapsed is the time since the run began, and Planned how long its source
-	// means it to last; 0 if that is not known. A run made with For exceeds its
-	// time by the requests in flight at the end.
+	// Elapsed is the time since the run began, and Planned the time limit of its source,
+	// 0 without one. A run made with For exceeds it by the requests in flight at its
+	// end.
 	Elapsed, Planned time.Duration
-	// What the requests came to so far.
+	// Counts are of the requests so far.
 	Counts
 	// Size is how many requests the source holds; -1 if that is not known.
 	Size int64
 	// RPS is the number of requests sent per second of Elapsed.
 	RPS float64
 	// Last is the interval that ended just now. When Done, it is the last of
-	// EngineResult.Intervals, which may contain one that was told of before.
+	// EngineResult.Intervals, which may contain one reported before.
 	Last Interval
 	// InFlight is how many requests are being attempted.
 	InFlight int
 	// HeapBytes is the largest heap seen in the last interval.
 	HeapBytes uint64
-	// Done says that the run has ended: this is its last report.
+	// Done reports whether the run has ended: this is its last report then.
 	Done bool
 }
 
 // reporter calls OnProgress. A report that comes while one is being delivered
 // replaces another that waits.
 type reporter struct {
-	report func(Progress)
-	crash  func(any)     // is told of a call that does not return
-	next   chan Progress // has room for one; closed after the last
+	report      func(Progress)
+	recordPanic func(any)     // called with the value of a panic, nil for a Goexit, in report
+	next        chan Progress // has room for one; closed after the last
 }
 
 func (p *reporter) put(report Progress) {
@@ -55,7 +55,7 @@ func (p *reporter) run() {
 	returned := false
 	defer func() {
 		if !returned {
-			p.crash(recover())
+			p.recordPanic(recover())
 		}
 	}()
 	for report := range p.next {

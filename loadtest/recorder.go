@@ -33,16 +33,15 @@ const (
 	maxShards = 8
 )
 
-// recorder collects what the workers of one run saw. Each worker writes to a
-// ring of its own, without a lock. Now and then somebody takes what has come: the
-// worker itself when its ring is full, the collector when an interval is over.
-// Both do so under the lock of the shard that the worker belongs to, into the
-// shard's tally of the interval. harvest unites those of all shards. Names have one
+// recorder counts what the workers of one run did. Each worker writes to its own
+// ring, without a lock. A worker drains its ring when it is full; the collector drains
+// all of them at the end of an interval. Both do so under the lock of the worker's
+// shard, into the shard's tally of the interval. harvest merges those of all shards. Names have one
 // tally each for all shards: there may be 64, and a shard's are not used much.
 type recorder struct {
 	shards []*shard
 	named  [maxEndpoints]endpointTally // of the whole run
-	spares []*tally
+	free   []*tally
 	total  *tally     // of the intervals that are over; nil before the first
 	both   *histogram // scratch
 }
@@ -78,7 +77,7 @@ func (r *recorder) buffer(worker int) *buffer {
 	return r.shards[worker%n].buffers[worker/n]
 }
 
-// add keeps one sample and reports whether that took the time to empty the ring.
+// add records one sample and reports whether it had to drain the ring.
 func (b *buffer) add(s sample) (emptied bool) {
 	if b.next == b.free {
 		b.empty()
@@ -137,7 +136,7 @@ type endpointTally struct {
 	tally *tally     // nil: none yet
 }
 
-// take moves what has come in b to the tallies; mu must be held.
+// take moves the samples of b to the tallies. The caller holds mu.
 func (s *shard) take(b *buffer) {
 	mask := uint64(len(b.samples) - 1)
 	var held *endpointTally // for as long as the name is the same
@@ -190,7 +189,7 @@ func (r *recorder) harvest(last bool) (row Interval) {
 	for _, s := range r.shards {
 		var next *tally
 		if !last {
-			next = r.spare()
+			next = r.getTally()
 		}
 		got := s.collect(next)
 		if sum == nil {
@@ -198,7 +197,7 @@ func (r *recorder) harvest(last bool) (row Interval) {
 			continue
 		}
 		sum.merge(got)
-		r.giveBack(got)
+		r.putTally(got)
 	}
 	row.Counts = sum.Counts
 	all := r.latencies(sum)
@@ -207,24 +206,24 @@ func (r *recorder) harvest(last bool) (row Interval) {
 		r.total = sum
 	} else {
 		r.total.merge(sum)
-		r.giveBack(sum)
+		r.putTally(sum)
 	}
 	return row
 }
 
-func (r *recorder) spare() *tally {
-	n := len(r.spares)
+func (r *recorder) getTally() *tally {
+	n := len(r.free)
 	if n == 0 {
 		return newTally()
 	}
-	t := r.spares[n-1]
-	r.spares = r.spares[:n-1]
+	t := r.free[n-1]
+	r.free = r.free[:n-1]
 	return t
 }
 
-func (r *recorder) giveBack(t *tally) {
+func (r *recorder) putTally(t *tally) {
 	t.reset()
-	r.spares = append(r.spares, t)
+	r.free = append(r.free, t)
 }
 
 // latencies unites those with and without an error; the result is valid until

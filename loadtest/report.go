@@ -9,8 +9,7 @@ import (
 	"example.com/brunt/loadtest/internal/text"
 )
 
-// String is a report for a person, several lines long, without a line break at
-// its end.
+// String returns a report for people of several lines, without a newline at its end.
 func (r *EngineResult) String() string {
 	var b strings.Builder
 	name := r.Engine

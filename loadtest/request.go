@@ -15,8 +15,8 @@ import (
 // ErrInvalidRequest matches every error about a request that cannot be sent.
 var ErrInvalidRequest = errors.New("loadtest: invalid request")
 
-// Request is one thing to send. Workers share it and send it many times: it
-// must not change while a run uses it.
+// Request is a request to send. Workers share it and send it many times: it must not
+// be changed while a run uses it.
 type Request struct {
 	// Method is the HTTP method; empty means GET.
 	Method string
@@ -70,12 +70,12 @@ type Response struct {
 	Bytes int64
 }
 
-// Get is a GET request for url.
+// Get returns a GET request for url.
 func Get(url string) *Request {
 	return &Request{Method: http.MethodGet, URL: url, Header: http.Header{}}
 }
 
-// Post is a POST request of body to url.
+// Post returns a POST request of body to url.
 func Post(url, contentType string, body []byte) *Request {
 	return &Request{
 		Method: http.MethodPost,
@@ -127,7 +127,7 @@ func validToken(s string) bool {
 	return true
 }
 
-// newHTTPRequest is req as every client sends it, without its body and without the
+// newHTTPRequest returns req as every client sends it, without its body and without the
 // Authorization that credentials in its URL stand for; see authorize. Its error
 // has every fault of req.
 func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
@@ -165,7 +165,7 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	return hr, nil
 }
 
-// canonicalHeader is a copy of header under the canonical names. Two spellings of
+// canonicalHeader returns a copy of header under the canonical names. Two spellings of
 // one name are refused: a map does not tell which comes first.
 func canonicalHeader(header http.Header, refuse func(error)) http.Header {
 	out := make(http.Header, len(header)+1) // room for Authorization
@@ -189,7 +189,7 @@ func canonicalHeader(header http.Header, refuse func(error)) http.Header {
 	return out
 }
 
-// checkHeader refuses what net/http would not send as it stands, without a word.
+// checkHeader refuses what net/http would silently not send as it is.
 func checkHeader(header http.Header, refuse func(error)) {
 	for _, name := range []string{"Host", "User-Agent"} {
 		if n := len(header[name]); n > 1 {
@@ -203,8 +203,8 @@ func checkHeader(header http.Header, refuse func(error)) {
 	}
 }
 
-// checkHost asks net/http whether it sends host as a Host header. One that it does
-// not take it would leave empty.
+// checkHost reports whether net/http would send host as a Host header. It silently
+// leaves one that it refuses empty.
 func checkHost(host string) error {
 	var head bytes.Buffer
 	err := (&http.Request{URL: &url.URL{}, Host: host}).Write(&head)

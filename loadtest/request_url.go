@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// parseURL is raw as every client requests it: net/url's reading, in which bytes
+// parseURL returns raw as every client requests it: net/url's reading, in which bytes
 // that may not stand in a request line are percent-encoded. Its errors tell no
 // credentials.
 func parseURL(raw string) (*url.URL, error) {
@@ -28,7 +28,7 @@ func parseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// checkURL says why u is not the URL of an HTTP request.
+// checkURL returns why u is not the URL of an HTTP request.
 func checkURL(u *url.URL) error {
 	switch port := u.Port(); {
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -70,7 +70,7 @@ func escapeRaw(s, set string) string {
 	return string(out)
 }
 
-// withoutUserinfo is a valid URL without its user name and password.
+// withoutUserinfo returns a valid URL without its user name and password.
 func withoutUserinfo(raw string) string {
 	if strings.IndexByte(raw, '@') < 0 {
 		return raw
@@ -90,7 +90,7 @@ func withoutUserinfo(raw string) string {
 	return scheme + "//" + rest[at+1:]
 }
 
-// quotedURL is raw as an error may quote it. Where no host can be told, all before
+// quotedURL returns raw as an error may quote it. Where no host can be told, all before
 // the last @ may be a password.
 func quotedURL(raw string) string {
 	if u, err := url.Parse(raw); err == nil && u.Host != "" {
@@ -102,7 +102,7 @@ func quotedURL(raw string) string {
 	return raw
 }
 
-// parseFault is what url.Parse said of raw, as far as it cannot be about a password.
+// parseFault returns what url.Parse said of raw, as far as it cannot be about a password.
 func parseFault(raw string, err error) error {
 	if strings.Contains(raw, "@") {
 		return errors.New("it cannot be parsed; in a user name or password, percent-encode what is special")
@@ -114,7 +114,7 @@ func parseFault(raw string, err error) error {
 	return err
 }
 
-// userinfo is where a text quotes a URL with credentials, as net/url writes it.
+// userinfo matches where a text quotes a URL with credentials, as net/url writes it.
 var userinfo = regexp.MustCompile(`//[^/?#\s]*@`)
 
 // withoutCredentials is err, from a request to raw, with its credentials hidden if it

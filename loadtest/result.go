@@ -7,7 +7,7 @@ import (
 	"example.com/brunt/loadtest/internal/text"
 )
 
-// RequestResult is one request's outcome, as RunStreaming hands it over.
+// RequestResult is the outcome of one request.
 type RequestResult struct {
 	Name       string // Request.Name
 	Method     string
@@ -22,7 +22,7 @@ type RequestResult struct {
 	Err        error         // nil exactly when Class is ClassNone
 }
 
-// EngineResult is what a run, or several merged, amounts to. It is not safe for
+// EngineResult is the result of a run, or of several merged. It is not safe for
 // concurrent use.
 type EngineResult struct {
 	// Stats covers every request of the run.
@@ -39,9 +39,8 @@ type EngineResult struct {
 	// Unsent requests were due by the source but neither sent nor rejected,
 	// because the run was stopped; 0 where the source has no known end.
 	Unsent int64
-	// SinkTime is how long the workers of a RunStreaming, taken together, were in
-	// the sink or waited for it instead of sending requests. Of their whole time,
-	// which is Concurrency × Elapsed, it is what the sink has cost.
+	// SinkTime is how long the workers of a RunStreaming, taken together, were in the
+	// sink or waited for it instead of sending requests, of Concurrency × Elapsed.
 	SinkTime time.Duration
 	// ConnectionsOpened is how many connections were opened for requests of this
 	// run, those of runs beside it not among them. A connection counts for the
@@ -66,16 +65,16 @@ type EngineResult struct {
 	// be from half to one and a half as long, and one that the collector came late
 	// for is longer. A run of less than half a second has one that is shorter. Their
 	// counts add up to those of Stats. From 3,600 rows on, and again each time
-	// there are so many, neighbours are joined, and those to come are twice as
+	// there are so many, neighbors are joined, and those to come are twice as
 	// long. Of two that are joined, P99 is the larger, P50 the mean weighted by
 	// Requests, InFlight the later's. After Merge, the intervals of both runs are
 	// there side by side, at the time their clocks say.
 	Intervals []Interval
-	// Sink says what the sink of a Record did during the run; nil without one.
+	// Sink is what the sink of a Record did during the run; nil without one.
 	Sink *SinkStats
-	// Generator says whether this process got to run, or was the limit itself.
+	// Generator reports whether this process was itself the limit.
 	Generator Generator
-	// Warnings say what keeps the numbers from meaning what they seem to.
+	// Warnings are caveats: why the numbers may not mean what they seem to.
 	Warnings []Warning
 
 	pooled bool // the client keeps connections alive, so churn is worth a warning
@@ -85,13 +84,13 @@ type EngineResult struct {
 // span is a stretch of wall-clock time.
 type span struct{ From, To time.Time }
 
-// RPS is the number of requests sent per second of Elapsed, failed ones
+// RPS returns the number of requests sent per second of Elapsed, failed ones
 // included; 0 if no time has passed.
 func (r *EngineResult) RPS() float64 {
 	return text.PerSecond(r.Requests, r.Elapsed)
 }
 
-// sinkShare is the part of the workers' time that the sink took, from 0 to 1.
+// sinkShare returns the part of the workers' time that the sink took, from 0 to 1.
 func (r *EngineResult) sinkShare() float64 {
 	whole := float64(r.Elapsed) * float64(r.Concurrency)
 	if whole <= 0 {

@@ -16,7 +16,7 @@ import (
 type run struct {
 	engine *engine
 	feed   feed
-	sink   outcomeSink   // nil: nobody takes the outcomes
+	sink   outcomeSink   // nil: outcomes are only counted
 	until  time.Duration // since base: no request may begin from then on; 0 for no limit
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -54,11 +54,11 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 		return nil, err
 	}
 	defer e.leave(r)
-	if err := r.hire(); err != nil {
+	if err := r.openSessions(); err != nil {
 		return nil, err
 	}
 
-	r.work()
+	r.runWorkers()
 	if r.panics != nil {
 		panic(r.panics)
 	}
@@ -68,8 +68,8 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 	return r.result(names.names)
 }
 
-// hire opens a session for each worker that the source can keep busy.
-func (r *run) hire() error {
+// openSessions opens a session for each worker that the source can keep busy.
+func (r *run) openSessions() error {
 	n := r.engine.concurrency
 	if size := r.feed.size(); size >= 0 {
 		n = int(min(int64(n), size))
@@ -77,10 +77,10 @@ func (r *run) hire() error {
 	r.recorder = newRecorder(n)
 	r.workers = make([]*worker, n)
 	for i := range r.workers {
-		s, err := r.engine.session()
+		s, err := r.engine.getSession()
 		if err != nil {
 			for _, w := range r.workers[:i] {
-				r.engine.giveBack(w.session, false)
+				r.engine.putSession(w.session, false)
 			}
 			return err
 		}
@@ -97,23 +97,23 @@ func (r *run) hire() error {
 	return nil
 }
 
-// work runs the workers and returns when all have ended and the books are closed.
-func (r *run) work() {
+// runWorkers returns when all workers have ended and everything is counted.
+func (r *run) runWorkers() {
 	dog := &watchdog{limit: r.engine.timeout, clock: r.now}
 	for _, w := range r.workers {
 		w.renew()
 		dog.slots = append(dog.slots, &w.slot)
 	}
-	var workers, helpers, talk sync.WaitGroup
+	var workers, helpers, reporting sync.WaitGroup
 	stop := make(chan struct{})
 	memory := newPeakSampler()
 	r.base = time.Now()
 	r.active.Store(int64(len(r.workers)))
 	r.collector = &collector{recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight}
-	reports := &reporter{report: r.engine.progress, crash: r.crash, next: make(chan Progress, 1)}
+	reports := &reporter{report: r.engine.progress, recordPanic: r.recordPanic, next: make(chan Progress, 1)}
 	if r.engine.progress != nil {
 		r.collector.report = func(row Interval, now time.Duration, done bool) { reports.put(r.progress(row, now, done)) }
-		talk.Go(reports.run) // ends when next is closed, below
+		reporting.Go(reports.run) // ends when next is closed, below
 	}
 
 	// The helpers end when stop is closed, below.
@@ -130,7 +130,7 @@ func (r *run) work() {
 	helpers.Wait()
 	r.collector.finish(r.elapsed())
 	close(reports.next)
-	talk.Wait()
+	reporting.Wait()
 }
 
 // inFlight returns how many requests are being attempted.
@@ -152,7 +152,8 @@ func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
 	}
 }
 
-// sinkTime is how long the workers have spent on the sink; they must have ended.
+// sinkTime returns how long the workers were in the sink or waited for it. They must
+// have ended.
 func (r *run) sinkTime() (sum time.Duration) {
 	for _, w := range r.workers {
 		sum += w.sinking
@@ -160,7 +161,7 @@ func (r *run) sinkTime() (sum time.Duration) {
 	return sum
 }
 
-// elapsed is when the last request ended; the workers must have.
+// elapsed returns the end of the last request. All workers must have ended.
 func (r *run) elapsed() (last time.Duration) {
 	for _, w := range r.workers {
 		last = max(last, w.ended)
@@ -195,9 +196,9 @@ func (r *run) over(now time.Duration) bool {
 	}
 }
 
-// crash notes a panic or, with a nil value, a Goexit on a worker or in
-// OnProgress. Run passes it on when the other workers have ended.
-func (r *run) crash(value any) {
+// recordPanic records a panic or, with a nil value, a Goexit on a worker or in
+// OnProgress. The first one stands: run continues it when the other workers have ended.
+func (r *run) recordPanic(value any) {
 	r.mu.Lock()
 	if value == nil {
 		r.goexit = true
@@ -229,8 +230,8 @@ func (r *run) result(names []string) (*EngineResult, error) {
 	return res, errors.Join(r.cause, r.feed.fault())
 }
 
-// complete says whether a run that was halted had in fact sent everything. A
-// sink that failed has not got everything.
+// complete reports whether a run that was halted had in fact sent everything, and its
+// sink has received everything.
 func (r *run) complete(res *EngineResult) bool {
 	return r.feed.size() == res.Requests+res.RejectedCount && res.Errors[ClassCanceled] == 0 && (r.sink == nil || !r.sink.ended())
 }

@@ -36,7 +36,7 @@ func TestTheFirstCauseStands(t *testing.T) {
 	require.Equal(t, first, r.cause)
 
 	r = &run{}
-	r.crash("first")
-	r.crash("second")
+	r.recordPanic("first")
+	r.recordPanic("second")
 	require.Equal(t, "first", r.panics.Value)
 }

@@ -15,15 +15,15 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// BatchWriter is where a [Sink] writes to. Its methods are called by one
+// BatchWriter is what a [Sink] writes to. Its methods are called by one
 // goroutine at a time, Close last and once.
 type BatchWriter interface {
 	// WriteBatch writes records, at least one, in the order in which they were
-	// put. It must not keep the slice. ctx ends when Sink.Close runs out of
-	// patience. After an error it is not called again; an error that is or wraps a
-	// *SinkError says how many records of the batch were written nevertheless.
+	// put. It must not keep the slice. ctx is done when that of Sink.Close is. After an
+	// error it is not called again; an error that is or wraps a *SinkError tells how many
+	// records of the batch were written nevertheless.
 	WriteBatch(ctx context.Context, batch []RequestResult) error
-	// Close makes what was written durable, and gives up what the writer holds.
+	// Close makes what was written durable and releases the writer's resources.
 	Close() error
 }
 
@@ -38,9 +38,8 @@ type SinkConfig struct {
 	// FlushInterval is the longest that a record waits for its batch to fill,
 	// counted from when the batch before it was taken. 0 means 1 s.
 	FlushInterval time.Duration
-	// DropOnFull says what becomes of a record that finds the queue full. False
-	// holds the run back until there is room, and counts the time. True drops the
-	// record, and counts it.
+	// DropOnFull drops a record when the queue is full, and counts it. If it is false
+	// the worker waits for room instead, and the time is counted.
 	DropOnFull bool
 }
 
@@ -48,7 +47,7 @@ const (
 	defaultQueueSize     = 16_384
 	defaultBatchSize     = 1024
 	defaultFlushInterval = time.Second
-	maxQueueSize         = 1 << 24 // 2 GB of records: a bound against slips of the pen
+	maxQueueSize         = 1 << 24 // 2 GB of records: guards against typos
 )
 
 // Validate reports every fault; each matches ErrConfig.
@@ -80,10 +79,9 @@ func (c SinkConfig) withDefaults() SinkConfig {
 	return c
 }
 
-// Sink takes the records of a run and has them written, in batches, by a
-// goroutine of its own: a bounded queue lies between, so that a moment's pause of
-// the disk does not stall the measurement, and a lasting one can't hide. What it
-// did is in its [SinkStats].
+// Sink writes the records of a run in batches, on its own goroutine. A bounded queue
+// lies between, so that a short pause of the disk does not stall the measurement, and a
+// lasting one shows in its [SinkStats].
 //
 //	sink, err := loadtest.CreateJSONL("results.jsonl", loadtest.SinkConfig{})
 //	…
@@ -91,8 +89,8 @@ func (c SinkConfig) withDefaults() SinkConfig {
 //	…
 //	err = sink.Close(ctx)
 //
-// A Sink is safe for concurrent use and may serve several runs. Its goroutine
-// ends with Close.
+// A Sink is safe for concurrent use by multiple goroutines and may serve several runs.
+// Its goroutine ends with Close.
 type Sink struct {
 	writer BatchWriter
 	pipe   *resilience.Pipeline[RequestResult]
@@ -108,8 +106,8 @@ type Sink struct {
 	closeErr error // the writer's
 }
 
-// NewSink returns a sink that writes to w and closes it, or reports every fault
-// of its configuration; w is then left alone.
+// NewSink returns a sink that writes to w and closes it, or every fault of cfg; w is
+// left alone then.
 func NewSink(w BatchWriter, cfg SinkConfig) (*Sink, error) {
 	err := cfg.Validate()
 	if w == nil {
@@ -137,7 +135,7 @@ func NewSink(w BatchWriter, cfg SinkConfig) (*Sink, error) {
 	return s, nil
 }
 
-// Put hands a record over; it is what [Engine].RunStreaming takes as its sink.
+// Put queues a record; it can be the sink of [Engine].RunStreaming.
 // While the queue is full it waits for room, or drops the record if DropOnFull
 // says so, which is no error. Once a batch could not be written every Put returns
 // the *SinkError at once, and so stops the run; after Close it returns one that
@@ -158,7 +156,7 @@ func (s *Sink) put(ctx context.Context, r RequestResult) error {
 	return s.error(causeOf(ctx, err))
 }
 
-// causeOf is the cause of ctx where err is its end.
+// causeOf returns the cause of ctx if err is its error, else err.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
 		return cause
@@ -269,7 +267,7 @@ func (s *Sink) finish() {
 	err = s.writer.Close()
 }
 
-// verdict is what Close returns.
+// verdict returns what Close does.
 func (s *Sink) verdict() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +281,7 @@ func (s *Sink) verdict() error {
 // ErrSink matches every [*SinkError].
 var ErrSink = errors.New("loadtest: sink")
 
-// SinkError says why a [Sink] could not write, and how much it had written before.
+// SinkError is why a [Sink] could not write, and how much it had written before.
 type SinkError struct {
 	Written int64 // records written
 	Err     error // the writer's error, such as syscall.ENOSPC
@@ -299,10 +297,10 @@ func (e *SinkError) Is(target error) bool { return target == ErrSink }
 // Unwrap returns the writer's error.
 func (e *SinkError) Unwrap() error { return e.Err }
 
-// WarnSinkLimit says that the [Sink] of a run held it back, or lost records.
+// WarnSinkLimit: the [Sink] of a run held it back, or lost records.
 const WarnSinkLimit WarningKind = "sink_limit"
 
-// SinkStats says what a [Sink] did. After Close, and whenever nothing waits,
+// SinkStats is what a [Sink] did. After Close, and whenever nothing waits,
 // Put == Written + Dropped + Failed.
 type SinkStats struct {
 	Put        int64         `json:"put"`         // records handed over, those dropped included
@@ -330,7 +328,7 @@ func (s *Sink) Stats() SinkStats {
 	return st
 }
 
-// since is what was added after earlier; depths are of now.
+// since returns what was added after earlier; the depths are those of st.
 func (st SinkStats) since(earlier SinkStats) SinkStats {
 	st.Put -= earlier.Put
 	st.Written -= earlier.Written
@@ -364,7 +362,7 @@ func copySink(a, b *SinkStats) *SinkStats {
 	return &c
 }
 
-// String is one line for a person.
+// String returns one line for people.
 func (st *SinkStats) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s records written in %s batches", text.Count(st.Written), text.Count(st.Put), text.Count(st.Batches))
@@ -385,7 +383,7 @@ func (st *SinkStats) String() string {
 // limit of a run.
 const blockedShare = 0.01
 
-// sinkWarnings says whether the sink was the limit of the run, and by how much.
+// sinkWarnings returns whether and by how much the sink was the limit of the run.
 func (r *EngineResult) sinkWarnings() (out []Warning) {
 	st := r.Sink
 	if st == nil {

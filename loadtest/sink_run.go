@@ -10,13 +10,13 @@ import (
 // Record runs src on e and writes every outcome to s. It returns when all are
 // written, and leaves s open; closing it is what makes them durable.
 //
-// The result's Sink says what s did meanwhile, and its Warnings whether s held
-// the run back or dropped records. An error of s stops the run and is returned,
-// with the result so far. If ctx ends, requests in flight are cancelled, counted
+// The result's Sink is what s did meanwhile; its Warnings tell if s held the run back or
+// dropped records. An error of s stops the run and is returned,
+// with the result so far. If ctx ends, requests in flight are canceled, counted
 // and recorded too, for which s has 5 s.
 //
-// The engines of this package wait for room in the queue side by side, so that
-// SinkStats.Blocked is the time of every worker.
+// With the engines of this package all workers can wait for room in the queue at the
+// same time, and SinkStats.Blocked is the sum.
 func Record(ctx context.Context, e Engine, src Source, s *Sink) (*EngineResult, error) {
 	switch {
 	case ctx == nil:
@@ -26,7 +26,7 @@ func Record(ctx context.Context, e Engine, src Source, s *Sink) (*EngineResult, 
 	case s == nil:
 		return nil, fault("Record without a sink")
 	}
-	// A writer that hangs must not outlast a cancelled run for ever.
+	// A writer that hangs must not hold up a canceled run forever.
 	patience, lose := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer lose(nil)
 	stop := context.AfterFunc(ctx, func() {
@@ -49,11 +49,11 @@ func Record(ctx context.Context, e Engine, src Source, s *Sink) (*EngineResult, 
 	return res, err
 }
 
-// outcomeSink takes the outcomes of a run. It is safe for concurrent use.
+// outcomeSink receives the outcomes of a run. It is safe for concurrent use.
 type outcomeSink interface {
 	// put takes an outcome, unless the sink has ended. An error ends it.
 	put(RequestResult) error
-	// ended reports whether the sink takes no more: it has not got everything.
+	// ended reports whether the sink has failed and so not received everything.
 	ended() bool
 }
 
@@ -82,7 +82,7 @@ func (s *serialSink) put(r RequestResult) error {
 	return err
 }
 
-// sharedSink calls f, which is safe for concurrent use, side by side.
+// sharedSink calls f, which is safe for concurrent use, without a lock.
 type sharedSink struct {
 	f   func(RequestResult) error
 	end atomic.Bool
@@ -101,7 +101,7 @@ func (s *sharedSink) put(r RequestResult) error {
 	return err
 }
 
-// sharedRunner is an engine whose workers can call a sink at the same time.
+// sharedRunner is implemented by engines whose workers can call a sink concurrently.
 type sharedRunner interface {
 	runShared(ctx context.Context, src Source, sink func(RequestResult) error) (*EngineResult, error)
 }
@@ -118,11 +118,11 @@ func (e *engine) runShared(ctx context.Context, src Source, sink func(RequestRes
 	return e.run(ctx, src, &sharedSink{f: sink})
 }
 
-// gate is a lock for calls of the user's that may sleep. Those who wait for a
-// sync.Mutex stop the clock of a testing/synctest bubble, and so its holder for
-// ever; those who wait here, at a channel, let it go on. As with a mutex, whoever
-// comes may pass those who wait: handing over in turn would cost a switch of
-// goroutines each time. It must be made by newGate.
+// gate is a mutex held while user code runs. Waiters block on a channel, not on a
+// sync.Mutex: a goroutine blocked on a mutex is not durably blocked, so in a
+// testing/synctest bubble time would stop while the holder sleeps. As with a
+// sync.Mutex, a goroutine may lock it ahead of those that wait: a fair hand-over would
+// cost a switch of goroutines each time. Use newGate.
 type gate struct {
 	shut    atomic.Bool
 	waiters atomic.Int64
@@ -138,7 +138,7 @@ func (g *gate) Lock() {
 	}
 	g.waiters.Add(1)
 	for !g.shut.CompareAndSwap(false, true) {
-		// Whoever shut the gate will see, when opening it, that somebody waits.
+		// The holder will see waiters when it unlocks.
 		<-g.wake
 		g.called.Store(false)
 	}

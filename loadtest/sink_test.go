@@ -281,7 +281,7 @@ func TestClosingAnIdleSinkNeedsNoTime(t *testing.T) {
 	require.EqualValues(t, 2, r.Unsent)
 }
 
-// A run that is cancelled is recorded to its end, unless the writer hangs.
+// A run that is canceled is recorded to its end, unless the writer hangs.
 func TestRecordWhoseContextEnds(t *testing.T) {
 	forEngines(t, func(t *testing.T, c config) {
 		e := newEngine(t, c.make(Func(sleep(time.Millisecond)), 0))

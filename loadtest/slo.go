@@ -57,7 +57,7 @@ func (s SLO) Validate() error {
 	return errors.Join(faults...)
 }
 
-// VerdictKind says what a verdict comes to.
+// VerdictKind is the outcome of a verdict.
 type VerdictKind string
 
 // The kinds of verdicts.
@@ -66,7 +66,7 @@ const (
 	VerdictFail VerdictKind = "FAIL" // one was missed, or could not be judged
 )
 
-// Verdict is what a run comes to by an SLO.
+// Verdict is the judgment of a run by an SLO.
 type Verdict struct {
 	Kind VerdictKind `json:"kind"`
 	// Objectives are those that the SLO sets, in the order of its fields. Errors and
@@ -80,14 +80,14 @@ type Objective struct {
 	Observed string `json:"observed"` // for a person, with its unit
 	Wanted   string `json:"wanted"`
 	// Judged is false for a quantile that rests on too few requests. It was not met
-	// then: nobody knows.
+	// then.
 	Judged bool `json:"judged"`
 	Met    bool `json:"met"`
 	// Hint names the field of SLO to set where it is zero and that was too strict.
 	Hint string `json:"hint,omitempty"`
 }
 
-// String is one line.
+// String returns one line.
 func (o Objective) String() string {
 	if !o.Judged {
 		return fmt.Sprintf("%-11s %s (wanted %s)", o.Name, o.Observed, o.Wanted)
@@ -110,7 +110,7 @@ func (v Verdict) Missed() []Objective {
 	return out
 }
 
-// String is PASS or FAIL, and a line for each objective that was missed.
+// String returns PASS or FAIL, and a line for each objective that was missed.
 func (v Verdict) String() string {
 	var b strings.Builder
 	b.WriteString(string(v.Kind))
@@ -120,7 +120,7 @@ func (v Verdict) String() string {
 	return b.String()
 }
 
-// Judge returns the verdict on r, of which it only reads. It takes s as it is: a
+// Judge returns the verdict on r, which it does not change. It does not validate s: a
 // value that Validate refuses is never met. A nil r has sent nothing.
 func (s SLO) Judge(r *EngineResult) Verdict {
 	if r == nil {

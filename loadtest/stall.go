@@ -16,15 +16,15 @@ const (
 	stallRequests = 10
 )
 
-// stall is a stretch in which next to nothing ended.
+// stall is a period in which next to no request ended.
 type stall struct {
 	Interval
 	usual float64 // requests per second in the median interval
 }
 
-// stalls finds the stretches that are slow against the rest of the run, and last
-// longer than two of its requests usually do: rounds of requests longer than an
-// interval are none. Where the breaker refused requests there was no stall.
+// stalls returns the periods whose rate is below stallShare of the median. Periods
+// shorter than two median latencies are ignored: slow requests arrive in rounds. So are
+// those in which the breaker refused requests.
 func (r *EngineResult) stalls() []stall {
 	rows := r.Intervals
 	if n := len(rows); n > 1 && rows[n-1].To-rows[n-1].From < harvestEvery {
@@ -58,7 +58,7 @@ func (r *EngineResult) stalls() []stall {
 	return slices.DeleteFunc(out, func(s stall) bool { return s.To-s.From <= 2*r.P50() })
 }
 
-// stallText tells of the longest stall, or is empty.
+// stallText describes the longest stall; empty if there is none.
 func (r *EngineResult) stallText() string {
 	all := r.stalls()
 	if len(all) == 0 {

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Counts says what became of requests.
+// Counts counts requests by what became of them.
 type Counts struct {
-	// Requests were sent: SuccessCount + ErrorCount + OtherCount.
+	// Requests counts requests sent: SuccessCount + ErrorCount + OtherCount.
 	Requests int64 `json:"requests"`
-	// SuccessCount had a 2xx response, or one that Request.Expect names (a function:
-	// no error), that passed its Check.
+	// SuccessCount counts responses with a 2xx status, or one that Request.Expect names,
+	// that passed their Check; of functions, calls without an error.
 	SuccessCount int64 `json:"success_count"`
-	// ErrorCount had a 4xx or 5xx response, or one that Request.Expect does not
-	// name, none, or one that failed its Check.
+	// ErrorCount counts 4xx and 5xx responses, or those whose status Request.Expect does
+	// not name, requests without a response, and failed Checks.
 	ErrorCount int64 `json:"error_count"`
-	// OtherCount had a 1xx or 3xx response to a request without an Expect: neither a
-	// success nor an error.
+	// OtherCount counts 1xx and 3xx responses to requests without an Expect, which are
+	// neither successes nor errors.
 	OtherCount int64 `json:"other_count"`
-	// RejectedCount requests were refused by the engine's own Breaker and never
-	// sent: they are in none of the counts above, nor in the latencies.
+	// RejectedCount counts requests that the engine's own Breaker refused. They were
+	// never sent and are in none of the counts above, nor in the latencies.
 	RejectedCount int64 `json:"rejected_count"`
 	// Retries counts attempts beyond the first of each request.
 	Retries int64 `json:"retries"`
@@ -70,27 +70,27 @@ type Stats struct {
 	all       *histogram // both; made when first asked for
 }
 
-// P50 is the median latency of every request sent.
+// P50 returns the median latency of every request sent.
 func (s *Stats) P50() time.Duration { return s.Quantile(0.50) }
 
-// P95 is the latency that 95 % of the requests sent did not exceed.
+// P95 returns the latency that 95 % of the requests sent did not exceed.
 func (s *Stats) P95() time.Duration { return s.Quantile(0.95) }
 
-// P99 is the latency that 99 % of the requests sent did not exceed.
+// P99 returns the latency that 99 % of the requests sent did not exceed.
 func (s *Stats) P99() time.Duration { return s.Quantile(0.99) }
 
-// Quantile is the latency at rank ceil(q·n) among all requests sent, failed or
+// Quantile returns the latency at rank ceil(q·n) among all requests sent, failed or
 // not, within 0.1 %; q is from 0 (the exact minimum) to 1 (the exact maximum).
 // It is 0 if nothing was sent.
 func (s *Stats) Quantile(q float64) time.Duration { return s.latencies().quantile(q) }
 
-// SuccessQuantile is Quantile among the requests without an error.
+// SuccessQuantile is like Quantile among the requests without an error.
 func (s *Stats) SuccessQuantile(q float64) time.Duration { return s.good.quantile(q) }
 
-// ErrorQuantile is Quantile among the requests with an error.
+// ErrorQuantile is like Quantile among the requests with an error.
 func (s *Stats) ErrorQuantile(q float64) time.Duration { return s.bad.quantile(q) }
 
-// Mean is the mean latency of every request sent.
+// Mean returns the mean latency of every request sent.
 func (s *Stats) Mean() time.Duration { return s.latencies().mean() }
 
 func (s *Stats) latencies() *histogram {

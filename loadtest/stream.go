@@ -18,11 +18,11 @@ import (
 // outcome wait, which delays their next request but is in no latency.
 //
 // The consumer may leave the loop whenever it likes. Requests in flight are then
-// cancelled, and before the range statement ends so have the workers, and the
+// canceled, and before the range statement ends so have the workers, and the
 // connections are back with the engine: it can be used again at once. A panic or a
 // Goexit in a callback of the run continues in the consumer.
 //
-// Each range over it is a run of its own.
+// Each range over it makes a new run.
 func Stream(ctx context.Context, e Engine, src Source) iter.Seq2[RequestResult, error] {
 	return func(yield func(RequestResult, error) bool) {
 		switch {
@@ -63,7 +63,7 @@ type stream struct {
 	goexit bool
 }
 
-// errLeft is why a run ends whose consumer has left.
+// errLeft ends a run whose consumer has left.
 var errLeft = errors.New("loadtest: the consumer left")
 
 func (s *stream) run(ctx context.Context, e Engine, src Source) {
@@ -93,8 +93,8 @@ func (s *stream) run(ctx context.Context, e Engine, src Source) {
 	orderly = true
 }
 
-// consume returns when the run has ended, and says whether the consumer was
-// first. It is the same if yield panics.
+// consume returns when the run has ended, and reports whether the consumer left before
+// that, as it does if yield panics.
 func (s *stream) consume(yield func(RequestResult, error) bool) (left bool) {
 	left = true
 	defer func() {
@@ -120,8 +120,7 @@ func (s *stream) consume(yield func(RequestResult, error) bool) (left bool) {
 // maxLineErrors is how many malformed lines Collect names.
 const maxLineErrors = 10
 
-// Collect returns the result that outcomes amount to, such as those of [Stream] or
-// [Records]: counts, classes, statuses, the breakdown by name, and latencies, whose
+// Collect returns the result of outcomes, such as those of [Stream] or [Records]: counts, classes, statuses, the breakdown by name, and latencies, whose
 // quantiles are those of the live result. StartedAt and Elapsed come from the
 // outcomes; what those don't hold stays zero or unknown: Engine, Concurrency, Unsent,
 // ConnectionsOpened, PeakMemory, Intervals, Generator.

@@ -135,7 +135,7 @@ func TestLeavingAStreamEarlyLeaksNothing(t *testing.T) {
 		require.Equal(t, n, leave(t, e, src, n, i%4))
 		require.Zero(t, running.running(), "the run has ended before the range statement")
 	}
-	// A cancelled request costs its connection, and the server hears of that a
+	// A canceled request costs its connection, and the server hears of that a
 	// little later.
 	require.Eventually(t, func() bool { return srv.OpenConnections() <= workers }, 10*time.Second, time.Millisecond)
 	r, err := e.Run(t.Context(), Times(100, Get(srv.URL+"/get")))

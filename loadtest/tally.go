@@ -17,7 +17,7 @@ type tally struct {
 
 func newTally() *tally { return &tally{good: newHistogram()} }
 
-// count takes one request in.
+// count adds one request.
 func (t *tally) count(x *sample) {
 	t.BytesRead += x.bytes
 	t.Retries += int64(x.retries)
@@ -81,7 +81,7 @@ func (t *tally) merge(from *tally) {
 	t.bad = mergeHistograms(t.bad, from.bad)
 }
 
-// reset forgets everything and keeps the histograms for further use.
+// reset clears t and keeps the memory of its histograms.
 func (t *tally) reset() {
 	good, bad := t.good, t.bad
 	*t = tally{good: good, bad: bad}
@@ -90,8 +90,8 @@ func (t *tally) reset() {
 }
 
 const (
-	// maxEndpoints bounds the per-endpoint breakdown, and with it the memory of
-	// a run: each endpoint has histograms of its own. Their numbers fit an int8.
+	// maxEndpoints bounds the memory of a run: each endpoint has its own histograms.
+	// Their numbers fit an int8.
 	maxEndpoints = 64
 	// foldedEndpoints is the name under which further endpoints are counted.
 	foldedEndpoints = "(others)"
@@ -99,7 +99,7 @@ const (
 )
 
 // endpoints numbers the names of requests. It is not safe for concurrent use:
-// the feed that owns it serialises access.
+// its feed serializes access.
 type endpoints struct {
 	names []string
 	ids   map[string]int32

@@ -16,9 +16,9 @@ import (
 // closePatience is how long Start's cleanup lets requests in flight go on.
 const closePatience = 5 * time.Second
 
-// Start makes an engine and closes it when the test or benchmark ends. A bad
-// configuration ends the test. So does, as a failure, a Close that cannot prove
-// that every goroutine and connection of the engine is gone.
+// Start returns a new engine and closes it when the test or benchmark ends. A bad
+// configuration ends the test at once; a Close that cannot prove that every goroutine
+// and connection of the engine is gone fails it.
 func Start(tb testing.TB, cfg EngineConfig) Engine {
 	tb.Helper()
 	if cfg == nil {
@@ -29,7 +29,7 @@ func Start(tb testing.TB, cfg EngineConfig) Engine {
 		tb.Fatalf("loadtest: Start: %v", err)
 	}
 	tb.Cleanup(func() {
-		// tb.Context is cancelled before cleanups run.
+		// tb.Context is canceled before cleanups run.
 		ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 		defer cancel()
 		if err := e.Close(ctx); err != nil {
@@ -39,8 +39,8 @@ func Start(tb testing.TB, cfg EngineConfig) Engine {
 	return e
 }
 
-// units tells readers of benchmark output which way each metric is better.
-// benchstat keeps the lines; gates need them.
+// units says in benchmark output which way each metric is better, as benchstat and
+// gates read it.
 const units = `Unit req/s better=higher
 Unit p50-ns better=lower
 Unit p95-ns better=lower
@@ -75,8 +75,8 @@ var printUnits = sync.OnceFunc(func() {
 // A run that cannot start, or in which no request got a response, fails the
 // benchmark. Errors and warnings of the run are logged. Bench does not close e.
 //
-// Bench is the loop of the benchmark: it fails within b.Loop, which would measure
-// it as one operation.
+// Bench is itself the loop of the benchmark. Within b.Loop, which would measure it as
+// one operation, it fails.
 func Bench(b *testing.B, e Engine, reqs ...*Request) *EngineResult {
 	b.Helper()
 	if b.N == 0 { // what it is until b.Loop has returned false
@@ -126,11 +126,10 @@ func ReportMetrics(b *testing.B, r *EngineResult) {
 	b.ReportMetric(float64(r.PeakMemory), "peak-B")
 }
 
-// Check fails the test, and lets it go on, if r misses an objective of slo, with
-// one message that holds what was observed and wanted of every objective missed,
-// the latencies, the most frequent errors and the warnings; log r itself for the
-// rest of the report. A quantile that rests on too few requests is not judged,
-// which is a failure too: nobody knows whether the objective was met.
+// Check fails the test, which goes on, if r misses an objective of slo. One message has
+// what was observed and wanted of every objective missed, the latencies, the errors and
+// the warnings; log r for the rest. A quantile that rests on too few requests is not judged,
+// which is a failure too.
 func Check(tb testing.TB, r *EngineResult, slo SLO) {
 	tb.Helper()
 	if err := slo.Validate(); err != nil {

@@ -11,7 +11,7 @@ import (
 // maxURLLine bounds one line of a URL list; longer than any URL that servers take.
 const maxURLLine = 64 << 10
 
-// LineError is a fault in one line of a list or a file.
+// LineError is the fault of one line of a list or a file.
 type LineError struct {
 	Line int // from 1
 	// Text is the line, without white space around it and without the credentials of

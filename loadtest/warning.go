@@ -7,7 +7,7 @@ import (
 	"example.com/brunt/loadtest/internal/text"
 )
 
-// WarningKind says what a warning is about, for programs.
+// WarningKind is what a warning is about, for programs.
 type WarningKind string
 
 // The kinds of warnings.
@@ -34,7 +34,7 @@ type Warning struct {
 
 func (w Warning) Error() string { return w.Text }
 
-// samplesToJudge is how many requests a quantile needs before a verdict may
+// samplesToJudge returns how many requests a quantile needs before a verdict may
 // rest on it: ten of them then lie beyond it.
 func samplesToJudge(q float64) int64 { return int64(math.Ceil(10/(1-q) - 1e-6)) }
 
@@ -42,8 +42,8 @@ func samplesToJudge(q float64) int64 { return int64(math.Ceil(10/(1-q) - 1e-6)) 
 // that should reuse them is suspected not to.
 const churnShare = 0.1
 
-// assess derives the warnings from the rest of the result, but for those of a
-// stall, which only a single run shows.
+// assess returns the warnings that follow from the rest of the result, except for those
+// of a stall, which only a single run shows.
 func (r *EngineResult) assess() []Warning {
 	var out []Warning
 	warn := func(kind WarningKind, format string, args ...any) {

@@ -11,9 +11,9 @@ import (
 	"example.com/brunt/loadtest/internal/ring"
 )
 
-// Wire is the client for saturating: plain HTTP/1.1 at a fraction of what
-// net/http costs. Each session, and so each worker, has a connection of its own
-// to each host it talks to; a request is serialised once, and a response is read
+// Wire returns a minimal client for saturating a server: plain HTTP/1.1 at a fraction of what
+// net/http costs. Each session, and so each worker, has its own connection
+// to each host it talks to; a request is serialized once, and a response is read
 // in place, without allocating unless the request has a Check. It goes over
 // whatever cfg.DialContext returns, and over TLS for https. Without either, on
 // Linux, one goroutine for every two CPUs reads and writes for all connections, by
@@ -115,7 +115,7 @@ func isASCII(s string) bool {
 
 func (c *wireClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOptimized }
 
-// closed says whether Close was called.
+// closed reports whether Close was called.
 func (c *wireClient) closed() bool { return c.conns.closed() }
 
 // Session has its own connections.

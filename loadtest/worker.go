@@ -29,9 +29,8 @@ type worker struct {
 }
 
 const (
-	// maxBatch and the times between which a batch grows and shrinks make the
-	// shared counter of the source cost nothing where requests take nanoseconds,
-	// and leave claims at one where they take longer.
+	// Workers claim requests in batches: up to maxBatch while a batch takes less than
+	// quickBatch, one at a time once it takes more than slowBatch.
 	maxBatch   = 64
 	quickBatch = 50 * time.Microsecond
 	slowBatch  = 200 * time.Microsecond
@@ -41,11 +40,11 @@ func (w *worker) main() {
 	orderly := false
 	defer func() {
 		if !orderly {
-			w.run.crash(recover())
+			w.run.recordPanic(recover())
 		}
 		w.slot.state.Store(slotIdle)
 		(*w.slot.cancel.Load())(nil)
-		w.run.engine.giveBack(w.session, !orderly)
+		w.run.engine.putSession(w.session, !orderly)
 		w.run.active.Add(-1)
 	}()
 	w.loop()
@@ -77,7 +76,7 @@ func (w *worker) loop() {
 		switch spent := now - start; {
 		case spent < quickBatch && w.batch < maxBatch:
 			if w.batch *= 2; w.batch > len(w.items) {
-				w.quicken()
+				w.growBuffers()
 			}
 		case spent > slowBatch && w.batch > 1:
 			w.batch /= 2
@@ -85,14 +84,14 @@ func (w *worker) loop() {
 	}
 }
 
-// quicken gives a worker whose requests take microseconds larger buffers, which pay
+// growBuffers gives a worker whose requests take microseconds larger buffers, which pay
 // only then.
-func (w *worker) quicken() {
+func (w *worker) growBuffers() {
 	w.items = make([]item, maxBatch)
 	w.out.widen()
 }
 
-// outcome is how an attempt ended.
+// outcome is the result of an attempt.
 type outcome struct {
 	resp  Response
 	err   error
@@ -208,7 +207,7 @@ func (w *worker) explain(req *Request, out *outcome) {
 	}
 }
 
-// report hands the outcome to the sink, and returns when that is done.
+// report passes the outcome to the sink, and returns when the sink has it.
 func (w *worker) report(req *Request, began time.Duration, attempts int, out outcome) time.Duration {
 	latency := out.ended - began
 	if attempts == 0 {
@@ -229,13 +228,13 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out out
 	return now
 }
 
-// classify tells a request that failed by itself from one that the end of the
-// run cut short, whatever error that shows as.
+// classify returns the class of err: ClassCanceled if the end of the run cut the request
+// short, whatever error that shows as.
 func (w *worker) classify(err error) ErrorClass {
 	class, ctx := classify(err), w.run.ctx
 	if ctx.Err() == nil {
 		if class == ClassCanceled && !errors.Is(err, ErrClosed) {
-			return ClassOther // somebody cancelled something of his own
+			return ClassOther // not by us
 		}
 		return class
 	}
@@ -247,8 +246,8 @@ func (w *worker) classify(err error) ErrorClass {
 	return class
 }
 
-// expire replaces the context that the watchdog has cancelled, and says what
-// that did to the request; one that succeeded at the same instant stands.
+// expire replaces the context that the watchdog has canceled, and returns the error of
+// the request; one that succeeded at the same instant stands.
 func (w *worker) expire(err error) error {
 	w.slot.state.Store(slotIdle)
 	w.renew()
@@ -263,7 +262,7 @@ func (w *worker) expire(err error) error {
 	return out
 }
 
-// renew gives the worker a context; it serves every request until it is cancelled.
+// renew gives the worker a context; it serves every request until it is canceled.
 func (w *worker) renew() {
 	ctx, cancel := context.WithCancelCause(w.run.ctx)
 	w.ctx, w.call = ctx, nil

@@ -153,7 +153,7 @@ func requireDrawn(t *testing.T, s seen, charts ...string) {
 	for _, id := range charts {
 		c := s.Charts["chart-"+id]
 		require.Greater(t, c.Painted, 2000, id)
-		require.Greater(t, c.Colors, 1, "%s: axes and a line differ in colour", id)
+		require.Greater(t, c.Colors, 1, "%s: axes and a line differ in color", id)
 		require.Equal(t, "img", c.Role, id)
 		require.NotEmpty(t, c.Label, id)
 		x := "linear"

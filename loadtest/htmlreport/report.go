@@ -84,8 +84,8 @@ func (o Options) check(results []*loadtest.EngineResult) error {
 
 // Write writes a page about results to w, in one call of w.Write; after an error
 // of the options or the results, nothing has been written. The results are only
-// read, but nobody else may use them meanwhile: they are not safe for concurrent
-// use. Eight results are told apart by colour; further ones repeat the colours.
+// read, but must not be used by others meanwhile: they are not safe for concurrent
+// use. Eight results are told apart by color; further ones repeat the colors.
 func Write(w io.Writer, o Options, results ...*loadtest.EngineResult) error {
 	if err := o.check(results); err != nil {
 		return err

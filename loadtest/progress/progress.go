@@ -3,8 +3,8 @@
 //
 //	e := loadtest.Start(b, loadtest.AsyncConfig{OnProgress: progress.Auto(b)})
 //
-// What it makes goes in the OnProgress field of an engine's configuration. Each
-// value follows one run at a time, and may follow the next when that has ended.
+// The functions it returns are for the OnProgress field of an engine's configuration.
+// Each follows one run at a time, and may follow another afterwards.
 package progress
 
 import (
@@ -33,8 +33,8 @@ type settings struct {
 // WithSink adds to each line what s has written and how much waits in its queue.
 func WithSink(s *loadtest.Sink) Option { return func(c *settings) { c.sink = s } }
 
-// Every sets how often [Log] writes; 0 means 5 s. A terminal's line is always
-// redrawn as often as the engine tells, about once a second.
+// Every sets how often [Log] writes; 0 means 5 s. [Terminal] redraws its line about
+// once a second, whenever the engine reports.
 func Every(d time.Duration) Option { return func(c *settings) { c.every = d } }
 
 const defaultEvery = 5 * time.Second
@@ -50,10 +50,10 @@ func newSettings(opts []Option) settings {
 	return c
 }
 
-// Auto is [Terminal] on the standard error of a process that has a terminal
-// there, and [Log] everywhere else. Standard output is never written to: a line
-// there in the middle of a benchmark's own destroys the result. For the same
-// reason a terminal that is standard output as well gets no live line.
+// Auto returns [Terminal] on standard error if that is a terminal, else [Log]. It
+// never writes to standard output, where a line in the middle of a benchmark's own
+// would destroy the result. For the same reason a terminal that is standard output as
+// well gets no live line.
 func Auto(tb testing.TB, opts ...Option) func(loadtest.Progress) {
 	tb.Helper()
 	if ownTerminal(os.Stderr, os.Stdout) {
@@ -62,7 +62,7 @@ func Auto(tb testing.TB, opts ...Option) func(loadtest.Progress) {
 	return Log(tb, opts...)
 }
 
-// ownTerminal says whether f is a terminal, and not the one that other is.
+// ownTerminal reports whether f is a terminal, and another one than other.
 func ownTerminal(f, other *os.File) bool {
 	if !term.IsTerminal(int(f.Fd())) {
 		return false
@@ -75,9 +75,8 @@ func ownTerminal(f, other *os.File) bool {
 	return err != nil || !os.SameFile(a, b)
 }
 
-// Log writes a line to the test's log each few seconds, and one at the end of
-// the run. Where the log of a benchmark goes, go test decides: it shows it when
-// the benchmark has ended.
+// Log writes a line to the test's log every few seconds, and one at the end of the
+// run. go test shows the log of a benchmark when the benchmark has ended.
 func Log(tb testing.TB, opts ...Option) func(loadtest.Progress) {
 	tb.Helper()
 	c := newSettings(opts)
@@ -105,9 +104,9 @@ const (
 	defaultWidth = 80
 )
 
-// Terminal draws one line on w and redraws it in place; when the run has ended
-// it leaves the last one behind. Lines are cut to the width of w if that is a
-// terminal, and to 80 columns if not.
+// Terminal draws one line on w and redraws it in place; the last one stays when the
+// run has ended. Lines are cut to the width of w if it is a terminal, else to 80
+// columns.
 func Terminal(w io.Writer, opts ...Option) func(loadtest.Progress) {
 	c := newSettings(opts)
 	var bar *progressbar.ProgressBar
@@ -141,7 +140,7 @@ func Terminal(w io.Writer, opts ...Option) func(loadtest.Progress) {
 	}
 }
 
-// extent is how far a run has come, in requests or in time; total is 0 if the
+// extent returns how far a run has come, in requests or in time; total is 0 if the
 // source has no known end.
 func extent(p loadtest.Progress) (done, total int64) {
 	switch {
@@ -171,7 +170,7 @@ func cut(s string, n int) string {
 	return string(r[:max(n-1, 0)]) + "…"
 }
 
-// line has what matters most first, since narrow terminals lose its end.
+// line starts with what matters most: narrow terminals cut off its end.
 func (c *settings) line(p loadtest.Progress) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v  %s req/s (%s overall)", p.Elapsed.Round(time.Second), text.Rate(p.Last.RPS()), text.Rate(p.RPS))
@@ -192,5 +191,5 @@ func (c *settings) line(p loadtest.Progress) string {
 	return b.String()
 }
 
-// Line is what the displays show of p, without a sink's part.
+// Line returns what the displays show of p, without the sink.
 func Line(p loadtest.Progress) string { return (&settings{}).line(p) }
