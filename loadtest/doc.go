@@ -2,10 +2,10 @@
 //
 // Scheduling and sending are separate. An [Engine] schedules: one request after another
 // ([SyncEngine]), fixed workers that each have their own session ([ThreadedEngine]), or
-// bounded concurrency over one shared pool ([AsyncEngine]). A [Client] sends: net/http over any
-// http.RoundTripper ([NetHTTP]), plain HTTP/1.1 at a fraction of the cost
-// ([Wire]), or any function ([Func]). Any engine runs any client. A [Source] says
-// what is sent, HTTP requests and functions ([Call]), and when there is no more.
+// bounded concurrency over one shared pool ([AsyncEngine]). A [Client] sends: net/http
+// over any http.RoundTripper ([NetHTTP]), plain HTTP/1.1 at a fraction of the cost
+// ([Wire]), or any function ([Func]). Any engine runs any client. A [Source] says what
+// is sent, HTTP requests and functions ([Call]), and when there is no more.
 //
 //	func BenchmarkHome(b *testing.B) {
 //		engine := loadtest.Start(b, loadtest.AsyncConfig{MaxConcurrent: 50})

@@ -18,17 +18,17 @@ import (
 // http.RoundTripper. Faults of cfg show when an engine is made with it, or at
 // the first Session.
 //
-// Plain HTTP/1.1 with keep-alive and no connection limits bypasses http.Transport, which
-// costs more than 1.5 times the CPU time: each worker owns a connection and uses net/http
-// only to write requests and read responses. That is so for http, and for https if
-// Protocols is HTTP/1.1 alone, unless cfg asks for a Transport, Proxy, Jar, redirects,
-// decompression or [PoolNaive], or a request with a body for 100-continue; those go
-// through http.Transport. Requests and responses are the same either way, except for
-// bytes that a server sends unasked. http.Transport notices them at any time. A worker's connection
-// is closed if they come together with a response; on Unix it is also checked before a
-// worker's first request in a run and before a request that may not be sent twice. To
-// check before every request would cost a system call each, so bytes that come between
-// two others are taken for the response to the second.
+// Plain HTTP/1.1 with keep-alive and no connection limits bypasses http.Transport,
+// which costs more than 1.5 times the CPU time: each worker owns a connection and uses
+// net/http only to write requests and read responses. That is so for http, and for
+// https if Protocols is HTTP/1.1 alone, unless cfg asks for a Transport, Proxy, Jar,
+// redirects, decompression or [PoolNaive], or a request with a body for 100-continue;
+// those go through http.Transport. Requests and responses are the same either way,
+// except for bytes that a server sends unasked. http.Transport notices them at any
+// time. A worker's connection is closed if they come together with a response; on Unix
+// it is also checked before a worker's first request in a run and before a request that
+// may not be sent twice. To check before every request would cost a system call each,
+// so bytes that come between two others are taken for the response to the second.
 func NetHTTP(cfg ConnectionConfig) Client {
 	c := &httpClient{cfg: cfg, err: cfg.Validate()}
 	if c.err != nil {

@@ -8,8 +8,9 @@ import (
 	"example.com/brunt/resilience"
 )
 
-// rejectPause is how long a worker pauses when the breaker has refused its request. A refusal takes nanoseconds: without a pause an open breaker would
-// turn a closed loop into a spin that eats the source, and the CPU.
+// rejectPause is how long a worker pauses when the breaker has refused its request. A
+// refusal takes nanoseconds: without a pause an open breaker would turn a closed loop
+// into a spin that eats the source, and the CPU.
 const rejectPause = 10 * time.Millisecond
 
 // policies puts an engine's breaker and retry policy around the attempts of one

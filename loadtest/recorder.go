@@ -33,10 +33,10 @@ const (
 	maxShards = 8
 )
 
-// recorder counts what the workers of one run did. Each worker writes to its own
-// ring, without a lock. A worker drains its ring when it is full; the collector drains
-// all of them at the end of an interval. Both do so under the lock of the worker's
-// shard, into the shard's tally of the interval. harvest merges those of all shards. Names have one
+// recorder counts what the workers of one run did. Each worker writes to its own ring,
+// without a lock. A worker drains its ring when it is full; the collector drains all of
+// them at the end of an interval. Both do so under the lock of the worker's shard, into
+// the shard's tally of the interval. harvest merges those of all shards. Names have one
 // tally each for all shards: there may be 64, and a shard's are not used much.
 type recorder struct {
 	shards []*shard

@@ -120,10 +120,11 @@ func (s *stream) consume(yield func(RequestResult, error) bool) (left bool) {
 // maxLineErrors is how many malformed lines Collect names.
 const maxLineErrors = 10
 
-// Collect returns the result of outcomes, such as those of [Stream] or [Records]: counts, classes, statuses, the breakdown by name, and latencies, whose
-// quantiles are those of the live result. StartedAt and Elapsed come from the
-// outcomes; what those don't hold stays zero or unknown: Engine, Concurrency, Unsent,
-// ConnectionsOpened, PeakMemory, Intervals, Generator.
+// Collect returns the result of outcomes, such as those of [Stream] or [Records]:
+// counts, classes, statuses, the breakdown by name, and latencies, whose quantiles are
+// those of the live result. StartedAt and Elapsed come from the outcomes; what those
+// don't hold stays zero or unknown: Engine, Concurrency, Unsent, ConnectionsOpened,
+// PeakMemory, Intervals, Generator.
 //
 // The errors that outcomes yields are joined, of those that match [ErrMalformed] the
 // first 10. The result is never nil and holds every outcome.

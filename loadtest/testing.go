@@ -118,7 +118,7 @@ func ReportMetrics(b *testing.B, r *EngineResult) {
 		unit string
 	}{{0.50, "p50-ns"}, {0.95, "p95-ns"}, {0.99, "p99-ns"}} {
 		if r.Requests >= text.SamplesToShow(m.q) {
-			// benchstat treats a 0 as another unit than its neighbours.
+			// benchstat treats a 0 as another unit than its neighbors.
 			b.ReportMetric(float64(max(r.Quantile(m.q), time.Nanosecond)), m.unit)
 		}
 	}
