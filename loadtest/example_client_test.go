@@ -76,7 +76,7 @@ func (s *pingSession) Close() error {
 // Client's, each tells the engine more: that the configuration is in order, how many
 // connections were opened, and when the session can do without one.
 func ExampleClient() {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Println(err)
 		return

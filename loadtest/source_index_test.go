@@ -122,7 +122,7 @@ type answers struct{}
 func (answers) Session() (Session, error)                      { return answers{}, nil }
 func (answers) Close() error                                   { return nil }
 func (answers) Do(context.Context, *Request) (Response, error) { return Response{StatusCode: 200}, nil }
-func (answers) validateRequest(r *Request) error               { return r.Validate() }
+func (answers) ValidateRequest(r *Request) error               { return r.Validate() }
 
 // A request is looked through once, and one of the many that are new each time is
 // not kept.
