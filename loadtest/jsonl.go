@@ -49,8 +49,8 @@ func CreateJSONL(path string, cfg SinkConfig) (*Sink, error) {
 // NewJSONL returns a writer for [NewSink] that writes to w as [CreateJSONL] does.
 // Close syncs w if it has a method Sync, and leaves it open: it is the caller's.
 // What can be synced and cut back is a regular file. If w has a SetWriteDeadline,
-// as a pipe and a connection do, a Sink.Close that runs out of patience ends a
-// write that hangs.
+// as a pipe and a connection do, a Sink.Close whose context ends also ends
+// a write that hangs.
 func NewJSONL(w io.Writer) BatchWriter { return &jsonlWriter{w: w} }
 
 type jsonlWriter struct {

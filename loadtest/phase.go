@@ -37,7 +37,7 @@ func (p Phase) String() string {
 }
 
 // PhaseError is a transport's error with the phase in which it occurred. Sessions
-// return it where the error itself does not tell.
+// return it where the error itself does not say.
 type PhaseError struct {
 	Phase Phase
 	Err   error

@@ -66,7 +66,7 @@ type buffer struct {
 	shard   *shard
 	samples []sample
 	next    uint64        // the worker's own copy of head
-	free    uint64        // next may come up to here before a look at tail
+	free    uint64        // next may reach this without reading tail
 	head    atomic.Uint64 // samples before it are complete
 	tail    uint64        // samples before it have been taken; guarded by shard.mu
 	_       [64]byte      // keeps other workers off these cache lines
@@ -165,9 +165,9 @@ func (e *endpointTally) release() {
 	}
 }
 
-// collect takes what has come in all rings, and returns the tally of the
-// interval in exchange for the next one's. The lock is given up between rings:
-// there may be thousands, and workers may wait for it.
+// collect drains all rings and returns the tally of the interval, which next replaces.
+// The lock is released between rings: there may be thousands, and workers may wait for
+// it.
 func (s *shard) collect(next *tally) *tally {
 	for _, b := range s.buffers {
 		s.mu.Lock()
@@ -181,7 +181,7 @@ func (s *shard) collect(next *tally) *tally {
 	return got
 }
 
-// harvest ends an interval: it returns what has come since the one before, and
+// harvest ends an interval: it returns what was recorded since the one before, and
 // adds it to the total. It is called by one goroutine at a time. After the last
 // call, when no worker is left, the shards hold no tallies any more.
 func (r *recorder) harvest(last bool) (row Interval) {
@@ -257,7 +257,7 @@ func (r *recorder) result(names []string) *EngineResult {
 	return newResult(r.total, names, named, examples)
 }
 
-// newResult returns what total, and named by names, come to.
+// newResult returns the result of total, and of named by names.
 func newResult(total *tally, names []string, named []*tally, examples map[ErrorClass]string) *EngineResult {
 	res := &EngineResult{Stats: *total.stats()}
 	if len(examples) > 0 {

@@ -62,8 +62,8 @@ type EngineResult struct {
 	// Names beyond the 64th are counted under "(others)".
 	Endpoints map[string]*Stats
 	// Intervals is the run second by second, in the order of From; the last one may
-	// be from half to one and a half as long, and one that the collector came late
-	// for is longer. A run of less than half a second has one that is shorter. Their
+	// be from half to one and a half as long, and one that the collector ended late
+	// is longer. A run of less than half a second has one that is shorter. Their
 	// counts add up to those of Stats. From 3,600 rows on, and again each time
 	// there are so many, neighbors are joined, and those to come are twice as
 	// long. Of two that are joined, P99 is the larger, P50 the mean weighted by

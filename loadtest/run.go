@@ -143,7 +143,7 @@ func (r *run) inFlight() (n int) {
 	return n
 }
 
-// progress returns how the run stands at the end of an interval.
+// progress returns the state of the run at the end of an interval.
 func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
 	total := r.collector.total
 	return Progress{
@@ -171,7 +171,7 @@ func (r *run) elapsed() (last time.Duration) {
 
 func (r *run) now() time.Duration { return time.Since(r.base) }
 
-// halt keeps further requests from beginning. The first cause stands.
+// halt prevents further requests. The first cause is kept.
 func (r *run) halt(cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -197,7 +197,7 @@ func (r *run) over(now time.Duration) bool {
 }
 
 // recordPanic records a panic or, with a nil value, a Goexit on a worker or in
-// OnProgress. The first one stands: run continues it when the other workers have ended.
+// OnProgress. The first one is kept: run continues it when the other workers have ended.
 func (r *run) recordPanic(value any) {
 	r.mu.Lock()
 	if value == nil {

@@ -102,7 +102,7 @@ type Sink struct {
 	closing  sync.Once
 	closed   chan struct{} // closed when the writer is
 	mu       sync.Mutex
-	lost     error // Close ran out of patience
+	lost     error // the context of Close ended first
 	closeErr error // the writer's
 }
 
@@ -187,8 +187,7 @@ func (s *Sink) fail(err error, batch []RequestResult) {
 	s.failed.Store(&SinkError{Written: s.Stats().Written, Err: err})
 }
 
-// error adds to err how far the sink came; a write that failed is the better
-// explanation.
+// error adds to err how much was written; a write that failed explains more.
 func (s *Sink) error(err error) error {
 	if failed := s.failed.Load(); failed != nil {
 		return failed

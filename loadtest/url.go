@@ -12,7 +12,7 @@ import (
 )
 
 // parseURL returns raw as every client requests it: net/url's reading, in which bytes
-// that may not stand in a request line are percent-encoded. Its errors tell no
+// that may not stand in a request line are percent-encoded. Its errors quote no
 // credentials.
 func parseURL(raw string) (*url.URL, error) {
 	if raw == "" {

@@ -9,7 +9,7 @@ import (
 // module is where brunt is found among a program's dependencies.
 const module = "example.com/brunt"
 
-// Environment says what this process knows about where it runs: Go version,
+// Environment returns what is known of where this process runs: Go version,
 // system, CPUs, GOMAXPROCS, and the modules under test. Append to it to say more.
 func Environment() []Fact {
 	facts := []Fact{
