@@ -16,7 +16,7 @@ func (p *Pipeline[T]) Put(ctx context.Context, item T) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p.lockToPut()
+	p.mu.Lock()
 	if err := p.refusal(); err != nil {
 		p.mu.Unlock()
 		return err
@@ -40,24 +40,6 @@ func (p *Pipeline[T]) Put(ctx context.Context, item T) error {
 	p.mu.Unlock()
 	return nil
 }
-
-// lockToPut takes mu. The lock is held for some ten nanoseconds, much less than
-// it takes to put a goroutine to sleep and wake it: standing back for a moment is
-// worth it when many producers meet.
-func (p *Pipeline[T]) lockToPut() {
-	for spins := 64; spins <= 512; spins *= 2 {
-		if p.mu.TryLock() {
-			return
-		}
-		for range spins {
-			pipelineSpin()
-		}
-	}
-	p.mu.Lock()
-}
-
-//go:noinline
-func pipelineSpin() {}
 
 // refusal is why nothing may be put now, or nil. The caller holds mu.
 func (p *Pipeline[T]) refusal() error {
