@@ -26,17 +26,24 @@ func (r *retryRun) begin() {
 	}
 }
 
-// guarded runs an attempt that the breaker lets through and tells it the
-// outcome. The deferred call keeps a panic or Goexit from keeping the permit.
-func (r *retryRun) guarded(ctx context.Context, b *CircuitBreaker, fn func(context.Context) error) (err error) {
+// attempt calls fn, if the breaker, which may be nil, lets it through, and tells
+// the breaker the outcome. The deferred call keeps a panic or Goexit from keeping
+// the permit.
+func (r *retryRun) attempt(ctx context.Context, b *CircuitBreaker, fn func(context.Context) error) (err error) {
+	if b == nil {
+		r.begin()
+		return r.policy.call(ctx, fn)
+	}
 	permit, err := b.Allow()
 	if err != nil {
 		return err
 	}
+	var outcome error
 	returned := false
-	defer func() { permit.report(ctx, returned, unmarkPermanent(err)) }()
+	defer func() { permit.report(ctx, returned, outcome) }()
 	r.begin()
 	err = r.policy.call(ctx, fn)
+	outcome = unmarkPermanent(err) // asks err's own As, which may panic
 	returned = true
 	return err
 }
