@@ -59,9 +59,7 @@ var arrows = map[string][]string{
 	},
 	"internal/benchrun/internal/fakebench": {},
 	"internal/benchreport": {
-		"golang.org/x/perf/benchmath", "golang.org/x/perf/benchproc", "golang.org/x/perf/benchunit",
-		"github.com/aclements/go-moremath/stats",
-		module + "/internal/benchgate", module + "/internal/benchrun",
+		"golang.org/x/perf/benchunit", module + "/internal/benchgate", module + "/internal/benchrun",
 	},
 }
 

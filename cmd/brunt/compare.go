@@ -48,7 +48,6 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if c.rules, err = o.rules(); err != nil {
 		return fail(err)
 	}
-	c.in.Rules = c.rules
 	c.in.Command = "brunt compare " + strings.Join(quoted(args), " ")
 	if err := c.judge(ctx); err != nil {
 		if ctx.Err() != nil {

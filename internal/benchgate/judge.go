@@ -114,13 +114,15 @@ func (row *Row) Settled() bool { return row.Verdict != NotShown || row.exact }
 
 // Report is the judgement of a whole set.
 type Report struct {
-	Rows   []*Row   // in the order of the input
-	Faults []Fault  // what could not be judged
-	New    []string // benchmarks that only the head has
-	Gone   []string // benchmarks that the head has not, and may have not
-	Family int      // the number of tests that Holm's procedure was over
-	Alpha  float64
-	Looks  int
+	Rows []*Row // in the order of the input
+	// OneSided are the metrics that only one side has: a Summary, no verdict.
+	OneSided []*Row
+	Faults   []Fault  // what could not be judged
+	New      []string // benchmarks that only the head has
+	Gone     []string // benchmarks that the head has not, and may have not
+	Family   int      // the number of tests that Holm's procedure was over
+	Alpha    float64
+	Looks    int
 	// RequirePower makes a metric that is not shown one that could not be judged.
 	RequirePower bool
 }
@@ -162,6 +164,7 @@ func Judge(set *Set, rules *Rules) (*Report, error) {
 		case isUnreadable(set.Faults, k):
 		case len(v[Base]) == 0 || len(v[Head]) == 0:
 			missing.report(rep, k, len(v[Base]) > 0)
+			rep.OneSided = append(rep.OneSided, oneSided(units, k, v))
 		default:
 			row := compare(units, rules, k, v)
 			row.results = results[k.whole()]
@@ -248,6 +251,18 @@ func configOf(r *benchfmt.Result, ignore []string) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// oneSided summarizes a metric that one of the sides has.
+func oneSided(units benchfmt.UnitMetadataMap, k rowKey, v *[2][]float64) *Row {
+	row := &Row{Pkg: k.pkg, Bench: k.bench, Unit: k.unit, Config: k.config}
+	row.Comparison.N1, row.Comparison.N2 = len(v[Base]), len(v[Head])
+	for side, values := range v {
+		if len(values) > 0 {
+			row.Summary[side] = units.GetAssumption(k.unit).Summary(benchmath.NewSample(values, &benchmath.DefaultThresholds), 0.95)
+		}
+	}
+	return row
 }
 
 func compare(units benchfmt.UnitMetadataMap, rules *Rules, k rowKey, v *[2][]float64) *Row {
