@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"internal/procgroup":  {},
 	"internal/waive":      {},
 	"internal/gittest":    {"github.com/stretchr/testify/require"},
+	"internal/proctest":   {},
 	"internal/benchbuild": {module + "/internal/procgroup"},
 	"internal/benchgate": {
 		"golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath", "golang.org/x/perf/benchunit",
@@ -64,7 +65,7 @@ var arrows = map[string][]string{
 }
 
 // forTests are the packages that only tests may import.
-var forTests = []string{module + "/internal/gittest", module + "/loadtest/internal/rawserver"}
+var forTests = []string{module + "/internal/gittest", module + "/internal/proctest", module + "/loadtest/internal/rawserver"}
 
 func TestImportArrows(t *testing.T) {
 	dirs := packageDirs(t, ".")

@@ -114,7 +114,7 @@ type options struct {
 }
 
 // parse reads the command line. The error flag.ErrHelp means that help was given.
-func parse(args []string, stdout, stderr io.Writer) (*options, error) {
+func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{given: make(map[string]bool)}
 	fs := flag.NewFlagSet("brunt compare", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -158,11 +158,11 @@ func parse(args []string, stdout, stderr io.Writer) (*options, error) {
 	}
 	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	o.args = fs.Args()
-	return o, o.check(stderr)
+	return o, o.check()
 }
 
 // check reports every fault that a flag has on its own or with another.
-func (o *options) check(io.Writer) error {
+func (o *options) check() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	for _, arg := range o.args {

@@ -1,6 +1,7 @@
 package benchgate
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -13,15 +14,7 @@ func holm(p []float64) []float64 {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case p[a] < p[b]:
-			return -1
-		case p[a] > p[b]:
-			return +1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
 	adjusted, running := make([]float64, len(p)), 0.0
 	for rank, i := range order {
 		running = max(running, p[i]*float64(len(p)-rank))

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"golang.org/x/perf/benchfmt"
 )
 
 // missing explains results that one side has and the other has not.
@@ -186,16 +184,4 @@ func difference(a, b string) string {
 		return strings.Join(lines, ", ")
 	}
 	return "recorded under " + only(as, bs) + " and under " + only(bs, as) + "; if that does not matter, ignore the key"
-}
-
-// sortedUnits is the metadata in a fixed order.
-func sortedUnits(units benchfmt.UnitMetadataMap) []*benchfmt.UnitMetadata {
-	var list []*benchfmt.UnitMetadata
-	for _, u := range units {
-		list = append(list, u)
-	}
-	slices.SortFunc(list, func(a, b *benchfmt.UnitMetadata) int {
-		return strings.Compare(a.Unit+" "+a.Key, b.Unit+" "+b.Key)
-	})
-	return list
 }

@@ -1,6 +1,7 @@
 package benchgate
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -26,10 +27,7 @@ func (p Power) Rate(noise []float64, change float64) float64 {
 	}
 	critical := criticalU(p.N, p.Alpha/float64(max(1, p.Family))/float64(max(1, p.Looks)))
 	rng := rand.New(rand.NewPCG(p.Seed, 1)) //nolint:gosec // a simulation
-	trials, hits := p.Trials, 0
-	if trials == 0 {
-		trials = 400
-	}
+	trials, hits := cmp.Or(p.Trials, 400), 0
 	base, head := make([]float64, p.N), make([]float64, p.N)
 	for range trials {
 		for i := range p.N {

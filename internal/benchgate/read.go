@@ -232,7 +232,10 @@ func (s *Set) Write(w io.Writer, side Side) error {
 // WriteResults writes Unit lines and results.
 func WriteResults(w io.Writer, results []*benchfmt.Result, units benchfmt.UnitMetadataMap) error {
 	out := benchfmt.NewWriter(w)
-	for _, u := range sortedUnits(units) {
+	inOrder := func(a, b *benchfmt.UnitMetadata) int {
+		return cmp.Or(strings.Compare(a.Unit, b.Unit), strings.Compare(a.Key, b.Key))
+	}
+	for _, u := range slices.SortedFunc(maps.Values(units), inOrder) {
 		if err := out.Write(u); err != nil {
 			return err
 		}

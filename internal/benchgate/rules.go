@@ -1,6 +1,7 @@
 package benchgate
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,12 +143,7 @@ func (r *Rules) betterAt(set *Set, side Side, unit string) int {
 // off reports whether a metric is for information only.
 func (r *Rules) off(unit, bench string) bool { return math.IsInf(r.threshold(unit, bench), 1) }
 
-func (r *Rules) alpha() float64 {
-	if r.Alpha == 0 {
-		return 0.05
-	}
-	return r.Alpha
-}
+func (r *Rules) alpha() float64 { return cmp.Or(r.Alpha, 0.05) }
 
 func (r *Rules) looks() float64 { return float64(max(1, r.Looks)) }
 

@@ -8,6 +8,7 @@
 package benchrun
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -104,36 +105,16 @@ func (c *Config) Validate() error {
 	return errors.Join(errors.Join(faults...), c.Rules.Validate())
 }
 
-func (c *Config) count() int {
-	if c.Count == 0 {
-		return 10
-	}
-	return c.Count
-}
+func (c *Config) count() int { return cmp.Or(c.Count, 10) }
 
-func (c *Config) limit() int {
-	if c.Max == 0 {
-		return 3 * c.count()
-	}
-	return c.Max
-}
+func (c *Config) limit() int { return cmp.Or(c.Max, 3*c.count()) }
 
 // looks is at how many sample sizes the results are judged at the most.
 func (c *Config) looks() int { return (c.limit() + c.count() - 1) / c.count() }
 
-func (c *Config) time() time.Duration {
-	if c.Time == 0 {
-		return 100 * time.Millisecond
-	}
-	return c.Time
-}
+func (c *Config) time() time.Duration { return cmp.Or(c.Time, 100*time.Millisecond) }
 
-func (c *Config) timeout() time.Duration {
-	if c.Timeout == 0 {
-		return 10 * time.Minute
-	}
-	return c.Timeout
-}
+func (c *Config) timeout() time.Duration { return cmp.Or(c.Timeout, 10*time.Minute) }
 
 func (c *Config) say(format string, args ...any) {
 	if c.Progress != nil {

@@ -2,19 +2,18 @@ package benchrun
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/internal/benchgate"
+	"example.com/brunt/internal/proctest"
 )
 
 // Either side is first about as often, the order is the seed's, and no pattern
@@ -189,16 +188,7 @@ func alive(t *testing.T, dir string) bool {
 	require.NoError(t, err)
 	pid, err := strconv.Atoi(string(data))
 	require.NoError(t, err)
-	return running(pid)
-}
-
-// running takes a zombie, which nobody has waited for, for ended.
-func running(pid int) bool {
-	if process, err := os.FindProcess(pid); err != nil || process.Signal(syscall.Signal(0)) != nil {
-		return false
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || !strings.Contains(string(stat), ") Z ")
+	return !proctest.Ended(pid)
 }
 
 func TestWhatABenchmarkLeavesRunningIsEnded(t *testing.T) {
@@ -221,7 +211,7 @@ func TestCancelEndsTheProcesses(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 	for _, l := range f.launches(t) {
-		require.False(t, running(l.PID))
+		require.True(t, proctest.Ended(l.PID))
 	}
 	require.Eventually(t, func() bool { return !alive(t, f.dirs[1]) }, time.Minute, time.Millisecond)
 }

@@ -100,7 +100,7 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 	for i := range faults {
 		faults[i].Pkg = p.pkg.Path
 		if !ofMetric(faults[i]) {
-			faults[i].Bench = p.strip(faults[i].Bench)
+			faults[i].Bench = p.cfg.strip(faults[i].Bench)
 		}
 	}
 	if err != nil && len(faults) == 0 {
@@ -113,15 +113,15 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 }
 
 // strip takes off the -N that testing adds to a name.
-func (p *process) strip(name string) string {
-	if p.cfg.CPU == 1 {
+func (c *Config) strip(name string) string {
+	if c.CPU == 1 {
 		return name
 	}
-	return strings.TrimSuffix(name, "-"+strconv.Itoa(p.cfg.CPU))
+	return strings.TrimSuffix(name, "-"+strconv.Itoa(c.CPU))
 }
 
-func (p *process) leaf(r *benchfmt.Result) leaf {
-	return leaf{r.GetConfig("pkg"), p.strip(r.Name.String())}
+func (c *Config) leaf(r *benchfmt.Result) leaf {
+	return leaf{r.GetConfig("pkg"), c.strip(r.Name.String())}
 }
 
 // tail is the last lines of what a process said, or the first of how it crashed.

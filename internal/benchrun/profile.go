@@ -38,7 +38,7 @@ func (o *Outcome) Profiles(ctx context.Context, dir string) ([]Profile, error) {
 	}
 	worse, allocates := make(map[string]bool), make(map[string]bool)
 	for _, row := range o.Report.Rows {
-		name := row.Pkg + "." + (&process{cfg: &o.cfg}).strip(row.Bench)
+		name := row.Pkg + "." + o.cfg.strip(row.Bench)
 		worse[name] = worse[name] || row.Verdict == benchgate.Worse
 		allocates[name] = allocates[name] || row.Changed() && (row.Unit == "allocs/op" || row.Unit == "B/op")
 	}

@@ -118,7 +118,7 @@ func (o *Outcome) discover(ctx context.Context) (*benchgate.Report, error) {
 			failures[side] = faults
 			found.Faults = append(found.Faults, faults...)
 			for _, r := range results {
-				l := p.leaf(r)
+				l := o.cfg.leaf(r)
 				if leaves[side][l] == nil {
 					names[side] = append(names[side], l)
 				}
@@ -166,7 +166,7 @@ func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, int
 			return fmt.Errorf("%s: %w", j.leaf, err)
 		}
 		faults = o.ofWhole(faults)
-		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return p.leaf(r) != j.leaf })
+		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return o.cfg.leaf(r) != j.leaf })
 		if len(faults) == 0 && len(results) == 0 {
 			faults = append(faults, silent(j, sides[column]))
 		} else if len(faults) == 0 && len(results) > 1 {
@@ -215,24 +215,22 @@ func (o *Outcome) give(j *job, faults []benchgate.Fault) {
 }
 
 func (o *Outcome) forget(j *job) {
-	p := process{cfg: &o.cfg, pkg: j.pkg}
 	for _, results := range []*[2][]*benchfmt.Result{&o.Set.Results, &o.Noise} {
 		for side := range results {
-			results[side] = slices.DeleteFunc(results[side], func(r *benchfmt.Result) bool { return p.leaf(r) == j.leaf })
+			results[side] = slices.DeleteFunc(results[side], func(r *benchfmt.Result) bool { return o.cfg.leaf(r) == j.leaf })
 		}
 	}
 }
 
 // arrange puts the results, which came in shuffled order, into that of the source.
 func (o *Outcome) arrange() {
-	p := process{cfg: &o.cfg}
 	place := make(map[leaf]int)
 	for i, j := range o.jobs {
 		place[j.leaf] = i
 	}
 	for _, results := range []*[2][]*benchfmt.Result{&o.Set.Results, &o.Noise} {
 		for side := range results {
-			slices.SortStableFunc(results[side], func(a, b *benchfmt.Result) int { return place[p.leaf(a)] - place[p.leaf(b)] })
+			slices.SortStableFunc(results[side], func(a, b *benchfmt.Result) int { return place[o.cfg.leaf(a)] - place[o.cfg.leaf(b)] })
 		}
 	}
 }
@@ -320,7 +318,7 @@ func (o *Outcome) settle(rep *benchgate.Report) {
 	open := make(map[string]bool)
 	for _, row := range rep.Rows {
 		if !row.Settled() {
-			open[row.Pkg+"."+(&process{cfg: &o.cfg}).strip(row.Bench)] = true
+			open[row.Pkg+"."+o.cfg.strip(row.Bench)] = true
 		}
 	}
 	for _, j := range o.jobs {
