@@ -29,7 +29,7 @@ func TestBreakerConfigReportsEveryFault(t *testing.T) {
 		"FailureThreshold", "ErrorRateThreshold", "LatencyThresholdMultiplier", "BaselineLatency",
 		"OpenStateDuration", "HalfOpenMaxCalls", "ProbeCount", "WindowDuration", "MinRequests", "ConsecutiveFailures",
 	} {
-		require.ErrorContains(t, err, "resilience: breaker: "+field+" is ")
+		require.ErrorContains(t, err, "resilience: BreakerConfig."+field+" is ")
 	}
 	for _, c := range []struct {
 		name string
@@ -42,7 +42,7 @@ func TestBreakerConfigReportsEveryFault(t *testing.T) {
 		{"rate above all", resilience.BreakerConfig{ErrorRateThreshold: math.Nextafter(1, 2)}, "ErrorRateThreshold"},
 		{"negative rate", resilience.BreakerConfig{ErrorRateThreshold: -0.1}, "ErrorRateThreshold"},
 		{"infinite multiplier", resilience.BreakerConfig{LatencyThresholdMultiplier: math.Inf(1), BaselineLatency: 1}, "LatencyThresholdMultiplier"},
-		{"multiplier of nothing", resilience.BreakerConfig{LatencyThresholdMultiplier: 3}, "BaselineLatency is 0"},
+		{"multiplier of nothing", resilience.BreakerConfig{LatencyThresholdMultiplier: 3}, "LatencyThresholdMultiplier is 3, want 0 without a BaselineLatency"},
 		{"threshold beyond time", resilience.BreakerConfig{BaselineLatency: math.MaxInt64 / 2}, "beyond any duration"},
 		{"longest everything", resilience.BreakerConfig{BaselineLatency: 1, OpenStateDuration: math.MaxInt64, WindowDuration: math.MaxInt64, ProbeCount: math.MaxInt}, ""},
 		{"shortest window", resilience.BreakerConfig{WindowDuration: time.Millisecond}, ""},

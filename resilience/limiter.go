@@ -49,21 +49,11 @@ type LimiterConfig struct {
 
 // Validate reports every fault of the configuration, joined, or nil.
 func (c LimiterConfig) Validate() error {
-	var faults []error
-	if err := limiterCheckMax(c.MaxConcurrent); err != nil {
-		faults = append(faults, err)
-	}
-	if c.AcquireTimeout < 0 {
-		faults = append(faults, fmt.Errorf("resilience: limiter: AcquireTimeout is %v, want zero (wait until the context ends) or more", c.AcquireTimeout))
-	}
+	var faults configFaults
+	fault := faults.of("LimiterConfig")
+	fault(c.MaxConcurrent < 1 || c.MaxConcurrent > LimiterMaxConcurrent, "MaxConcurrent is %d, want 1 to %d", c.MaxConcurrent, LimiterMaxConcurrent)
+	fault(c.AcquireTimeout < 0, "AcquireTimeout is %v, want a positive duration, or 0 for none", c.AcquireTimeout)
 	return errors.Join(faults...)
-}
-
-func limiterCheckMax(n int) error {
-	if n < 1 || n > LimiterMaxConcurrent {
-		return fmt.Errorf("resilience: limiter: MaxConcurrent is %d, want 1 to %d", n, LimiterMaxConcurrent)
-	}
-	return nil
 }
 
 // SemaphoreLimiter admits at most MaxConcurrent callers at once; the others
@@ -172,7 +162,7 @@ func (l *SemaphoreLimiter) Do(ctx context.Context, fn func(context.Context) erro
 // waiting callers at once. Lowering it takes no permit away: callers beyond the
 // new limit finish, and nobody is admitted until fewer than n remain.
 func (l *SemaphoreLimiter) SetMaxConcurrent(n int) error {
-	if err := limiterCheckMax(n); err != nil {
+	if err := (LimiterConfig{MaxConcurrent: n}).Validate(); err != nil {
 		return err
 	}
 	l.mu.Lock()

@@ -48,21 +48,6 @@ func (r *retryRun) attempt(ctx context.Context, b *CircuitBreaker, fn func(conte
 	return err
 }
 
-// report tells the breaker how an attempt ended: with err, or, if it did not
-// return, by a panic or Goexit. A cancellation counts as the caller's own only
-// if ctx has ended.
-func (p Permit) report(ctx context.Context, returned bool, err error) {
-	switch {
-	case p.breaker == nil:
-	case !returned:
-		p.finish(breakerFailure)
-	case err == nil:
-		p.Done(nil)
-	default:
-		p.doneErr(err, ctx.Err() != nil)
-	}
-}
-
 // next decides what follows a failed attempt: a wait for another, whose slot of
 // the budget is then held, or the error that ends the execution.
 func (r *retryRun) next(ctx context.Context, err error) (time.Duration, error) {

@@ -55,7 +55,7 @@ resilience: RetryConfig.RetryBudget is -2, want 1 to 1048576 or NoBudget
 resilience: RetryConfig.RetryBudgetWindow is -1ns, want a positive duration`)
 
 	require.EqualError(t, RetryConfig{BaseDelay: 2 * time.Minute}.Validate(),
-		"resilience: RetryConfig.BaseDelay 2m0s exceeds MaxDelay 1m0s")
+		"resilience: RetryConfig.BaseDelay is 2m0s, want at most MaxDelay (1m0s)")
 	require.Error(t, RetryConfig{RetryBudget: maxRetryBudget + 1}.Validate())
 	require.Error(t, RetryConfig{JitterFactor: -0.5}.Validate())
 	require.NoError(t, RetryConfig{}.Validate())
