@@ -364,7 +364,7 @@ func TestAction(t *testing.T) {
 	require.Contains(t, comments[3].Body, `"nonesuch" names no commit`, "not what an earlier run said")
 	for name, c := range map[string]struct{ key, value, want string }{
 		"does not build":   {"brunt", "./nonesuch", "package nonesuch is not in std"},
-		"bad flag":         {"args", "-count=2", "a verdict needs 6 pairs or more"},
+		"bad flag":         {"args", "-count=2", "-count is 2, want 6 or more"},
 		"no such package":  {"packages", "./none", `"./none" matches no package`},
 		"base runs a line": {"base", "$(touch pwned)`touch pwned`\";touch pwned;'", "names no commit"},
 		"args run a line":  {"args", "-bench=$(touch pwned)`touch pwned`\n-count=$(touch pwned)\";touch pwned;'", "invalid value"},

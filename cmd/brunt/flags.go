@@ -173,41 +173,41 @@ func (o *options) check() error {
 	if text, ok := strings.CutSuffix(o.benchtime, "x"); ok {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			fault("-benchtime %s: want a number of iterations such as 1000x", o.benchtime)
+			fault("-benchtime is %s, want a number of iterations such as 1000x", o.benchtime)
 		}
 		o.iterations = n
 	} else {
 		d, err := time.ParseDuration(o.benchtime)
 		if err != nil || d <= 0 {
-			fault("-benchtime %s: want a duration such as 100ms or iterations such as 1000x", o.benchtime)
+			fault("-benchtime is %s, want a duration such as 100ms or iterations such as 1000x", o.benchtime)
 		}
 		o.time = d
 	}
 	if _, err := regexp.Compile(o.removed); err != nil {
-		fault("-removed-ok: %v", err)
+		fault("-removed-ok is %s, want a regular expression: %v", o.removed, err)
 	}
 	if _, err := regexp.Compile(o.skip); err != nil {
-		fault("-skip: %v", err)
+		fault("-skip is %s, want a regular expression: %v", o.skip, err)
 	}
 	if o.alpha <= 0 || o.alpha >= 1 {
-		fault("-alpha %v: must be between 0 and 1", o.alpha)
+		fault("-alpha is %v, want more than 0 and less than 1", o.alpha)
 	}
 	if o.count < benchgate.MinSamples {
-		fault("-count %d: a verdict needs %d pairs or more", o.count, benchgate.MinSamples)
+		fault("-count is %d, want %d or more, which a verdict needs", o.count, benchgate.MinSamples)
 	}
 	if o.limit == 0 {
 		o.limit = 3 * o.count
 	} else if o.limit < o.count {
-		fault("-max %d: must be -count (%d) or more", o.limit, o.count)
+		fault("-max is %d, want -count (%d) or more", o.limit, o.count)
 	}
 	if o.aa < 0 {
-		fault("-aa %d: must be 0 or more", o.aa)
+		fault("-aa is %d, want 0 or more", o.aa)
 	}
 	if o.cpu < 1 {
-		fault("-cpu %d: must be 1 or more", o.cpu)
+		fault("-cpu is %d, want 1 or more", o.cpu)
 	}
 	if o.timeout <= 0 {
-		fault("-timeout %v: must be more than 0", o.timeout)
+		fault("-timeout is %v, want a positive duration", o.timeout)
 	}
 	if o.md == "-" && o.json == "-" {
 		fault("-md - and -json -: only one of them can have standard output")

@@ -181,7 +181,7 @@ func (s *stream) sound(i int, r *benchfmt.Result) bool {
 		if !math.IsNaN(v.Value) && !math.IsInf(v.Value, 0) {
 			return false
 		}
-		s.unreadable(i, name, "a value that is no finite number")
+		s.unreadable(i, name, "a value that is not a finite number")
 		s.faults[len(s.faults)-1].Unit = v.Unit
 		return true
 	})
