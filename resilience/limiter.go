@@ -67,10 +67,10 @@ type SemaphoreLimiter struct {
 	timeout time.Duration
 
 	mu      sync.Mutex
-	metrics LimiterMetrics // guarded by mu
-	queue   limiterQueue   // guarded by mu; not empty only while no permit is free
+	metrics LimiterMetrics          // guarded by mu
+	queue   waitList[limiterWaiter] // guarded by mu; not empty only while no permit is free
 
-	waiters sync.Pool // of *limiterWaiter, this limiter's own
+	waiters sync.Pool // of *waitNode[limiterWaiter], this limiter's own
 }
 
 // NewSemaphoreLimiter returns a limiter with all its permits free, or the error
@@ -107,14 +107,14 @@ func (l *SemaphoreLimiter) Acquire(ctx context.Context) error {
 		l.mu.Unlock()
 		return nil
 	}
-	w, _ := l.waiters.Get().(*limiterWaiter)
+	w, _ := l.waiters.Get().(*waitNode[limiterWaiter])
 	if w == nil {
-		w = &limiterWaiter{ready: make(chan struct{}, 1)}
+		w = &waitNode[limiterWaiter]{value: limiterWaiter{ready: make(chan struct{}, 1)}}
 	}
 	l.queue.push(w)
 	l.mu.Unlock()
 
-	granted := w.wait(ctx.Done(), l.timeout)
+	granted := w.value.wait(ctx.Done(), l.timeout)
 	if err = ctx.Err(); !granted || err != nil {
 		err = l.settle(w, granted, err)
 	}

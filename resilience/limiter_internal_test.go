@@ -16,10 +16,10 @@ func TestLimiterWaiterExistsOnlyWhileWaiting(t *testing.T) {
 	require.NoError(t, l.Acquire(t.Context()))
 	require.Nil(t, l.waiters.Get(), "a caller that did not wait made a waiter")
 	require.ErrorIs(t, l.Acquire(t.Context()), ErrAcquireTimeout)
-	if w, ok := l.waiters.Get().(*limiterWaiter); ok { // the race detector drops some
-		require.NotNil(t, w.timer)
-		require.False(t, w.timer.Stop(), "the timer was left running")
-		require.Empty(t, w.ready)
+	if w, ok := l.waiters.Get().(*waitNode[limiterWaiter]); ok { // the race detector drops some
+		require.NotNil(t, w.value.timer)
+		require.False(t, w.value.timer.Stop(), "the timer was left running")
+		require.Empty(t, w.value.ready)
 		require.False(t, w.queued)
 	}
 }
@@ -43,7 +43,7 @@ func TestLimiterSettlesTies(t *testing.T) {
 			l, err := NewSemaphoreLimiter(LimiterConfig{MaxConcurrent: 1, AcquireTimeout: time.Second})
 			require.NoError(t, err)
 			require.True(t, l.TryAcquire())
-			w := &limiterWaiter{ready: make(chan struct{}, 1)}
+			w := &waitNode[limiterWaiter]{value: limiterWaiter{ready: make(chan struct{}, 1)}}
 			l.mu.Lock()
 			l.queue.push(w)
 			l.mu.Unlock()
@@ -53,7 +53,7 @@ func TestLimiterSettlesTies(t *testing.T) {
 			require.ErrorIs(t, l.settle(w, false, c.ctxErr), c.want)
 			c.metrics.MaxConcurrent, c.metrics.Peak = 1, 1
 			require.Equal(t, c.metrics, l.Metrics())
-			require.Empty(t, w.ready, "a stale grant would be taken for the next one")
+			require.Empty(t, w.value.ready, "a stale grant would be taken for the next one")
 		})
 	}
 }

@@ -7,42 +7,8 @@ import (
 // limiterWaiter is one caller in the queue. It is reused by its own limiter
 // only: a channel or timer must not travel between synctest bubbles.
 type limiterWaiter struct {
-	prev, next *limiterWaiter
-	ready      chan struct{} // capacity 1; holds at most one grant
-	timer      *time.Timer   // nil until a wait needs it, then kept stopped
-	queued     bool          // guarded by the limiter's mutex; false once granted
-}
-
-// limiterQueue is a first-in first-out list with removal from the middle.
-type limiterQueue struct {
-	head, tail *limiterWaiter
-	len        int
-}
-
-func (q *limiterQueue) push(w *limiterWaiter) {
-	w.prev, w.next, w.queued = q.tail, nil, true
-	if q.tail == nil {
-		q.head = w
-	} else {
-		q.tail.next = w
-	}
-	q.tail = w
-	q.len++
-}
-
-func (q *limiterQueue) remove(w *limiterWaiter) {
-	if w.prev == nil {
-		q.head = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		q.tail = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.prev, w.next, w.queued = nil, nil, false
-	q.len--
+	ready chan struct{} // capacity 1; holds at most one grant
+	timer *time.Timer   // nil until a wait needs it, then kept stopped
 }
 
 // wait blocks until w is granted (true), or done or the timeout ends the wait
@@ -79,7 +45,7 @@ func (w *limiterWaiter) wait(done <-chan struct{}, timeout time.Duration) bool {
 // settle ends a wait that was cut short, or granted to a context that has
 // ended, and decides the ties: the context's error first, then the grant, then
 // the timeout.
-func (l *SemaphoreLimiter) settle(w *limiterWaiter, granted bool, ctxErr error) error {
+func (l *SemaphoreLimiter) settle(w *waitNode[limiterWaiter], granted bool, ctxErr error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -88,7 +54,7 @@ func (l *SemaphoreLimiter) settle(w *limiterWaiter, granted bool, ctxErr error) 
 		l.queue.remove(w)
 	default:
 		granted = true
-		<-w.ready // sent before queued was set to false under mu
+		<-w.value.ready // sent before queued was set to false under mu
 	}
 	switch {
 	case ctxErr != nil:
@@ -109,10 +75,10 @@ func (l *SemaphoreLimiter) settle(w *limiterWaiter, granted bool, ctxErr error) 
 
 // grant hands free permits to the queue, front first. The caller holds mu.
 func (l *SemaphoreLimiter) grant() {
-	for l.queue.head != nil && l.free() {
-		w := l.queue.head
+	for l.queue.first != nil && l.free() {
+		w := l.queue.first
 		l.queue.remove(w)
 		l.take()
-		w.ready <- struct{}{}
+		w.value.ready <- struct{}{}
 	}
 }

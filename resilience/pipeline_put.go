@@ -86,12 +86,12 @@ func (p *Pipeline[T]) waitForRoom(ctx context.Context, item T) error {
 	start := time.Now()
 	var err error
 	select {
-	case err = <-w.verdict:
+	case err = <-w.value.verdict:
 		p.mu.Lock()
 	case <-ctx.Done():
 		p.mu.Lock()
-		if w.settled {
-			err = <-w.verdict // the item is in, or the pipeline stopped: that came first
+		if !w.queued {
+			err = <-w.value.verdict // the item is in, or the pipeline stopped: that came first
 		} else {
 			err = ctx.Err()
 			p.blocked.remove(w)
