@@ -59,7 +59,7 @@ func TestAttemptTimeoutIsRetried(t *testing.T) {
 			var timeout *AttemptTimeoutError
 			require.ErrorAs(t, failed, &timeout)
 			require.Equal(t, 2*time.Second, timeout.Limit)
-			require.NotErrorIs(t, failed, context.Canceled, "%s: nobody cancelled", name)
+			require.NotErrorIs(t, failed, context.Canceled, "%s: nobody canceled", name)
 		})
 	}
 }

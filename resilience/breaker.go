@@ -33,7 +33,7 @@ func (e *OpenError) Error() string {
 // Is reports whether target is [ErrOpen].
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
-// RetryAfter is the breaker's [CircuitBreaker.RetryAfter] at the time it is
+// RetryAfter returns the breaker's [CircuitBreaker.RetryAfter] at the time it is
 // called.
 func (e *OpenError) RetryAfter() time.Duration {
 	if e.breaker == nil {
@@ -137,7 +137,7 @@ func NewCircuitBreaker(cfg BreakerConfig) (*CircuitBreaker, error) {
 	return b, nil
 }
 
-// now is the time since the breaker was made. It is kept from being negative
+// now returns the time since the breaker was made. It is kept from being negative
 // for breakers that leave or enter a testing/synctest bubble, whose clocks
 // differ by decades.
 func (b *CircuitBreaker) now() int64 { return max(0, int64(time.Since(b.base))) }

@@ -161,7 +161,7 @@ func (c BreakerConfig) Validate() error {
 	return errors.Join(faults...)
 }
 
-// slowAfter is the longest a call may last, in nanoseconds.
+// slowAfter returns the longest a call may last, in nanoseconds.
 func (c BreakerConfig) slowAfter() float64 {
 	return cmp.Or(c.LatencyThresholdMultiplier, breakerLatencyMultiplier) * float64(c.BaselineLatency)
 }

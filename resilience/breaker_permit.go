@@ -69,7 +69,7 @@ func (p Permit) report(ctx context.Context, returned bool, err error) {
 	}
 }
 
-// doneErr is Done with an error. canceled says whether a context.Canceled may
+// doneErr is Done with an error. canceled reports whether a context.Canceled may
 // be the caller's own doing.
 func (p Permit) doneErr(err error, canceled bool) {
 	// Should a predicate panic, the call must not stay pending.
@@ -102,7 +102,7 @@ func (b *CircuitBreaker) settled(moved bool) {
 	}
 }
 
-// classify says how a call that returned err counts.
+// classify returns how a call that returned err counts.
 func (b *CircuitBreaker) classify(err error, canceled bool) breakerOutcome {
 	switch {
 	case b.isIgnored != nil && b.isIgnored(err):

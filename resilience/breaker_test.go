@@ -150,7 +150,7 @@ func TestBreakerThresholdsOnTheirOwn(t *testing.T) {
 	}
 }
 
-// What its caller cancelled neither ends a run of failures nor makes it longer;
+// What its caller canceled neither ends a run of failures nor makes it longer;
 // what comes after its generation does not either.
 func TestBreakerConsecutiveFailuresCountOnlyWhatCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -306,10 +306,10 @@ func TestBreakerClassifiesErrors(t *testing.T) {
 		{"nil", resilience.BreakerConfig{}, nil, success},
 		{"any error", resilience.BreakerConfig{}, io.EOF, failure},
 		{"deadline", resilience.BreakerConfig{}, context.DeadlineExceeded, failure},
-		{"cancelled", resilience.BreakerConfig{}, canceledCtx.Err(), ignored},
+		{"canceled", resilience.BreakerConfig{}, canceledCtx.Err(), ignored},
 		{"not a failure is a success", resilience.BreakerConfig{IsFailure: func(err error) bool { return !errors.Is(err, domain) }}, domain, success},
 		{"a failure by predicate", resilience.BreakerConfig{IsFailure: func(err error) bool { return !errors.Is(err, domain) }}, io.EOF, failure},
-		{"cancelled is not asked about", resilience.BreakerConfig{IsFailure: func(error) bool { return true }}, context.Canceled, ignored},
+		{"canceled is not asked about", resilience.BreakerConfig{IsFailure: func(error) bool { return true }}, context.Canceled, ignored},
 		{"ignored by predicate", resilience.BreakerConfig{IsIgnored: func(err error) bool { return errors.Is(err, domain) }}, domain, ignored},
 		{"own predicate replaces the default", resilience.BreakerConfig{IsIgnored: func(error) bool { return false }}, context.Canceled, failure},
 	} {
@@ -329,7 +329,7 @@ func TestBreakerClassifiesErrors(t *testing.T) {
 func TestBreakerDoIgnoresOnlyTheCallersOwnCancellation(t *testing.T) {
 	b := newBreaker(t, resilience.BreakerConfig{})
 	require.ErrorIs(t, b.Do(t.Context(), func(context.Context) error { return context.Canceled }), context.Canceled)
-	require.EqualValues(t, 1, b.Metrics().TotalFailures, "the service cancelled, not the caller")
+	require.EqualValues(t, 1, b.Metrics().TotalFailures, "the service canceled, not the caller")
 	ctx, cancel := context.WithCancel(t.Context())
 	require.ErrorIs(t, b.Do(ctx, func(ctx context.Context) error { cancel(); return ctx.Err() }), context.Canceled)
 	require.EqualValues(t, 1, b.Metrics().TotalIgnored)

@@ -26,6 +26,7 @@ type PanicError struct {
 	Stack []byte // the goroutine's stack at that moment, as runtime/debug formats it
 }
 
+// Error implements error.
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("resilience: panic in OnBatch: %v", e.Value)
 }

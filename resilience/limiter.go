@@ -60,9 +60,9 @@ func (c LimiterConfig) Validate() error {
 // wait in arrival order. It starts no goroutine, and no timer unless a caller
 // with an AcquireTimeout has to wait.
 //
-// A SemaphoreLimiter is safe for concurrent use and must not be copied. Make
-// one with [NewSemaphoreLimiter]; inside a testing/synctest bubble use one made
-// in that bubble.
+// A SemaphoreLimiter is safe for concurrent use by multiple goroutines and must not
+// be copied. Make one with [NewSemaphoreLimiter]; inside a testing/synctest bubble
+// use one made in that bubble.
 type SemaphoreLimiter struct {
 	timeout time.Duration
 

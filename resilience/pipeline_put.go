@@ -41,7 +41,7 @@ func (p *Pipeline[T]) Put(ctx context.Context, item T) error {
 	return nil
 }
 
-// refusal is why nothing may be put now, or nil. The caller holds mu.
+// refusal returns why nothing may be put now, or nil. The caller holds mu.
 func (p *Pipeline[T]) refusal() error {
 	switch p.phase {
 	case pipelineRunning:
@@ -60,14 +60,14 @@ func (p *Pipeline[T]) push(item T) {
 	p.metrics.Put++
 	p.metrics.PeakQueue = max(p.metrics.PeakQueue, size)
 	if size >= p.cfg.BatchSize {
-		p.rouse()
+		p.wakeWorker()
 	} else if size == 1 {
 		p.timer.Reset(p.cfg.BatchTimeout)
 	}
 }
 
-// rouse wakes the worker if it sleeps. The caller holds mu.
-func (p *Pipeline[T]) rouse() {
+// wakeWorker wakes the worker if it sleeps. The caller holds mu.
+func (p *Pipeline[T]) wakeWorker() {
 	if !p.idle {
 		return // it looks at the queue before it sleeps again
 	}

@@ -185,7 +185,7 @@ func TestPipelineStopReleasesBlockedPuts(t *testing.T) {
 	})
 }
 
-// A cancelled front waiter must not keep its place, nor an ended context be let in.
+// A canceled front waiter must not keep its place, nor an ended context be let in.
 func TestPipelinePeerBug23CancelledWaiterLetsTheNextIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})

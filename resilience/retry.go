@@ -10,8 +10,8 @@ import (
 // RetryPolicy runs functions again when they fail for a passing reason: waiting
 // longer each time, never more than a budget shared by all its executions allows.
 //
-// A RetryPolicy is safe for concurrent use and starts no goroutine. Inside a
-// testing/synctest bubble, build it there.
+// A RetryPolicy is safe for concurrent use by multiple goroutines and starts no
+// goroutine. Inside a testing/synctest bubble, build it there.
 type RetryPolicy struct {
 	cfg    RetryConfig
 	budget interface { // a *retryBudget, nil for none, or share

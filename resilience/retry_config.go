@@ -95,7 +95,7 @@ type RetryConfig struct {
 	RetryBudgetWindow time.Duration
 
 	// IsTransient reports whether an error deserves another attempt. Default
-	// [IsTransient], which retries only what it recognises. It is not asked about
+	// [IsTransient], which retries only what it recognizes. It is not asked about
 	// errors marked by [Permanent], about [ErrOpen], or once the context has
 	// ended. It may be called from many goroutines.
 	IsTransient func(error) bool
@@ -150,7 +150,7 @@ func (c RetryConfig) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Delay is the wait after attempt number attempt has failed (1 is the first),
+// Delay returns the wait after attempt number attempt has failed (1 is the first),
 // for a random number in [0, 1); 0.5 is the middle, without jitter:
 //
 //	min(BaseDelay × 2^(attempt−1) × (1 + JitterFactor × (2·random − 1)), MaxDelay)

@@ -88,7 +88,7 @@ func (r *retryRun) next(ctx context.Context, err error) (time.Duration, error) {
 	return delay, nil
 }
 
-// backoff is the wait before the next attempt: the schedule's, or what the
+// backoff returns the wait before the next attempt: the schedule's, or what the
 // failure itself advises when that is longer.
 func (r *retryRun) backoff(err error) time.Duration {
 	c := &r.policy.cfg

@@ -21,6 +21,7 @@ func NewStatusError(resp *http.Response) *StatusError {
 	return &StatusError{Code: resp.StatusCode, After: after}
 }
 
+// Error implements error.
 func (e *StatusError) Error() string {
 	if text := http.StatusText(e.Code); text != "" {
 		return fmt.Sprintf("resilience: HTTP status %d %s", e.Code, text)

@@ -237,7 +237,7 @@ func (c *comparison) list(ctx context.Context, trees [2]benchbuild.Tree, worktre
 	return lists, nil
 }
 
-// buildError says what may help.
+// buildError returns err with what may help.
 func (c *comparison) buildError(side benchgate.Side, err error) error {
 	err = fmt.Errorf("%s: %w", side, err)
 	if side == benchgate.Base && errors.Is(err, benchbuild.ErrBuild) && c.rules.Prepare == "" {
@@ -250,7 +250,7 @@ func (c *comparison) buildError(side benchgate.Side, err error) error {
 	return err
 }
 
-// some is the list, or its beginning.
+// some returns the list, or its beginning.
 func some(names []string) string {
 	if more := len(names) - 10; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:10], ", "), more)
@@ -359,7 +359,7 @@ func (c *comparison) run(ctx context.Context, cfg benchrun.Config) error {
 	return err
 }
 
-// pairs says between which numbers of pairs the benchmarks were settled.
+// pairs returns between which numbers of pairs the benchmarks were settled.
 func pairs(out *benchrun.Outcome) string {
 	if len(out.Rounds) == 0 {
 		return "0"
@@ -456,7 +456,7 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// isBinary tells an executable from text by how it begins.
+// isBinary reports whether a file begins as an executable does.
 func isBinary(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

@@ -242,7 +242,7 @@ func (o *options) files() bool {
 	})
 }
 
-// rules are those of the file with the flags over them.
+// rules returns the rules of the file with the flags over them.
 func (o *options) rules() (*benchgate.Rules, error) {
 	r := new(benchgate.Rules)
 	if o.config != "" {

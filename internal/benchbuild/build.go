@@ -86,7 +86,7 @@ const listedFields = "ImportPath,Dir,ForTest,Standard,DepOnly,Match,TestGoFiles,
 	"GoFiles,CgoFiles,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles," +
 	"EmbedFiles,TestEmbedFiles,XTestEmbedFiles"
 
-// files are those of a package whose source is at hand, not a release of it.
+// files returns the files of a package whose source is at hand, not a release of it.
 func (p *listed) files() (paths []string) {
 	m := p.Module
 	if p.Standard || m == nil || !m.Main && (m.Replace == nil || m.Replace.Version != "") {

@@ -72,7 +72,7 @@ func (w *Worktree) CopyIgnored(ctx context.Context, files []string) (copied []st
 	return copied, nil
 }
 
-// physical is the path of a file without symbolic links above it.
+// physical returns the path of a file without symbolic links above it.
 func physical(file string) string {
 	if dir, err := filepath.EvalSymlinks(filepath.Dir(file)); err == nil {
 		return filepath.Join(dir, filepath.Base(file))

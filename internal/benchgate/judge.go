@@ -99,20 +99,20 @@ type Row struct {
 	results         [2]int // of the benchmark, with the metric or without
 }
 
-// Name is the package and the benchmark.
+// Name returns the package and the benchmark.
 func (row *Row) Name() string { return fullName(row.Pkg, row.Bench) }
 
 // Gated reports whether the row can fail the comparison.
 func (row *Row) Gated() bool { return row.Better != 0 && !math.IsInf(row.Threshold, 1) }
 
-// Harm is the change for the worse as a share, negative for an improvement.
+// Harm returns the change for the worse as a share, negative for an improvement.
 func (row *Row) Harm() float64 { return -row.Delta * float64(row.Better) }
 
 // Settled reports whether more samples are unlikely to change what the row does
 // to the comparison.
 func (row *Row) Settled() bool { return row.Verdict != NotShown || row.exact }
 
-// Report is the judgement of a whole set.
+// Report is the judgment of a whole set.
 type Report struct {
 	Rows []*Row // in the order of the input
 	// OneSided are the metrics that only one side has: a Summary, no verdict.
@@ -127,7 +127,7 @@ type Report struct {
 	RequirePower bool
 }
 
-// ExitCode is 1 if anything got worse, else 2 if anything could not be judged or
+// ExitCode returns 1 if anything got worse, else 2 if anything could not be judged or
 // moved and may have got worse or there was nothing to judge, else 0. A base without
 // any benchmark has nothing that could be lost: 0.
 func (rep *Report) ExitCode() int {
@@ -192,7 +192,7 @@ func isUnreadable(faults []Fault, k rowKey) bool {
 	})
 }
 
-// direction is which way a row is better. A direction that only one of the sides
+// direction returns which way a row is better. A direction that only one of the sides
 // gives counts, and is a fault: what it is on the other side may have been lost.
 func (rep *Report) direction(set *Set, rules *Rules, row *Row) int {
 	way, agreed := rules.better(set, row.Unit)
@@ -209,7 +209,7 @@ func (rep *Report) direction(set *Set, rules *Rules, row *Row) int {
 	return way
 }
 
-// whole is the benchmark of a row.
+// whole returns the benchmark of a row.
 func (k rowKey) whole() rowKey { return rowKey{k.config, k.pkg, k.bench, ""} }
 
 // collect returns the metrics in their order, the values of each, and the number
@@ -240,7 +240,7 @@ func collect(set *Set, rules *Rules) (keys []rowKey, values map[rowKey]*[2][]flo
 	return keys, values, counts
 }
 
-// configOf is the configuration that must be the same for two results to be
+// configOf returns the configuration that must be the same for two results to be
 // comparable.
 func configOf(r *benchfmt.Result, ignore []string) string {
 	var lines []string
@@ -326,7 +326,8 @@ func adjust(family []*Row, rules *Rules) {
 	}
 }
 
-// judge is the verdict on a row; NotShown with a fault if there can be none.
+// judge returns the verdict on a row. It records a fault and returns NotShown if
+// there can be none.
 func (rep *Report) judge(row *Row, rules *Rules) Verdict {
 	confirmed := row.Delta != 0 && math.Abs(row.Delta) >= row.Threshold && row.Adjusted < rep.Alpha
 	switch {

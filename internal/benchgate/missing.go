@@ -46,7 +46,7 @@ func newMissing(set *Set, rules *Rules, keys []rowKey, values map[rowKey]*[2][]f
 	return m
 }
 
-// procsOf is the GOMAXPROCS that all names end in, "1" if none ends in a number.
+// procsOf returns the GOMAXPROCS that all names end in, "1" if none ends in a number.
 func procsOf(names map[[2]string]int) string {
 	common := ""
 	for name := range names {
@@ -115,7 +115,7 @@ func (m *missing) report(rep *Report, k rowKey, atBase bool) {
 	}
 }
 
-// twin is the benchmark of the other side that differs in nothing but the
+// twin returns the benchmark of the other side that differs in nothing but the
 // GOMAXPROCS or the package that its whole side was recorded in.
 func (m *missing) twin(k rowKey, side, other Side) (twin rowKey, why string) {
 	twin = k
@@ -151,7 +151,7 @@ func (m *missing) twin(k rowKey, side, other Side) (twin rowKey, why string) {
 	return k, ""
 }
 
-// VanishedFault is the fault of a benchmark that the head no longer has.
+// VanishedFault returns the fault of a benchmark that the head no longer has.
 func VanishedFault(pkg, bench string) Fault {
 	return Fault{Kind: Vanished, Side: Head.String(), Pkg: pkg, Bench: bench, Text: "only the base has it"}
 }
@@ -168,7 +168,7 @@ func (m *missing) hasFailed(side Side, bench string) bool {
 	})
 }
 
-// difference says what sets two configurations apart.
+// difference returns what sets two configurations apart.
 func difference(a, b string) string {
 	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
 	only := func(x, y []string) string {

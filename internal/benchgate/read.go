@@ -55,7 +55,7 @@ func (s *Set) Label(side Side) string {
 	return side.String()
 }
 
-// Units is the metadata of every Unit line read so far, of either side.
+// Units returns the metadata of every Unit line read so far, of either side.
 func (s *Set) Units() benchfmt.UnitMetadataMap {
 	units := make(benchfmt.UnitMetadataMap)
 	maps.Copy(units, s.readers[Head].Units())
@@ -192,7 +192,7 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) < 0
 }
 
-// once is the faults with one for each metric and benchmark: the first.
+// once returns the faults with one for each metric and benchmark: the first.
 func once(faults []Fault) (first []Fault) {
 	more := make(map[Fault]int)
 	key := func(f Fault) Fault {
@@ -214,7 +214,7 @@ func once(faults []Fault) (first []Fault) {
 	return first
 }
 
-// tidyZeros gives a value of 0 the unit that its neighbours have: benchfmt leaves
+// tidyZeros gives a value of 0 the unit that its neighbors have: benchfmt leaves
 // "0 p99-ns" as it is and turns "5 p99-ns" into p99-sec.
 func tidyZeros(r *benchfmt.Result) {
 	for i, v := range r.Values {

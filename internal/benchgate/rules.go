@@ -115,7 +115,7 @@ func (r *Rules) threshold(unit, bench string) float64 {
 	return 0.05
 }
 
-// better is the direction of a unit for both sides: +1 higher, -1 lower, 0 not
+// better returns the direction of a unit for both sides: +1 higher, -1 lower, 0 not
 // known. The sides agree if each of them says so, or neither does.
 func (r *Rules) better(set *Set, unit string) (way int, agreed bool) {
 	base, head := r.betterAt(set, Base, unit), r.betterAt(set, Head, unit)

@@ -31,7 +31,7 @@ type Input struct {
 // verdicts in the order of what matters.
 var verdicts = []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted, benchgate.NotShown, benchgate.Unchanged, benchgate.NotGated}
 
-// Headline is the outcome in one line: it counts benchmarks that got worse, moved or
+// Headline returns the outcome in one line: it counts benchmarks that got worse, moved or
 // got better, and metrics of the other verdicts.
 func (in *Input) Headline() string {
 	rep := in.Report
@@ -84,7 +84,7 @@ func seen(share float64) string {
 	return fmt.Sprintf("≥ %.3g %%", 100*share)
 }
 
-// atMost is how much worse the row may be.
+// atMost returns how much worse the row may be.
 func atMost(r *benchgate.Row) string {
 	if math.IsInf(r.Worst(), 1) {
 		return "∞"
@@ -157,7 +157,7 @@ func Text(w io.Writer, in *Input) error {
 // moved is what to do about metrics without a direction.
 const moved = `moved: no one says which way these metrics are better: print "Unit name better=higher" or "better=lower", say it under "better" in -config, or set -threshold name=off`
 
-// visible is the smallest change of the row that would be seen, if that is known.
+// visible returns the smallest change of the row that would be seen, if that is known.
 func (in *Input) visible(r *benchgate.Row, format string) string {
 	if in.Run != nil {
 		if v, ok := in.Run.Visible[r]; ok {

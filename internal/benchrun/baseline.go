@@ -128,7 +128,7 @@ func (o *Outcome) alone(ctx context.Context, j *job) error {
 	return nil
 }
 
-// silent is the fault of a benchmark that ran without a result.
+// silent returns the fault of a benchmark that ran without a result.
 func silent(j *job, side benchgate.Side) benchgate.Fault {
 	f := benchgate.VanishedFault(j.leaf.pkg, j.name)
 	f.Side, f.Text = side.String(), "it gave no result when it ran alone"

@@ -112,7 +112,7 @@ func (c *Config) count() int { return cmp.Or(c.Count, 10) }
 
 func (c *Config) limit() int { return cmp.Or(c.Max, 3*c.count()) }
 
-// looks is at how many sample sizes the results are judged at the most.
+// looks returns the most sample sizes at which the results are judged.
 func (c *Config) looks() int { return (c.limit() + c.count() - 1) / c.count() }
 
 func (c *Config) time() time.Duration { return cmp.Or(c.Time, 100*time.Millisecond) }

@@ -46,7 +46,7 @@ type process struct {
 	extra   []string
 }
 
-// arguments are those of go test -bench -benchmem, with GOMAXPROCS pinned.
+// arguments returns the arguments of go test -bench -benchmem, with GOMAXPROCS pinned.
 func (p *process) arguments() []string {
 	args := []string{
 		"-test.run=^$", "-test.bench=" + p.pattern, "-test.benchmem", "-test.benchtime=" + p.time,
@@ -124,7 +124,7 @@ func (c *Config) leaf(r *benchfmt.Result) leaf {
 	return leaf{r.GetConfig("pkg"), c.strip(r.Name.String())}
 }
 
-// tail is the last lines of what a process said, or the first of how it crashed.
+// tail returns the last lines of what a process said, or the first of how it crashed.
 func tail(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for i, line := range lines {
@@ -135,7 +135,7 @@ func tail(text string) string {
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
 
-// iterations is how many of a calibration result's iterations take as long as want.
+// iterations returns how many of a calibration result's iterations take as long as want.
 func iterations(r *benchfmt.Result, want time.Duration) int {
 	n := float64(r.Iters) * float64(want) / float64(calibration)
 	if sec, ok := r.Value("sec/op"); ok && sec > 0 {

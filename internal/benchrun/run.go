@@ -184,7 +184,7 @@ func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, int
 	return nil
 }
 
-// ofWhole is the faults of a whole benchmark; those of a single metric are stored.
+// ofWhole returns the faults of a whole benchmark; those of a single metric are stored.
 func (o *Outcome) ofWhole(faults []benchgate.Fault) []benchgate.Fault {
 	return slices.DeleteFunc(faults, func(f benchgate.Fault) bool {
 		if ofMetric(f) {
@@ -196,7 +196,7 @@ func (o *Outcome) ofWhole(faults []benchgate.Fault) []benchgate.Fault {
 
 func ofMetric(f benchgate.Fault) bool { return f.Unit != "" }
 
-// columns is the order in which the two sides of a pair run.
+// columns returns the order in which the two sides of a pair run.
 func columns(order *rand.Rand) [2]int {
 	first := order.IntN(2)
 	return [2]int{first, 1 - first}
@@ -328,7 +328,7 @@ func (o *Outcome) settle(rep *benchgate.Report) {
 	}
 }
 
-// noiseOf is the A/A values of a row's metric, both columns together.
+// noiseOf returns the A/A values of a row's metric, both columns together.
 func (o *Outcome) noiseOf(row *benchgate.Row) (values []float64) {
 	for _, results := range o.Noise {
 		for _, r := range results {
@@ -342,7 +342,7 @@ func (o *Outcome) noiseOf(row *benchgate.Row) (values []float64) {
 	return values
 }
 
-// predict says for each gated row what could have been seen, and which metrics
+// predict finds for each gated row what could have been seen, and which metrics
 // differ though nothing did.
 func (o *Outcome) predict() {
 	if o.cfg.AA == 0 {
@@ -376,7 +376,7 @@ func (o *Outcome) power(row *benchgate.Row) benchgate.Power {
 	}
 }
 
-// PredictedRate is how often a change of the row's metric by the given share
+// PredictedRate returns how often a change of the row's metric by the given share
 // would be confirmed, from the A/A phase; NaN without one.
 func (o *Outcome) PredictedRate(row *benchgate.Row, change float64) float64 {
 	noise := o.noiseOf(row)
