@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,7 +109,7 @@ type CircuitBreaker struct {
 
 	core    breakerCore
 	notify  breakerNotifier
-	history breakerHistory // guarded by core.mu
+	history Timeline // guarded by core.mu
 
 	waitMu  sync.Mutex    // taken before core.mu
 	waiters int           // guarded by waitMu
@@ -159,7 +160,7 @@ func (b *CircuitBreaker) onMove(from, to *breakerEra, reason Reason, c windowCou
 	if reason == ReasonConsecutive {
 		t.Consecutive = c.streak
 	}
-	b.history.add(t)
+	b.history = b.history.with(t)
 	b.notify.push(t)
 }
 
@@ -294,5 +295,5 @@ func (b *CircuitBreaker) RetryAfter() time.Duration {
 func (b *CircuitBreaker) Timeline() Timeline {
 	b.core.mu.Lock()
 	defer b.core.mu.Unlock()
-	return b.history.timeline()
+	return slices.Clone(b.history)
 }
