@@ -1,8 +1,6 @@
 package resilience
 
-import (
-	"time"
-)
+import "time"
 
 // limiterWaiter is one caller in the queue. It is reused by its own limiter
 // only: a channel or timer must not travel between synctest bubbles.
