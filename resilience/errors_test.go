@@ -40,7 +40,7 @@ func TestEveryFaultOfAConfigurationMatchesErrConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := build()
 			require.ErrorIs(t, err, resilience.ErrConfig)
-			joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what Validate joined
+			joined, ok := err.(interface{ Unwrap() []error }) // what Validate joined
 			require.True(t, ok)
 			faults := joined.Unwrap()
 			require.GreaterOrEqual(t, len(faults), 2)

@@ -124,7 +124,7 @@ func newRunner(t *testing.T, dir string) *runner {
 			printf '#!/bin/sh\nBRUNT_TEST_MAIN=1 exec "` + self + `" "$@"\n' >"$dir/brunt"
 			chmod +x "$dir/brunt"`,
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755)) //nolint:gosec // to be run
+		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755))
 	}
 	r.path = bin + string(os.PathListSeparator) + os.Getenv("PATH")
 	return r
@@ -270,7 +270,7 @@ func fakeGH(file string, args []string) error {
 				return err
 			}
 			comments = comments[n:]
-			jq := exec.Command("jq", "-r", args[4]) //nolint:noctx,gosec // the action's own filter
+			jq := exec.Command("jq", "-r", args[4]) //nolint:noctx // the action's own filter
 			jq.Stdin, jq.Stdout, jq.Stderr = bytes.NewReader(page), os.Stdout, os.Stderr
 			if err := jq.Run(); err != nil {
 				return err
@@ -386,7 +386,7 @@ func TestActionCutsLongComments(t *testing.T) {
 	r := newRunner(t, t.TempDir())
 	r.keep([]comment{})
 	out := filepath.Join(r.temp, "brunt-compare")
-	require.NoError(t, os.MkdirAll(out, 0o755)) //nolint:gosec // a report
+	require.NoError(t, os.MkdirAll(out, 0o755))
 	report := "<!-- brunt compare -->\n**Worse**\n\n<details><summary>x</summary>\n\n```\n" + strings.Repeat("± 12345678\n", 8000) + "```\n</details>\n"
 	require.NoError(t, os.WriteFile(filepath.Join(out, "report.md"), []byte(report), 0o600))
 	got := r.step("comment", pullRequest)

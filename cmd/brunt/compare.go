@@ -409,7 +409,7 @@ func (c *comparison) write() error {
 		case "-":
 			out = f.data
 		default:
-			if err := os.WriteFile(f.path, f.data, 0o644); err != nil { //nolint:gosec // a report, to be read by anyone
+			if err := os.WriteFile(f.path, f.data, 0o644); err != nil {
 				return err
 			}
 		}
@@ -425,7 +425,7 @@ func (c *comparison) write() error {
 
 // keep writes everything to the directory of -save.
 func (c *comparison) keep(text, md, doc []byte) error {
-	if err := os.MkdirAll(c.save, 0o755); err != nil { //nolint:gosec // reports, to be read by anyone
+	if err := os.MkdirAll(c.save, 0o755); err != nil {
 		return err
 	}
 	files := map[string][]byte{"table.txt": text, "report.md": md, "report.json": doc}
@@ -444,7 +444,7 @@ func (c *comparison) keep(text, md, doc []byte) error {
 		files["noise.txt"] = b.Bytes()
 	}
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(c.save, name), data, 0o644); err != nil { //nolint:gosec // a report, to be read by anyone
+		if err := os.WriteFile(filepath.Join(c.save, name), data, 0o644); err != nil {
 			return err
 		}
 	}

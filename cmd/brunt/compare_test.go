@@ -230,7 +230,7 @@ func TestCannotJudge(t *testing.T) {
 func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	r := newRepo(t, map[string]string{"m_test.go": source("m", "A", allocate("1"), "B", allocate("1")), ".gitignore": "*.test\n"})
 	build := func(out string) {
-		text, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", out, ".").CombinedOutput() //nolint:gosec // fixed verbs
+		text, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", out, ".").CombinedOutput()
 		require.NoError(t, err, string(text))
 	}
 	build("old.test")

@@ -219,7 +219,7 @@ func (o *options) check() error {
 		fault("-prepare needs trees to run in, not %s", strings.Join(o.args, " and "))
 	}
 	if !o.given["seed"] {
-		o.seed = rand.Uint64() >> 32 //nolint:gosec // an order, short enough to be typed again
+		o.seed = rand.Uint64() >> 32 // short enough to be typed again
 	}
 	return errors.Join(faults...)
 }

@@ -58,7 +58,7 @@ func BenchmarkSleeps(b *testing.B) {
 		t.Run(name, func(t *testing.T) {
 			r := &repo{&gittest.Repo{T: t, Dir: r.Dir}}
 			started := filepath.Join(t.TempDir(), "started")
-			cmd := exec.CommandContext(t.Context(), self, append([]string{"compare"}, quick...)...) //nolint:gosec // this very binary
+			cmd := exec.CommandContext(t.Context(), self, append([]string{"compare"}, quick...)...)
 			cmd.Dir = r.Dir
 			cmd.Env = append(os.Environ(), "BRUNT_TEST_MAIN=1", "STARTED="+started)
 			var stderr bytes.Buffer

@@ -47,7 +47,7 @@ func (t Tree) readOnly(ctx context.Context) ([]string, error) {
 }
 
 func (t Tree) goTool(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // fixed verbs
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = t.Dir
 	cmd.Env = append(environ(t.Dir), t.Env...)
 	return run(cmd)

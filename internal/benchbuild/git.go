@@ -56,7 +56,7 @@ func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
 }
 
 func runGit(ctx context.Context, dir string, env []string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // fixed verbs
+	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
 	cmd.Env = append(append(environ(dir), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "SSH_ASKPASS_REQUIRE=force"), env...)
 	return run(cmd)

@@ -45,7 +45,7 @@ func (r *repo) script(name, body string) string {
 		r.Skip("needs a shell and process groups")
 	}
 	path := filepath.Join(r.TempDir(), name)
-	require.NoError(r, os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755)) //nolint:gosec // to be run
+	require.NoError(r, os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755))
 	return path
 }
 
@@ -192,7 +192,7 @@ func TestNoHookRuns(t *testing.T) {
 	ran := filepath.Join(t.TempDir(), "ran")
 	hook := filepath.Join(r.Dir, ".git", "hooks", "post-checkout")
 	require.NoError(t, os.MkdirAll(filepath.Dir(hook), 0o755))
-	require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\necho >"+ran+"\n"), 0o755)) //nolint:gosec // to be run
+	require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\necho >"+ran+"\n"), 0o755))
 	w, err := r.open().Checkout(t.Context(), "HEAD", filepath.Join(t.TempDir(), "base"))
 	require.NoError(t, err)
 	require.NoError(t, w.Remove(t.Context()))

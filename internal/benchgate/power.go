@@ -26,7 +26,7 @@ func (p Power) Rate(noise []float64, change float64) float64 {
 		return 0
 	}
 	critical := criticalU(p.N, p.Alpha/float64(max(1, p.Family))/float64(max(1, p.Looks)))
-	rng := rand.New(rand.NewPCG(p.Seed, 1)) //nolint:gosec // a simulation
+	rng := rand.New(rand.NewPCG(p.Seed, 1))
 	trials, hits := cmp.Or(p.Trials, 400), 0
 	base, head := make([]float64, p.N), make([]float64, p.N)
 	for range trials {

@@ -30,7 +30,7 @@ func AgainstBaseline(ctx context.Context, cfg Config, set *benchgate.Set) (*Outc
 	if err != nil {
 		return nil, err
 	}
-	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
+	order := rand.New(rand.NewPCG(cfg.Seed, 0))
 	for n := range cfg.count() {
 		cfg.say("round %d of %d: the head alone, %s", n+1, cfg.count(), benchmarks(o.open()))
 		jobs := slices.Clone(o.jobs)

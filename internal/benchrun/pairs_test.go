@@ -20,7 +20,7 @@ import (
 // such as strict alternation is in it: each successor is as likely too.
 func TestOrderInAPair(t *testing.T) {
 	sequence := func(seed uint64) string {
-		order := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // an order
+		order := rand.New(rand.NewPCG(seed, 0))
 		var b strings.Builder
 		for range 10_000 {
 			c := columns(order)

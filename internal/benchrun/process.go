@@ -68,7 +68,7 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 	// -test.timeout would not do: package testing stops its clock for benchmarks.
 	limited, cancel := context.WithTimeout(ctx, p.cfg.timeout())
 	defer cancel()
-	cmd := exec.CommandContext(limited, bin.Path, p.arguments()...) //nolint:gosec // the binary under test
+	cmd := exec.CommandContext(limited, bin.Path, p.arguments()...)
 	cmd.Dir = bin.Dir
 	cmd.Env = append(os.Environ(), "PWD="+bin.Dir)
 	if p.cfg.TempDir != "" {

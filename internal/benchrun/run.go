@@ -69,7 +69,7 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	if len(o.jobs) == 0 && len(missing.Faults)+len(o.Set.Faults)+len(missing.New)+len(missing.Gone) == 0 {
 		return nil, fmt.Errorf("%w: -bench %q matches none", ErrNothing, cfg.Bench)
 	}
-	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
+	order := rand.New(rand.NewPCG(cfg.Seed, 0))
 	if err := o.measureNoise(ctx, order); err != nil {
 		return nil, err
 	}
