@@ -1,3 +1,5 @@
+//go:build !plan9
+
 // Package proctest tells tests what became of processes.
 package proctest
 
