@@ -563,3 +563,23 @@ func TestRetryAllocatesNothingOnSuccess(t *testing.T) {
 		_, _ = Retry(ctx, p, func(context.Context) (int, error) { return value, nil })
 	}), "with a value")
 }
+
+// panickyError is an error whose methods are no better than the rest of user code.
+type panickyError struct{}
+
+func (panickyError) Error() string { return "down" }
+func (panickyError) As(any) bool   { panic("as") }
+
+func TestRetryReportsToTheBreakerThoughAnErrorPanics(t *testing.T) {
+	p, err := NewRetryPolicy(RetryConfig{})
+	require.NoError(t, err)
+	b, err := NewCircuitBreaker(BreakerConfig{})
+	require.NoError(t, err)
+	require.PanicsWithValue(t, "as", func() {
+		_ = p.Execute(t.Context(), func(context.Context) error { return panickyError{} }, WithBreaker(b))
+	})
+	m := b.Metrics()
+	require.Zero(t, m.Pending, "the permit was kept")
+	require.EqualValues(t, 1, m.TotalFailures)
+	require.EqualValues(t, 1, p.Metrics().Failures)
+}
