@@ -57,7 +57,6 @@ func runBenchmarks(t *testing.T, args ...string) (out string, failed bool) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	//nolint:gosec // this very test binary
 	cmd := exec.CommandContext(t.Context(), self, append([]string{"-test.run=^$", "-test.benchtime=300x"}, args...)...)
 	cmd.Env = append(os.Environ(), "BRUNT_TEST_HELPER=1")
 	text, err := cmd.CombinedOutput()

@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"internal/procgroup":  {},
 	"internal/waive":      {},
 	"internal/gittest":    {"github.com/stretchr/testify/require"},
+	"internal/proctest":   {},
 	"internal/benchbuild": {module + "/internal/procgroup"},
 	"internal/benchgate": {
 		"golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath", "golang.org/x/perf/benchunit",
@@ -60,14 +61,12 @@ var arrows = map[string][]string{
 	},
 	"internal/benchrun/internal/fakebench": {},
 	"internal/benchreport": {
-		"golang.org/x/perf/benchmath", "golang.org/x/perf/benchproc", "golang.org/x/perf/benchunit",
-		"github.com/aclements/go-moremath/stats",
-		module + "/internal/benchgate", module + "/internal/benchrun",
+		"golang.org/x/perf/benchunit", module + "/internal/benchgate", module + "/internal/benchrun",
 	},
 }
 
 // forTests are the packages that only tests may import.
-var forTests = []string{module + "/internal/gittest", module + "/loadtest/internal/rawserver"}
+var forTests = []string{module + "/internal/gittest", module + "/internal/proctest", module + "/loadtest/internal/rawserver"}
 
 func TestImportArrows(t *testing.T) {
 	dirs := packageDirs(t, ".")

@@ -138,7 +138,7 @@ func TestBenchWithinLoop(t *testing.T) {
 	require.True(t, tb.Failed())
 	require.Zero(t, sent)
 	res = testing.Benchmark(func(b *testing.B) {
-		for b.Loop() { //nolint:revive // warms up
+		for b.Loop() { // warms up
 		}
 		Bench(b, e)
 	})

@@ -181,7 +181,7 @@ func TestUsualFailuresOfNetHTTPAreClassed(t *testing.T) {
 		{"https: another name", func(t *testing.T) string {
 			t.Helper()
 			return served(t, true, func(http.ResponseWriter, *http.Request) {}).URL
-		}, with(ConnectionConfig{TLS: &tls.Config{ServerName: "other.test"}}), ClassTLS, ""}, //nolint:gosec // for a test
+		}, with(ConnectionConfig{TLS: &tls.Config{ServerName: "other.test"}}), ClassTLS, ""},
 		{"proxy: refuses CONNECT", nowhere, via("http", reply("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")), ClassRefused, "407 Proxy Authentication Required"},
 		{"proxy: cannot reach it", nowhere, via("http", reply("HTTP/1.1 502 Bad Gateway\r\n\r\n")), ClassRefused, "nowhere.test:443"},
 		{"proxy: no HTTP", nowhere, via("http", reply("what?\r\n\r\n")), ClassProtocol, ""},

@@ -67,7 +67,7 @@ func TestBrokenServersAreClassed(t *testing.T) {
 		return func(t *testing.T) string { t.Helper(); return rawServer(t, serve) }
 	}
 	tlsServer := func(t *testing.T) string { t.Helper(); return fixtures.NewServer(t, fixtures.WithTLS()).URL }
-	//nolint:gosec // an outdated version is the point
+	// an outdated version is the point
 	oldTLS := &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10, InsecureSkipVerify: true}
 	for _, tt := range []struct {
 		name string

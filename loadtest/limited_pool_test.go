@@ -87,7 +87,7 @@ func protocolServer(t *testing.T, proto string, streams int, handle http.Handler
 	srv.StartTLS()
 	cfg.Protocols.SetHTTP1(true)
 	cfg.Protocols.SetHTTP2(true)
-	cfg.TLS = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // for a test
+	cfg.TLS = &tls.Config{InsecureSkipVerify: true}
 	return srv.URL, cfg
 }
 

@@ -42,7 +42,7 @@ func answer(status int, body io.ReadCloser) *http.Response {
 
 // What a transport of the user's does against the rules is the outcome of a
 // request, with a class and a message, whichever of its faults it is.
-func TestForeignTransportsMayDoAnything(t *testing.T) { //nolint:bodyclose // the session closes them
+func TestForeignTransportsMayDoAnything(t *testing.T) {
 	var body *bodyFunc // of the latest response
 	with := func(read func([]byte) (int, error)) func(*http.Request) (*http.Response, error) {
 		return func(*http.Request) (*http.Response, error) {
@@ -78,14 +78,14 @@ func TestForeignTransportsMayDoAnything(t *testing.T) { //nolint:bodyclose // th
 		}, want: ClassOther, text: "status -1", closed: 1},
 		{name: "panic", trip: func(*http.Request) (*http.Response, error) { panic("boom") }, want: ClassOther, text: "panicked: boom (at nethttp_foreign_test.go:"},
 		{name: "nil pointer", trip: func(*http.Request) (*http.Response, error) { return nil, nowhere.fail() }, want: ClassOther, text: "(at nethttp_foreign_test.go:"},
-		{name: "a body", trip: with(strings.NewReader("hello").Read), closed: 1},
-		{name: "body fails", trip: with(func([]byte) (int, error) { return 0, errTest }), want: ClassOther, text: errTest.Error(), closed: 1},
-		{name: "body panics", trip: with(func([]byte) (int, error) { panic("boom") }), want: ClassOther, text: "Body whose Read panicked: boom (at", closed: 1},
-		{name: "body reads nothing for ever", trip: with(func([]byte) (int, error) { return 0, nil }), want: ClassOther, text: "reads nothing", closed: 1},
-		{name: "body never ends", trip: with(func(p []byte) (int, error) { return len(p), nil }), want: ClassBodyLimit, closed: 1},
-		{name: "body reads more than there is room", trip: with(func(p []byte) (int, error) { return len(p) + 1, nil }), want: ClassOther, text: "Read says", closed: 1},
-		{name: "body reads less than nothing", trip: with(func([]byte) (int, error) { return -1, nil }), want: ClassOther, text: "Read says -1", closed: 1},
-		{name: "body closed by middleware", trip: with(func([]byte) (int, error) { return 0, http.ErrBodyReadAfterClose }), want: ClassOther, text: "closed", closed: 1},
+		{name: "a body", trip: with(strings.NewReader("hello").Read), closed: 1},                                                                                         //nolint:bodyclose // the session closes it
+		{name: "body fails", trip: with(func([]byte) (int, error) { return 0, errTest }), want: ClassOther, text: errTest.Error(), closed: 1},                            //nolint:bodyclose // the session closes it
+		{name: "body panics", trip: with(func([]byte) (int, error) { panic("boom") }), want: ClassOther, text: "Body whose Read panicked: boom (at", closed: 1},          //nolint:bodyclose // the session closes it
+		{name: "body reads nothing for ever", trip: with(func([]byte) (int, error) { return 0, nil }), want: ClassOther, text: "reads nothing", closed: 1},               //nolint:bodyclose // the session closes it
+		{name: "body never ends", trip: with(func(p []byte) (int, error) { return len(p), nil }), want: ClassBodyLimit, closed: 1},                                       //nolint:bodyclose // the session closes it
+		{name: "body reads more than there is room", trip: with(func(p []byte) (int, error) { return len(p) + 1, nil }), want: ClassOther, text: "Read says", closed: 1}, //nolint:bodyclose // the session closes it
+		{name: "body reads less than nothing", trip: with(func([]byte) (int, error) { return -1, nil }), want: ClassOther, text: "Read says -1", closed: 1},              //nolint:bodyclose // the session closes it
+		{name: "body closed by middleware", trip: with(func([]byte) (int, error) { return 0, http.ErrBodyReadAfterClose }), want: ClassOther, text: "closed", closed: 1}, //nolint:bodyclose // the session closes it
 		{name: "close panics", trip: func(*http.Request) (*http.Response, error) {
 			body = &bodyFunc{read: strings.NewReader("x").Read, close: func() error { panic("boom") }}
 			return answer(200, body), nil

@@ -147,7 +147,7 @@ func TestKnownRequestsAreValidatedOnce(t *testing.T) {
 
 func TestTakeEndsAnySource(t *testing.T) {
 	endless := func(yield func(*Request) bool) {
-		for yield(Get("http://a")) { //nolint:revive // yields for ever
+		for yield(Get("http://a")) { // yields for ever
 		}
 	}
 	three := []*Request{Get("http://a"), Get("http://a"), Get("http://a")}

@@ -59,7 +59,7 @@ func TestAttemptTimeoutIsRetried(t *testing.T) {
 			var timeout *AttemptTimeoutError
 			require.ErrorAs(t, failed, &timeout)
 			require.Equal(t, 2*time.Second, timeout.Limit)
-			require.NotErrorIs(t, failed, context.Canceled, "%s: nobody cancelled", name)
+			require.NotErrorIs(t, failed, context.Canceled, "%s: nobody canceled", name)
 		})
 	}
 }
@@ -81,7 +81,7 @@ func TestAttemptTimeoutLeavesTheCallersContextToTheCaller(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			err := p.Execute(ctx, hang)
-			require.Equal(t, context.DeadlineExceeded, err, c.name) //nolint:testifylint // as it is
+			require.Equal(t, context.DeadlineExceeded, err, c.name) // as it is
 			require.Equal(t, c.took, time.Since(start), c.name)
 		})
 	}
@@ -89,7 +89,7 @@ func TestAttemptTimeoutLeavesTheCallersContextToTheCaller(t *testing.T) {
 		p := retryPolicy(t, RetryConfig{AttemptTimeout: time.Minute})
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		require.Equal(t, context.Canceled, p.Execute(ctx, hang)) //nolint:testifylint // as it is
+		require.Equal(t, context.Canceled, p.Execute(ctx, hang)) // as it is
 	})
 	synctest.Test(t, func(t *testing.T) { // no time for another attempt
 		p := retryPolicy(t, RetryConfig{AttemptTimeout: 2 * time.Second})

@@ -2,7 +2,7 @@ package resilience
 
 import "time"
 
-// backoffDelay is the wait that follows attempt number attempt (1 is the
+// backoffDelay returns the wait that follows attempt number attempt (1 is the
 // first), for a random number in [0, 1):
 //
 //	min(base × 2^(attempt−1) × (1 + jitter × (2·random − 1)), limit)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,7 @@ func (e *OpenError) Error() string {
 // Is reports whether target is [ErrOpen].
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
-// RetryAfter is the breaker's [CircuitBreaker.RetryAfter] at the time it is
+// RetryAfter returns the breaker's [CircuitBreaker.RetryAfter] at the time it is
 // called.
 func (e *OpenError) RetryAfter() time.Duration {
 	if e.breaker == nil {
@@ -108,7 +109,7 @@ type CircuitBreaker struct {
 
 	core    breakerCore
 	notify  breakerNotifier
-	history breakerHistory // guarded by core.mu
+	history Timeline // guarded by core.mu
 
 	waitMu  sync.Mutex    // taken before core.mu
 	waiters int           // guarded by waitMu
@@ -137,7 +138,7 @@ func NewCircuitBreaker(cfg BreakerConfig) (*CircuitBreaker, error) {
 	return b, nil
 }
 
-// now is the time since the breaker was made. It is kept from being negative
+// now returns the time since the breaker was made. It is kept from being negative
 // for breakers that leave or enter a testing/synctest bubble, whose clocks
 // differ by decades.
 func (b *CircuitBreaker) now() int64 { return max(0, int64(time.Since(b.base))) }
@@ -159,7 +160,7 @@ func (b *CircuitBreaker) onMove(from, to *breakerEra, reason Reason, c windowCou
 	if reason == ReasonConsecutive {
 		t.Consecutive = c.streak
 	}
-	b.history.add(t)
+	b.history = b.history.with(t)
 	b.notify.push(t)
 }
 
@@ -294,5 +295,5 @@ func (b *CircuitBreaker) RetryAfter() time.Duration {
 func (b *CircuitBreaker) Timeline() Timeline {
 	b.core.mu.Lock()
 	defer b.core.mu.Unlock()
-	return b.history.timeline()
+	return slices.Clone(b.history)
 }

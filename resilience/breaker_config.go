@@ -3,7 +3,6 @@ package resilience
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 )
@@ -123,63 +122,46 @@ type BreakerConfig struct {
 
 // The defaults of a BreakerConfig.
 const (
-	breakerFailureThreshold   = 5
-	breakerErrorRate          = 0.5
-	breakerMinRequests        = 10
-	breakerLatencyMultiplier  = 3.0
-	breakerOpenStateDuration  = 30 * time.Second
-	breakerHalfOpenMaxCalls   = 3
-	breakerProbeCount         = 1
-	breakerWindowDuration     = 60 * time.Second
-	breakerShortestWindow     = time.Millisecond
-	breakerConfigFaultsPrefix = "resilience: breaker: "
+	breakerFailureThreshold  = 5
+	breakerErrorRate         = 0.5
+	breakerMinRequests       = 10
+	breakerLatencyMultiplier = 3.0
+	breakerOpenStateDuration = 30 * time.Second
+	breakerHalfOpenMaxCalls  = 3
+	breakerProbeCount        = 1
+	breakerWindowDuration    = 60 * time.Second
+	breakerShortestWindow    = time.Millisecond
 )
 
 // Validate reports every fault of the configuration, joined, or nil.
 func (c BreakerConfig) Validate() error {
-	var faults []error
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf(breakerConfigFaultsPrefix+format, args...))
-	}
-	if c.FailureThreshold < 0 && c.FailureThreshold != NoThreshold {
-		fault("FailureThreshold is %d, want 1 or more, or NoThreshold (0 means %d)", c.FailureThreshold, breakerFailureThreshold)
-	}
-	if r := c.ErrorRateThreshold; !(r >= 0 && r <= 1) && r != NoThreshold {
-		fault("ErrorRateThreshold is %v, want above 0 and up to 1, or NoThreshold (0 means %v)", r, breakerErrorRate)
-	}
-	if c.MinRequests < 0 {
-		fault("MinRequests is %d, want 1 or more (0 means %d)", c.MinRequests, breakerMinRequests)
-	}
-	if c.ConsecutiveFailures < 0 {
-		fault("ConsecutiveFailures is %d, want 0 (failures in a row are not judged) or more", c.ConsecutiveFailures)
-	}
-	if c.BaselineLatency < 0 {
-		fault("BaselineLatency is %v, want 0 (latency is not judged) or more", c.BaselineLatency)
-	}
+	var faults configFaults
+	fault := faults.of("BreakerConfig")
+	fault(c.FailureThreshold < 0 && c.FailureThreshold != NoThreshold,
+		"FailureThreshold is %d, want 1 or more, or NoThreshold (0 means %d)", c.FailureThreshold, breakerFailureThreshold)
+	rate := c.ErrorRateThreshold
+	fault(!(rate >= 0 && rate <= 1) && rate != NoThreshold,
+		"ErrorRateThreshold is %v, want above 0 and up to 1, or NoThreshold (0 means %v)", rate, breakerErrorRate)
+	fault(c.MinRequests < 0, "MinRequests is %d, want 1 or more (0 means %d)", c.MinRequests, breakerMinRequests)
+	fault(c.ConsecutiveFailures < 0, "ConsecutiveFailures is %d, want 1 or more, or 0 to turn it off", c.ConsecutiveFailures)
+	fault(c.BaselineLatency < 0, "BaselineLatency is %v, want a positive duration, or 0 to turn it off", c.BaselineLatency)
 	switch m := c.LatencyThresholdMultiplier; {
 	case m != 0 && !(m >= 1 && m <= math.MaxFloat64):
-		fault("LatencyThresholdMultiplier is %v, want 1 or more (0 means %v)", m, breakerLatencyMultiplier)
+		fault(true, "LatencyThresholdMultiplier is %v, want 1 or more (0 means %v)", m, breakerLatencyMultiplier)
 	case m != 0 && c.BaselineLatency == 0:
-		fault("LatencyThresholdMultiplier is %v but BaselineLatency is 0, so there is nothing to multiply", m)
-	case c.BaselineLatency > 0 && c.slowAfter() >= math.MaxInt64:
-		fault("LatencyThresholdMultiplier times BaselineLatency (%v times %v) is beyond any duration", m, c.BaselineLatency)
+		fault(true, "LatencyThresholdMultiplier is %v, want 0 without a BaselineLatency, which it multiplies", m)
+	case c.BaselineLatency > 0:
+		fault(c.slowAfter() >= math.MaxInt64, "LatencyThresholdMultiplier is %v, which times BaselineLatency (%v) is beyond any duration; want less", cmp.Or(m, breakerLatencyMultiplier), c.BaselineLatency)
 	}
-	if c.OpenStateDuration < 0 {
-		fault("OpenStateDuration is %v, want above 0 (0 means %v)", c.OpenStateDuration, breakerOpenStateDuration)
-	}
-	if c.HalfOpenMaxCalls < 0 {
-		fault("HalfOpenMaxCalls is %d, want 1 or more (0 means %d)", c.HalfOpenMaxCalls, breakerHalfOpenMaxCalls)
-	}
-	if c.ProbeCount < 0 {
-		fault("ProbeCount is %d, want 1 or more (0 means %d)", c.ProbeCount, breakerProbeCount)
-	}
-	if w := c.WindowDuration; w != 0 && w < breakerShortestWindow {
-		fault("WindowDuration is %v, want %v or more (0 means %v)", w, breakerShortestWindow, breakerWindowDuration)
-	}
+	fault(c.OpenStateDuration < 0, "OpenStateDuration is %v, want a positive duration (0 means %v)", c.OpenStateDuration, breakerOpenStateDuration)
+	fault(c.HalfOpenMaxCalls < 0, "HalfOpenMaxCalls is %d, want 1 or more (0 means %d)", c.HalfOpenMaxCalls, breakerHalfOpenMaxCalls)
+	fault(c.ProbeCount < 0, "ProbeCount is %d, want 1 or more (0 means %d)", c.ProbeCount, breakerProbeCount)
+	fault(c.WindowDuration != 0 && c.WindowDuration < breakerShortestWindow,
+		"WindowDuration is %v, want %v or more (0 means %v)", c.WindowDuration, breakerShortestWindow, breakerWindowDuration)
 	return errors.Join(faults...)
 }
 
-// slowAfter is the longest a call may last, in nanoseconds.
+// slowAfter returns the longest a call may last, in nanoseconds.
 func (c BreakerConfig) slowAfter() float64 {
 	return cmp.Or(c.LatencyThresholdMultiplier, breakerLatencyMultiplier) * float64(c.BaselineLatency)
 }

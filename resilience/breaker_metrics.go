@@ -36,10 +36,10 @@ type BreakerMetrics struct {
 	LastTransition time.Time     // the last change of state; zero without one
 }
 
-// Requests is the number of calls the window counts.
+// Requests returns the number of calls the window counts.
 func (m BreakerMetrics) Requests() uint64 { return m.Successes + m.Failures }
 
-// ErrorRate is the share of failures in the window, from 0 to 1; 0 if it is
+// ErrorRate returns the share of failures in the window, from 0 to 1; 0 if it is
 // empty.
 func (m BreakerMetrics) ErrorRate() float64 {
 	if m.Requests() == 0 {

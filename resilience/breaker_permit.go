@@ -54,7 +54,22 @@ func (p Permit) Ignore() {
 	}
 }
 
-// doneErr is Done with an error. canceled says whether a context.Canceled may
+// report tells the breaker how an attempt ended: with err, or, if it did not
+// return, by a panic or Goexit. A cancellation counts as the caller's own only
+// if ctx has ended.
+func (p Permit) report(ctx context.Context, returned bool, err error) {
+	switch {
+	case p.breaker == nil:
+	case !returned:
+		p.finish(breakerFailure)
+	case err == nil:
+		p.Done(nil)
+	default:
+		p.doneErr(err, ctx.Err() != nil)
+	}
+}
+
+// doneErr is Done with an error. canceled reports whether a context.Canceled may
 // be the caller's own doing.
 func (p Permit) doneErr(err error, canceled bool) {
 	// Should a predicate panic, the call must not stay pending.
@@ -87,7 +102,7 @@ func (b *CircuitBreaker) settled(moved bool) {
 	}
 }
 
-// classify says how a call that returned err counts.
+// classify returns how a call that returned err counts.
 func (b *CircuitBreaker) classify(err error, canceled bool) breakerOutcome {
 	switch {
 	case b.isIgnored != nil && b.isIgnored(err):

@@ -19,7 +19,7 @@ type breakerRules struct {
 // is 56.99999999999999, and 7 of 25 reaches 0.28 although that is 7.000000000000001.
 const breakerRateSlack = 1e-13
 
-// verdict says whether counts c trip the breaker, and why.
+// verdict returns why counts c trip the breaker, or 0 if they do not.
 func (r *breakerRules) verdict(c windowCounts) Reason {
 	total := c.successes + c.failures
 	switch {

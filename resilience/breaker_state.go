@@ -83,7 +83,7 @@ func (c *breakerCore) begin(state State, generation uint64, now int64) *breakerE
 	return e
 }
 
-// breakerAfter is t+d, or the end of time.
+// breakerAfter returns t+d, or the end of time.
 func breakerAfter(t, d int64) int64 {
 	if t > math.MaxInt64-d {
 		return math.MaxInt64
@@ -252,13 +252,13 @@ func (c *breakerCore) totalsLocked() breakerTotals {
 	return t
 }
 
-// pendingLocked is the number of admitted calls that have not reported.
+// pendingLocked returns the number of admitted calls that have not reported.
 func (c *breakerCore) pendingLocked() int {
 	t := c.totalsLocked()
 	return int(t.admitted - (t.successes + t.failures - c.reported + t.ignored + t.late))
 }
 
-// retryAfter is how long from now on a call would be refused.
+// retryAfter returns how long from now on a call would be refused.
 func (c *breakerCore) retryAfter(now int64) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -29,7 +29,7 @@ func TestBreakerConfigReportsEveryFault(t *testing.T) {
 		"FailureThreshold", "ErrorRateThreshold", "LatencyThresholdMultiplier", "BaselineLatency",
 		"OpenStateDuration", "HalfOpenMaxCalls", "ProbeCount", "WindowDuration", "MinRequests", "ConsecutiveFailures",
 	} {
-		require.ErrorContains(t, err, "resilience: breaker: "+field+" is ")
+		require.ErrorContains(t, err, "resilience: BreakerConfig."+field+" is ")
 	}
 	for _, c := range []struct {
 		name string
@@ -42,7 +42,7 @@ func TestBreakerConfigReportsEveryFault(t *testing.T) {
 		{"rate above all", resilience.BreakerConfig{ErrorRateThreshold: math.Nextafter(1, 2)}, "ErrorRateThreshold"},
 		{"negative rate", resilience.BreakerConfig{ErrorRateThreshold: -0.1}, "ErrorRateThreshold"},
 		{"infinite multiplier", resilience.BreakerConfig{LatencyThresholdMultiplier: math.Inf(1), BaselineLatency: 1}, "LatencyThresholdMultiplier"},
-		{"multiplier of nothing", resilience.BreakerConfig{LatencyThresholdMultiplier: 3}, "BaselineLatency is 0"},
+		{"multiplier of nothing", resilience.BreakerConfig{LatencyThresholdMultiplier: 3}, "LatencyThresholdMultiplier is 3, want 0 without a BaselineLatency"},
 		{"threshold beyond time", resilience.BreakerConfig{BaselineLatency: math.MaxInt64 / 2}, "beyond any duration"},
 		{"longest everything", resilience.BreakerConfig{BaselineLatency: 1, OpenStateDuration: math.MaxInt64, WindowDuration: math.MaxInt64, ProbeCount: math.MaxInt}, ""},
 		{"shortest window", resilience.BreakerConfig{WindowDuration: time.Millisecond}, ""},
@@ -150,7 +150,7 @@ func TestBreakerThresholdsOnTheirOwn(t *testing.T) {
 	}
 }
 
-// What its caller cancelled neither ends a run of failures nor makes it longer;
+// What its caller canceled neither ends a run of failures nor makes it longer;
 // what comes after its generation does not either.
 func TestBreakerConsecutiveFailuresCountOnlyWhatCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -306,10 +306,10 @@ func TestBreakerClassifiesErrors(t *testing.T) {
 		{"nil", resilience.BreakerConfig{}, nil, success},
 		{"any error", resilience.BreakerConfig{}, io.EOF, failure},
 		{"deadline", resilience.BreakerConfig{}, context.DeadlineExceeded, failure},
-		{"cancelled", resilience.BreakerConfig{}, canceledCtx.Err(), ignored},
+		{"canceled", resilience.BreakerConfig{}, canceledCtx.Err(), ignored},
 		{"not a failure is a success", resilience.BreakerConfig{IsFailure: func(err error) bool { return !errors.Is(err, domain) }}, domain, success},
 		{"a failure by predicate", resilience.BreakerConfig{IsFailure: func(err error) bool { return !errors.Is(err, domain) }}, io.EOF, failure},
-		{"cancelled is not asked about", resilience.BreakerConfig{IsFailure: func(error) bool { return true }}, context.Canceled, ignored},
+		{"canceled is not asked about", resilience.BreakerConfig{IsFailure: func(error) bool { return true }}, context.Canceled, ignored},
 		{"ignored by predicate", resilience.BreakerConfig{IsIgnored: func(err error) bool { return errors.Is(err, domain) }}, domain, ignored},
 		{"own predicate replaces the default", resilience.BreakerConfig{IsIgnored: func(error) bool { return false }}, context.Canceled, failure},
 	} {
@@ -329,7 +329,7 @@ func TestBreakerClassifiesErrors(t *testing.T) {
 func TestBreakerDoIgnoresOnlyTheCallersOwnCancellation(t *testing.T) {
 	b := newBreaker(t, resilience.BreakerConfig{})
 	require.ErrorIs(t, b.Do(t.Context(), func(context.Context) error { return context.Canceled }), context.Canceled)
-	require.EqualValues(t, 1, b.Metrics().TotalFailures, "the service cancelled, not the caller")
+	require.EqualValues(t, 1, b.Metrics().TotalFailures, "the service canceled, not the caller")
 	ctx, cancel := context.WithCancel(t.Context())
 	require.ErrorIs(t, b.Do(ctx, func(ctx context.Context) error { cancel(); return ctx.Err() }), context.Canceled)
 	require.EqualValues(t, 1, b.Metrics().TotalIgnored)

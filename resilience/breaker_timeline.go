@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -101,26 +102,10 @@ func (tl Timeline) String() string {
 	return b.String()
 }
 
-// breakerHistory is a ring of the last breakerTimelineCap transitions.
-type breakerHistory struct {
-	ring  []Transition
-	total uint64
-}
-
-func (h *breakerHistory) add(t Transition) {
-	if len(h.ring) < breakerTimelineCap {
-		h.ring = append(h.ring, t)
-	} else {
-		h.ring[h.total%breakerTimelineCap] = t
+// with returns the timeline with t at its end, without the oldest if it is full.
+func (tl Timeline) with(t Transition) Timeline {
+	if len(tl) == breakerTimelineCap {
+		tl = slices.Delete(tl, 0, 1)
 	}
-	h.total++
-}
-
-func (h *breakerHistory) timeline() Timeline {
-	tl := make(Timeline, 0, len(h.ring))
-	if len(h.ring) < breakerTimelineCap {
-		return append(tl, h.ring...)
-	}
-	oldest := h.total % breakerTimelineCap
-	return append(append(tl, h.ring[oldest:]...), h.ring[:oldest]...)
+	return append(tl, t)
 }

@@ -12,7 +12,7 @@ import (
 // but still sleeping. From begin it is a stamp, which expires one window later.
 // hold succeeds only while held + live stamps < N, begin turns one into the
 // other, and time only removes stamps; so at every instant at most N retries
-// have begun in the window that ends there. A cancelled retry gives its held
+// have begun in the window that ends there. A canceled retry gives its held
 // slot back as if it had never asked.
 //
 // Instants are durations since the policy was built. They come from a

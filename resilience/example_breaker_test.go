@@ -174,8 +174,8 @@ func ExampleBreakerMetrics() {
 func ExampleBreakerConfig_Validate() {
 	fmt.Println(resilience.BreakerConfig{ProbeCount: -1, ErrorRateThreshold: 1.5}.Validate())
 	// Output:
-	// resilience: breaker: ErrorRateThreshold is 1.5, want above 0 and up to 1, or NoThreshold (0 means 0.5)
-	// resilience: breaker: ProbeCount is -1, want 1 or more (0 means 1)
+	// resilience: BreakerConfig.ErrorRateThreshold is 1.5, want above 0 and up to 1, or NoThreshold (0 means 0.5)
+	// resilience: BreakerConfig.ProbeCount is -1, want 1 or more (0 means 1)
 }
 
 func ExampleHTTPFailure() {

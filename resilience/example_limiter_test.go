@@ -62,7 +62,7 @@ func ExampleSemaphoreLimiter_SetMaxConcurrent() {
 	// Output:
 	// false
 	// true
-	// resilience: limiter: MaxConcurrent is 0, want 1 to 1048575
+	// resilience: LimiterConfig.MaxConcurrent is 0, want 1 to 1048575
 }
 
 func ExampleSemaphoreLimiter_Metrics() {
@@ -78,6 +78,6 @@ func ExampleSemaphoreLimiter_Metrics() {
 func ExampleLimiterConfig_Validate() {
 	fmt.Println(resilience.LimiterConfig{AcquireTimeout: -time.Second}.Validate())
 	// Output:
-	// resilience: limiter: MaxConcurrent is 0, want 1 to 1048575
-	// resilience: limiter: AcquireTimeout is -1s, want zero (wait until the context ends) or more
+	// resilience: LimiterConfig.MaxConcurrent is 0, want 1 to 1048575
+	// resilience: LimiterConfig.AcquireTimeout is -1s, want a positive duration, or 0 for none
 }

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // LimiterMaxConcurrent is the largest MaxConcurrent a [SemaphoreLimiter]
 // accepts: 1,048,575.
-const LimiterMaxConcurrent = 1<<(limiterFieldBits-1) - 1
+const LimiterMaxConcurrent = 1<<20 - 1
 
 // ErrAcquireTimeout is matched by the error [SemaphoreLimiter.Acquire] returns
 // when no permit came free within AcquireTimeout. The error itself is an
@@ -50,78 +49,28 @@ type LimiterConfig struct {
 
 // Validate reports every fault of the configuration, joined, or nil.
 func (c LimiterConfig) Validate() error {
-	var faults []error
-	if err := limiterCheckMax(c.MaxConcurrent); err != nil {
-		faults = append(faults, err)
-	}
-	if c.AcquireTimeout < 0 {
-		faults = append(faults, fmt.Errorf("resilience: limiter: AcquireTimeout is %v, want zero (wait until the context ends) or more", c.AcquireTimeout))
-	}
+	var faults configFaults
+	fault := faults.of("LimiterConfig")
+	fault(c.MaxConcurrent < 1 || c.MaxConcurrent > LimiterMaxConcurrent, "MaxConcurrent is %d, want 1 to %d", c.MaxConcurrent, LimiterMaxConcurrent)
+	fault(c.AcquireTimeout < 0, "AcquireTimeout is %v, want a positive duration, or 0 for none", c.AcquireTimeout)
 	return errors.Join(faults...)
-}
-
-func limiterCheckMax(n int) error {
-	if n < 1 || n > LimiterMaxConcurrent {
-		return fmt.Errorf("resilience: limiter: MaxConcurrent is %d, want 1 to %d", n, LimiterMaxConcurrent)
-	}
-	return nil
-}
-
-// The whole state of a limiter is one word, so that a permit is taken with one
-// compare-and-swap, given back with one addition, and no reader sees half a
-// resize:
-//
-//	active (21 bits) | queued (1) | limit (21) | acquisitions (21)
-//
-// Active is uppermost: when Release is called once too often the borrow falls
-// off the top and touches nothing else, and leaves a number no limit can reach
-// (the limit uses one bit less). While queued is set, permits are taken only
-// under the mutex; that is what keeps a newcomer from overtaking the queue.
-// Acquisitions is the low part of a counter; once its top bit is set, the next
-// permit is taken under the mutex, which moves that bit to
-// SemaphoreLimiter.carried.
-const (
-	limiterFieldBits = 21
-	limiterFieldMask = 1<<limiterFieldBits - 1
-
-	limiterAcqOne    = uint64(1)
-	limiterAcqFull   = uint64(1) << (limiterFieldBits - 1)
-	limiterLimitOne  = uint64(1) << limiterFieldBits
-	limiterQueued    = uint64(1) << (2 * limiterFieldBits)
-	limiterActiveOne = uint64(1) << (2*limiterFieldBits + 1)
-	limiterBorrowed  = uint64(1) << 63 // more are active than any limit allows
-)
-
-func limiterAcquired(s uint64) uint64 { return s & limiterFieldMask }
-func limiterLimit(s uint64) uint64    { return s >> limiterFieldBits & limiterFieldMask }
-func limiterActive(s uint64) uint64   { return s >> (2*limiterFieldBits + 1) }
-
-// limiterFree reports whether state s lets a newcomer in without the mutex.
-func limiterFree(s uint64) bool {
-	return s&(limiterQueued|limiterAcqFull) == 0 && limiterActive(s) < limiterLimit(s)
 }
 
 // SemaphoreLimiter admits at most MaxConcurrent callers at once; the others
 // wait in arrival order. It starts no goroutine, and no timer unless a caller
 // with an AcquireTimeout has to wait.
 //
-// A SemaphoreLimiter is safe for concurrent use and must not be copied. Make
-// one with [NewSemaphoreLimiter]; inside a testing/synctest bubble use one made
-// in that bubble.
+// A SemaphoreLimiter is safe for concurrent use by multiple goroutines and must not
+// be copied. Make one with [NewSemaphoreLimiter]; inside a testing/synctest bubble
+// use one made in that bubble.
 type SemaphoreLimiter struct {
-	state atomic.Uint64
-	_     [56]byte // the word all callers write, apart from what they only read
-
-	peak    atomic.Uint64
 	timeout time.Duration
 
-	mu            sync.Mutex
-	queue         limiterQueue // guarded by mu
-	carried       uint64       // guarded by mu: acquisitions beyond the state's field
-	timeouts      uint64       // guarded by mu
-	cancellations atomic.Uint64
+	mu      sync.Mutex
+	metrics LimiterMetrics          // guarded by mu
+	queue   waitList[limiterWaiter] // guarded by mu; not empty only while no permit is free
 
-	waiters sync.Pool // of *limiterWaiter, this limiter's own
+	waiters sync.Pool // of *waitNode[limiterWaiter], this limiter's own
 }
 
 // NewSemaphoreLimiter returns a limiter with all its permits free, or the error
@@ -130,9 +79,10 @@ func NewSemaphoreLimiter(cfg LimiterConfig) (*SemaphoreLimiter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	l := &SemaphoreLimiter{timeout: cfg.AcquireTimeout}
-	l.state.Store(uint64(cfg.MaxConcurrent) * limiterLimitOne)
-	return l, nil
+	return &SemaphoreLimiter{
+		timeout: cfg.AcquireTimeout,
+		metrics: LimiterMetrics{MaxConcurrent: cfg.MaxConcurrent},
+	}, nil
 }
 
 // Acquire takes a permit, waiting for one in arrival order. It returns nil when
@@ -145,41 +95,55 @@ func NewSemaphoreLimiter(cfg LimiterConfig) (*SemaphoreLimiter, error) {
 //   - an [*AcquireTimeoutError] after AcquireTimeout. A permit granted in the
 //     same instant wins over the timeout.
 func (l *SemaphoreLimiter) Acquire(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		l.cancellations.Add(1)
+	err := ctx.Err()
+	l.mu.Lock()
+	if err != nil {
+		l.metrics.Cancellations++
+		l.mu.Unlock()
 		return err
 	}
-	if s := l.state.Load(); limiterFree(s) {
-		if l.state.CompareAndSwap(s, s+limiterActiveOne+limiterAcqOne) {
-			l.notePeak(s)
-			return nil
-		}
-		if l.takeSpinning() {
-			return nil
-		}
+	if l.free() {
+		l.take()
+		l.mu.Unlock()
+		return nil
 	}
-	return l.acquireSlow(ctx)
+	w, _ := l.waiters.Get().(*waitNode[limiterWaiter])
+	if w == nil {
+		w = &waitNode[limiterWaiter]{value: limiterWaiter{ready: make(chan struct{}, 1)}}
+	}
+	l.queue.push(w)
+	l.mu.Unlock()
+
+	granted := w.value.wait(ctx.Done(), l.timeout)
+	if err = ctx.Err(); !granted || err != nil {
+		err = l.settle(w, granted, err)
+	}
+	l.waiters.Put(w)
+	return err
 }
 
 // TryAcquire takes a permit if one is free and nobody is waiting for it.
 func (l *SemaphoreLimiter) TryAcquire() bool {
-	s := l.state.Load()
-	switch {
-	case s&limiterQueued != 0 || limiterActive(s) >= limiterLimit(s):
-		return false // none is free, or those that are belong to the queue
-	case s&limiterAcqFull == 0 && l.state.CompareAndSwap(s, s+limiterActiveOne+limiterAcqOne):
-		l.notePeak(s)
-		return true
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.free() {
+		return false
 	}
-	return l.tryAcquireSlow()
+	l.take()
+	return true
 }
 
 // Release gives a permit back; the caller that has waited longest gets it. It
 // panics if no permit is held.
 func (l *SemaphoreLimiter) Release() {
-	if s := l.state.Add(^(limiterActiveOne - 1)); s&(limiterQueued|limiterBorrowed) != 0 {
-		l.releaseSlow(s)
+	l.mu.Lock()
+	if l.metrics.Active == 0 {
+		l.mu.Unlock()
+		panic("resilience: limiter: Release without a permit held")
 	}
+	l.metrics.Active--
+	l.grant()
+	l.mu.Unlock()
 }
 
 // Do runs fn while holding a permit and returns its error, or Acquire's error
@@ -198,18 +162,13 @@ func (l *SemaphoreLimiter) Do(ctx context.Context, fn func(context.Context) erro
 // waiting callers at once. Lowering it takes no permit away: callers beyond the
 // new limit finish, and nobody is admitted until fewer than n remain.
 func (l *SemaphoreLimiter) SetMaxConcurrent(n int) error {
-	if err := limiterCheckMax(n); err != nil {
+	if err := (LimiterConfig{MaxConcurrent: n}).Validate(); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for {
-		s := l.state.Load()
-		if l.state.CompareAndSwap(s, s&^(limiterFieldMask*limiterLimitOne)|uint64(n)*limiterLimitOne) {
-			break
-		}
-	}
-	l.grantLocked()
+	l.metrics.MaxConcurrent = n
+	l.grant()
 	return nil
 }
 
@@ -229,60 +188,18 @@ type LimiterMetrics struct {
 func (l *SemaphoreLimiter) Metrics() LimiterMetrics {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.state.Load()
-	m := LimiterMetrics{
-		MaxConcurrent: int(limiterLimit(s)),
-		Active:        int(limiterActive(s)),
-		Waiting:       l.queue.len,
-		Acquisitions:  l.carried + limiterAcquired(s),
-		Timeouts:      l.timeouts,
-		Cancellations: l.cancellations.Load(),
-	}
-	// A caller between taking its permit and noting the peak is counted too.
-	m.Peak = max(int(l.peak.Load()), m.Active)
+	m := l.metrics
+	m.Waiting = l.queue.len
 	return m
 }
 
-// takeSpinning takes a permit without the mutex, if that is possible, for a
-// caller that has lost the race for the word. That means that another processor
-// is using it: standing back for some hundred nanoseconds lets it finish several
-// pairs in its own cache, which costs less than fighting over every one of them.
-func (l *SemaphoreLimiter) takeSpinning() bool {
-	for spins := limiterFirstSpins; spins <= limiterMostSpins; spins *= 2 {
-		for range spins {
-			limiterSpin()
-		}
-		s := l.state.Load()
-		if !limiterFree(s) {
-			return false
-		}
-		if l.state.CompareAndSwap(s, s+limiterActiveOne+limiterAcqOne) {
-			l.notePeak(s)
-			return true
-		}
-	}
-	return false
-}
+// free reports whether a permit is free. Then nobody waits for one: whatever
+// frees a permit grants it to the queue under the same lock. The caller holds mu.
+func (l *SemaphoreLimiter) free() bool { return l.metrics.Active < l.metrics.MaxConcurrent }
 
-const (
-	limiterFirstSpins = 256
-	limiterMostSpins  = 1024
-)
-
-//go:noinline
-func limiterSpin() {}
-
-// notePeak notes that one permit more is held than in state s.
-func (l *SemaphoreLimiter) notePeak(s uint64) {
-	if limiterActive(s) >= l.peak.Load() {
-		l.raisePeak(limiterActive(s) + 1)
-	}
-}
-
-func (l *SemaphoreLimiter) raisePeak(active uint64) {
-	for p := l.peak.Load(); active > p; p = l.peak.Load() {
-		if l.peak.CompareAndSwap(p, active) {
-			return
-		}
-	}
+// take counts a permit as granted. The caller holds mu.
+func (l *SemaphoreLimiter) take() {
+	l.metrics.Active++
+	l.metrics.Acquisitions++
+	l.metrics.Peak = max(l.metrics.Peak, l.metrics.Active)
 }

@@ -90,7 +90,7 @@ func TestLimiterZeroTimeoutWaitsForTheContextAlone(t *testing.T) {
 }
 
 // TestLimiterPeerBug23CancelledFrontWaiterWakesNext is golang/go#37852: the
-// permit granted to a waiter that has been cancelled must go on to the next.
+// permit granted to a waiter that has been canceled must go on to the next.
 func TestLimiterPeerBug23CancelledFrontWaiterWakesNext(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestLimiterPeerBug23CancelledFrontWaiterWakesNext(t *testing.T) {
 			cancel() // and, before the front waiter can run, its grant:
 			l.Release()
 			synctest.Wait()
-			require.ErrorIs(t, first, context.Canceled, "a cancelled context loses a tie with its grant")
+			require.ErrorIs(t, first, context.Canceled, "a canceled context loses a tie with its grant")
 			require.NoError(t, second)
 			require.Equal(t, resilience.LimiterMetrics{MaxConcurrent: 1, Active: 1, Peak: 1, Acquisitions: 2, Cancellations: 1}, l.Metrics())
 		})
@@ -113,7 +113,7 @@ func TestLimiterPeerBug23CancelledFrontWaiterWakesNext(t *testing.T) {
 }
 
 // The second half of peer bug 23: raising the limit while the front waiter is
-// being cancelled must admit the one behind it.
+// being canceled must admit the one behind it.
 func TestLimiterPeerBug23CancelledFrontWaiterDuringResize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(t, 1, 0)

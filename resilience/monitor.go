@@ -15,15 +15,15 @@ import (
 // set every ProbeInterval whose lateness is measured. A sample costs one or two
 // microseconds and allocates nothing.
 //
-// A RuntimeMonitor is safe for concurrent use. It owns one goroutine between
-// Start and Stop and may be started again. In a testing/synctest bubble timers
-// are never late and the runtime's figures are the whole process's, so a monitor
-// is of no use there, though it works.
+// A RuntimeMonitor is safe for concurrent use by multiple goroutines. It owns one
+// goroutine between Start and Stop and may be started again. In a testing/synctest
+// bubble timers are never late and the runtime's figures are the whole process's, so
+// a monitor is of no use there, though it works.
 type RuntimeMonitor struct {
 	cfg    MonitorConfig
 	source func(*monitorReading) // what the runtime says; replaced in tests
 
-	life sync.Mutex    // serialises Start and Stop
+	life sync.Mutex    // serializes Start and Stop
 	quit chan struct{} // nil unless running; closed by Stop
 	done chan struct{} // closed when the goroutine has ended
 
@@ -142,7 +142,7 @@ func (m *RuntimeMonitor) watch(quit <-chan struct{}, done chan<- struct{}) {
 	}
 }
 
-// monitorNext is the first instant of the schedule due, due+every, … after now.
+// monitorNext returns the first instant of the schedule due, due+every, … after now.
 // Instants that were missed are skipped: what made them late was measured once.
 func monitorNext(due, now time.Time, every time.Duration) time.Time {
 	return due.Add((now.Sub(due)/every + 1) * every)

@@ -1,8 +1,8 @@
 package resilience
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 )
@@ -60,21 +60,17 @@ type MonitorConfig struct {
 // nothing.
 func (c MonitorConfig) Validate() error {
 	c = c.withDefaults()
-	var faults []error
-	fault := func(bad bool, format string, args ...any) {
-		if bad {
-			faults = append(faults, fmt.Errorf("resilience: MonitorConfig."+format, args...))
-		}
-	}
+	var faults configFaults
+	fault := faults.of("MonitorConfig")
 	const shortest = 100 * time.Microsecond
 	fault(c.SampleInterval < time.Millisecond, "SampleInterval is %v, want at least 1ms", c.SampleInterval)
 	fault(c.ProbeInterval < shortest, "ProbeInterval is %v, want at least %v", c.ProbeInterval, shortest)
-	fault(c.ProbeInterval > c.SampleInterval, "ProbeInterval %v exceeds SampleInterval %v", c.ProbeInterval, c.SampleInterval)
+	fault(c.ProbeInterval > c.SampleInterval, "ProbeInterval is %v, want at most SampleInterval (%v)", c.ProbeInterval, c.SampleInterval)
 	fault(c.HistorySize < 1 || c.HistorySize > maxMonitorHistory, "HistorySize is %d, want 1 to %d", c.HistorySize, maxMonitorHistory)
 	durations := func(name string, warn, critical time.Duration) {
 		fault(warn <= 0 && warn != NoThreshold, "Warn%s is %v, want a positive duration or NoThreshold", name, warn)
 		fault(critical <= 0 && critical != NoThreshold, "Critical%s is %v, want a positive duration or NoThreshold", name, critical)
-		fault(critical > 0 && warn > critical, "Warn%[1]s %[2]v exceeds Critical%[1]s %[3]v", name, warn, critical)
+		fault(critical > 0 && warn > critical, "Warn%[1]s is %[2]v, want at most Critical%[1]s (%[3]v)", name, warn, critical)
 	}
 	durations("SchedLatency", c.WarnSchedLatency, c.CriticalSchedLatency)
 	durations("TimerLag", c.WarnTimerLag, c.CriticalTimerLag)
@@ -82,7 +78,7 @@ func (c MonitorConfig) Validate() error {
 		ok := func(v float64) bool { return v == NoThreshold || v > 0 && v <= 1 }
 		fault(!ok(warn), "Warn%s is %v, want a share in (0, 1] or NoThreshold", name, warn)
 		fault(!ok(critical), "Critical%s is %v, want a share in (0, 1] or NoThreshold", name, critical)
-		fault(critical > 0 && warn > critical, "Warn%[1]s %[2]v exceeds Critical%[1]s %[3]v", name, warn, critical)
+		fault(critical > 0 && warn > critical, "Warn%[1]s is %[2]v, want at most Critical%[1]s (%[3]v)", name, warn, critical)
 	}
 	shares("CPU", c.WarnCPU, c.CriticalCPU)
 	shares("GC", c.WarnGC, c.CriticalGC)
@@ -90,32 +86,16 @@ func (c MonitorConfig) Validate() error {
 }
 
 func (c MonitorConfig) withDefaults() MonitorConfig {
-	if c.SampleInterval == 0 {
-		c.SampleInterval = time.Second
-	}
-	if c.ProbeInterval == 0 {
-		c.ProbeInterval = max(c.SampleInterval/10, 100*time.Microsecond)
-	}
-	if c.HistorySize == 0 {
-		c.HistorySize = 60
-	}
-	duration := func(d *time.Duration, value time.Duration) {
-		if *d == 0 {
-			*d = value
-		}
-	}
-	duration(&c.WarnSchedLatency, 10*time.Millisecond)
-	duration(&c.CriticalSchedLatency, 100*time.Millisecond)
-	duration(&c.WarnTimerLag, 20*time.Millisecond)
-	duration(&c.CriticalTimerLag, 100*time.Millisecond)
-	share := func(s *float64, value float64) {
-		if *s == 0 {
-			*s = value
-		}
-	}
-	share(&c.WarnCPU, 0.9)
-	share(&c.CriticalCPU, 0.99)
-	share(&c.WarnGC, 0.25)
-	share(&c.CriticalGC, 0.5)
+	c.SampleInterval = cmp.Or(c.SampleInterval, time.Second)
+	c.ProbeInterval = cmp.Or(c.ProbeInterval, max(c.SampleInterval/10, 100*time.Microsecond))
+	c.HistorySize = cmp.Or(c.HistorySize, 60)
+	c.WarnSchedLatency = cmp.Or(c.WarnSchedLatency, 10*time.Millisecond)
+	c.CriticalSchedLatency = cmp.Or(c.CriticalSchedLatency, 100*time.Millisecond)
+	c.WarnTimerLag = cmp.Or(c.WarnTimerLag, 20*time.Millisecond)
+	c.CriticalTimerLag = cmp.Or(c.CriticalTimerLag, 100*time.Millisecond)
+	c.WarnCPU = cmp.Or(c.WarnCPU, 0.9)
+	c.CriticalCPU = cmp.Or(c.CriticalCPU, 0.99)
+	c.WarnGC = cmp.Or(c.WarnGC, 0.25)
+	c.CriticalGC = cmp.Or(c.CriticalGC, 0.5)
 	return c
 }

@@ -80,7 +80,7 @@ func monitorQuantiles(prev, cur *monitorHist) MonitorQuantiles {
 	return q
 }
 
-// edge is the upper edge of bucket i, or the lower if that is infinite.
+// edge returns the upper edge of bucket i, or the lower if that is infinite.
 func (h *monitorHist) edge(i int) time.Duration {
 	edge := h.buckets[i+1]
 	if math.IsInf(edge, 1) {

@@ -154,11 +154,11 @@ resilience: MonitorConfig.HistorySize is -1, want 1 to 1048576
 resilience: MonitorConfig.WarnSchedLatency is -2ns, want a positive duration or NoThreshold
 resilience: MonitorConfig.CriticalTimerLag is -3ns, want a positive duration or NoThreshold
 resilience: MonitorConfig.WarnCPU is 2, want a share in (0, 1] or NoThreshold
-resilience: MonitorConfig.WarnCPU 2 exceeds CriticalCPU 0.99
+resilience: MonitorConfig.WarnCPU is 2, want at most CriticalCPU (0.99)
 resilience: MonitorConfig.CriticalGC is NaN, want a share in (0, 1] or NoThreshold`)
 	require.EqualError(t, MonitorConfig{ProbeInterval: time.Hour, WarnTimerLag: time.Hour}.Validate(),
-		`resilience: MonitorConfig.ProbeInterval 1h0m0s exceeds SampleInterval 1s
-resilience: MonitorConfig.WarnTimerLag 1h0m0s exceeds CriticalTimerLag 100ms`)
+		`resilience: MonitorConfig.ProbeInterval is 1h0m0s, want at most SampleInterval (1s)
+resilience: MonitorConfig.WarnTimerLag is 1h0m0s, want at most CriticalTimerLag (100ms)`)
 	require.NoError(t, MonitorConfig{WarnCPU: NoThreshold, CriticalSchedLatency: NoThreshold}.Validate())
 }
 

@@ -18,8 +18,9 @@ import (
 //
 // and at any other time QueueDepth + InFlight make up the difference.
 //
-// A Pipeline is safe for concurrent use. It owns one goroutine, from Start until
-// Stop has emptied the queue. Inside a testing/synctest bubble, build it there.
+// A Pipeline is safe for concurrent use by multiple goroutines. It owns one
+// goroutine, from Start until Stop has emptied the queue. Inside a testing/synctest
+// bubble, build it there.
 type Pipeline[T any] struct {
 	cfg  PipelineConfig[T]
 	wake chan struct{} // holds one token: the worker should look again
@@ -121,7 +122,7 @@ func (p *Pipeline[T]) Flush(ctx context.Context) error {
 	f := &pipelineFlush{upTo: p.left + uint64(p.queue.size), result: make(chan error, 1)}
 	p.flushes = append(p.flushes, f)
 	p.flushTo = f.upTo
-	p.rouse()
+	p.wakeWorker()
 	p.mu.Unlock()
 	select {
 	case err := <-f.result:
@@ -152,7 +153,7 @@ func (p *Pipeline[T]) Stop(ctx context.Context, drain bool) (PipelineMetrics, er
 	case pipelineRunning:
 		p.phase = pipelineStopping
 		p.blocked.rejectAll(ErrStopped)
-		p.rouse()
+		p.wakeWorker()
 	}
 	if !drain {
 		p.discard()

@@ -47,7 +47,7 @@ func BenchmarkPipelinePut(b *testing.B) {
 			b.Run("into="+channel+"/producers="+mode.name, func(b *testing.B) {
 				c, done := make(chan record, 10_000), make(chan struct{})
 				go func() { // ends when c is closed
-					for range c { //nolint:revive // consumes
+					for range c { // consumes
 					}
 					close(done)
 				}()

@@ -1,26 +1,15 @@
 package resilience
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
-)
-
-// Errors of things that start once and stop: [Pipeline] and [RuntimeMonitor].
-var (
-	ErrNotStarted = errors.New("resilience: not started")
-	ErrStarted    = errors.New("resilience: started already")
-	ErrStopped    = errors.New("resilience: stopped")
 )
 
 // ErrQueueFull is what [Pipeline.Put] returns for an item that [DropNewest] has
 // dropped.
 var ErrQueueFull = errors.New("resilience: pipeline queue full, item dropped")
-
-// ErrGoexit is the Value of a [*PanicError] for a callback that called
-// runtime.Goexit, as testing's FailNow does.
-var ErrGoexit = errors.New("runtime.Goexit called")
 
 // DropPolicy says what [Pipeline.Put] does when the queue is full.
 type DropPolicy uint8
@@ -74,16 +63,12 @@ type PipelineConfig[T any] struct {
 // nothing.
 func (c PipelineConfig[T]) Validate() error {
 	c = c.withDefaults()
-	var faults []error
-	fault := func(bad bool, format string, args ...any) {
-		if bad {
-			faults = append(faults, fmt.Errorf("resilience: PipelineConfig."+format, args...))
-		}
-	}
-	fault(c.OnBatch == nil, "OnBatch is nil")
+	var faults configFaults
+	fault := faults.of("PipelineConfig")
+	fault(c.OnBatch == nil, "OnBatch is nil, want the function that takes the batches")
 	fault(c.MaxQueueSize < 1, "MaxQueueSize is %d, want at least 1", c.MaxQueueSize)
 	fault(c.BatchSize < 1, "BatchSize is %d, want at least 1", c.BatchSize)
-	fault(c.MaxQueueSize >= 1 && c.BatchSize > c.MaxQueueSize, "BatchSize %d exceeds MaxQueueSize %d", c.BatchSize, c.MaxQueueSize)
+	fault(c.MaxQueueSize >= 1 && c.BatchSize > c.MaxQueueSize, "BatchSize is %d, want at most MaxQueueSize (%d)", c.BatchSize, c.MaxQueueSize)
 	fault(c.BatchTimeout < 0, "BatchTimeout is %v, want a positive duration", c.BatchTimeout)
 	fault(c.DropOnFull > DropOldest, "DropOnFull is %d, want Backpressure, DropNewest or DropOldest", c.DropOnFull)
 	return errors.Join(faults...)
@@ -101,24 +86,6 @@ func (c PipelineConfig[T]) withDefaults() PipelineConfig[T] {
 			c.BatchSize = min(batchSize, queueSet)
 		}
 	}
-	if c.BatchTimeout == 0 {
-		c.BatchTimeout = time.Second
-	}
+	c.BatchTimeout = cmp.Or(c.BatchTimeout, time.Second)
 	return c
-}
-
-// PanicError is what OnError receives when OnBatch did not return.
-type PanicError struct {
-	Value any    // what was passed to panic, or ErrGoexit
-	Stack []byte // the goroutine's stack at that moment, as runtime/debug formats it
-}
-
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("resilience: panic in OnBatch: %v", e.Value)
-}
-
-// Unwrap returns Value if that is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
 }

@@ -16,7 +16,7 @@ func (p *Pipeline[T]) Put(ctx context.Context, item T) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p.lockToPut()
+	p.mu.Lock()
 	if err := p.refusal(); err != nil {
 		p.mu.Unlock()
 		return err
@@ -41,25 +41,7 @@ func (p *Pipeline[T]) Put(ctx context.Context, item T) error {
 	return nil
 }
 
-// lockToPut takes mu. The lock is held for some ten nanoseconds, much less than
-// it takes to put a goroutine to sleep and wake it: standing back for a moment is
-// worth it when many producers meet.
-func (p *Pipeline[T]) lockToPut() {
-	for spins := 64; spins <= 512; spins *= 2 {
-		if p.mu.TryLock() {
-			return
-		}
-		for range spins {
-			pipelineSpin()
-		}
-	}
-	p.mu.Lock()
-}
-
-//go:noinline
-func pipelineSpin() {}
-
-// refusal is why nothing may be put now, or nil. The caller holds mu.
+// refusal returns why nothing may be put now, or nil. The caller holds mu.
 func (p *Pipeline[T]) refusal() error {
 	switch p.phase {
 	case pipelineRunning:
@@ -78,14 +60,14 @@ func (p *Pipeline[T]) push(item T) {
 	p.metrics.Put++
 	p.metrics.PeakQueue = max(p.metrics.PeakQueue, size)
 	if size >= p.cfg.BatchSize {
-		p.rouse()
+		p.wakeWorker()
 	} else if size == 1 {
 		p.timer.Reset(p.cfg.BatchTimeout)
 	}
 }
 
-// rouse wakes the worker if it sleeps. The caller holds mu.
-func (p *Pipeline[T]) rouse() {
+// wakeWorker wakes the worker if it sleeps. The caller holds mu.
+func (p *Pipeline[T]) wakeWorker() {
 	if !p.idle {
 		return // it looks at the queue before it sleeps again
 	}
@@ -104,12 +86,12 @@ func (p *Pipeline[T]) waitForRoom(ctx context.Context, item T) error {
 	start := time.Now()
 	var err error
 	select {
-	case err = <-w.verdict:
+	case err = <-w.value.verdict:
 		p.mu.Lock()
 	case <-ctx.Done():
 		p.mu.Lock()
-		if w.settled {
-			err = <-w.verdict // the item is in, or the pipeline stopped: that came first
+		if !w.queued {
+			err = <-w.value.verdict // the item is in, or the pipeline stopped: that came first
 		} else {
 			err = ctx.Err()
 			p.blocked.remove(w)

@@ -60,58 +60,33 @@ func (q *pipelineQueue[T]) copyTo(dst []T, n int) {
 
 // pipelineWaiter is a producer that waits for room with its item.
 type pipelineWaiter[T any] struct {
-	item       T
-	verdict    chan error // holds one: nil when the item is in
-	settled    bool       // a verdict was sent
-	prev, next *pipelineWaiter[T]
+	item    T
+	verdict chan error // holds one, sent on leaving the list: nil when the item is in
 }
 
 // pipelineWaiters lists waiting producers in order of arrival, and keeps used
-// waiters for the next. Its owner's lock guards it.
+// nodes for the next. Its owner's lock guards it.
 type pipelineWaiters[T any] struct {
-	first, last *pipelineWaiter[T]
-	free        *pipelineWaiter[T]
+	waitList[pipelineWaiter[T]]
+	free *waitNode[pipelineWaiter[T]]
 }
 
-func (l *pipelineWaiters[T]) add(item T) *pipelineWaiter[T] {
+func (l *pipelineWaiters[T]) add(item T) *waitNode[pipelineWaiter[T]] {
 	w := l.free
 	if w != nil {
-		l.free = w.next
-		w.next = nil
+		l.free, w.next = w.next, nil
 	} else {
-		w = &pipelineWaiter[T]{verdict: make(chan error, 1)}
+		w = &waitNode[pipelineWaiter[T]]{value: pipelineWaiter[T]{verdict: make(chan error, 1)}}
 	}
-	w.item = item
-	w.prev = l.last
-	if l.last != nil {
-		l.last.next = w
-	} else {
-		l.first = w
-	}
-	l.last = w
+	w.value.item = item
+	l.push(w)
 	return w
 }
 
-// remove takes out a waiter that was not settled.
-func (l *pipelineWaiters[T]) remove(w *pipelineWaiter[T]) {
-	if w.prev != nil {
-		w.prev.next = w.next
-	} else {
-		l.first = w.next
-	}
-	if w.next != nil {
-		w.next.prev = w.prev
-	} else {
-		l.last = w.prev
-	}
-	w.prev, w.next = nil, nil
-}
-
 // settle takes a waiter out and tells it the verdict.
-func (l *pipelineWaiters[T]) settle(w *pipelineWaiter[T], verdict error) {
+func (l *pipelineWaiters[T]) settle(w *waitNode[pipelineWaiter[T]], verdict error) {
 	l.remove(w)
-	w.settled = true
-	w.verdict <- verdict
+	w.value.verdict <- verdict
 }
 
 func (l *pipelineWaiters[T]) rejectAll(verdict error) {
@@ -121,10 +96,9 @@ func (l *pipelineWaiters[T]) rejectAll(verdict error) {
 }
 
 // recycle keeps a waiter that is out of the list and has read its verdict.
-func (l *pipelineWaiters[T]) recycle(w *pipelineWaiter[T]) {
+func (l *pipelineWaiters[T]) recycle(w *waitNode[pipelineWaiter[T]]) {
 	var none T
-	w.item = none
-	w.settled = false
+	w.value.item = none
 	w.next = l.free
 	l.free = w
 }

@@ -36,13 +36,13 @@ func pipelineBalanced(tb testing.TB, m PipelineMetrics) {
 
 func TestPipelineValidateReportsEveryFault(t *testing.T) {
 	_, err := NewPipeline(PipelineConfig[int]{MaxQueueSize: -1, BatchSize: -1, BatchTimeout: -1, DropOnFull: 3})
-	require.EqualError(t, err, `resilience: PipelineConfig.OnBatch is nil
+	require.EqualError(t, err, `resilience: PipelineConfig.OnBatch is nil, want the function that takes the batches
 resilience: PipelineConfig.MaxQueueSize is -1, want at least 1
 resilience: PipelineConfig.BatchSize is -1, want at least 1
 resilience: PipelineConfig.BatchTimeout is -1ns, want a positive duration
 resilience: PipelineConfig.DropOnFull is 3, want Backpressure, DropNewest or DropOldest`)
 	_, err = NewPipeline(PipelineConfig[int]{OnBatch: pipelineIgnore[int], MaxQueueSize: 5, BatchSize: 6})
-	require.EqualError(t, err, "resilience: PipelineConfig.BatchSize 6 exceeds MaxQueueSize 5")
+	require.EqualError(t, err, "resilience: PipelineConfig.BatchSize is 6, want at most MaxQueueSize (5)")
 }
 
 func TestPipelineDefaults(t *testing.T) {
@@ -185,7 +185,7 @@ func TestPipelineStopReleasesBlockedPuts(t *testing.T) {
 	})
 }
 
-// A cancelled front waiter must not keep its place, nor an ended context be let in.
+// A canceled front waiter must not keep its place, nor an ended context be let in.
 func TestPipelinePeerBug23CancelledWaiterLetsTheNextIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})

@@ -69,7 +69,7 @@ func (p *Pipeline[T]) cut(n int) []T {
 		if w == nil {
 			break
 		}
-		p.push(w.item)
+		p.push(w.value.item)
 		p.blocked.settle(w, nil)
 	}
 	if p.queue.size > 0 {

@@ -10,8 +10,8 @@ import (
 // RetryPolicy runs functions again when they fail for a passing reason: waiting
 // longer each time, never more than a budget shared by all its executions allows.
 //
-// A RetryPolicy is safe for concurrent use and starts no goroutine. Inside a
-// testing/synctest bubble, build it there.
+// A RetryPolicy is safe for concurrent use by multiple goroutines and starts no
+// goroutine. Inside a testing/synctest bubble, build it there.
 type RetryPolicy struct {
 	cfg    RetryConfig
 	budget interface { // a *retryBudget, nil for none, or share
@@ -27,7 +27,6 @@ type RetryPolicy struct {
 	successes atomic.Uint64
 
 	failures   atomic.Uint64
-	aborted    atomic.Uint64 // failures too: the only attempt ended by panic or Goexit
 	attempts   atomic.Uint64 // made by other executions that did not succeed at once
 	later      atomic.Uint64 // successes among them
 	retries    atomic.Uint64
@@ -100,81 +99,18 @@ func WithBreaker(b *CircuitBreaker) ExecuteOption { return ExecuteOption{breaker
 // A panic or runtime.Goexit in fn passes through: what the execution held is
 // released and the breaker told of a failure.
 func (p *RetryPolicy) Execute(ctx context.Context, fn func(context.Context) error, opts ...ExecuteOption) error {
-	// This is retryAdmit and saves the call.
-	if deadline, ok := ctx.Deadline(); ok && retryLate(deadline) || ctx.Err() != nil {
+	if err := retryAdmit(ctx); err != nil {
 		p.failures.Add(1)
-		return retryEnded(ctx)
+		return err
 	}
 	if p.share != nil {
 		p.share.request(p.now())
 	}
-	if len(opts) > 0 {
-		if breaker := retryBreaker(opts); breaker != nil {
-			return p.guarded(ctx, breaker, fn)
-		}
-	}
-	// The common case, an attempt that succeeds, pays for one counter and for
-	// saying which.
-	ended := &p.aborted
-	defer func() {
-		if ended != nil {
-			ended.Add(1)
-		}
-	}()
-	err := p.call(ctx, fn)
-	if err == nil {
-		ended = &p.successes
-		return nil
-	}
-	ended = nil // loop counts
-	return p.loop(ctx, err, nil, fn)
-}
-
-// guarded is Execute with a breaker. Like Execute it keeps the first attempt
-// apart from the machinery that only further ones need.
-func (p *RetryPolicy) guarded(ctx context.Context, breaker *CircuitBreaker, fn func(context.Context) error) error {
-	permit, err := breaker.Allow()
-	if err != nil {
-		p.failures.Add(1)
-		return err
-	}
-	pending := permit
-	defer func() {
-		if pending.breaker != nil {
-			p.aborted.Add(1)
-			pending.finish(breakerFailure)
-		}
-	}()
-	err = p.call(ctx, fn)
-	pending.breaker = nil
-	if err == nil {
-		p.successes.Add(1)
-		permit.Done(nil)
-		return nil
-	}
-	permit.report(ctx, true, unmarkPermanent(err))
-	return p.loop(ctx, err, breaker, fn)
-}
-
-// loop is the rest of Execute. failed is the error of a first attempt that was
-// made already, or nil when none was.
-func (p *RetryPolicy) loop(ctx context.Context, failed error, breaker *CircuitBreaker, fn func(context.Context) error) error {
+	breaker := retryBreaker(opts)
 	run := retryRun{policy: p}
 	defer run.end()
-	if failed != nil {
-		run.begin()
-	}
 	for {
-		err := failed
-		switch {
-		case failed != nil:
-			failed = nil
-		case breaker != nil:
-			err = run.guarded(ctx, breaker, fn)
-		default:
-			run.begin()
-			err = p.call(ctx, fn)
-		}
+		err := run.attempt(ctx, breaker, fn)
 		if err == nil {
 			run.succeeded = true
 			return nil
@@ -197,25 +133,16 @@ func (p *RetryPolicy) call(ctx context.Context, fn func(context.Context) error) 
 	return attemptWithin(ctx, p.cfg.AttemptTimeout, fn)
 }
 
-// retryAdmit refuses a context that has ended.
+// retryAdmit refuses a context that has ended, or whose deadline has passed: the
+// timer that ends it may run late.
 func retryAdmit(ctx context.Context) error {
-	if deadline, ok := ctx.Deadline(); ok && retryLate(deadline) || ctx.Err() != nil {
-		return retryEnded(ctx)
-	}
-	return nil
-}
-
-// retryLate reports whether the deadline of a context has passed. The context
-// does not say so itself yet if the timer that ends it runs late.
-func retryLate(deadline time.Time) bool { return time.Until(deadline) <= 0 }
-
-// retryEnded is why a context that is refused has ended: what it says itself, or
-// that it should have.
-func retryEnded(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return context.DeadlineExceeded
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // retryBreaker returns the breaker that opts ask for, or nil.
@@ -242,11 +169,10 @@ func Retry[T any](ctx context.Context, p *RetryPolicy, fn func(context.Context) 
 // Metrics returns the counts so far. Each is exact; together they may straddle
 // an execution that ends meanwhile.
 func (p *RetryPolicy) Metrics() RetryMetrics {
-	successes, aborted := p.successes.Load(), p.aborted.Load()
-	failures := p.failures.Load() + aborted
+	successes, failures := p.successes.Load(), p.failures.Load()
 	return RetryMetrics{
 		Executions:       successes + failures,
-		Attempts:         successes - min(successes, p.later.Load()) + p.attempts.Load() + aborted,
+		Attempts:         successes - min(successes, p.later.Load()) + p.attempts.Load(),
 		Retries:          p.retries.Load(),
 		Successes:        successes,
 		Failures:         failures,

@@ -60,3 +60,20 @@ func BenchmarkBudget(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkRetryBreaker(b *testing.B) {
+	p, err := NewRetryPolicy(RetryConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	breaker, err := NewCircuitBreaker(BreakerConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	fn := func(context.Context) error { return nil }
+	option := WithBreaker(breaker)
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = p.Execute(context.Background(), fn, option)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -96,7 +95,7 @@ type RetryConfig struct {
 	RetryBudgetWindow time.Duration
 
 	// IsTransient reports whether an error deserves another attempt. Default
-	// [IsTransient], which retries only what it recognises. It is not asked about
+	// [IsTransient], which retries only what it recognizes. It is not asked about
 	// errors marked by [Permanent], about [ErrOpen], or once the context has
 	// ended. It may be called from many goroutines.
 	IsTransient func(error) bool
@@ -128,17 +127,13 @@ func (c RetryConfig) Validate() error {
 	bothBudgets := ratio != 0 && c.RetryBudget != 0 && c.RetryBudget != NoBudget
 	noRatio := ratio == 0 && c.RetryBudgetMinPerSecond != 0
 	c = c.withDefaults()
-	var faults []error
-	fault := func(bad bool, format string, args ...any) {
-		if bad {
-			faults = append(faults, fmt.Errorf("resilience: RetryConfig."+format, args...))
-		}
-	}
+	var faults configFaults
+	fault := faults.of("RetryConfig")
 	fault(c.MaxAttempts < 1, "MaxAttempts is %d, want at least 1", c.MaxAttempts)
 	fault(c.AttemptTimeout < 0, "AttemptTimeout is %v, want a positive duration, or 0 for none", c.AttemptTimeout)
 	fault(c.BaseDelay < 0, "BaseDelay is %v, want a positive duration", c.BaseDelay)
 	fault(c.MaxDelay < 0, "MaxDelay is %v, want a positive duration", c.MaxDelay)
-	fault(c.MaxDelay >= 0 && c.BaseDelay > c.MaxDelay, "BaseDelay %v exceeds MaxDelay %v", c.BaseDelay, c.MaxDelay)
+	fault(c.MaxDelay >= 0 && c.BaseDelay > c.MaxDelay, "BaseDelay is %v, want at most MaxDelay (%v)", c.BaseDelay, c.MaxDelay)
 	fault(c.JitterFactor != NoJitter && !(c.JitterFactor > 0 && c.JitterFactor <= 1),
 		"JitterFactor is %v, want a number in (0, 1] or NoJitter", c.JitterFactor)
 	fault(c.RetryBudget != NoBudget && (c.RetryBudget < 1 || c.RetryBudget > maxRetryBudget),
@@ -147,15 +142,15 @@ func (c RetryConfig) Validate() error {
 	fault(ratio != 0 && c.RetryBudgetWindow >= 0 && c.RetryBudgetWindow < shortestShareWindow,
 		"RetryBudgetWindow is %v, want %v or more with RetryBudgetRatio", c.RetryBudgetWindow, shortestShareWindow)
 	fault(!(ratio >= 0 && ratio <= 1), "RetryBudgetRatio is %v, want a share in (0, 1], such as 0.2, or 0 for none", ratio)
-	fault(bothBudgets, "RetryBudget is %d and RetryBudgetRatio %v, want one of them", c.RetryBudget, ratio)
+	fault(bothBudgets, "RetryBudget is %d and RetryBudgetRatio is %v, want one of them", c.RetryBudget, ratio)
 	least := c.RetryBudgetMinPerSecond
-	fault(noRatio, "RetryBudgetMinPerSecond is %v but RetryBudgetRatio is 0, so it would do nothing", least)
+	fault(noRatio, "RetryBudgetMinPerSecond is %v, want 0 without a RetryBudgetRatio, which it adds to", least)
 	fault(!noRatio && least != NoMinimum && !(least >= 0 && least <= maxRetryBudget),
 		"RetryBudgetMinPerSecond is %v, want above 0, up to %d, or NoMinimum", least, maxRetryBudget)
 	return errors.Join(faults...)
 }
 
-// Delay is the wait after attempt number attempt has failed (1 is the first),
+// Delay returns the wait after attempt number attempt has failed (1 is the first),
 // for a random number in [0, 1); 0.5 is the middle, without jitter:
 //
 //	min(BaseDelay × 2^(attempt−1) × (1 + JitterFactor × (2·random − 1)), MaxDelay)

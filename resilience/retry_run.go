@@ -26,34 +26,26 @@ func (r *retryRun) begin() {
 	}
 }
 
-// guarded runs an attempt that the breaker lets through and tells it the
-// outcome. The deferred call keeps a panic or Goexit from keeping the permit.
-func (r *retryRun) guarded(ctx context.Context, b *CircuitBreaker, fn func(context.Context) error) (err error) {
+// attempt calls fn, if the breaker, which may be nil, lets it through, and tells
+// the breaker the outcome. The deferred call keeps a panic or Goexit from keeping
+// the permit.
+func (r *retryRun) attempt(ctx context.Context, b *CircuitBreaker, fn func(context.Context) error) (err error) {
+	if b == nil {
+		r.begin()
+		return r.policy.call(ctx, fn)
+	}
 	permit, err := b.Allow()
 	if err != nil {
 		return err
 	}
+	var outcome error
 	returned := false
-	defer func() { permit.report(ctx, returned, unmarkPermanent(err)) }()
+	defer func() { permit.report(ctx, returned, outcome) }()
 	r.begin()
 	err = r.policy.call(ctx, fn)
+	outcome = unmarkPermanent(err) // asks err's own As, which may panic
 	returned = true
 	return err
-}
-
-// report tells the breaker how an attempt ended: with err, or, if it did not
-// return, by a panic or Goexit. A cancellation counts as the caller's own only
-// if ctx has ended.
-func (p Permit) report(ctx context.Context, returned bool, err error) {
-	switch {
-	case p.breaker == nil:
-	case !returned:
-		p.finish(breakerFailure)
-	case err == nil:
-		p.Done(nil)
-	default:
-		p.doneErr(err, ctx.Err() != nil)
-	}
 }
 
 // next decides what follows a failed attempt: a wait for another, whose slot of
@@ -96,7 +88,7 @@ func (r *retryRun) next(ctx context.Context, err error) (time.Duration, error) {
 	return delay, nil
 }
 
-// backoff is the wait before the next attempt: the schedule's, or what the
+// backoff returns the wait before the next attempt: the schedule's, or what the
 // failure itself advises when that is longer.
 func (r *retryRun) backoff(err error) time.Duration {
 	c := &r.policy.cfg

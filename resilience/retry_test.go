@@ -55,7 +55,7 @@ resilience: RetryConfig.RetryBudget is -2, want 1 to 1048576 or NoBudget
 resilience: RetryConfig.RetryBudgetWindow is -1ns, want a positive duration`)
 
 	require.EqualError(t, RetryConfig{BaseDelay: 2 * time.Minute}.Validate(),
-		"resilience: RetryConfig.BaseDelay 2m0s exceeds MaxDelay 1m0s")
+		"resilience: RetryConfig.BaseDelay is 2m0s, want at most MaxDelay (1m0s)")
 	require.Error(t, RetryConfig{RetryBudget: maxRetryBudget + 1}.Validate())
 	require.Error(t, RetryConfig{JitterFactor: -0.5}.Validate())
 	require.NoError(t, RetryConfig{}.Validate())
@@ -178,11 +178,11 @@ func TestRetryPeerBug23EndedContextNeverRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := retryPolicy(t, RetryConfig{})
 		fn, calls := retryFails(0, nil)
-		cancelled, cancel := context.WithCancel(t.Context())
+		canceled, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.ErrorIs(t, p.Execute(cancelled, fn), context.Canceled)
+		require.ErrorIs(t, p.Execute(canceled, fn), context.Canceled)
 		require.ErrorIs(t, p.Execute(retryLateContext{t.Context()}, fn), context.DeadlineExceeded)
-		require.ErrorIs(t, p.Execute(retryLateContext{cancelled}, fn), context.Canceled, "its own word comes first")
+		require.ErrorIs(t, p.Execute(retryLateContext{canceled}, fn), context.Canceled, "its own word comes first")
 		require.Empty(t, calls())
 		require.Equal(t, RetryMetrics{Executions: 3, Failures: 3}, p.Metrics())
 	})
@@ -562,4 +562,24 @@ func TestRetryAllocatesNothingOnSuccess(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		_, _ = Retry(ctx, p, func(context.Context) (int, error) { return value, nil })
 	}), "with a value")
+}
+
+// panickyError is an error whose methods are no better than the rest of user code.
+type panickyError struct{}
+
+func (panickyError) Error() string { return "down" }
+func (panickyError) As(any) bool   { panic("as") }
+
+func TestRetryReportsToTheBreakerThoughAnErrorPanics(t *testing.T) {
+	p, err := NewRetryPolicy(RetryConfig{})
+	require.NoError(t, err)
+	b, err := NewCircuitBreaker(BreakerConfig{})
+	require.NoError(t, err)
+	require.PanicsWithValue(t, "as", func() {
+		_ = p.Execute(t.Context(), func(context.Context) error { return panickyError{} }, WithBreaker(b))
+	})
+	m := b.Metrics()
+	require.Zero(t, m.Pending, "the permit was kept")
+	require.EqualValues(t, 1, m.TotalFailures)
+	require.EqualValues(t, 1, p.Metrics().Failures)
 }

@@ -3,38 +3,10 @@ package resilience
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
-	"time"
 )
-
-// StatusError is an HTTP response that counts as a failure. [Transport] makes
-// one for its retry policy and its breaker; a function run by
-// [RetryPolicy.Execute] may return one to have its status classified.
-type StatusError struct {
-	Code  int           // HTTP status code
-	After time.Duration // the response's Retry-After; zero means none, or no wait
-}
-
-// NewStatusError makes a StatusError of a response's status and its
-// Retry-After header. It leaves the body alone.
-func NewStatusError(resp *http.Response) *StatusError {
-	after, _ := retryAfterHeader(resp.Header, time.Now)
-	return &StatusError{Code: resp.StatusCode, After: after}
-}
-
-func (e *StatusError) Error() string {
-	if text := http.StatusText(e.Code); text != "" {
-		return fmt.Sprintf("resilience: HTTP status %d %s", e.Code, text)
-	}
-	return fmt.Sprintf("resilience: HTTP status %d", e.Code)
-}
-
-// RetryAfter implements [RetryAfterError].
-func (e *StatusError) RetryAfter() (time.Duration, bool) { return e.After, e.After > 0 }
 
 // IsTransient reports whether err is of a kind that a later attempt may not
 // meet again. It is the default of [RetryConfig.IsTransient], and looks through

@@ -45,7 +45,7 @@ func TestTransientClasses(t *testing.T) {
 		{"no permission", op(syscall.EACCES), false},
 		{"socket deadline", fmt.Errorf("read: %w", os.ErrDeadlineExceeded), true},
 		{"an attempt's own deadline", fmt.Errorf("call: %w", context.DeadlineExceeded), true},
-		{"cancelled by the caller", fmt.Errorf("call: %w", context.Canceled), false},
+		{"canceled by the caller", fmt.Errorf("call: %w", context.Canceled), false},
 		{"a timeout inside", fmt.Errorf("call: %w", transientTimeout{true}), true},
 		{"says it is no timeout", transientTimeout{false}, false},
 		{"a timeout that an outer error can't see", &url.Error{Err: fmt.Errorf("x: %w", transientTimeout{true})}, true},

@@ -72,7 +72,7 @@ func TestTransportPeerBug18RetryBodiesClosed(t *testing.T) {
 	}
 }
 
-// Contexts of attempts were cancelled before the body was read, or shared
+// Contexts of attempts were canceled before the body was read, or shared
 // between calls.
 func TestTransportPeerBug21BodyOutlivesRoundTrip(t *testing.T) {
 	const size = 1 << 20

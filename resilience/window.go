@@ -40,7 +40,8 @@ const (
 // finds a bucket begun since and counts there, at the instant it really
 // records, because marks are written only forward.
 //
-// A window is safe for concurrent use. Recording a success is one addition.
+// A window is safe for concurrent use by multiple goroutines. Recording a success is
+// one addition.
 type window struct {
 	width  uint64
 	latest atomic.Uint64 // the last bucket begun

@@ -19,7 +19,7 @@ pkg=${1%/} pkg=${pkg#./}
 # clocks and sockets have tests that wait, and bugs of another kind.
 case $pkg in
 loadtest) core='check.go collector.go counts.go histogram.go interval.go memory.go recorder.go run.go source.go stats.go tally.go trend.go warning.go worker.go' ;;
-resilience) core='backoff.go breaker*.go budget.go limiter*.go retry*.go window.go' ;;
+resilience) core='backoff.go breaker*.go budget.go limiter*.go retry*.go waitlist.go window.go' ;;
 *) core='*.go' ;;
 esac
 read -ra patterns <<<"${FILES:-$core}"

@@ -124,7 +124,7 @@ func newRunner(t *testing.T, dir string) *runner {
 			printf '#!/bin/sh\nBRUNT_TEST_MAIN=1 exec "` + self + `" "$@"\n' >"$dir/brunt"
 			chmod +x "$dir/brunt"`,
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755)) //nolint:gosec // to be run
+		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755))
 	}
 	r.path = bin + string(os.PathListSeparator) + os.Getenv("PATH")
 	return r
@@ -270,7 +270,7 @@ func fakeGH(file string, args []string) error {
 				return err
 			}
 			comments = comments[n:]
-			jq := exec.Command("jq", "-r", args[4]) //nolint:noctx,gosec // the action's own filter
+			jq := exec.Command("jq", "-r", args[4]) //nolint:noctx // the action's own filter
 			jq.Stdin, jq.Stdout, jq.Stderr = bytes.NewReader(page), os.Stdout, os.Stderr
 			if err := jq.Run(); err != nil {
 				return err
@@ -364,7 +364,7 @@ func TestAction(t *testing.T) {
 	require.Contains(t, comments[3].Body, `"nonesuch" names no commit`, "not what an earlier run said")
 	for name, c := range map[string]struct{ key, value, want string }{
 		"does not build":   {"brunt", "./nonesuch", "package nonesuch is not in std"},
-		"bad flag":         {"args", "-count=2", "a verdict needs 6 pairs or more"},
+		"bad flag":         {"args", "-count=2", "-count is 2, want 6 or more"},
 		"no such package":  {"packages", "./none", `"./none" matches no package`},
 		"base runs a line": {"base", "$(touch pwned)`touch pwned`\";touch pwned;'", "names no commit"},
 		"args run a line":  {"args", "-bench=$(touch pwned)`touch pwned`\n-count=$(touch pwned)\";touch pwned;'", "invalid value"},
@@ -386,7 +386,7 @@ func TestActionCutsLongComments(t *testing.T) {
 	r := newRunner(t, t.TempDir())
 	r.keep([]comment{})
 	out := filepath.Join(r.temp, "brunt-compare")
-	require.NoError(t, os.MkdirAll(out, 0o755)) //nolint:gosec // a report
+	require.NoError(t, os.MkdirAll(out, 0o755))
 	report := "<!-- brunt compare -->\n**Worse**\n\n<details><summary>x</summary>\n\n```\n" + strings.Repeat("± 12345678\n", 8000) + "```\n</details>\n"
 	require.NoError(t, os.WriteFile(filepath.Join(out, "report.md"), []byte(report), 0o600))
 	got := r.step("comment", pullRequest)

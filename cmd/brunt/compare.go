@@ -37,7 +37,7 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 		return 2
 	}
-	o, err := parse(args, stdout, stderr)
+	o, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -48,7 +48,6 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if c.rules, err = o.rules(); err != nil {
 		return fail(err)
 	}
-	c.in.Rules = c.rules
 	c.in.Command = "brunt compare " + strings.Join(quoted(args), " ")
 	if err := c.judge(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -238,7 +237,7 @@ func (c *comparison) list(ctx context.Context, trees [2]benchbuild.Tree, worktre
 	return lists, nil
 }
 
-// buildError says what may help.
+// buildError returns err with what may help.
 func (c *comparison) buildError(side benchgate.Side, err error) error {
 	err = fmt.Errorf("%s: %w", side, err)
 	if side == benchgate.Base && errors.Is(err, benchbuild.ErrBuild) && c.rules.Prepare == "" {
@@ -251,7 +250,7 @@ func (c *comparison) buildError(side benchgate.Side, err error) error {
 	return err
 }
 
-// some is the list, or its beginning.
+// some returns the list, or its beginning.
 func some(names []string) string {
 	if more := len(names) - 10; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:10], ", "), more)
@@ -360,7 +359,7 @@ func (c *comparison) run(ctx context.Context, cfg benchrun.Config) error {
 	return err
 }
 
-// pairs says between which numbers of pairs the benchmarks were settled.
+// pairs returns between which numbers of pairs the benchmarks were settled.
 func pairs(out *benchrun.Outcome) string {
 	if len(out.Rounds) == 0 {
 		return "0"
@@ -410,7 +409,7 @@ func (c *comparison) write() error {
 		case "-":
 			out = f.data
 		default:
-			if err := os.WriteFile(f.path, f.data, 0o644); err != nil { //nolint:gosec // a report, to be read by anyone
+			if err := os.WriteFile(f.path, f.data, 0o644); err != nil {
 				return err
 			}
 		}
@@ -426,7 +425,7 @@ func (c *comparison) write() error {
 
 // keep writes everything to the directory of -save.
 func (c *comparison) keep(text, md, doc []byte) error {
-	if err := os.MkdirAll(c.save, 0o755); err != nil { //nolint:gosec // reports, to be read by anyone
+	if err := os.MkdirAll(c.save, 0o755); err != nil {
 		return err
 	}
 	files := map[string][]byte{"table.txt": text, "report.md": md, "report.json": doc}
@@ -445,7 +444,7 @@ func (c *comparison) keep(text, md, doc []byte) error {
 		files["noise.txt"] = b.Bytes()
 	}
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(c.save, name), data, 0o644); err != nil { //nolint:gosec // a report, to be read by anyone
+		if err := os.WriteFile(filepath.Join(c.save, name), data, 0o644); err != nil {
 			return err
 		}
 	}
@@ -457,7 +456,7 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// isBinary tells an executable from text by how it begins.
+// isBinary reports whether a file begins as an executable does.
 func isBinary(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

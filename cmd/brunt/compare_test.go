@@ -230,7 +230,7 @@ func TestCannotJudge(t *testing.T) {
 func TestCompareFilesBinariesAndBaseline(t *testing.T) {
 	r := newRepo(t, map[string]string{"m_test.go": source("m", "A", allocate("1"), "B", allocate("1")), ".gitignore": "*.test\n"})
 	build := func(out string) {
-		text, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", out, ".").CombinedOutput() //nolint:gosec // fixed verbs
+		text, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", out, ".").CombinedOutput()
 		require.NoError(t, err, string(text))
 	}
 	build("old.test")
@@ -322,12 +322,12 @@ func TestUsage(t *testing.T) {
 		{[]string{"frobnicate"}, 2, "unknown command"},
 		{[]string{"compare", "-h"}, 0, "exit codes"},
 		{[]string{"compare", "-frob"}, 2, "-frob"},
-		{[]string{"compare", "-count", "3"}, 2, "6 pairs or more"},
+		{[]string{"compare", "-count", "3"}, 2, "want 6 or more"},
 		{[]string{"compare", "-benchtime", "x"}, 2, "-benchtime"},
 		{[]string{"compare", "-threshold", "x"}, 2, "bad configuration"},
 		{[]string{"compare", "./...", "-md", "x"}, 2, "flags go first"},
-		{[]string{"compare", "-max", "7"}, 2, "-max 7"},
-		{[]string{"compare", "-skip", "("}, 2, "-skip: "},
+		{[]string{"compare", "-max", "7"}, 2, "-max is 7, want -count (10) or more"},
+		{[]string{"compare", "-skip", "("}, 2, "-skip is (, want a regular expression: "},
 		{[]string{"compare", "-config", "none.json"}, 2, "none.json"},
 	} {
 		var out, errs bytes.Buffer

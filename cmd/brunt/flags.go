@@ -114,7 +114,7 @@ type options struct {
 }
 
 // parse reads the command line. The error flag.ErrHelp means that help was given.
-func parse(args []string, stdout, stderr io.Writer) (*options, error) {
+func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{given: make(map[string]bool)}
 	fs := flag.NewFlagSet("brunt compare", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -158,11 +158,11 @@ func parse(args []string, stdout, stderr io.Writer) (*options, error) {
 	}
 	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	o.args = fs.Args()
-	return o, o.check(stderr)
+	return o, o.check()
 }
 
 // check reports every fault that a flag has on its own or with another.
-func (o *options) check(io.Writer) error {
+func (o *options) check() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	for _, arg := range o.args {
@@ -173,41 +173,41 @@ func (o *options) check(io.Writer) error {
 	if text, ok := strings.CutSuffix(o.benchtime, "x"); ok {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			fault("-benchtime %s: want a number of iterations such as 1000x", o.benchtime)
+			fault("-benchtime is %s, want a number of iterations such as 1000x", o.benchtime)
 		}
 		o.iterations = n
 	} else {
 		d, err := time.ParseDuration(o.benchtime)
 		if err != nil || d <= 0 {
-			fault("-benchtime %s: want a duration such as 100ms or iterations such as 1000x", o.benchtime)
+			fault("-benchtime is %s, want a duration such as 100ms or iterations such as 1000x", o.benchtime)
 		}
 		o.time = d
 	}
 	if _, err := regexp.Compile(o.removed); err != nil {
-		fault("-removed-ok: %v", err)
+		fault("-removed-ok is %s, want a regular expression: %v", o.removed, err)
 	}
 	if _, err := regexp.Compile(o.skip); err != nil {
-		fault("-skip: %v", err)
+		fault("-skip is %s, want a regular expression: %v", o.skip, err)
 	}
 	if o.alpha <= 0 || o.alpha >= 1 {
-		fault("-alpha %v: must be between 0 and 1", o.alpha)
+		fault("-alpha is %v, want more than 0 and less than 1", o.alpha)
 	}
 	if o.count < benchgate.MinSamples {
-		fault("-count %d: a verdict needs %d pairs or more", o.count, benchgate.MinSamples)
+		fault("-count is %d, want %d or more, which a verdict needs", o.count, benchgate.MinSamples)
 	}
 	if o.limit == 0 {
 		o.limit = 3 * o.count
 	} else if o.limit < o.count {
-		fault("-max %d: must be -count (%d) or more", o.limit, o.count)
+		fault("-max is %d, want -count (%d) or more", o.limit, o.count)
 	}
 	if o.aa < 0 {
-		fault("-aa %d: must be 0 or more", o.aa)
+		fault("-aa is %d, want 0 or more", o.aa)
 	}
 	if o.cpu < 1 {
-		fault("-cpu %d: must be 1 or more", o.cpu)
+		fault("-cpu is %d, want 1 or more", o.cpu)
 	}
 	if o.timeout <= 0 {
-		fault("-timeout %v: must be more than 0", o.timeout)
+		fault("-timeout is %v, want a positive duration", o.timeout)
 	}
 	if o.md == "-" && o.json == "-" {
 		fault("-md - and -json -: only one of them can have standard output")
@@ -219,7 +219,7 @@ func (o *options) check(io.Writer) error {
 		fault("-prepare needs trees to run in, not %s", strings.Join(o.args, " and "))
 	}
 	if !o.given["seed"] {
-		o.seed = rand.Uint64() >> 32 //nolint:gosec // an order, short enough to be typed again
+		o.seed = rand.Uint64() >> 32 // short enough to be typed again
 	}
 	return errors.Join(faults...)
 }
@@ -242,7 +242,7 @@ func (o *options) files() bool {
 	})
 }
 
-// rules are those of the file with the flags over them.
+// rules returns the rules of the file with the flags over them.
 func (o *options) rules() (*benchgate.Rules, error) {
 	r := new(benchgate.Rules)
 	if o.config != "" {

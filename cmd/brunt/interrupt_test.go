@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/internal/gittest"
+	"example.com/brunt/internal/proctest"
 )
 
 // A real signal to a real process, in the middle of a benchmark that has a child
@@ -58,7 +58,7 @@ func BenchmarkSleeps(b *testing.B) {
 		t.Run(name, func(t *testing.T) {
 			r := &repo{&gittest.Repo{T: t, Dir: r.Dir}}
 			started := filepath.Join(t.TempDir(), "started")
-			cmd := exec.CommandContext(t.Context(), self, append([]string{"compare"}, quick...)...) //nolint:gosec // this very binary
+			cmd := exec.CommandContext(t.Context(), self, append([]string{"compare"}, quick...)...)
 			cmd.Dir = r.Dir
 			cmd.Env = append(os.Environ(), "BRUNT_TEST_MAIN=1", "STARTED="+started)
 			var stderr bytes.Buffer
@@ -78,19 +78,11 @@ func BenchmarkSleeps(b *testing.B) {
 			require.NoDirExists(t, filepath.Join(r.Dir, ".git", "worktrees"))
 			require.Equal(t, before, r.Git("status", "--porcelain"))
 			require.Empty(t, r.leftovers())
-			for pid := range strings.FieldsSeq(read(started)) {
-				require.Eventually(t, func() bool { return ended(pid) }, 10*time.Second, time.Millisecond, "process %s", pid)
+			for text := range strings.FieldsSeq(read(started)) {
+				pid, err := strconv.Atoi(text)
+				require.NoError(t, err)
+				require.Eventually(t, func() bool { return proctest.Ended(pid) }, 10*time.Second, time.Millisecond, "process %d", pid)
 			}
 		})
 	}
-}
-
-// ended takes a zombie, which nobody has waited for, for ended.
-func ended(pid string) bool {
-	number, err := strconv.Atoi(pid)
-	if err != nil {
-		return false
-	}
-	process, err := os.FindProcess(number)
-	return err != nil || process.Signal(syscall.Signal(0)) != nil || strings.Contains(read(fmt.Sprintf("/proc/%s/stat", pid)), ") Z ")
 }

@@ -106,7 +106,7 @@ func BenchmarkAlloc(b *testing.B) {
 	}
 	make1 := func(name string, rounds, allocations int) string {
 		dir := filepath.Join(t.TempDir(), name)
-		require.NoError(t, os.MkdirAll(dir, 0o755)) //nolint:gosec // sources
+		require.NoError(t, os.MkdirAll(dir, 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/m\n\ngo 1.24\n"), 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "m_test.go"), []byte(body(rounds, allocations)), 0o600))
 		out := filepath.Join(dir, "m.test")

@@ -27,7 +27,7 @@ import (
 func TestThirdParty(t *testing.T) {
 	trials(t, "BRUNT_THIRDPARTY")
 	benchstat := filepath.Join(t.TempDir(), "benchstat")
-	text, err := exec.CommandContext(t.Context(), "go", "build", "-o", benchstat, "golang.org/x/perf/cmd/benchstat").CombinedOutput() //nolint:gosec // fixed
+	text, err := exec.CommandContext(t.Context(), "go", "build", "-o", benchstat, "golang.org/x/perf/cmd/benchstat").CombinedOutput()
 	require.NoError(t, err, string(text))
 	for _, c := range []struct {
 		module, old, recent, bench string
@@ -142,10 +142,10 @@ func replace(t *testing.T, to, module, from string) {
 		if err != nil {
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, rel)), 0o755); err != nil { //nolint:gosec // sources
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, rel)), 0o755); err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(to, rel), data, 0o644) //nolint:gosec // a source
+		return os.WriteFile(filepath.Join(to, rel), data, 0o644)
 	}))
 	mod := filepath.Join(to, "go.mod")
 	if _, err := os.Stat(mod); err != nil {

@@ -47,7 +47,7 @@ func (t Tree) readOnly(ctx context.Context) ([]string, error) {
 }
 
 func (t Tree) goTool(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // fixed verbs
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = t.Dir
 	cmd.Env = append(environ(t.Dir), t.Env...)
 	return run(cmd)
@@ -86,7 +86,7 @@ const listedFields = "ImportPath,Dir,ForTest,Standard,DepOnly,Match,TestGoFiles,
 	"GoFiles,CgoFiles,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles," +
 	"EmbedFiles,TestEmbedFiles,XTestEmbedFiles"
 
-// files are those of a package whose source is at hand, not a release of it.
+// files returns the files of a package whose source is at hand, not a release of it.
 func (p *listed) files() (paths []string) {
 	m := p.Module
 	if p.Standard || m == nil || !m.Main && (m.Replace == nil || m.Replace.Version != "") {

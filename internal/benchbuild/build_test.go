@@ -166,7 +166,7 @@ func TestModModEditsNothing(t *testing.T) {
 	require.NotEqual(t, before["go.mod"], r.snapshot()["go.mod"])
 }
 
-// A cancelled build takes its compilers with it.
+// A canceled build takes its compilers with it.
 func TestCancelledBuild(t *testing.T) {
 	// Never built before, so not in the cache.
 	r := newRepo(t, map[string]string{"m_test.go": "package m" + benchSource + fmt.Sprintf("\nconst now = %d\n", time.Now().UnixNano())})

@@ -19,7 +19,7 @@ func (t Tree) Prepare(ctx context.Context, line, side string) error {
 	if runtime.GOOS == "windows" {
 		shell = []string{"cmd", "/c"}
 	}
-	cmd := exec.CommandContext(ctx, shell[0], shell[1], line) //nolint:gosec // the user's own
+	cmd := exec.CommandContext(ctx, shell[0], shell[1], line)
 	cmd.Dir = t.Dir
 	cmd.Env = append(append(environ(t.Dir), t.Env...), "BRUNT_SIDE="+side)
 	if _, err := run(cmd); err != nil {
@@ -59,10 +59,10 @@ func (w *Worktree) CopyIgnored(ctx context.Context, files []string) (copied []st
 			continue // go.sum
 		}
 		if err == nil {
-			err = os.MkdirAll(filepath.Dir(into), 0o755) //nolint:gosec // sources
+			err = os.MkdirAll(filepath.Dir(into), 0o755)
 		}
 		if err == nil {
-			err = os.WriteFile(into, data, 0o644) //nolint:gosec // a source file
+			err = os.WriteFile(into, data, 0o644)
 		}
 		if err != nil {
 			return copied, fmt.Errorf("%w: %w", ErrBuild, err)
@@ -72,7 +72,7 @@ func (w *Worktree) CopyIgnored(ctx context.Context, files []string) (copied []st
 	return copied, nil
 }
 
-// physical is the path of a file without symbolic links above it.
+// physical returns the path of a file without symbolic links above it.
 func physical(file string) string {
 	if dir, err := filepath.EvalSymlinks(filepath.Dir(file)); err == nil {
 		return filepath.Join(dir, filepath.Base(file))

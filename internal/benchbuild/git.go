@@ -29,7 +29,7 @@ var (
 	ErrBuild = errors.New("build failed")
 )
 
-// Repo is a git work tree. It is safe for concurrent use.
+// Repo is a git work tree. It is safe for concurrent use by multiple goroutines.
 type Repo struct {
 	Top    string // its root
 	Prefix string // from there to the directory it was opened at; "." is the root
@@ -56,13 +56,13 @@ func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
 }
 
 func runGit(ctx context.Context, dir string, env []string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // fixed verbs
+	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
 	cmd.Env = append(append(environ(dir), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "SSH_ASKPASS_REQUIRE=force"), env...)
 	return run(cmd)
 }
 
-// environ is the process's own environment for a command in dir, without what git
+// environ returns the process's own environment for a command in dir, without what git
 // tells its hooks: under a pre-commit hook, git worktree add would write the new
 // worktree's index over the user's. Optional locks are off, so that not even the
 // index's cache is refreshed, be it by git or by a go that asks git for a version.
@@ -74,7 +74,7 @@ func environ(dir string) []string {
 	return append(env, "GIT_OPTIONAL_LOCKS=0", "PWD="+dir)
 }
 
-// run reports what a command said as its error. A cancelled command is asked to
+// run reports what a command said as its error. A canceled command is asked to
 // end first, so that it can put its own files away.
 func run(cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
@@ -92,7 +92,7 @@ func run(cmd *exec.Cmd) (string, error) {
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// DefaultBase is the first of the usual names of a main branch that exists.
+// DefaultBase returns the first of the usual names of a main branch that exists.
 func (r *Repo) DefaultBase(ctx context.Context) (string, error) {
 	names := []string{"origin/HEAD", "origin/main", "origin/master", "main", "master"}
 	for _, name := range names {
@@ -103,7 +103,7 @@ func (r *Repo) DefaultBase(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("%w: none of %s exists; name one with -base%s", ErrNoBase, strings.Join(names, ", "), r.shallowHint(ctx))
 }
 
-// MergeBase is the commit at which the head left ref: what came into ref since is
+// MergeBase returns the commit at which the head left ref: what came into ref since is
 // not the head's doing.
 func (r *Repo) MergeBase(ctx context.Context, ref string) (string, error) {
 	if strings.HasPrefix(ref, "-") {

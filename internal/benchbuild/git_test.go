@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/brunt/internal/gittest"
+	"example.com/brunt/internal/proctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,7 +45,7 @@ func (r *repo) script(name, body string) string {
 		r.Skip("needs a shell and process groups")
 	}
 	path := filepath.Join(r.TempDir(), name)
-	require.NoError(r, os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755)) //nolint:gosec // to be run
+	require.NoError(r, os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755))
 	return path
 }
 
@@ -63,16 +63,10 @@ func (r *repo) await(file string) (pid int) {
 	return pid
 }
 
-// gone waits for a process's end; a zombie is at its end.
+// gone waits for a process's end.
 func (r *repo) gone(pid int) {
 	r.Helper()
-	require.Eventually(r, func() bool {
-		if process, err := os.FindProcess(pid); err != nil || process.Signal(syscall.Signal(0)) != nil {
-			return true
-		}
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return err == nil && strings.Contains(string(stat), ") Z ")
-	}, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(r, func() bool { return proctest.Ended(pid) }, 10*time.Second, 5*time.Millisecond)
 }
 
 // snapshot is every file of the repository, git's own included, with its content,
@@ -198,7 +192,7 @@ func TestNoHookRuns(t *testing.T) {
 	ran := filepath.Join(t.TempDir(), "ran")
 	hook := filepath.Join(r.Dir, ".git", "hooks", "post-checkout")
 	require.NoError(t, os.MkdirAll(filepath.Dir(hook), 0o755))
-	require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\necho >"+ran+"\n"), 0o755)) //nolint:gosec // to be run
+	require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\necho >"+ran+"\n"), 0o755))
 	w, err := r.open().Checkout(t.Context(), "HEAD", filepath.Join(t.TempDir(), "base"))
 	require.NoError(t, err)
 	require.NoError(t, w.Remove(t.Context()))

@@ -55,7 +55,7 @@ func (w *Worktree) Check(base *Listing) error {
 	return nil
 }
 
-// workFile is what the base has for the user's go.work file.
+// workFile returns what the base has for the user's go.work file.
 func (w *Worktree) workFile(ctx context.Context, work string) (string, error) {
 	if rel, ok := within(w.repo.Top, work); ok {
 		if own := filepath.Join(w.Root, rel); exists(own) {
@@ -78,7 +78,7 @@ func (w *Worktree) workFile(ctx context.Context, work string) (string, error) {
 	})
 }
 
-// Detached is the tree with a copy of its go.work file, if it has one, at the given
+// Detached returns the tree with a copy of its go.work file, if it has one, at the given
 // path, which must end in .work: go writes the checksums that it misses to a file
 // beside it, whatever -mod says. A vendored workspace it only reads.
 func (t Tree) Detached(ctx context.Context, twin string) (Tree, error) {
@@ -148,7 +148,7 @@ func copyWork(ctx context.Context, work, twin string, moved func(path string) st
 	return err
 }
 
-// within is path seen from top, if that is above it.
+// within returns path seen from top, if that is above it.
 func within(top, path string) (rel string, ok bool) {
 	rel, err := filepath.Rel(top, path)
 	return rel, err == nil && filepath.IsLocal(rel)

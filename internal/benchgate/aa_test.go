@@ -53,7 +53,7 @@ func TestRecordedAAHasNoFalseFailure(t *testing.T) {
 func TestPredictedRatesHold(t *testing.T) {
 	all := recorded(t)
 	base, head := byName(all.Results[Base]), byName(all.Results[Head])
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a simulation
+	rng := rand.New(rand.NewPCG(1, 2))
 	for _, change := range []float64{.05, .1, .2, .5, 1} {
 		predicted, found, trials := 0.0, 0, 0
 		for name := range base {
@@ -95,7 +95,7 @@ func TestPredictedRatesHold(t *testing.T) {
 func TestUnchangedIsShown(t *testing.T) {
 	all := recorded(t)
 	base, head := byName(all.Results[Base]), byName(all.Results[Head])
-	rng := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // a simulation
+	rng := rand.New(rand.NewPCG(5, 6))
 	for _, share := range []float64{.05, .2, 1} {
 		rules := &Rules{Looks: 3, Thresholds: []Threshold{{Metric: "sec/op", Share: share}}}
 		for _, n := range []int{10, 30} {
@@ -129,7 +129,7 @@ func TestUnchangedIsShown(t *testing.T) {
 
 // The quick U test of the prediction agrees with the one that judges.
 func TestCriticalUAgreesWithTheTest(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a simulation
+	rng := rand.New(rand.NewPCG(3, 4))
 	for range 300 {
 		n := 6 + rng.IntN(15)
 		a, b := make([]float64, n), make([]float64, n)

@@ -37,6 +37,6 @@
 // # What is not counted
 //
 // A metric whose values are all the same on both sides cannot be rejected at any
-// level, so it does not count towards m (R. E. Tarone, Biometrics 46 (1990)
+// level, so it does not count toward m (R. E. Tarone, Biometrics 46 (1990)
 // 515-522). Most allocs/op are like that.
 package benchgate

@@ -11,7 +11,7 @@ var (
 	failedPackage = regexp.MustCompile(`^FAIL\t\S+(?:\t[0-9.]+s| \[.*\])$`)
 )
 
-// failures are the benchmarks that the output says have failed. Any benchmark can
+// failures returns the benchmarks that the output says have failed. Any benchmark can
 // print the same words, so those of a package whose tests end in PASS are text.
 func (s *stream) failures() (found []Fault) {
 	var open []Fault
@@ -61,7 +61,7 @@ func (s *stream) failures() (found []Fault) {
 	return found
 }
 
-// logged is the indented text from a line on, of which 20 lines are enough.
+// logged returns the indented text from a line on, of which 20 lines are enough.
 func (s *stream) logged(from int) (texts []string) {
 	for _, l := range s.lines[from:] {
 		if !strings.HasPrefix(l.text, "    ") || len(texts) == 20 {

@@ -11,7 +11,7 @@ func (row *Row) Changed() bool {
 	return !slices.Contains([]Verdict{Unchanged, NotShown, NotGated}, row.Verdict)
 }
 
-// Worst is the largest change for the worse, as a share, that the intervals of the
+// Worst returns the largest change for the worse, as a share, that the intervals of the
 // two medians leave room for; +Inf if they set no bound.
 func (row *Row) Worst() float64 {
 	base, head := row.Summary[Base], row.Summary[Head]

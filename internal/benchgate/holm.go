@@ -1,6 +1,7 @@
 package benchgate
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -13,15 +14,7 @@ func holm(p []float64) []float64 {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case p[a] < p[b]:
-			return -1
-		case p[a] > p[b]:
-			return +1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
 	adjusted, running := make([]float64, len(p)), 0.0
 	for rank, i := range order {
 		running = max(running, p[i]*float64(len(p)-rank))
@@ -30,7 +23,7 @@ func holm(p []float64) []float64 {
 	return adjusted
 }
 
-// smallestP is the least two-sided p that the Mann-Whitney test gives for samples
+// smallestP returns the least two-sided p that the Mann-Whitney test gives for samples
 // of these sizes: 2 over the number of ways to interleave them.
 func smallestP(n1, n2 int) float64 {
 	a, _ := math.Lgamma(float64(n1 + n2 + 1))
@@ -39,7 +32,7 @@ func smallestP(n1, n2 int) float64 {
 	return min(1, 2*math.Exp(b+c-a))
 }
 
-// samplesFor is how many samples a side are needed before a test of a family of
+// samplesFor returns how many samples a side are needed before a test of a family of
 // m, with so many looks, can be rejected at all.
 func samplesFor(m, looks, alpha float64) int {
 	n := MinSamples

@@ -99,33 +99,35 @@ type Row struct {
 	results         [2]int // of the benchmark, with the metric or without
 }
 
-// Name is the package and the benchmark.
+// Name returns the package and the benchmark.
 func (row *Row) Name() string { return fullName(row.Pkg, row.Bench) }
 
 // Gated reports whether the row can fail the comparison.
 func (row *Row) Gated() bool { return row.Better != 0 && !math.IsInf(row.Threshold, 1) }
 
-// Harm is the change for the worse as a share, negative for an improvement.
+// Harm returns the change for the worse as a share, negative for an improvement.
 func (row *Row) Harm() float64 { return -row.Delta * float64(row.Better) }
 
 // Settled reports whether more samples are unlikely to change what the row does
 // to the comparison.
 func (row *Row) Settled() bool { return row.Verdict != NotShown || row.exact }
 
-// Report is the judgement of a whole set.
+// Report is the judgment of a whole set.
 type Report struct {
-	Rows   []*Row   // in the order of the input
-	Faults []Fault  // what could not be judged
-	New    []string // benchmarks that only the head has
-	Gone   []string // benchmarks that the head has not, and may have not
-	Family int      // the number of tests that Holm's procedure was over
-	Alpha  float64
-	Looks  int
+	Rows []*Row // in the order of the input
+	// OneSided are the metrics that only one side has: a Summary, no verdict.
+	OneSided []*Row
+	Faults   []Fault  // what could not be judged
+	New      []string // benchmarks that only the head has
+	Gone     []string // benchmarks that the head has not, and may have not
+	Family   int      // the number of tests that Holm's procedure was over
+	Alpha    float64
+	Looks    int
 	// RequirePower makes a metric that is not shown one that could not be judged.
 	RequirePower bool
 }
 
-// ExitCode is 1 if anything got worse, else 2 if anything could not be judged or
+// ExitCode returns 1 if anything got worse, else 2 if anything could not be judged or
 // moved and may have got worse or there was nothing to judge, else 0. A base without
 // any benchmark has nothing that could be lost: 0.
 func (rep *Report) ExitCode() int {
@@ -162,6 +164,7 @@ func Judge(set *Set, rules *Rules) (*Report, error) {
 		case isUnreadable(set.Faults, k):
 		case len(v[Base]) == 0 || len(v[Head]) == 0:
 			missing.report(rep, k, len(v[Base]) > 0)
+			rep.OneSided = append(rep.OneSided, oneSided(units, k, v))
 		default:
 			row := compare(units, rules, k, v)
 			row.results = results[k.whole()]
@@ -189,7 +192,7 @@ func isUnreadable(faults []Fault, k rowKey) bool {
 	})
 }
 
-// direction is which way a row is better. A direction that only one of the sides
+// direction returns which way a row is better. A direction that only one of the sides
 // gives counts, and is a fault: what it is on the other side may have been lost.
 func (rep *Report) direction(set *Set, rules *Rules, row *Row) int {
 	way, agreed := rules.better(set, row.Unit)
@@ -206,7 +209,7 @@ func (rep *Report) direction(set *Set, rules *Rules, row *Row) int {
 	return way
 }
 
-// whole is the benchmark of a row.
+// whole returns the benchmark of a row.
 func (k rowKey) whole() rowKey { return rowKey{k.config, k.pkg, k.bench, ""} }
 
 // collect returns the metrics in their order, the values of each, and the number
@@ -237,7 +240,7 @@ func collect(set *Set, rules *Rules) (keys []rowKey, values map[rowKey]*[2][]flo
 	return keys, values, counts
 }
 
-// configOf is the configuration that must be the same for two results to be
+// configOf returns the configuration that must be the same for two results to be
 // comparable.
 func configOf(r *benchfmt.Result, ignore []string) string {
 	var lines []string
@@ -248,6 +251,18 @@ func configOf(r *benchfmt.Result, ignore []string) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// oneSided summarizes a metric that one of the sides has.
+func oneSided(units benchfmt.UnitMetadataMap, k rowKey, v *[2][]float64) *Row {
+	row := &Row{Pkg: k.pkg, Bench: k.bench, Unit: k.unit, Config: k.config}
+	row.Comparison.N1, row.Comparison.N2 = len(v[Base]), len(v[Head])
+	for side, values := range v {
+		if len(values) > 0 {
+			row.Summary[side] = units.GetAssumption(k.unit).Summary(benchmath.NewSample(values, &benchmath.DefaultThresholds), 0.95)
+		}
+	}
+	return row
 }
 
 func compare(units benchfmt.UnitMetadataMap, rules *Rules, k rowKey, v *[2][]float64) *Row {
@@ -311,7 +326,8 @@ func adjust(family []*Row, rules *Rules) {
 	}
 }
 
-// judge is the verdict on a row; NotShown with a fault if there can be none.
+// judge returns the verdict on a row. It records a fault and returns NotShown if
+// there can be none.
 func (rep *Report) judge(row *Row, rules *Rules) Verdict {
 	confirmed := row.Delta != 0 && math.Abs(row.Delta) >= row.Threshold && row.Adjusted < rep.Alpha
 	switch {

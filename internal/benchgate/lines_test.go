@@ -114,7 +114,7 @@ func TestUnreadableMetrics(t *testing.T) {
 	rep := judge(t, base, head, nil)
 	require.Equal(t, 1, rep.ExitCode(), "the other metric is judged")
 	require.Len(t, rep.Faults, 1)
-	require.Contains(t, rep.Faults[0].String(), "unreadable at base: A-2 rows/op: base.txt:1: a value that is no finite number")
+	require.Contains(t, rep.Faults[0].String(), "unreadable at base: A-2 rows/op: base.txt:1: a value that is not a finite number")
 	require.Contains(t, rep.Faults[0].String(), "and 9 more of its lines")
 	rep = judge(t, base, base, &Rules{Thresholds: []Threshold{threshold(t, "rows/op=off")}})
 	require.Equal(t, 0, rep.ExitCode(), "off takes it out")

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"golang.org/x/perf/benchfmt"
 )
 
 // missing explains results that one side has and the other has not.
@@ -48,7 +46,7 @@ func newMissing(set *Set, rules *Rules, keys []rowKey, values map[rowKey]*[2][]f
 	return m
 }
 
-// procsOf is the GOMAXPROCS that all names end in, "1" if none ends in a number.
+// procsOf returns the GOMAXPROCS that all names end in, "1" if none ends in a number.
 func procsOf(names map[[2]string]int) string {
 	common := ""
 	for name := range names {
@@ -117,7 +115,7 @@ func (m *missing) report(rep *Report, k rowKey, atBase bool) {
 	}
 }
 
-// twin is the benchmark of the other side that differs in nothing but the
+// twin returns the benchmark of the other side that differs in nothing but the
 // GOMAXPROCS or the package that its whole side was recorded in.
 func (m *missing) twin(k rowKey, side, other Side) (twin rowKey, why string) {
 	twin = k
@@ -153,7 +151,7 @@ func (m *missing) twin(k rowKey, side, other Side) (twin rowKey, why string) {
 	return k, ""
 }
 
-// VanishedFault is the fault of a benchmark that the head no longer has.
+// VanishedFault returns the fault of a benchmark that the head no longer has.
 func VanishedFault(pkg, bench string) Fault {
 	return Fault{Kind: Vanished, Side: Head.String(), Pkg: pkg, Bench: bench, Text: "only the base has it"}
 }
@@ -170,7 +168,7 @@ func (m *missing) hasFailed(side Side, bench string) bool {
 	})
 }
 
-// difference says what sets two configurations apart.
+// difference returns what sets two configurations apart.
 func difference(a, b string) string {
 	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
 	only := func(x, y []string) string {
@@ -186,16 +184,4 @@ func difference(a, b string) string {
 		return strings.Join(lines, ", ")
 	}
 	return "recorded under " + only(as, bs) + " and under " + only(bs, as) + "; if that does not matter, ignore the key"
-}
-
-// sortedUnits is the metadata in a fixed order.
-func sortedUnits(units benchfmt.UnitMetadataMap) []*benchfmt.UnitMetadata {
-	var list []*benchfmt.UnitMetadata
-	for _, u := range units {
-		list = append(list, u)
-	}
-	slices.SortFunc(list, func(a, b *benchfmt.UnitMetadata) int {
-		return strings.Compare(a.Unit+" "+a.Key, b.Unit+" "+b.Key)
-	})
-	return list
 }

@@ -122,13 +122,13 @@ func exit(base, head string) (code int, rep *Report) {
 // FuzzEdit puts bytes at a place of the base, the head or both.
 func FuzzEdit(f *testing.F) {
 	for i, s := range stray {
-		f.Add(uint64(i), uint16(i*117), []byte(s[:min(len(s), 64)])) //nolint:gosec // small
+		f.Add(uint64(i), uint16(i*117), []byte(s[:min(len(s), 64)]))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, at uint16, added []byte) {
 		if len(added) > 64 {
 			return // enough to write results that outweigh the others
 		}
-		values := func(side uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, side)) } //nolint:gosec // a simulation
+		values := func(side uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, side)) }
 		edited := func(text string, side uint64) string {
 			if side&(1+seed%3) == 0 {
 				return text
@@ -136,7 +136,7 @@ func FuzzEdit(f *testing.F) {
 			place := int(at) % (len(text) + 1)
 			return text[:place] + string(added) + text[place:]
 		}
-		bench, metric := int(seed/3%4), int(seed/12%uint64(len(metrics))) //nolint:gosec // small
+		bench, metric := int(seed/3%4), int(seed/12%uint64(len(metrics)))
 		base := edited(output(values(0), -1, 0, 0), 1)
 		planted, rep := exit(base, edited(output(values(1), bench, metric, 0.5), 2))
 		require.NotEqual(t, 0, planted, "%+v", rep)
@@ -148,13 +148,13 @@ func FuzzEdit(f *testing.F) {
 // trial plants a regression, edits one of the streams or both, and returns the exit
 // codes of the comparison and of one in which nothing was planted.
 func trial(seed uint64, harm float64) (planted, same int, streams [2]string, rep *Report) {
-	values := func(side uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, side)) } //nolint:gosec // a simulation
+	values := func(side uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, side)) }
 	rng := values(2)
 	bench, metric, which, alike := rng.IntN(4), rng.IntN(len(metrics)), rng.IntN(3), rng.IntN(2) == 0
 	edited := func(text string, side int) string {
 		edits := values(3)
 		if !alike {
-			edits = values(3 + uint64(side)) //nolint:gosec // 0 or 1
+			edits = values(3 + uint64(side))
 		}
 		if which == 2 || which == side {
 			for range 1 + edits.IntN(3) {

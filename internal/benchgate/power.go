@@ -1,6 +1,7 @@
 package benchgate
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -18,18 +19,15 @@ type Power struct {
 	Trials    int // resamplings for each prediction; 0 means 400
 }
 
-// Rate is the share of comparisons in which a change by the given share (0.1 is
+// Rate returns the share of comparisons in which a change by the given share (0.1 is
 // ten percent more) is confirmed, with both sides drawn with replacement from noise.
 func (p Power) Rate(noise []float64, change float64) float64 {
 	if len(noise) == 0 || p.N < 1 {
 		return 0
 	}
 	critical := criticalU(p.N, p.Alpha/float64(max(1, p.Family))/float64(max(1, p.Looks)))
-	rng := rand.New(rand.NewPCG(p.Seed, 1)) //nolint:gosec // a simulation
-	trials, hits := p.Trials, 0
-	if trials == 0 {
-		trials = 400
-	}
+	rng := rand.New(rand.NewPCG(p.Seed, 1))
+	trials, hits := cmp.Or(p.Trials, 400), 0
 	base, head := make([]float64, p.N), make([]float64, p.N)
 	for range trials {
 		for i := range p.N {
@@ -46,7 +44,7 @@ func (p Power) Rate(noise []float64, change float64) float64 {
 	return float64(hits) / float64(trials)
 }
 
-// Visible is the smallest change, of those in a fixed ladder, that would be
+// Visible returns the smallest change, of those in a fixed ladder, that would be
 // confirmed at least nine times out of ten; +Inf if none of them. It is 0, any
 // change at all, for noise that is 0 throughout.
 func (p Power) Visible(noise []float64) float64 {
@@ -66,7 +64,7 @@ func median(sorted []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// smallerU is the smaller of the two Mann-Whitney U statistics of sorted samples.
+// smallerU returns the smaller of the two Mann-Whitney U statistics of sorted samples.
 func smallerU(a, b []float64) float64 {
 	u, less := 0.0, 0
 	for _, x := range b {
@@ -82,7 +80,7 @@ func smallerU(a, b []float64) float64 {
 	return min(u, float64(len(a)*len(b))-u)
 }
 
-// criticalU is the largest U at which samples of n a side without ties differ at
+// criticalU returns the largest U at which samples of n a side without ties differ at
 // the two-sided level; -1 if there is none. ways[u] counts the interleavings of
 // the two samples that have the statistic u.
 func criticalU(n int, level float64) float64 {
@@ -99,7 +97,7 @@ func criticalU(n int, level float64) float64 {
 	return float64(len(ways) - 1)
 }
 
-// uCounts is the coefficients of the Gaussian binomial of n1+n2 over n1.
+// uCounts returns the coefficients of the Gaussian binomial of n1+n2 over n1.
 func uCounts(n1, n2 int) []float64 {
 	c := make([]float64, n1*n2+1)
 	c[0] = 1

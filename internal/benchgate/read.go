@@ -55,7 +55,7 @@ func (s *Set) Label(side Side) string {
 	return side.String()
 }
 
-// Units is the metadata of every Unit line read so far, of either side.
+// Units returns the metadata of every Unit line read so far, of either side.
 func (s *Set) Units() benchfmt.UnitMetadataMap {
 	units := make(benchfmt.UnitMetadataMap)
 	maps.Copy(units, s.readers[Head].Units())
@@ -181,7 +181,7 @@ func (s *stream) sound(i int, r *benchfmt.Result) bool {
 		if !math.IsNaN(v.Value) && !math.IsInf(v.Value, 0) {
 			return false
 		}
-		s.unreadable(i, name, "a value that is no finite number")
+		s.unreadable(i, name, "a value that is not a finite number")
 		s.faults[len(s.faults)-1].Unit = v.Unit
 		return true
 	})
@@ -192,7 +192,7 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) < 0
 }
 
-// once is the faults with one for each metric and benchmark: the first.
+// once returns the faults with one for each metric and benchmark: the first.
 func once(faults []Fault) (first []Fault) {
 	more := make(map[Fault]int)
 	key := func(f Fault) Fault {
@@ -214,7 +214,7 @@ func once(faults []Fault) (first []Fault) {
 	return first
 }
 
-// tidyZeros gives a value of 0 the unit that its neighbours have: benchfmt leaves
+// tidyZeros gives a value of 0 the unit that its neighbors have: benchfmt leaves
 // "0 p99-ns" as it is and turns "5 p99-ns" into p99-sec.
 func tidyZeros(r *benchfmt.Result) {
 	for i, v := range r.Values {
@@ -232,7 +232,10 @@ func (s *Set) Write(w io.Writer, side Side) error {
 // WriteResults writes Unit lines and results.
 func WriteResults(w io.Writer, results []*benchfmt.Result, units benchfmt.UnitMetadataMap) error {
 	out := benchfmt.NewWriter(w)
-	for _, u := range sortedUnits(units) {
+	inOrder := func(a, b *benchfmt.UnitMetadata) int {
+		return cmp.Or(strings.Compare(a.Unit, b.Unit), strings.Compare(a.Key, b.Key))
+	}
+	for _, u := range slices.SortedFunc(maps.Values(units), inOrder) {
 		if err := out.Write(u); err != nil {
 			return err
 		}

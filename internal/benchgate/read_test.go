@@ -28,7 +28,7 @@ func TestUncleanOutputNamesTheLine(t *testing.T) {
 		"text before the name":             {good + "helloBenchmarkB-2 \t     100\t         5.000 ns/op\n", 2, "before a result"},
 		"text between name and count":      {good + "BenchmarkB-2 \thello     100\t         5.000 ns/op\n", 2, "parsing iteration count"},
 		"what looks like a result, broken": {good + "BenchmarkB-2 \t1 2 x/op\n     100\t         5.000 ns/op\n", 3, "without its name"},
-		"no finite number":                 {good + "BenchmarkB-2 \t     100\t   NaN x/op\n", 2, "no finite number"},
+		"no finite number":                 {good + "BenchmarkB-2 \t     100\t   NaN x/op\n", 2, "not a finite number"},
 		"a number":                         {good + "BenchmarkB-2 \t7\n     100\t         5.000 ns/op\n", 2, "missing measurements"},
 		"no metric":                        {good + "BenchmarkB-2 \t     100\n", 2, "missing measurements"},
 		"cut off":                          {good + "BenchmarkB-2 \t     100\t   5.000", 2, "missing units"},

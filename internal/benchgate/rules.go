@@ -1,6 +1,7 @@
 package benchgate
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func ParseThreshold(text string) (Threshold, error) {
 		return bad("no metric")
 	}
 	if _, err := path.Match(metric, ""); err != nil {
-		return bad("the metric is no valid pattern")
+		return bad("the metric is not a valid pattern")
 	}
 	number, pattern, scoped := strings.Cut(rest, "@")
 	t := Threshold{Metric: metric, Share: math.Inf(1)}
@@ -114,7 +115,7 @@ func (r *Rules) threshold(unit, bench string) float64 {
 	return 0.05
 }
 
-// better is the direction of a unit for both sides: +1 higher, -1 lower, 0 not
+// better returns the direction of a unit for both sides: +1 higher, -1 lower, 0 not
 // known. The sides agree if each of them says so, or neither does.
 func (r *Rules) better(set *Set, unit string) (way int, agreed bool) {
 	base, head := r.betterAt(set, Base, unit), r.betterAt(set, Head, unit)
@@ -142,12 +143,7 @@ func (r *Rules) betterAt(set *Set, side Side, unit string) int {
 // off reports whether a metric is for information only.
 func (r *Rules) off(unit, bench string) bool { return math.IsInf(r.threshold(unit, bench), 1) }
 
-func (r *Rules) alpha() float64 {
-	if r.Alpha == 0 {
-		return 0.05
-	}
-	return r.Alpha
-}
+func (r *Rules) alpha() float64 { return cmp.Or(r.Alpha, 0.05) }
 
 func (r *Rules) looks() float64 { return float64(max(1, r.Looks)) }
 
@@ -155,14 +151,14 @@ func (r *Rules) looks() float64 { return float64(max(1, r.Looks)) }
 func (r *Rules) Validate() error {
 	var faults []error
 	if r.Alpha != 0 && !(r.Alpha > 0 && r.Alpha < 1) {
-		faults = append(faults, fmt.Errorf("%w: alpha %v: must be between 0 and 1", ErrConfig, r.Alpha))
+		faults = append(faults, fmt.Errorf("%w: alpha is %v, want more than 0 and less than 1", ErrConfig, r.Alpha))
 	}
 	if r.Looks < 0 {
-		faults = append(faults, fmt.Errorf("%w: %d looks", ErrConfig, r.Looks))
+		faults = append(faults, fmt.Errorf("%w: looks is %d, want 1 or more", ErrConfig, r.Looks))
 	}
 	for _, t := range r.Thresholds {
 		if t.Metric == "" || math.IsNaN(t.Share) || t.Share < 0 {
-			faults = append(faults, fmt.Errorf("%w: threshold %q of %v", ErrConfig, t.Metric, t.Share))
+			faults = append(faults, fmt.Errorf("%w: threshold of %q is %v, want a metric and a share of 0 or more", ErrConfig, t.Metric, t.Share))
 		}
 	}
 	return errors.Join(faults...)
@@ -233,7 +229,7 @@ func parseRules(data []byte) (*Rules, error) {
 		case "lower":
 			r.Better[unit] = -1
 		default:
-			faults = append(faults, fmt.Errorf("%w: %s is better %q: must be higher or lower", ErrConfig, unit, way))
+			faults = append(faults, fmt.Errorf("%w: better of %q is %q, want higher or lower", ErrConfig, unit, way))
 		}
 	}
 	if f.RemovedOK != "" {

@@ -54,7 +54,7 @@ var (
 	unitLine = regexp.MustCompile(`Unit[ \t]+\S+(?:[ \t]+[^\s=]+=\S+)+[ \t]*$`)
 )
 
-// matters is the part of a line that benchfmt is to read.
+// matters returns the part of a line that benchfmt is to read.
 func (s *stream) matters(i int) string {
 	l := s.lines[i]
 	switch {
@@ -81,7 +81,7 @@ func (s *stream) matters(i int) string {
 	return ""
 }
 
-// unit is the Unit line that a line holds. One that does not say what it should is
+// unit returns the Unit line that a line holds. One that does not say what it should is
 // unreadable: a unit would lose its direction without a word.
 func (s *stream) unit(i int) string {
 	text := unitLine.FindString(s.lines[i].text)
@@ -112,7 +112,7 @@ var labels = []string{"goos", "goarch", "pkg", "cpu"}
 
 var label = regexp.MustCompile(`(goos|goarch|pkg|cpu): (\S.*)$`)
 
-// rank is the place of a line among the labels; -1 if it is none, and after them
+// rank returns the place of a line among the labels; -1 if it is none, and after them
 // all for a result.
 func rank(text string) int {
 	if strings.HasPrefix(text, "Benchmark") {
@@ -125,7 +125,7 @@ func rank(text string) int {
 	return slices.Index(labels, key)
 }
 
-// label is the label that follows on a line on what was printed there without a
+// label returns the label that follows on a line on what was printed there without a
 // line break. A label stands among the others; anything like one elsewhere is text.
 func (s *stream) label(i int) string {
 	text := s.lines[i].text
@@ -247,7 +247,7 @@ func isCount(s string) bool {
 	return err == nil && n > 0
 }
 
-// usualUnits are those that package testing and this module report.
+// usualUnits returns the units that package testing and this module report.
 func usualUnits() map[string]bool {
 	units := map[string]bool{"ns/op": true, "B/op": true, "allocs/op": true, "MB/s": true}
 	for u := range directions {
@@ -262,7 +262,7 @@ var directions = map[string]int{
 	"req/s": +1, "p50-ns": -1, "p95-ns": -1, "p99-ns": -1, "err/op": -1, "peak-B": -1,
 }
 
-// usual is the way in which a unit is better that needs no declaration.
+// usual returns the way in which a unit is better that needs no declaration.
 func usual(unit string) int {
 	if way := benchfmt.UnitMetadataMap(nil).GetBetter(unit); way != 0 {
 		return way

@@ -21,7 +21,6 @@ const Marker = "<!-- brunt compare -->"
 type Input struct {
 	Set         *benchgate.Set
 	Report      *benchgate.Report
-	Rules       *benchgate.Rules
 	Run         *benchrun.Outcome // nil when files were compared
 	Profiles    []benchrun.Profile
 	Environment [][2]string // what and its value, in order
@@ -32,7 +31,7 @@ type Input struct {
 // verdicts in the order of what matters.
 var verdicts = []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted, benchgate.NotShown, benchgate.Unchanged, benchgate.NotGated}
 
-// Headline is the outcome in one line: it counts benchmarks that got worse, moved or
+// Headline returns the outcome in one line: it counts benchmarks that got worse, moved or
 // got better, and metrics of the other verdicts.
 func (in *Input) Headline() string {
 	rep := in.Report
@@ -85,7 +84,7 @@ func seen(share float64) string {
 	return fmt.Sprintf("≥ %.3g %%", 100*share)
 }
 
-// atMost is how much worse the row may be.
+// atMost returns how much worse the row may be.
 func atMost(r *benchgate.Row) string {
 	if math.IsInf(r.Worst(), 1) {
 		return "∞"
@@ -93,22 +92,30 @@ func atMost(r *benchgate.Row) string {
 	return fmt.Sprintf("%.3g %%", 100*max(0, r.Worst()))
 }
 
+// values returns the medians of both sides in one scale; empty for a side without
+// the metric.
 func values(r *benchgate.Row) (base, head string) {
-	class := benchunit.ClassOf(r.Unit)
-	scale := benchunit.CommonScale([]float64{r.Summary[0].Center, r.Summary[1].Center}, class)
+	n := [2]int{r.Comparison.N1, r.Comparison.N2}
+	var centers []float64
+	for i, s := range r.Summary {
+		if n[i] > 0 {
+			centers = append(centers, s.Center)
+		}
+	}
+	scale := benchunit.CommonScale(centers, benchunit.ClassOf(r.Unit))
 	side := func(i int) string {
+		if n[i] == 0 {
+			return ""
+		}
 		return scale.Format(r.Summary[i].Center) + " ± " + r.Summary[i].PctRangeString()
 	}
 	return side(0), side(1)
 }
 
-// Text writes benchstat's table and, below it, what it does not say.
+// Text writes the tables and, below them, the verdicts.
 func Text(w io.Writer, in *Input) error {
-	if err := Table(w, in.Set, in.Report.Alpha, in.Rules.Ignore); err != nil {
-		return err
-	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "\n%s\n", in.Headline())
+	fmt.Fprintf(&b, "%s\n%s\n", Table(in.Set, in.Report), in.Headline())
 	for _, v := range []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted} {
 		for _, r := range in.Report.With(v) {
 			base, head := values(r)
@@ -150,7 +157,7 @@ func Text(w io.Writer, in *Input) error {
 // moved is what to do about metrics without a direction.
 const moved = `moved: no one says which way these metrics are better: print "Unit name better=higher" or "better=lower", say it under "better" in -config, or set -threshold name=off`
 
-// visible is the smallest change of the row that would be seen, if that is known.
+// visible returns the smallest change of the row that would be seen, if that is known.
 func (in *Input) visible(r *benchgate.Row, format string) string {
 	if in.Run != nil {
 		if v, ok := in.Run.Visible[r]; ok {
@@ -228,12 +235,8 @@ func Markdown(w io.Writer, in *Input) error {
 	if in.Command != "" {
 		fmt.Fprintf(&b, "- repeat it: `%s`\n", strings.ReplaceAll(in.Command, "`", "'"))
 	}
-	b.WriteString("\n</details>\n\n<details><summary>The same data by benchstat</summary>\n\n")
-	var text bytes.Buffer
-	if err := Table(&text, in.Set, rep.Alpha, in.Rules.Ignore); err != nil {
-		return err
-	}
-	b.WriteString(fence(text.String()) + "\n</details>\n")
+	b.WriteString("\n</details>\n\n<details><summary>All values</summary>\n\n")
+	b.WriteString(fence(Table(in.Set, rep)) + "\n</details>\n")
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -385,8 +388,5 @@ func JSON(w io.Writer, in *Input) error {
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(doc); err != nil {
-		return err
-	}
-	return nil
+	return enc.Encode(doc)
 }

@@ -25,11 +25,10 @@ func TestMovedAndLeftOut(t *testing.T) {
 	set := new(benchgate.Set)
 	require.NoError(t, set.Read(benchgate.Base, "base.txt", []byte(results(5000, ""))))
 	require.NoError(t, set.Read(benchgate.Head, "head.txt", []byte(results(4000, "done "))))
-	rules := new(benchgate.Rules)
-	rep, err := benchgate.Judge(set, rules)
+	rep, err := benchgate.Judge(set, new(benchgate.Rules))
 	require.NoError(t, err)
 	require.Equal(t, 2, rep.ExitCode())
-	in := &Input{Set: set, Report: rep, Rules: rules}
+	in := &Input{Set: set, Report: rep}
 	require.Equal(t, "0 worse, 1 moved and may be worse, 1 unchanged, 1 could not be judged", in.Headline())
 
 	var text, md, doc bytes.Buffer

@@ -23,7 +23,7 @@ func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
 	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(got), 0o644)) //nolint:gosec // a golden file
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -46,9 +46,9 @@ func comparison(t *testing.T) *Input {
 	const head = "pkg: example.com/m\n"
 	require.NoError(t, set.Read(benchgate.Base, "base", []byte(head+server("Get", 1, .001)+server("Post", 1, .001)+server("Put", 1, .1)+server("List", 1, .001))))
 	require.NoError(t, set.Read(benchgate.Head, "head", []byte(head+server("Get", 1, .001)+server("Post", 1.5, .001)+server("Put", 1, .1)+server("List", .5, .001)+server("New", 1, .001))))
-	in := &Input{Set: set, Rules: new(benchgate.Rules), Run: &benchrun.Outcome{Visible: make(map[*benchgate.Row]float64)}}
+	in := &Input{Set: set, Run: &benchrun.Outcome{Visible: make(map[*benchgate.Row]float64)}}
 	var err error
-	in.Report, err = benchgate.Judge(set, in.Rules)
+	in.Report, err = benchgate.Judge(set, new(benchgate.Rules))
 	require.NoError(t, err)
 	for _, row := range in.Report.Rows {
 		in.Run.Visible[row] = .3

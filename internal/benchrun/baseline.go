@@ -30,7 +30,7 @@ func AgainstBaseline(ctx context.Context, cfg Config, set *benchgate.Set) (*Outc
 	if err != nil {
 		return nil, err
 	}
-	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
+	order := rand.New(rand.NewPCG(cfg.Seed, 0))
 	for n := range cfg.count() {
 		cfg.say("round %d of %d: the head alone, %s", n+1, cfg.count(), benchmarks(o.open()))
 		jobs := slices.Clone(o.jobs)
@@ -60,7 +60,7 @@ func (o *Outcome) enlist(ctx context.Context) (*benchgate.Report, error) {
 	found := new(benchgate.Report)
 	recorded := make(map[leaf]int) // iterations
 	for _, r := range o.Set.Results[benchgate.Base] {
-		recorded[(&process{cfg: &o.cfg}).leaf(r)] = r.Iters
+		recorded[o.cfg.leaf(r)] = r.Iters
 	}
 	asked := make(map[string]bool)
 	for _, pkg := range o.cfg.Packages {
@@ -75,12 +75,12 @@ func (o *Outcome) enlist(ctx context.Context) (*benchgate.Report, error) {
 		o.Set.Faults = append(o.Set.Faults, faults...)
 		// What has failed is not to be missed as well.
 		o.Set.Results[benchgate.Base] = slices.DeleteFunc(o.Set.Results[benchgate.Base], func(r *benchfmt.Result) bool {
-			l := p.leaf(r)
-			return l.pkg == pkg.Path && blamed(faults, l) && !slices.ContainsFunc(results, func(h *benchfmt.Result) bool { return p.leaf(h) == l })
+			l := o.cfg.leaf(r)
+			return l.pkg == pkg.Path && blamed(faults, l) && !slices.ContainsFunc(results, func(h *benchfmt.Result) bool { return o.cfg.leaf(h) == l })
 		})
 		have := make(map[leaf]bool)
 		for _, r := range results {
-			l := p.leaf(r)
+			l := o.cfg.leaf(r)
 			if n, ok := recorded[l]; ok && !have[l] {
 				o.jobs = append(o.jobs, &job{leaf: l, pkg: pkg, iterations: n})
 			} else if !have[l] {
@@ -99,7 +99,7 @@ func (o *Outcome) enlist(ctx context.Context) (*benchgate.Report, error) {
 	}
 	// What is not asked for is not missed at the head.
 	o.Set.Results[benchgate.Base] = slices.DeleteFunc(o.Set.Results[benchgate.Base], func(r *benchfmt.Result) bool {
-		l := (&process{cfg: &o.cfg}).leaf(r)
+		l := o.cfg.leaf(r)
 		return !asked[l.pkg] || !benchgate.Selects(o.cfg.Bench, l.name)
 	})
 	return found, nil
@@ -128,7 +128,7 @@ func (o *Outcome) alone(ctx context.Context, j *job) error {
 	return nil
 }
 
-// silent is the fault of a benchmark that ran without a result.
+// silent returns the fault of a benchmark that ran without a result.
 func silent(j *job, side benchgate.Side) benchgate.Fault {
 	f := benchgate.VanishedFault(j.leaf.pkg, j.name)
 	f.Side, f.Text = side.String(), "it gave no result when it ran alone"

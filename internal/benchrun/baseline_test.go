@@ -81,7 +81,7 @@ func TestSelectsAsTestingDoes(t *testing.T) {
 	for _, pattern := range []string{
 		".", "A", "^BenchmarkA$", "Sub", "Sub/a", "Sub/", "/a", "A/a", "Sub/n=[1]", "Sub/(a|b c)", "A$|Sub/a", "AB|Sub/^a$|_y", `Sub/[/a]`, `[A|]`, "(A|Sub)/n", "b c", `Sub/b\ c`, "Nothing",
 	} {
-		cmd := exec.CommandContext(t.Context(), f.Packages[0].Binaries[1].Path, "-test.run=^$", "-test.benchtime=1x", "-test.bench="+pattern) //nolint:gosec // this binary
+		cmd := exec.CommandContext(t.Context(), f.Packages[0].Binaries[1].Path, "-test.run=^$", "-test.benchtime=1x", "-test.bench="+pattern)
 		cmd.Dir = f.dirs[1]
 		out, err := cmd.Output()
 		require.NoError(t, err)

@@ -8,6 +8,7 @@
 package benchrun
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -75,65 +76,48 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...))
 	}
 	if _, err := regexp.Compile(c.Bench); err != nil {
-		fault("bench: %v", err)
+		fault("Bench is %q, want a regular expression: %v", c.Bench, err)
 	}
 	if _, err := regexp.Compile(c.Skip); err != nil {
-		fault("skip: %v", err)
+		fault("Skip is %q, want a regular expression: %v", c.Skip, err)
 	}
 	if c.Count != 0 && c.Count < benchgate.MinSamples {
-		fault("count %d: a verdict needs %d samples or more", c.Count, benchgate.MinSamples)
+		fault("Count is %d, want %d or more, which a verdict needs", c.Count, benchgate.MinSamples)
 	}
 	if c.Max != 0 && c.Max < c.count() {
-		fault("max %d: must be count (%d) or more", c.Max, c.count())
+		fault("Max is %d, want Count (%d) or more", c.Max, c.count())
 	}
 	if c.Iterations < 0 {
-		fault("%d iterations", c.Iterations)
+		fault("Iterations is %d, want 1 or more, or 0 to derive them from Time", c.Iterations)
 	}
-	if c.Time < 0 || c.Timeout < 0 {
-		fault("a negative duration")
+	if c.Time < 0 {
+		fault("Time is %v, want a positive duration", c.Time)
+	}
+	if c.Timeout < 0 {
+		fault("Timeout is %v, want a positive duration", c.Timeout)
 	}
 	if c.AA < 0 {
-		fault("%d A/A pairs", c.AA)
+		fault("AA is %d, want 1 or more, or 0 for none", c.AA)
 	}
 	if c.CPU < 1 {
-		fault("GOMAXPROCS %d: must be 1 or more", c.CPU)
+		fault("CPU is %d, want 1 or more", c.CPU)
 	}
 	if len(c.Packages) == 0 {
-		fault("no package")
+		fault("Packages is empty, want one or more")
 	}
 	return errors.Join(errors.Join(faults...), c.Rules.Validate())
 }
 
-func (c *Config) count() int {
-	if c.Count == 0 {
-		return 10
-	}
-	return c.Count
-}
+func (c *Config) count() int { return cmp.Or(c.Count, 10) }
 
-func (c *Config) limit() int {
-	if c.Max == 0 {
-		return 3 * c.count()
-	}
-	return c.Max
-}
+func (c *Config) limit() int { return cmp.Or(c.Max, 3*c.count()) }
 
-// looks is at how many sample sizes the results are judged at the most.
+// looks returns the most sample sizes at which the results are judged.
 func (c *Config) looks() int { return (c.limit() + c.count() - 1) / c.count() }
 
-func (c *Config) time() time.Duration {
-	if c.Time == 0 {
-		return 100 * time.Millisecond
-	}
-	return c.Time
-}
+func (c *Config) time() time.Duration { return cmp.Or(c.Time, 100*time.Millisecond) }
 
-func (c *Config) timeout() time.Duration {
-	if c.Timeout == 0 {
-		return 10 * time.Minute
-	}
-	return c.Timeout
-}
+func (c *Config) timeout() time.Duration { return cmp.Or(c.Timeout, 10*time.Minute) }
 
 func (c *Config) say(format string, args ...any) {
 	if c.Progress != nil {

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 
 var buildFake = sync.OnceValues(func() (string, error) {
 	bin := filepath.Join(fakeDir, "fake.exe")
-	out, err := exec.Command("go", "build", "-o", bin, "./testdata/fake").CombinedOutput() //nolint:noctx // once for all tests
+	out, err := exec.Command("go", "build", "-o", bin, "./testdata/fake").CombinedOutput() // once for all tests
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

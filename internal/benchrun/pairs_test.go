@@ -2,26 +2,25 @@ package benchrun
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/internal/benchgate"
+	"example.com/brunt/internal/proctest"
 )
 
 // Either side is first about as often, the order is the seed's, and no pattern
 // such as strict alternation is in it: each successor is as likely too.
 func TestOrderInAPair(t *testing.T) {
 	sequence := func(seed uint64) string {
-		order := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // an order
+		order := rand.New(rand.NewPCG(seed, 0))
 		var b strings.Builder
 		for range 10_000 {
 			c := columns(order)
@@ -189,16 +188,7 @@ func alive(t *testing.T, dir string) bool {
 	require.NoError(t, err)
 	pid, err := strconv.Atoi(string(data))
 	require.NoError(t, err)
-	return running(pid)
-}
-
-// running takes a zombie, which nobody has waited for, for ended.
-func running(pid int) bool {
-	if process, err := os.FindProcess(pid); err != nil || process.Signal(syscall.Signal(0)) != nil {
-		return false
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || !strings.Contains(string(stat), ") Z ")
+	return !proctest.Ended(pid)
 }
 
 func TestWhatABenchmarkLeavesRunningIsEnded(t *testing.T) {
@@ -221,7 +211,7 @@ func TestCancelEndsTheProcesses(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 	for _, l := range f.launches(t) {
-		require.False(t, running(l.PID))
+		require.True(t, proctest.Ended(l.PID))
 	}
 	require.Eventually(t, func() bool { return !alive(t, f.dirs[1]) }, time.Minute, time.Millisecond)
 }

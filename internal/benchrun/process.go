@@ -46,7 +46,7 @@ type process struct {
 	extra   []string
 }
 
-// arguments are those of go test -bench -benchmem, with GOMAXPROCS pinned.
+// arguments returns the arguments of go test -bench -benchmem, with GOMAXPROCS pinned.
 func (p *process) arguments() []string {
 	args := []string{
 		"-test.run=^$", "-test.bench=" + p.pattern, "-test.benchmem", "-test.benchtime=" + p.time,
@@ -68,7 +68,7 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 	// -test.timeout would not do: package testing stops its clock for benchmarks.
 	limited, cancel := context.WithTimeout(ctx, p.cfg.timeout())
 	defer cancel()
-	cmd := exec.CommandContext(limited, bin.Path, p.arguments()...) //nolint:gosec // the binary under test
+	cmd := exec.CommandContext(limited, bin.Path, p.arguments()...)
 	cmd.Dir = bin.Dir
 	cmd.Env = append(os.Environ(), "PWD="+bin.Dir)
 	if p.cfg.TempDir != "" {
@@ -100,7 +100,7 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 	for i := range faults {
 		faults[i].Pkg = p.pkg.Path
 		if !ofMetric(faults[i]) {
-			faults[i].Bench = p.strip(faults[i].Bench)
+			faults[i].Bench = p.cfg.strip(faults[i].Bench)
 		}
 	}
 	if err != nil && len(faults) == 0 {
@@ -113,18 +113,18 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 }
 
 // strip takes off the -N that testing adds to a name.
-func (p *process) strip(name string) string {
-	if p.cfg.CPU == 1 {
+func (c *Config) strip(name string) string {
+	if c.CPU == 1 {
 		return name
 	}
-	return strings.TrimSuffix(name, "-"+strconv.Itoa(p.cfg.CPU))
+	return strings.TrimSuffix(name, "-"+strconv.Itoa(c.CPU))
 }
 
-func (p *process) leaf(r *benchfmt.Result) leaf {
-	return leaf{r.GetConfig("pkg"), p.strip(r.Name.String())}
+func (c *Config) leaf(r *benchfmt.Result) leaf {
+	return leaf{r.GetConfig("pkg"), c.strip(r.Name.String())}
 }
 
-// tail is the last lines of what a process said, or the first of how it crashed.
+// tail returns the last lines of what a process said, or the first of how it crashed.
 func tail(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for i, line := range lines {
@@ -135,7 +135,7 @@ func tail(text string) string {
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
 
-// iterations is how many of a calibration result's iterations take as long as want.
+// iterations returns how many of a calibration result's iterations take as long as want.
 func iterations(r *benchfmt.Result, want time.Duration) int {
 	n := float64(r.Iters) * float64(want) / float64(calibration)
 	if sec, ok := r.Value("sec/op"); ok && sec > 0 {

@@ -38,7 +38,7 @@ func (o *Outcome) Profiles(ctx context.Context, dir string) ([]Profile, error) {
 	}
 	worse, allocates := make(map[string]bool), make(map[string]bool)
 	for _, row := range o.Report.Rows {
-		name := row.Pkg + "." + (&process{cfg: &o.cfg}).strip(row.Bench)
+		name := row.Pkg + "." + o.cfg.strip(row.Bench)
 		worse[name] = worse[name] || row.Verdict == benchgate.Worse
 		allocates[name] = allocates[name] || row.Changed() && (row.Unit == "allocs/op" || row.Unit == "B/op")
 	}
@@ -91,7 +91,6 @@ func (o *Outcome) profile(ctx context.Context, j *job, kind, dir string) (Profil
 	if kind == "alloc" {
 		args = append(args, "-sample_index=alloc_objects")
 	}
-	//nolint:gosec // our own files
 	cmd := exec.CommandContext(ctx, "go", append(args, prof.Files[benchgate.Head])...)
 	cmd.Env = append(os.Environ(), "PPROF_TMPDIR="+o.cfg.TempDir)
 	var top, stderr bytes.Buffer
@@ -100,7 +99,7 @@ func (o *Outcome) profile(ctx context.Context, j *job, kind, dir string) (Profil
 		return prof, fmt.Errorf("%w: %w: %s", errProfile, err, stderr.String())
 	}
 	prof.Top = top.String()
-	if err := os.WriteFile(stem+".diff.txt", top.Bytes(), 0o644); err != nil { //nolint:gosec // a report, to be read by anyone
+	if err := os.WriteFile(stem+".diff.txt", top.Bytes(), 0o644); err != nil {
 		return prof, fmt.Errorf("%w: %w", errProfile, err)
 	}
 	return prof, nil

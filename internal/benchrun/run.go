@@ -69,7 +69,7 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	if len(o.jobs) == 0 && len(missing.Faults)+len(o.Set.Faults)+len(missing.New)+len(missing.Gone) == 0 {
 		return nil, fmt.Errorf("%w: -bench %q matches none", ErrNothing, cfg.Bench)
 	}
-	order := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // an order
+	order := rand.New(rand.NewPCG(cfg.Seed, 0))
 	if err := o.measureNoise(ctx, order); err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (o *Outcome) discover(ctx context.Context) (*benchgate.Report, error) {
 			failures[side] = faults
 			found.Faults = append(found.Faults, faults...)
 			for _, r := range results {
-				l := p.leaf(r)
+				l := o.cfg.leaf(r)
 				if leaves[side][l] == nil {
 					names[side] = append(names[side], l)
 				}
@@ -166,7 +166,7 @@ func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, int
 			return fmt.Errorf("%s: %w", j.leaf, err)
 		}
 		faults = o.ofWhole(faults)
-		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return p.leaf(r) != j.leaf })
+		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return o.cfg.leaf(r) != j.leaf })
 		if len(faults) == 0 && len(results) == 0 {
 			faults = append(faults, silent(j, sides[column]))
 		} else if len(faults) == 0 && len(results) > 1 {
@@ -184,7 +184,7 @@ func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, int
 	return nil
 }
 
-// ofWhole is the faults of a whole benchmark; those of a single metric are stored.
+// ofWhole returns the faults of a whole benchmark; those of a single metric are stored.
 func (o *Outcome) ofWhole(faults []benchgate.Fault) []benchgate.Fault {
 	return slices.DeleteFunc(faults, func(f benchgate.Fault) bool {
 		if ofMetric(f) {
@@ -196,7 +196,7 @@ func (o *Outcome) ofWhole(faults []benchgate.Fault) []benchgate.Fault {
 
 func ofMetric(f benchgate.Fault) bool { return f.Unit != "" }
 
-// columns is the order in which the two sides of a pair run.
+// columns returns the order in which the two sides of a pair run.
 func columns(order *rand.Rand) [2]int {
 	first := order.IntN(2)
 	return [2]int{first, 1 - first}
@@ -215,24 +215,22 @@ func (o *Outcome) give(j *job, faults []benchgate.Fault) {
 }
 
 func (o *Outcome) forget(j *job) {
-	p := process{cfg: &o.cfg, pkg: j.pkg}
 	for _, results := range []*[2][]*benchfmt.Result{&o.Set.Results, &o.Noise} {
 		for side := range results {
-			results[side] = slices.DeleteFunc(results[side], func(r *benchfmt.Result) bool { return p.leaf(r) == j.leaf })
+			results[side] = slices.DeleteFunc(results[side], func(r *benchfmt.Result) bool { return o.cfg.leaf(r) == j.leaf })
 		}
 	}
 }
 
 // arrange puts the results, which came in shuffled order, into that of the source.
 func (o *Outcome) arrange() {
-	p := process{cfg: &o.cfg}
 	place := make(map[leaf]int)
 	for i, j := range o.jobs {
 		place[j.leaf] = i
 	}
 	for _, results := range []*[2][]*benchfmt.Result{&o.Set.Results, &o.Noise} {
 		for side := range results {
-			slices.SortStableFunc(results[side], func(a, b *benchfmt.Result) int { return place[p.leaf(a)] - place[p.leaf(b)] })
+			slices.SortStableFunc(results[side], func(a, b *benchfmt.Result) int { return place[o.cfg.leaf(a)] - place[o.cfg.leaf(b)] })
 		}
 	}
 }
@@ -320,7 +318,7 @@ func (o *Outcome) settle(rep *benchgate.Report) {
 	open := make(map[string]bool)
 	for _, row := range rep.Rows {
 		if !row.Settled() {
-			open[row.Pkg+"."+(&process{cfg: &o.cfg}).strip(row.Bench)] = true
+			open[row.Pkg+"."+o.cfg.strip(row.Bench)] = true
 		}
 	}
 	for _, j := range o.jobs {
@@ -330,7 +328,7 @@ func (o *Outcome) settle(rep *benchgate.Report) {
 	}
 }
 
-// noiseOf is the A/A values of a row's metric, both columns together.
+// noiseOf returns the A/A values of a row's metric, both columns together.
 func (o *Outcome) noiseOf(row *benchgate.Row) (values []float64) {
 	for _, results := range o.Noise {
 		for _, r := range results {
@@ -344,7 +342,7 @@ func (o *Outcome) noiseOf(row *benchgate.Row) (values []float64) {
 	return values
 }
 
-// predict says for each gated row what could have been seen, and which metrics
+// predict finds for each gated row what could have been seen, and which metrics
 // differ though nothing did.
 func (o *Outcome) predict() {
 	if o.cfg.AA == 0 {
@@ -378,7 +376,7 @@ func (o *Outcome) power(row *benchgate.Row) benchgate.Power {
 	}
 }
 
-// PredictedRate is how often a change of the row's metric by the given share
+// PredictedRate returns how often a change of the row's metric by the given share
 // would be confirmed, from the A/A phase; NaN without one.
 func (o *Outcome) PredictedRate(row *benchgate.Row, change float64) float64 {
 	noise := o.noiseOf(row)

@@ -63,10 +63,10 @@ func TestIterations(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	p := process{cfg: &Config{CPU: 2}}
-	require.Equal(t, "A/n=2", p.strip("A/n=2-2"))
-	p.cfg.CPU = 1
-	require.Equal(t, "A/n=2-2", p.strip("A/n=2-2"), "testing adds nothing at GOMAXPROCS 1")
+	c := &Config{CPU: 2}
+	require.Equal(t, "A/n=2", c.strip("A/n=2-2"))
+	c.CPU = 1
+	require.Equal(t, "A/n=2-2", c.strip("A/n=2-2"), "testing adds nothing at GOMAXPROCS 1")
 	require.True(t, blamed([]benchgate.Fault{{Bench: "A"}}, leaf{"p", "A/b"}))
 	require.False(t, blamed([]benchgate.Fault{{Bench: "A"}}, leaf{"p", "AB"}))
 	require.True(t, blamed([]benchgate.Fault{{Text: "the whole process"}}, leaf{"p", "AB"}))

@@ -173,7 +173,7 @@ var breakerSuite = []property[BreakerFactory]{
 			ctx, cancel := context.WithCancel(c.ctx)
 			_ = b.b.Do(ctx, func(ctx context.Context) error { cancel(); return ctx.Err() })
 			time.Sleep(2 * breakerOpen)
-			c.require(b.call(nil), "after a cancelled probe calls are still refused")
+			c.require(b.call(nil), "after a canceled probe calls are still refused")
 		},
 	},
 	{
@@ -185,7 +185,7 @@ var breakerSuite = []property[BreakerFactory]{
 				ctx, cancel := context.WithCancel(c.ctx)
 				_ = b.b.Do(ctx, func(ctx context.Context) error { cancel(); return ctx.Err() })
 			}
-			c.require(b.call(nil), "5 calls cancelled by their callers tripped it")
+			c.require(b.call(nil), "5 calls canceled by their callers tripped it")
 		},
 	},
 	{

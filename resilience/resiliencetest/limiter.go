@@ -188,7 +188,7 @@ var limiterSuite = []property[LimiterFactory]{
 			cancel()
 			for range 50 {
 				err := l.l.Acquire(ctx)
-				c.require(errors.Is(err, context.Canceled), "with a cancelled context and free permits Acquire returned %v", err)
+				c.require(errors.Is(err, context.Canceled), "with a canceled context and free permits Acquire returned %v", err)
 			}
 			c.require(l.free(3) == 2, "a refused Acquire kept a permit")
 		},
@@ -211,12 +211,12 @@ var limiterSuite = []property[LimiterFactory]{
 			c.require(errors.Is(err, context.DeadlineExceeded), "the wait ended with %v", err)
 			c.require(time.Since(began) == time.Minute, "the wait ended after %v, its context after 1m", time.Since(began))
 			l.l.Release()
-			c.require(l.free(2) == 1, "after a cancelled wait %d permits are free, not 1", l.free(2))
+			c.require(l.free(2) == 1, "after a canceled wait %d permits are free, not 1", l.free(2))
 		},
 	},
 	{
 		name:        "canceled-front-wakes-next",
-		explanation: "When the front waiter is cancelled in the instant it is granted, the permit goes to the next (golang/go#37852), or all wait for nothing.",
+		explanation: "When the front waiter is canceled in the instant it is granted, the permit goes to the next (golang/go#37852), or all wait for nothing.",
 		check: func(c *checker, build LimiterFactory) {
 			for range 100 { // which of the two the waiter sees first is chance
 				l := c.limiter(build, 1, 0)
@@ -252,7 +252,7 @@ var limiterSuite = []property[LimiterFactory]{
 				err := <-l.wait(c.ctx)
 				c.require(err != nil, "Acquire found a permit though none is free")
 				c.require(time.Since(began) == time.Second, "the wait ended after %v, with AcquireTimeout 1s", time.Since(began))
-				c.require(!errors.Is(err, context.Canceled), "the error is %v though nobody cancelled", err)
+				c.require(!errors.Is(err, context.Canceled), "the error is %v though nobody canceled", err)
 			}
 			l.l.Release()
 			c.require(l.free(2) == 1, "after timeouts %d permits are free, not 1", l.free(2))

@@ -32,7 +32,7 @@ type RetrierPermanent interface {
 	Permanent(err error) error
 }
 
-// RetrierAfter is implemented by adapters of retriers that honour a Retry-After
+// RetrierAfter is implemented by adapters of retriers that honor a Retry-After
 // of the service.
 type RetrierAfter interface {
 	// After returns an error that wraps err and asks to wait for d.
@@ -89,7 +89,7 @@ type execution struct {
 
 func (e execution) attempts() int { return len(e.at) }
 
-// delay is the pause before attempt i, from 1.
+// delay returns the pause before attempt i, from 1.
 func (e execution) delay(i int) time.Duration { return e.at[i] - e.at[i-1] }
 
 // execute runs fn, which gets the number of the attempt, from 0.
@@ -152,7 +152,7 @@ var retrierSuite = []property[RetrierFactory]{
 			ctx, cancel := context.WithCancel(c.ctx)
 			cancel()
 			e := c.retrier(build, RetrierSpec{}).execute(ctx, always(nil))
-			c.require(e.attempts() == 0, "%d attempts were made with a cancelled context", e.attempts())
+			c.require(e.attempts() == 0, "%d attempts were made with a canceled context", e.attempts())
 			c.require(errors.Is(e.err, context.Canceled), "the error is %v", e.err)
 		},
 	},

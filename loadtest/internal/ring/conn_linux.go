@@ -204,9 +204,9 @@ func (c *Conn) look() error {
 	for {
 		n, _, err := syscall.Recvfrom(c.fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
-		case err == syscall.EINTR: //nolint:errorlint // a bare number
+		case err == syscall.EINTR: // a bare number
 			continue
-		case err == syscall.EAGAIN: //nolint:errorlint // as above
+		case err == syscall.EAGAIN: // as above
 			c.readable = c.ending
 			return nil
 		case err != nil:

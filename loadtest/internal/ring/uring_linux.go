@@ -73,7 +73,7 @@ type uringParams struct {
 // newURing fails where the kernel is too old, or a sandbox forbids it.
 func newURing() (*uring, error) {
 	var p uringParams
-	fd, _, errno := syscall.Syscall(sysUringSetup, uringEntries, uintptr(unsafe.Pointer(&p)), 0) //nolint:gosec // what the call asks for
+	fd, _, errno := syscall.Syscall(sysUringSetup, uringEntries, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}
@@ -92,8 +92,8 @@ func newURing() (*uring, error) {
 		u.close()
 		return nil, err
 	}
-	at := func(offset uint32) unsafe.Pointer { return unsafe.Pointer(&u.shared[offset]) }     //nolint:gosec // the kernel's layout
-	u.submissions = unsafe.Slice((*submission)(unsafe.Pointer(&u.entries[0])), p.submissions) //nolint:gosec // as above
+	at := func(offset uint32) unsafe.Pointer { return unsafe.Pointer(&u.shared[offset]) } // the kernel's layout
+	u.submissions = unsafe.Slice((*submission)(unsafe.Pointer(&u.entries[0])), p.submissions)
 	u.completions = unsafe.Slice((*completion)(at(p.com.cqes)), p.completions)
 	u.tail, u.head, u.completionsTail = (*uint32)(at(p.sub.tail)), (*uint32)(at(p.com.head)), (*uint32)(at(p.com.tail))
 	for i, order := 0, unsafe.Slice((*uint32)(at(p.sub.array)), p.submissions); i < len(order); i++ {
@@ -126,7 +126,7 @@ func (u *uring) perform(steps []step) (done int) {
 			s := &part[i]
 			e := &u.submissions[(tail+uint32(i))&mask]
 			*e = submission{
-				op: uringRecv, fd: int32(s.conn.fd), addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s.buf)))), //nolint:gosec // steps hold the memory
+				op: uringRecv, fd: int32(s.conn.fd), addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s.buf)))), // steps hold the memory
 				size: uint32(len(s.buf)), opFlags: syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL, user: uint64(i),
 			}
 			if s.send {

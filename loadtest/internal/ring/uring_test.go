@@ -207,7 +207,7 @@ func TestRingDoesWithoutWhatASandboxForbids(t *testing.T) {
 		t.Skip("the number of seccomp is not known here")
 	}
 	for name := range call {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1") //nolint:gosec // ourselves
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
 		cmd.Env = append(os.Environ(), "BRUNT_FORBID="+name)
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s: %s", name, out)
@@ -231,7 +231,7 @@ func forbid(number uintptr) error {
 	if _, _, errno := syscall.Syscall6(syscall.SYS_PRCTL, noNewPrivileges, 1, 0, 0, 0, 0); errno != 0 {
 		return os.NewSyscallError("prctl", errno)
 	}
-	_, _, errno := syscall.Syscall(seccompCall[runtime.GOARCH], setFilter, allThreads, uintptr(unsafe.Pointer(&program))) //nolint:gosec // what the call asks for
+	_, _, errno := syscall.Syscall(seccompCall[runtime.GOARCH], setFilter, allThreads, uintptr(unsafe.Pointer(&program)))
 	if errno != 0 {
 		return os.NewSyscallError("seccomp", errno)
 	}
