@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/http1"
+	"example.com/brunt/loadtest/internal/rawserver"
 )
 
 // sessionOf opens a session of c; the test closes both.
@@ -36,7 +38,7 @@ func laneSessionOf(t *testing.T, cfg ConnectionConfig) *httpSession {
 // byTransport is NetHTTP with an http.Transport that does what lanes do.
 func byTransport(limit int64) Client {
 	return NetHTTP(ConnectionConfig{MaxResponseBytes: limit, Transport: &http.Transport{
-		DisableCompression: true, MaxResponseHeaderBytes: maxHeaderBytes,
+		DisableCompression: true, MaxResponseHeaderBytes: http1.MaxHeaderBytes,
 	}})
 }
 
@@ -74,8 +76,8 @@ func TestLanesUnderstandWhatTransportUnderstands(t *testing.T) {
 		{"switch to another protocol", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: a, Upgrade\r\n\r\nwhatever", false},
 		{"switch, asked by a HEAD", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nwhatever", true},
 		{"switch to nothing", "HTTP/1.1 101 Switching Protocols\r\n\r\n", false},
-		{"as many headers as may be", "HTTP/1.1 204 No Content\r\n" + strings.Repeat("A: "+strings.Repeat("b", 59)+"\r\n", maxHeaderBytes/64-1) + "\r\n", false},
-		{"too many headers", "HTTP/1.1 204 No Content\r\n" + strings.Repeat("A: "+strings.Repeat("b", 59)+"\r\n", maxHeaderBytes/64) + "\r\n", false},
+		{"as many headers as may be", "HTTP/1.1 204 No Content\r\n" + strings.Repeat("A: "+strings.Repeat("b", 59)+"\r\n", http1.MaxHeaderBytes/64-1) + "\r\n", false},
+		{"too many headers", "HTTP/1.1 204 No Content\r\n" + strings.Repeat("A: "+strings.Repeat("b", 59)+"\r\n", http1.MaxHeaderBytes/64) + "\r\n", false},
 		{"body as long as may be", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", limit, strings.Repeat("x", limit)), false},
 		{"body too long", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", limit+1, strings.Repeat("x", limit+1)), false},
 		{"body too long, and cut off", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", 2*limit, strings.Repeat("x", limit)), false},
@@ -83,8 +85,8 @@ func TestLanesUnderstandWhatTransportUnderstands(t *testing.T) {
 		{"Pragma", "HTTP/1.1 200 OK\r\nPragma: no-cache\r\nContent-Length: 0\r\n\r\n", false},
 		{"chunked 2", chunked + "1\r\na\r\n" + strings.Repeat("3e8\r\n"+strings.Repeat("y", 1000)+"\r\n", 100) + "0\r\nT: u\r\n\r\n", false},
 	}
-	for _, tt := range hostile {
-		answers = append(answers, answer{tt.name, tt.stream, tt.head})
+	for _, tt := range rawserver.Hostile {
+		answers = append(answers, answer{tt.Name, tt.Stream, tt.Head})
 	}
 	classes := map[ErrorClass]int{}
 	for _, tt := range answers {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 
+	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/ring"
 )
 
@@ -115,7 +116,7 @@ func switched(resp *http.Response) bool {
 		return false
 	}
 	for _, v := range resp.Header["Connection"] {
-		if hasToken([]byte(v), "upgrade") {
+		if http1.HasToken([]byte(v), "upgrade") {
 			return true
 		}
 	}
@@ -130,9 +131,9 @@ type laneReader struct {
 }
 
 // reset prepares for the head of a response over c.
-func (l *laneReader) reset(c *wireConn) { *l = laneReader{conn: c, left: maxHeaderBytes} }
+func (l *laneReader) reset(c *wireConn) { *l = laneReader{conn: c, left: http1.MaxHeaderBytes} }
 
-var errHeaderBytes = fmt.Errorf("response headers exceed %d bytes", maxHeaderBytes)
+var errHeaderBytes = fmt.Errorf("response headers exceed %d bytes", http1.MaxHeaderBytes)
 
 func (l *laneReader) Read(p []byte) (int, error) {
 	if l.left <= 0 {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // NetHTTP is the client over net/http: HTTP/1.1, HTTP/2, TLS, proxies, any
@@ -87,9 +89,6 @@ func (c *httpClient) newLanePool() *lanePool {
 	return p
 }
 
-// maxHeaderBytes is a tenth of net/http's default, and still absurd.
-const maxHeaderBytes = 1 << 20
-
 // newTransport keeps as many idle connections as there are workers to use them:
 // in a closed loop no more than that are ever open. net/http's default of two a
 // host would close all others after each request.
@@ -102,7 +101,7 @@ func (c *httpClient) newTransport() pooledTransport {
 		Proxy:                  cfg.Proxy,
 		DialContext:            c.conns.wrap(dial),
 		TLSHandshakeTimeout:    timeout,
-		MaxResponseHeaderBytes: maxHeaderBytes,
+		MaxResponseHeaderBytes: http1.MaxHeaderBytes,
 		DisableKeepAlives:      cfg.Pooling == PoolNaive,
 		DisableCompression:     !cfg.Decompress,
 		MaxIdleConnsPerHost:    unlimited,

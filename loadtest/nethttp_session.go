@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/ring"
 )
 
@@ -261,7 +262,7 @@ func (s *httpSession) discard(body io.Reader) (n int64, err error) {
 func (s *httpSession) ended(n int64, err error) error {
 	switch {
 	case n > s.limit:
-		return errBodyLimit(s.limit)
+		return ownError(&http1.BodyLimitError{Limit: s.limit})
 	case err == io.EOF: //nolint:errorlint // as io.Reader has it
 		return nil
 	}

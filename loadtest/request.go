@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // ErrInvalidRequest matches every error about a request that cannot be sent.
@@ -104,21 +103,4 @@ func (r *Request) Validate() error {
 	}
 	_, err := newHTTPRequest(context.Background(), r)
 	return err
-}
-
-// validToken is the token of RFC 9110 §5.6.2, which methods and header names are.
-func validToken(s string) bool {
-	if s == "" {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // newHTTPRequest is req as every client sends it, without its body and without the
@@ -20,7 +22,7 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	}
 	var faults []error
 	refuse := func(err error) { faults = append(faults, fmt.Errorf("%w: %w", ErrInvalidRequest, err)) }
-	if req.Method != "" && !validToken(req.Method) {
+	if req.Method != "" && !http1.ValidToken(req.Method) {
 		refuse(fmt.Errorf("method %q is not a token", req.Method))
 	}
 	for _, status := range req.Expect {
@@ -54,7 +56,7 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 func canonicalHeader(header http.Header, refuse func(error)) http.Header {
 	out := make(http.Header, len(header)+1) // room for Authorization
 	for _, name := range slices.Sorted(maps.Keys(header)) {
-		if !validToken(name) {
+		if !http1.ValidToken(name) {
 			refuse(fmt.Errorf("header name %q is not a token", name))
 			continue
 		}
@@ -65,7 +67,7 @@ func canonicalHeader(header http.Header, refuse func(error)) http.Header {
 		}
 		out[key] = slices.Clone(header[name])
 		for _, v := range header[name] {
-			if !validValue([]byte(v)) {
+			if !http1.ValidValue([]byte(v)) {
 				refuse(fmt.Errorf("header %s holds a line break or another control character", name))
 			}
 		}

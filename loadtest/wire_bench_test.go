@@ -144,26 +144,3 @@ func BenchmarkWire(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkWireParser is the reading of a typical response by itself: one with the
-// head of the last one, and one whose head differs in a byte.
-func BenchmarkWireParser(b *testing.B) {
-	text := []byte(typicalResponse)
-	other := []byte(strings.Replace(typicalResponse, " OK", " ok", 1))
-	for _, bench := range []struct {
-		head  string
-		texts [2][]byte
-	}{{"known", [2][]byte{text, text}}, {"new", [2][]byte{text, other}}} {
-		b.Run("head="+bench.head, func(b *testing.B) {
-			var w wireParser
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				text := bench.texts[i%2]
-				w.reset(false, false, defaultMaxResponseBytes)
-				if n, err := w.feed(text); n != len(text) || err != nil || w.state != wireDone {
-					b.Fatal(n, err)
-				}
-			}
-		})
-	}
-}

@@ -3,6 +3,8 @@ package loadtest
 import (
 	"errors"
 	"fmt"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // ErrProtocol matches every response that the [Wire] client refuses because it
@@ -25,34 +27,16 @@ func (e *ProtocolError) Error() string {
 // Is matches ErrProtocol.
 func (e *ProtocolError) Is(target error) bool { return target == ErrProtocol }
 
-// maxQuoted is how much of a bad line an error quotes, in bytes.
-const maxQuoted = 80
-
-func refuse(reason string, line []byte) error {
-	return &ProtocolError{Reason: reason, Text: string(line[:min(len(line), maxQuoted)])}
+// ownError returns the error of this package that err stands for, if it is one that
+// says what is wrong with a response.
+func ownError(err error) error {
+	var bad *http1.ProtocolError
+	var long *http1.BodyLimitError
+	switch {
+	case errors.As(err, &bad):
+		return (*ProtocolError)(bad)
+	case errors.As(err, &long):
+		return &classError{ClassBodyLimit, fmt.Sprintf("loadtest: response body exceeds MaxResponseBytes (%d)", long.Limit)}
+	}
+	return err
 }
-
-// Why a response is refused.
-const (
-	reasonStatusLine    = "malformed status line"
-	reasonVersion       = "not HTTP/1.x"
-	reasonStatusCode    = "malformed status code"
-	reasonStatusRange   = "status code is not from 100 to 999"
-	reasonUpgrade       = "unrequested change of protocol (101)"
-	reasonHeaderLine    = "malformed header line"
-	reasonFolded        = "folded header line"
-	reasonNameSpace     = "space in a header name"
-	reasonHeaderSize    = "headers too large"
-	reasonLineLength    = "header line too long"
-	reasonLength        = "bad Content-Length"
-	reasonLengths       = "conflicting Content-Length"
-	reasonEncoding      = "unsupported Transfer-Encoding"
-	reasonEncoding10    = "Transfer-Encoding in an HTTP/1.0 response"
-	reasonTrailerName   = "bad name in Trailer"
-	reasonTrailerSize   = "trailer too large"
-	reasonTrailerLF     = "line of a trailer does not end in CRLF"
-	reasonChunkLine     = "malformed chunk size"
-	reasonChunkLength   = "chunk size line too long"
-	reasonChunkEnd      = "chunk does not end in CRLF"
-	reasonChunkOverhead = "chunked encoding contains too much non-data"
-)

@@ -80,8 +80,7 @@ func (s *wireSession) turn(ctx context.Context, r *wireRequest) (*wireConn, erro
 // park waits for the next run, so that the connections can expire.
 func (s *wireSession) park() {
 	s.rest()
-	s.parser.reset(false, false, 0)
-	s.parser.body = nil
+	s.parser.Free()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.held()) > 0 {

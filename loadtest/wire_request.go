@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // wireRequest is a request as it goes over the wire.
@@ -53,7 +55,7 @@ func serialize(hr *http.Request, body []byte, closes bool) (*wireRequest, error)
 		idempotent: idempotent(hr),
 	}
 	for _, v := range hr.Header["Connection"] {
-		r.closes = r.closes || hasToken([]byte(v), "close")
+		r.closes = r.closes || http1.HasToken([]byte(v), "close")
 	}
 	var err error
 	r.bytes, err = writeHead(hr, len(body))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/ring"
 )
 
@@ -14,7 +15,7 @@ import (
 // for as long as it serves, not for each request.
 type wireSession struct {
 	client *wireClient
-	parser wireParser
+	parser http1.Parser
 	in     ring.Buffer
 
 	lastReq  *Request // what last was made from
@@ -44,15 +45,16 @@ func (s *wireSession) Do(ctx context.Context, req *Request) (Response, error) {
 	}
 	p := &s.parser
 	for again := true; again; {
-		p.reset(r.head, req.Check != nil, s.client.limit)
+		p.Reset(r.head, req.Check != nil, s.client.limit)
 		again, err = s.attempt(ctx, r)
 	}
-	if !p.inBody() {
+	if !p.InBody() {
 		return Response{}, err
 	}
-	out := Response{StatusCode: p.status, Proto: wireProtos[p.minor], Bytes: p.bytes}
+	status, minor, header, body, n := p.Response()
+	out := Response{StatusCode: status, Proto: wireProtos[minor], Bytes: n}
 	if req.Check != nil {
-		out.Header, out.Body = p.header, p.body
+		out.Header, out.Body = header, body
 	}
 	return out, err
 }
@@ -74,17 +76,18 @@ func (s *wireSession) attempt(ctx context.Context, r *wireRequest) (again bool, 
 	c.used, s.fresh = true, false
 	t := s.roundTrip(c, r, used && (fresh || !r.idempotent))
 	if t.err == nil {
-		if !t.reusable || r.closes || s.parser.closes {
+		if !t.reusable || r.closes || s.parser.Closes() {
 			s.drop(true)
 		}
 		return false, nil
 	}
 	s.drop(false)
+	t.err = ownError(t.err)
 	if used && !t.answered && (!t.sent || r.idempotent) && !s.client.closed() && ctx.Err() == nil {
 		return true, nil
 	}
 	phase := PhaseHeaders
-	if s.parser.inBody() {
+	if s.parser.InBody() {
 		phase = PhaseBody
 	}
 	return false, s.explain(ctx, t.err, phase)
@@ -117,28 +120,28 @@ func (s *wireSession) roundTrip(c *wireConn, r *wireRequest, wary bool) (t trip)
 			}
 		}
 		up = startUpload(c, r)
-		n, t.err = c.Read(in.Room(p.expected()))
+		n, t.err = c.Read(in.Room(p.Expected()))
 	}
 	t.answered = n > 0
 	for {
 		in.Filled(n)
-		took, err := p.feed(in.Bytes())
+		took, err := p.Feed(in.Bytes())
 		in.Consume(took)
 		if err != nil {
 			t.err = err
 			break
 		}
-		if p.state == wireDone {
+		if p.Done() {
 			t.reusable, t.err = in.Empty() && t.err == nil, nil
 			break
 		}
 		if t.err != nil {
 			if errors.Is(t.err, io.EOF) {
-				t.err = p.end()
+				t.err = p.End()
 			}
 			break
 		}
-		n, t.err = c.Read(in.Room(p.expected()))
+		n, t.err = c.Read(in.Room(p.Expected()))
 		t.answered = t.answered || n > 0
 	}
 	if up != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/ring"
 )
 
@@ -248,8 +249,8 @@ func TestWireLimits(t *testing.T) {
 		"chunks":            {forever(chunked + "7d1\r\n" + body[:2001] + "\r\n1f40\r\n"), map[ErrorClass]int64{ClassBodyLimit: 4}},
 		"to the end":        {answering("HTTP/1.1 200 OK\r\n\r\n" + body), nil},
 		"beyond the end":    {answering("HTTP/1.1 200 OK\r\n\r\n" + body + "x"), map[ErrorClass]int64{ClassBodyLimit: 4}},
-		"long header line":  {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", maxHeaderLine-5) + "\r\nContent-Length: 0\r\n\r\n"), nil},
-		"longer":            {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", maxHeaderLine-4) + "\r\nContent-Length: 0\r\n\r\n"), map[ErrorClass]int64{ClassProtocol: 4}},
+		"long header line":  {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", http1.MaxHeaderLine-5) + "\r\nContent-Length: 0\r\n\r\n"), nil},
+		"longer":            {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", http1.MaxHeaderLine-4) + "\r\nContent-Length: 0\r\n\r\n"), map[ErrorClass]int64{ClassProtocol: 4}},
 		"endless line":      {endless("HTTP/1.1 200 OK\r\nA: ", body), map[ErrorClass]int64{ClassProtocol: 4}},
 		"endless interims":  {endless("", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000)), map[ErrorClass]int64{ClassProtocol: 4}},
 		"endless extension": {endless(chunked+"1;", strings.Repeat("extension", 100)), map[ErrorClass]int64{ClassProtocol: 4}},

@@ -1,13 +1,12 @@
-package loadtest
+package http1
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 )
 
-// wireParser reads one response to a request, interim responses before it
+// parser reads one response to a request, interim responses before it
 // included, from whatever pieces the bytes come in. It does no I/O, and does not
 // allocate unless it is to keep what it reads.
 //
@@ -18,8 +17,8 @@ import (
 // of protocol, and header lines of more than 64 KiB. As in net/http, a line of
 // the head may end in a bare LF, repeated Content-Lengths must be the same text,
 // chunked is the only Transfer-Encoding, and wins over a Content-Length.
-type wireParser struct {
-	state wireState
+type parser struct {
+	state parseState
 	head  bool  // no body follows: the request was a HEAD
 	keep  bool  // build header and body
 	limit int64 // of the body, in bytes
@@ -45,63 +44,68 @@ type wireParser struct {
 	header http.Header // with keep
 	body   []byte      // with keep
 
-	known *knownHead // nil: none yet
+	cached *cachedHead // nil: none yet
 }
 
-type wireState uint8
+type parseState uint8
 
 const (
-	wireStatus wireState = iota
-	wireHeader
-	wireBody       // left bytes
-	wireUntilClose // to the end of the connection
-	wireChunkSize
-	wireChunk // left bytes
-	wireChunkEnd
-	wireTrailer
-	wireDone
+	stateStatus parseState = iota
+	stateHeader
+	stateBody       // left bytes
+	stateUntilClose // to the end of the connection
+	stateChunkSize
+	stateChunk // left bytes
+	stateChunkEnd
+	stateTrailer
+	stateDone
 )
 
-// The longest line of a response's head; all lines together have maxHeaderBytes.
-const maxHeaderLine = 64 << 10
+const (
+	// MaxHeaderLine is the longest line of a response's head, in bytes.
+	MaxHeaderLine = 64 << 10
+	// MaxHeaderBytes limits all lines of a response's head together: a tenth of
+	// net/http's default, and still absurd.
+	MaxHeaderBytes = 1 << 20
+)
 
 // reset prepares for the next response. The memory of body is used again.
-func (w *wireParser) reset(head, keep bool, limit int64) {
-	*w = wireParser{head: head, keep: keep, limit: limit, length: -1, body: w.body[:0], known: w.known}
+func (r *parser) reset(head, keep bool, limit int64) {
+	*r = parser{head: head, keep: keep, limit: limit, length: -1, body: r.body[:0], cached: r.cached}
 }
 
 // expected returns how many bytes are known to be still to come, at least.
-func (w *wireParser) expected() int64 {
-	if !w.inBody() {
+func (r *parser) expected() int64 {
+	if !r.inBody() {
 		return 0
 	}
-	return max(w.left, w.bytes) // without a length, as much as there was already
+	return max(r.left, r.bytes) // without a length, as much as there was already
 }
 
-// inBody says whether the head is complete.
-func (w *wireParser) inBody() bool { return w.state > wireHeader }
+// inBody reports whether the head is complete.
+func (r *parser) inBody() bool { return r.state > stateHeader }
 
 // feed takes what it can of p and returns how much that was. What it leaves is
 // the beginning of a line, to be fed again with more behind it, or, if the state
-// is wireDone, no part of the response.
-func (w *wireParser) feed(p []byte) (n int, err error) {
-	whole := w.state == wireStatus && w.headBytes == 0 // p begins with the head
+// is stateDone, no part of the response.
+func (r *parser) feed(p []byte) (n int, err error) {
+	whole := r.state == stateStatus && r.headBytes == 0 // p begins with the head
 	if whole {
-		n = w.recall(p)
+		n = r.recall(p)
 		whole = n == 0
 	}
-	for w.state != wireDone && err == nil {
+	for r.state != stateDone && err == nil {
 		rest := p[n:]
 		var took int
-		switch w.state {
-		case wireBody, wireUntilClose, wireChunk:
-			took, err = w.data(rest)
-		case wireChunkEnd:
-			took, err = w.chunkEnd(rest)
+		switch r.state {
+		case stateBody, stateUntilClose, stateChunk:
+			took, err = r.data(rest)
+		case stateChunkEnd:
+			took, err = r.chunkEnd(rest)
 		default:
-			took, err = w.line(rest)
-			if whole && err == nil && w.inBody() {
-				w.remember(p[:n+took])
+			took, err = r.line(rest)
+			if whole && err == nil && r.inBody() {
+				r.remember(p[:n+took])
 				whole = false
 			}
 		}
@@ -114,102 +118,97 @@ func (w *wireParser) feed(p []byte) (n int, err error) {
 }
 
 // end takes the end of the connection.
-func (w *wireParser) end() error {
+func (r *parser) end() error {
 	switch {
-	case w.state == wireDone:
+	case r.state == stateDone:
 		return nil
-	case w.state == wireUntilClose:
-		w.state = wireDone
+	case r.state == stateUntilClose:
+		r.state = stateDone
 		return nil
-	case w.state == wireStatus && w.headBytes+w.searched == 0:
+	case r.state == stateStatus && r.headBytes+r.searched == 0:
 		return io.EOF
 	}
 	return io.ErrUnexpectedEOF
 }
 
 // data takes bytes of the body.
-func (w *wireParser) data(p []byte) (int, error) {
+func (r *parser) data(p []byte) (int, error) {
 	n := len(p)
-	if w.state != wireUntilClose {
-		n = int(min(int64(n), w.left))
-		w.left -= int64(n)
+	if r.state != stateUntilClose {
+		n = int(min(int64(n), r.left))
+		r.left -= int64(n)
 	}
-	w.bytes += int64(n)
-	if w.bytes > w.limit {
-		return n, errBodyLimit(w.limit)
+	r.bytes += int64(n)
+	if r.bytes > r.limit {
+		return n, &BodyLimitError{r.limit}
 	}
-	if w.keep {
-		w.body = append(w.body, p[:n]...)
+	if r.keep {
+		r.body = append(r.body, p[:n]...)
 	}
-	if w.left == 0 {
-		switch w.state {
-		case wireBody:
-			w.state = wireDone
-		case wireChunk:
-			w.state = wireChunkEnd
+	if r.left == 0 {
+		switch r.state {
+		case stateBody:
+			r.state = stateDone
+		case stateChunk:
+			r.state = stateChunkEnd
 		}
 	}
 	return n, nil
 }
 
-// errBodyLimit is the error of a body of more than limit bytes.
-func errBodyLimit(limit int64) error {
-	return &classError{ClassBodyLimit, fmt.Sprintf("loadtest: response body exceeds MaxResponseBytes (%d)", limit)}
-}
-
 // line takes one line, without which it takes nothing.
-func (w *wireParser) line(p []byte) (int, error) {
-	at := bytes.IndexByte(p[w.searched:], '\n')
+func (r *parser) line(p []byte) (int, error) {
+	at := bytes.IndexByte(p[r.searched:], '\n')
 	size := len(p)
 	if at >= 0 {
-		size = w.searched + at + 1
+		size = r.searched + at + 1
 	}
-	if err := w.tooLong(p, size); err != nil {
+	if err := r.tooLong(p, size); err != nil {
 		return 0, err
 	}
 	if at < 0 {
-		w.searched = size
+		r.searched = size
 		return 0, nil
 	}
-	w.searched = 0
+	r.searched = 0
 	line, crlf := p[:size-1], false
 	if len(line) > 0 && line[len(line)-1] == '\r' {
 		line, crlf = line[:len(line)-1], true
 	}
-	switch w.state {
-	case wireStatus:
-		w.headBytes += size
-		return size, w.statusLine(line)
-	case wireHeader:
-		w.headBytes += size
+	switch r.state {
+	case stateStatus:
+		r.headBytes += size
+		return size, r.statusLine(line)
+	case stateHeader:
+		r.headBytes += size
 		if len(line) == 0 {
-			return size, w.headEnd()
+			return size, r.headEnd()
 		}
-		return size, w.headerLine(line)
-	case wireChunkSize:
-		return size, w.chunkSize(line, crlf)
-	default: // wireTrailer
-		w.tailBytes += size
-		return size, w.trailerLine(line, crlf)
+		return size, r.headerLine(line)
+	case stateChunkSize:
+		return size, r.chunkSize(line, crlf)
+	default: // stateTrailer
+		r.tailBytes += size
+		return size, r.trailerLine(line, crlf)
 	}
 }
 
 // tooLong refuses a line that has size bytes already, its end perhaps included.
-func (w *wireParser) tooLong(p []byte, size int) error {
-	switch w.state {
-	case wireChunkSize:
+func (r *parser) tooLong(p []byte, size int) error {
+	switch r.state {
+	case stateChunkSize:
 		if size > maxChunkLine {
 			return refuse(reasonChunkLength, p)
 		}
-	case wireTrailer:
-		if w.tailBytes+size > maxTrailerBytes {
+	case stateTrailer:
+		if r.tailBytes+size > maxTrailerBytes {
 			return refuse(reasonTrailerSize, nil)
 		}
 	default:
-		if w.headBytes+size > maxHeaderBytes {
+		if r.headBytes+size > MaxHeaderBytes {
 			return refuse(reasonHeaderSize, nil)
 		}
-		if size > maxHeaderLine {
+		if size > MaxHeaderLine {
 			return refuse(reasonLineLength, p)
 		}
 	}
@@ -217,7 +216,7 @@ func (w *wireParser) tooLong(p []byte, size int) error {
 }
 
 // statusLine takes "HTTP/1.1 200 OK". The reason may be missing, as may its space.
-func (w *wireParser) statusLine(line []byte) error {
+func (r *parser) statusLine(line []byte) error {
 	const version = len("HTTP/1.1")
 	if len(line) <= version || line[version] != ' ' || string(line[:5]) != "HTTP/" || line[6] != '.' ||
 		!isDigit(line[5]) || !isDigit(line[7]) {
@@ -238,17 +237,17 @@ func (w *wireParser) statusLine(line []byte) error {
 	if !isDigit(code[0]) || !isDigit(code[1]) || !isDigit(code[2]) {
 		return refuse(reasonStatusCode, line)
 	}
-	w.minor = line[7] - '0'
-	w.status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
-	w.state = wireHeader
-	if w.keep {
-		w.header = make(http.Header)
+	r.minor = line[7] - '0'
+	r.status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
+	r.state = stateHeader
+	if r.keep {
+		r.header = make(http.Header)
 	}
 	return nil
 }
 
 // headerLine takes "Name: value".
-func (w *wireParser) headerLine(line []byte) error {
+func (r *parser) headerLine(line []byte) error {
 	name, value, err := cutHeader(line)
 	if err != nil {
 		return err
@@ -256,36 +255,36 @@ func (w *wireParser) headerLine(line []byte) error {
 	switch len(name) {
 	case len("Connection"):
 		if equalFold(name, "connection") {
-			w.sayClose = w.sayClose || hasToken(value, "close")
-			w.sayKeep = w.sayKeep || hasToken(value, "keep-alive")
+			r.sayClose = r.sayClose || hasToken(value, "close")
+			r.sayKeep = r.sayKeep || hasToken(value, "keep-alive")
 		}
 	case len("Content-Length"):
 		if equalFold(name, "content-length") {
 			// Refused at the end of the head: it might be folded, which is worse.
-			if err := w.contentLength(line, value); err != nil && w.badLength == nil {
-				w.badLength = err
+			if err := r.contentLength(line, value); err != nil && r.badLength == nil {
+				r.badLength = err
 			}
 		}
 	case len("Transfer-Encoding"):
 		if equalFold(name, "transfer-encoding") {
-			w.encodings++
-			w.chunked = equalFold(value, "chunked")
+			r.encodings++
+			r.chunked = equalFold(value, "chunked")
 		}
 	case len("Trailer"):
 		if equalFold(name, "trailer") {
-			w.badTrailer = w.badTrailer || hasToken(value, "transfer-encoding") || hasToken(value, "trailer") ||
+			r.badTrailer = r.badTrailer || hasToken(value, "transfer-encoding") || hasToken(value, "trailer") ||
 				hasToken(value, "content-length")
 		}
 	}
-	if w.keep {
+	if r.keep {
 		key := http.CanonicalHeaderKey(string(name))
-		w.header[key] = append(w.header[key], string(value))
+		r.header[key] = append(r.header[key], string(value))
 	}
 	return nil
 }
 
 // contentLength takes a value of digits only, and the same one each time.
-func (w *wireParser) contentLength(line, value []byte) error {
+func (r *parser) contentLength(line, value []byte) error {
 	if len(value) == 0 {
 		return refuse(reasonLength, line)
 	}
@@ -299,52 +298,52 @@ func (w *wireParser) contentLength(line, value []byte) error {
 		n = n*10 + d
 	}
 	// Numbers of one value and length are the same digits.
-	if w.length >= 0 && (n != w.length || len(value) != w.digits) {
+	if r.length >= 0 && (n != r.length || len(value) != r.digits) {
 		return refuse(reasonLengths, line)
 	}
-	w.length, w.digits = n, len(value)
+	r.length, r.digits = n, len(value)
 	return nil
 }
 
 // headEnd takes the blank line, and decides where the response ends.
-func (w *wireParser) headEnd() error {
+func (r *parser) headEnd() error {
 	switch {
-	case w.badLength != nil:
-		return w.badLength
-	case w.encodings > 0 && w.minor == 0:
+	case r.badLength != nil:
+		return r.badLength
+	case r.encodings > 0 && r.minor == 0:
 		return refuse(reasonEncoding10, nil)
-	case w.encodings > 1, w.encodings == 1 && !w.chunked:
+	case r.encodings > 1, r.encodings == 1 && !r.chunked:
 		return refuse(reasonEncoding, nil)
-	case w.chunked && w.badTrailer:
+	case r.chunked && r.badTrailer:
 		return refuse(reasonTrailerName, nil)
-	case w.status == http.StatusSwitchingProtocols:
+	case r.status == http.StatusSwitchingProtocols:
 		return refuse(reasonUpgrade, nil)
-	case w.status < 200:
-		w.interim()
+	case r.status < 200:
+		r.interim()
 		return nil
 	}
-	w.closes = w.sayClose || w.minor == 0 && !w.sayKeep
+	r.closes = r.sayClose || r.minor == 0 && !r.sayKeep
 	switch {
-	case w.head, w.status == http.StatusNoContent, w.status == http.StatusNotModified:
-		w.state = wireDone
-	case w.chunked:
-		w.state = wireChunkSize
-	case w.length < 0:
-		w.state, w.closes = wireUntilClose, true
-	case w.length > w.limit:
-		w.state = wireBody
-		return errBodyLimit(w.limit)
-	case w.length == 0:
-		w.state = wireDone
+	case r.head, r.status == http.StatusNoContent, r.status == http.StatusNotModified:
+		r.state = stateDone
+	case r.chunked:
+		r.state = stateChunkSize
+	case r.length < 0:
+		r.state, r.closes = stateUntilClose, true
+	case r.length > r.limit:
+		r.state = stateBody
+		return &BodyLimitError{r.limit}
+	case r.length == 0:
+		r.state = stateDone
 	default:
-		w.state, w.left = wireBody, w.length
+		r.state, r.left = stateBody, r.length
 	}
 	return nil
 }
 
 // interim forgets a response that another is to follow, but for its size.
-func (w *wireParser) interim() {
-	so := w.headBytes
-	w.reset(w.head, w.keep, w.limit)
-	w.headBytes = so
+func (r *parser) interim() {
+	so := r.headBytes
+	r.reset(r.head, r.keep, r.limit)
+	r.headBytes = so
 }

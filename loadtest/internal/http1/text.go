@@ -1,8 +1,9 @@
-package loadtest
+package http1
 
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 )
 
 // cutHeader splits a header line, and refuses one that is not as RFC 9112 wants.
@@ -25,7 +26,7 @@ func cutHeader(line []byte) (name, value []byte, err error) {
 		}
 		spaced = true
 	}
-	if !validValue(value) {
+	if !ValidValue(value) {
 		return nil, nil, refuse(reasonHeaderLine, line)
 	}
 	if spaced {
@@ -34,17 +35,35 @@ func cutHeader(line []byte) (name, value []byte, err error) {
 	return name, value, nil
 }
 
-// tokenByte holds the bytes of a token; see validToken.
+// ValidToken reports whether s is a token of RFC 9110 §5.6.2, which methods and header
+// names are.
+func ValidToken(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// tokenByte holds the bytes of a token; see ValidToken.
 var tokenByte = func() (set [256]bool) {
 	for c := range set {
-		set[c] = c < 128 && validToken(string(rune(c)))
+		set[c] = c < 128 && ValidToken(string(rune(c)))
 	}
 	return set
 }()
 
-// validValue says whether v has no control characters but tabs. It looks at
+// ValidValue reports whether v has no control characters but tabs. It looks at
 // eight bytes at once.
-func validValue(v []byte) bool {
+func ValidValue(v []byte) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for len(v) >= 8 {
 		x := binary.LittleEndian.Uint64(v)
@@ -68,7 +87,7 @@ func validBytes(v []byte) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// isOWS says whether c is optional white space, as RFC 9110 calls it.
+// isOWS reports whether c is optional white space, as RFC 9110 calls it.
 func isOWS(c byte) bool { return c == ' ' || c == '\t' }
 
 func trimOWS(b []byte) []byte {
@@ -113,7 +132,7 @@ func equalFold(b []byte, lower string) bool {
 	return true
 }
 
-// hasToken says whether lower is in the comma-separated list b.
+// hasToken reports whether lower is in the comma-separated list b.
 func hasToken(b []byte, lower string) bool {
 	for {
 		element, rest, more := bytes.Cut(b, comma)

@@ -1,4 +1,4 @@
-package loadtest
+package http1
 
 // Limits of net/http: a line of the chunked encoding and a trailer must fit into
 // a buffer of 4 KiB.
@@ -9,7 +9,7 @@ const (
 )
 
 // chunkSize takes a line such as "1f4" or "1f4;extension=ignored".
-func (w *wireParser) chunkSize(line []byte, crlf bool) error {
+func (r *parser) chunkSize(line []byte, crlf bool) error {
 	for _, c := range line {
 		crlf = crlf && c != '\r'
 	}
@@ -30,24 +30,24 @@ func (w *wireParser) chunkSize(line []byte, crlf bool) error {
 	if digits == 0 {
 		return refuse(reasonChunkLine, line)
 	}
-	if n > uint64(w.limit-w.bytes) {
-		return errBodyLimit(w.limit)
+	if n > uint64(r.limit-r.bytes) {
+		return &BodyLimitError{r.limit}
 	}
 	// net/http's rule against chunks that are mostly extension: 16 bytes for each,
 	// and twice as much as there is data, are free.
-	w.excess = max(w.excess+overhead-16-2*int64(n), 0)
-	if w.excess > maxChunkExcess {
+	r.excess = max(r.excess+overhead-16-2*int64(n), 0)
+	if r.excess > maxChunkExcess {
 		return refuse(reasonChunkOverhead, nil)
 	}
-	w.left, w.state = int64(n), wireChunk
+	r.left, r.state = int64(n), stateChunk
 	if n == 0 {
-		w.state = wireTrailer
+		r.state = stateTrailer
 	}
 	return nil
 }
 
 // chunkEnd takes the CRLF behind a chunk.
-func (w *wireParser) chunkEnd(p []byte) (int, error) {
+func (r *parser) chunkEnd(p []byte) (int, error) {
 	const end = "\r\n"
 	if have := min(len(p), len(end)); string(p[:have]) != end[:have] {
 		return 0, refuse(reasonChunkEnd, p)
@@ -55,18 +55,18 @@ func (w *wireParser) chunkEnd(p []byte) (int, error) {
 	if len(p) < len(end) {
 		return 0, nil
 	}
-	w.state = wireChunkSize
+	r.state = stateChunkSize
 	return len(end), nil
 }
 
 // trailerLine takes a header line behind the last chunk, which is dropped, or
 // the blank line that ends the response.
-func (w *wireParser) trailerLine(line []byte, crlf bool) error {
+func (r *parser) trailerLine(line []byte, crlf bool) error {
 	if !crlf {
 		return refuse(reasonTrailerLF, line)
 	}
 	if len(line) == 0 {
-		w.state = wireDone
+		r.state = stateDone
 		return nil
 	}
 	_, _, err := cutHeader(line)
