@@ -22,7 +22,7 @@ const module = "example.com/brunt"
 var arrows = map[string][]string{
 	".": {},
 	"loadtest": {
-		module + "/loadtest/internal/http1", module + "/loadtest/internal/ring", module + "/resilience",
+		module + "/loadtest/internal/http1", module + "/resilience",
 		"github.com/HdrHistogram/hdrhistogram-go",
 	},
 	"loadtest/internal/http1":     {module + "/loadtest/internal/ring"},

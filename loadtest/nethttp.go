@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,16 +21,16 @@ import (
 // http.RoundTripper. Faults of cfg show when an engine is made with it, or at
 // the first Session.
 //
-// HTTP/1.1 over connections that are kept and not limited in number goes over
-// connections of our own, one for each worker, which only net/http's
-// Request.Write and ReadResponse have to do with: http.Transport costs more than
-// 1.5 times the CPU time. That is so for http, and for https if Protocols is HTTP/1.1
+// HTTP/1.1 over connections that are kept and not limited in number bypasses
+// http.Transport, which costs more than 1.5 times the CPU time: each worker has a
+// connection of its own, and uses net/http only to write requests and to read
+// responses. That is so for http, and for https if Protocols is HTTP/1.1
 // alone, unless cfg asks for a Transport, Proxy, Jar, redirects, decompression or
 // [PoolNaive], or a request with a body for 100-continue; all of those go through
 // http.Transport. What is sent and how answers are understood is the same, but for
-// what a server says unasked: http.Transport sees that at any time. Our own
-// connections are closed for what comes together with an answer, and are looked at
-// for more, on Unix, before a worker's first request in a run and before one that
+// what a server sends unasked: http.Transport sees that at any time. A worker's own
+// connection is closed for what comes together with an answer, and is looked at for
+// more, on Unix, before a worker's first request in a run and before one that
 // may not be sent twice. To look before every request would cost a system call
 // each; so what comes unasked between two others is taken for the answer to the
 // second.
@@ -38,29 +39,26 @@ func NetHTTP(cfg ConnectionConfig) Client {
 	if c.err != nil {
 		return c
 	}
-	c.conns = newConnections()
-	c.connector = newConnector(cfg, c.conns)
+	c.http1 = http1.NewClient(cfg.http1(http1.ReadResponse))
+	c.conns = c.http1.Conns
 	if cfg.Transport != nil {
 		c.shared = foreignTransport{cfg.Transport}
 	} else {
 		c.shared = c.newTransport()
 	}
-	c.lanes = c.newLanePool()
 	return c
 }
 
 type httpClient struct {
-	connector // of lanes
-	cfg       ConnectionConfig
-	err       error
-	conns     *connections
-	shared    http.RoundTripper
-	lanes     *lanePool    // shared
-	traced    atomic.Int64 // connections that a foreign transport reported as new
+	cfg    ConnectionConfig
+	err    error
+	http1  *http1.Client
+	conns  *http1.Connections
+	shared http.RoundTripper
+	traced atomic.Int64 // connections that a foreign transport reported as new
 
 	mu         sync.Mutex
 	transports map[pooledTransport]struct{}
-	pools      map[*lanePool]struct{}
 	closed     bool
 }
 
@@ -74,20 +72,9 @@ func (c *httpClient) validate() error { return c.err }
 
 func (c *httpClient) validateRequest(r *Request) error { return r.Validate() }
 
-func (c *httpClient) connectionsOpened() int64 { return c.conns.opened.Load() + c.traced.Load() }
+func (c *httpClient) connectionsOpened() int64 { return c.conns.Opened() + c.traced.Load() }
 
 func (c *httpClient) pooled() bool { return c.cfg.Pooling == PoolOptimized }
-
-func (c *httpClient) newLanePool() *lanePool {
-	p := &lanePool{expiry: orDefault(c.cfg.KeepaliveExpiry, defaultKeepaliveExpiry)}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pools == nil {
-		c.pools = make(map[*lanePool]struct{})
-	}
-	c.pools[p] = struct{}{}
-	return p
-}
 
 // newTransport keeps as many idle connections as there are workers to use them:
 // in a closed loop no more than that are ever open. net/http's default of two a
@@ -99,7 +86,7 @@ func (c *httpClient) newTransport() pooledTransport {
 	dial := cfg.dialer(timeout)
 	t := &http.Transport{
 		Proxy:                  cfg.Proxy,
-		DialContext:            c.conns.wrap(dial),
+		DialContext:            c.conns.Wrap(dial),
 		TLSHandshakeTimeout:    timeout,
 		MaxResponseHeaderBytes: http1.MaxHeaderBytes,
 		DisableKeepAlives:      cfg.Pooling == PoolNaive,
@@ -134,8 +121,21 @@ func connected(_ context.Context, proxy *url.URL, connect *http.Request, resp *h
 	return &classError{ClassRefused, fmt.Sprintf("loadtest: proxy %s did not connect to %s: %s", proxy.Redacted(), connect.Host, resp.Status)}
 }
 
+// http1 returns c for a client of http1.
+func (c ConnectionConfig) http1(codec http1.Codec) http1.Config {
+	timeout := orDefault(c.Timeout, defaultConnTimeout)
+	cfg := http1.Config{
+		Codec: codec, Rings: codec == http1.Parse, Timeout: timeout, TLS: c.TLS, ErrClosed: ErrClosed,
+		Expiry: cmp.Or(c.KeepaliveExpiry, defaultKeepaliveExpiry), BodyLimit: cmp.Or(c.MaxResponseBytes, defaultMaxResponseBytes),
+	}
+	if c.DialContext != nil {
+		cfg.Dial = c.dialer(timeout)
+	}
+	return cfg
+}
+
 // dialer opens connections within timeout.
-func (c ConnectionConfig) dialer(timeout time.Duration) dialFunc {
+func (c ConnectionConfig) dialer(timeout time.Duration) http1.DialFunc {
 	if c.DialContext == nil {
 		return (&net.Dialer{Timeout: timeout}).DialContext
 	}
@@ -144,7 +144,7 @@ func (c ConnectionConfig) dialer(timeout time.Duration) dialFunc {
 
 // limitDial gives a foreign dialer the time limit and the trace that a
 // net.Dialer has built in.
-func limitDial(dial dialFunc, timeout time.Duration) dialFunc {
+func limitDial(dial http1.DialFunc, timeout time.Duration) http1.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.ConnectStart != nil {
 			trace.ConnectStart(network, addr) // a net.Dialer does so itself
@@ -160,7 +160,7 @@ func (c *httpClient) Session() (Session, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return c.session(c.shared, c.lanes)
+	return c.session(c.shared)
 }
 
 // privateSession has a pool of its own, unless the user gave the transport, or a
@@ -169,23 +169,22 @@ func (c *httpClient) privateSession() (Session, error) {
 	if c.err != nil || c.cfg.Transport != nil || c.cfg.MaxConnections > 0 {
 		return c.Session()
 	}
-	return c.session(nil, c.newLanePool())
+	return c.session(nil)
 }
 
-// session sends what lanes do not fit over rt, or over a transport of its own if
-// rt is nil.
-func (c *httpClient) session(rt http.RoundTripper, lanes *lanePool) (Session, error) {
+// session sends what needs a transport over rt, or, if rt is nil, over one of its own.
+func (c *httpClient) session(rt http.RoundTripper) (Session, error) {
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
 	if closed {
 		return nil, ErrClosed
 	}
-	s := &httpSession{client: c, lanes: lanes, private: rt == nil, limit: c.cfg.MaxResponseBytes}
-	if s.limit == 0 {
-		s.limit = defaultMaxResponseBytes
-	}
-	if rt != nil {
+	s := &httpSession{client: c, body: http1.BodyReader{Limit: cmp.Or(c.cfg.MaxResponseBytes, defaultMaxResponseBytes)}}
+	if rt == nil {
+		s.direct = c.http1.PrivateSession()
+	} else {
+		s.direct = c.http1.Session()
 		s.send = c.sender(rt)
 	}
 	return s, nil
@@ -249,14 +248,12 @@ func (c *httpClient) Close() error {
 		foreign.CloseIdleConnections()
 	}
 	c.closeIdle()
-	c.mu.Lock()
-	pools := slices.Collect(maps.Keys(c.pools))
-	c.mu.Unlock()
-	for _, p := range pools {
-		p.close()
-	}
-	c.conns.closeAll()
-	if n := c.conns.count(); n > 0 {
+	return closeHTTP1(c.http1)
+}
+
+// closeHTTP1 closes c and all its connections.
+func closeHTTP1(c *http1.Client) error {
+	if n := c.Close(); n > 0 {
 		return fmt.Errorf("loadtest: %d connections could not be closed", n)
 	}
 	return nil

@@ -2,6 +2,31 @@ package http1
 
 import "fmt"
 
+// Phase is how far a request had come.
+type Phase uint8
+
+// The phases of a request, in order.
+const (
+	PhaseUnknown Phase = iota
+	PhasePool          // waiting for a connection
+	PhaseDNS           // resolving the host name
+	PhaseConnect       // connecting
+	PhaseTLS           // TLS handshake
+	PhaseHeaders       // request sent or being sent, no response yet
+	PhaseBody          // reading the response body
+)
+
+// Error is what [Session.Do] fails with.
+type Error struct {
+	Phase Phase
+	Err   error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
 // ProtocolError says what is wrong with a response.
 type ProtocolError struct {
 	Reason string // such as "conflicting Content-Length"

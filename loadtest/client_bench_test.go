@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // respond answers whatever is read from l's connections with text, and
@@ -97,7 +99,7 @@ func TestWireAllocatesNothing(t *testing.T) {
 	}
 }
 
-func allocatesNothing(t *testing.T, dial dialFunc, reqs ...*Request) {
+func allocatesNothing(t *testing.T, dial http1.DialFunc, reqs ...*Request) {
 	t.Helper()
 	if raceEnabled {
 		t.Skip("the race detector allocates")

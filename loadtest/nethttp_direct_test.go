@@ -8,14 +8,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
 )
 
-func TestLanesAreForPlainHTTP1Pools(t *testing.T) {
+func TestOnlyPlainHTTP1BypassesTransport(t *testing.T) {
 	protocols := func(f func(*http.Protocols)) *http.Protocols { p := new(http.Protocols); f(p); return p }
 	h1 := protocols(func(p *http.Protocols) { p.SetHTTP1(true) })
 	h2c := protocols(func(p *http.Protocols) { p.SetHTTP1(true); p.SetUnencryptedHTTP2(true) })
@@ -41,22 +40,11 @@ func TestLanesAreForPlainHTTP1Pools(t *testing.T) {
 	} {
 		u, err := url.Parse(tt.url)
 		require.NoError(t, err)
-		require.Equal(t, tt.want, (&httpClient{cfg: tt.conn}).lanesFit(u), tt.reason)
+		require.Equal(t, tt.want, (&httpClient{cfg: tt.conn}).canGoDirectly(u), tt.reason)
 	}
 }
 
-func TestAuthority(t *testing.T) {
-	for raw, want := range map[string]string{
-		"http://h/": "h:80", "https://h/": "h:443", "http://h:81/": "h:81",
-		"http://[::1]/": "[::1]:80", "https://[::1]:444/": "[::1]:444", "http://h:/": "h:80",
-	} {
-		u, err := url.Parse(raw)
-		require.NoError(t, err)
-		require.Equal(t, want, authority(u))
-	}
-}
-
-func TestWorkersReturnTheirConnectionsWhenTheyTurnToAnotherHost(t *testing.T) {
+func TestWorkersShareConnectionsToSeveralHosts(t *testing.T) {
 	fixtures.NoLeaks(t)
 	a, b := fixtures.NewServer(t), fixtures.NewServer(t)
 	for name, cfg := range allEngines(ConnectionConfig{}, 0) {
@@ -128,45 +116,4 @@ func TestRequestsThatMustNotBeRepeatedAreNot(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 20, r.SuccessCount, "one that says it may be repeated is: %v", r)
 	}
-}
-
-func TestIdleLanesExpireOneByOne(t *testing.T) {
-	fixtures.NoLeaks(t)
-	srv := fixtures.NewServer(t, fixtures.WithLatency(fixtures.Constant(2*time.Millisecond)))
-	c := NetHTTP(ConnectionConfig{KeepaliveExpiry: time.Hour}).(*httpClient)
-	defer c.Close()
-	for range 3 {
-		s, err := c.Session()
-		require.NoError(t, err)
-		_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
-		require.NoError(t, err)
-		defer s.(parker).park()
-		require.NotNil(t, s.(*httpSession).conn)
-	}
-	require.EqualValues(t, 3, srv.Connections())
-
-	s, err := c.Session()
-	require.NoError(t, err)
-	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
-	require.NoError(t, err)
-	key := s.(*httpSession).conn.key
-	s.(parker).park()
-	l := &c.lanes.idle[key][0]
-	old := l.wireConn
-	require.NotNil(t, c.lanes.timer)
-	l.since = l.since.Add(-2 * time.Hour)
-	require.Nil(t, c.lanes.get(key), "too old to be used")
-	_, err = old.Write([]byte("x"))
-	require.ErrorIs(t, err, net.ErrClosed)
-
-	_, err = s.Do(t.Context(), Get(srv.URL+"/get"))
-	require.NoError(t, err)
-	s.(parker).park()
-	c.lanes.expire()
-	require.Len(t, c.lanes.idle[key], 1, "young enough to stay")
-	l = &c.lanes.idle[key][0]
-	l.since = l.since.Add(-2 * time.Hour)
-	c.lanes.expire()
-	require.Empty(t, c.lanes.idle[key])
-	require.Nil(t, c.lanes.timer, "nothing is left to wait for")
 }

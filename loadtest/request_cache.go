@@ -1,15 +1,16 @@
 package loadtest
 
 import (
-	"bytes"
 	"maps"
 	"net/http"
 	"slices"
 	"sync"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
-// wireRequests keeps what requests are on the wire for the sessions of a client:
-// mostly all of them send the same. It is safe for concurrent use.
+// wireRequests keeps serialized requests for the sessions of a client: mostly all of
+// them send the same. It is safe for concurrent use by multiple goroutines.
 type wireRequests struct {
 	mu   sync.Mutex
 	kept map[*Request]writtenRequest // at most maxKeptRequests
@@ -20,19 +21,18 @@ type writtenRequest struct {
 	method, url string
 	header      http.Header
 	body        int // its length
-	wire        *wireRequest
+	wire        *http1.Request
 }
 
-// is says whether req still goes over the wire as w.
+// is reports whether req still goes over the wire as w.
 func (w *writtenRequest) is(req *Request) bool {
 	return w.wire != nil && w.method == req.Method && w.url == req.URL && w.body == len(req.Body) &&
-		bytes.HasSuffix(w.wire.bytes, req.Body) && maps.EqualFunc(w.header, req.Header, slices.Equal)
+		w.wire.EndsWith(req.Body) && maps.EqualFunc(w.header, req.Header, slices.Equal)
 }
 
-// request is what req is on the wire. The result is shared: it must not be
-// changed.
-func (c *wireClient) request(req *Request) (*wireRequest, error) {
-	if len(req.Body) > maxInlineBody { // it would be kept for as long as the client
+// request returns what Wire sends for req. The result is shared.
+func (c *wireClient) request(req *Request) (*http1.Request, error) {
+	if len(req.Body) > http1.MaxInlineBody { // it would be kept for as long as the client
 		return c.write(req)
 	}
 	k := &c.made
@@ -56,5 +56,20 @@ func (c *wireClient) request(req *Request) (*wireRequest, error) {
 		clear(k.kept)
 	}
 	k.kept[req] = w
+	return r, nil
+}
+
+// write returns what Wire sends for req, made anew.
+func (c *wireClient) write(req *Request) (*http1.Request, error) {
+	hr, err := c.httpRequest(req)
+	if err != nil {
+		return nil, err
+	}
+	authorize(hr)
+	r, err := serialize(hr, req.Body, !c.pooled())
+	if err != nil {
+		return nil, err
+	}
+	r.Idempotent = r.Idempotent || hr.Method == http.MethodPut || hr.Method == http.MethodDelete
 	return r, nil
 }

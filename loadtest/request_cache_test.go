@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 func TestWireSessionsShareARequest(t *testing.T) {
@@ -26,7 +28,7 @@ func TestWireSessionsShareARequest(t *testing.T) {
 		"the body":          func(r *Request) { r.Body = []byte("corps") },
 		"the body in place": func(r *Request) { r.Body[0] = 'B' },
 		"a shorter body":    func(r *Request) { r.Body = r.Body[1:] },
-		"a long body":       func(r *Request) { r.Body = []byte(strings.Repeat("x", maxInlineBody+1)) },
+		"a long body":       func(r *Request) { r.Body = []byte(strings.Repeat("x", http1.MaxInlineBody+1)) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			req := Post("http://h/", "text/plain", []byte("body"))

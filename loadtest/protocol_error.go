@@ -27,16 +27,30 @@ func (e *ProtocolError) Error() string {
 // Is matches ErrProtocol.
 func (e *ProtocolError) Is(target error) bool { return target == ErrProtocol }
 
-// ownError returns the error of this package that err stands for, if it is one that
-// says what is wrong with a response.
-func ownError(err error) error {
+// fromHTTP1 returns the error that one of a session of http1 stands for.
+func fromHTTP1(err error) error {
+	var at *http1.Error
+	if !errors.As(err, &at) {
+		return err
+	}
+	if own, ok := ownError(at.Err); ok {
+		return own
+	}
+	return &PhaseError{Phase(at.Phase), at.Err}
+}
+
+// ownError returns the error of this package that err stands for, and reports whether
+// it is one that says what is wrong with a response.
+func ownError(err error) (error, bool) { //nolint:revive // the error is the result
 	var bad *http1.ProtocolError
 	var long *http1.BodyLimitError
 	switch {
+	case err == nil:
+		return nil, false
 	case errors.As(err, &bad):
-		return (*ProtocolError)(bad)
+		return (*ProtocolError)(bad), true
 	case errors.As(err, &long):
-		return &classError{ClassBodyLimit, fmt.Sprintf("loadtest: response body exceeds MaxResponseBytes (%d)", long.Limit)}
+		return &classError{ClassBodyLimit, fmt.Sprintf("loadtest: response body exceeds MaxResponseBytes (%d)", long.Limit)}, true
 	}
-	return err
+	return err, false
 }

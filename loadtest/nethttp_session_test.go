@@ -9,7 +9,7 @@ import (
 	"example.com/brunt/fixtures"
 )
 
-// Only what does not go by lanes needs a transport.
+// Only what cannot go directly needs a transport.
 func TestTransportsAreMadeWhenTheyAreNeeded(t *testing.T) {
 	fixtures.NoLeaks(t)
 	srv := fixtures.NewServer(t)
@@ -28,5 +28,5 @@ func TestTransportsAreMadeWhenTheyAreNeeded(t *testing.T) {
 	_, kept := c.transports[s.transport] // a connection of it may be ending yet: nothing must look inside
 	require.False(t, kept)
 	require.NoError(t, c.Close())
-	require.Zero(t, c.conns.count())
+	require.Zero(t, c.conns.Open())
 }

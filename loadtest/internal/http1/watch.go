@@ -1,4 +1,4 @@
-package loadtest
+package http1
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 // past is a deadline that ends all reading and writing at once.
 var past = time.Unix(1, 0)
 
-// contextWatch ends what a session does over its connection when the context is done
-// under which it does so. A context is watched for as long as it serves, not for
-// each request.
+// contextWatch ends what a session does over its connection when the context of its
+// requests is done. A context is watched for as long as requests come with it, not
+// for each of them.
 type contextWatch struct {
 	stop func() bool // stops the watching of ctx
 
@@ -19,7 +19,7 @@ type contextWatch struct {
 	// for a session that is parked.
 	mu      sync.Mutex
 	ctx     context.Context // nil while parked
-	conn    *wireConn       // the one in use
+	conn    *conn           // the one in use
 	aborted bool            // conn's deadline has passed, as ctx is done
 }
 
@@ -57,7 +57,7 @@ func (w *contextWatch) abort(ctx context.Context) {
 }
 
 // take takes the connection in use away, if there is one.
-func (w *contextWatch) take() *wireConn {
+func (w *contextWatch) take() *conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.conn

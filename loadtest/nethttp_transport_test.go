@@ -29,13 +29,13 @@ func sessionOf(t *testing.T, c Client) Session {
 	return s
 }
 
-// laneSessionOf opens a session of NetHTTP that goes by lanes.
-func laneSessionOf(t *testing.T, cfg ConnectionConfig) *httpSession {
+// directSessionOf opens a session of NetHTTP that bypasses http.Transport.
+func directSessionOf(t *testing.T, cfg ConnectionConfig) *httpSession {
 	t.Helper()
 	return sessionOf(t, NetHTTP(cfg)).(*httpSession)
 }
 
-// byTransport is NetHTTP with an http.Transport that does what lanes do.
+// byTransport is NetHTTP with an http.Transport that does what a session does that bypasses it.
 func byTransport(limit int64) Client {
 	return NetHTTP(ConnectionConfig{MaxResponseBytes: limit, Transport: &http.Transport{
 		DisableCompression: true, MaxResponseHeaderBytes: http1.MaxHeaderBytes,
@@ -62,8 +62,8 @@ func look(t *testing.T, s Session, req Request, check bool) seen {
 	return seen{classify(err), r.StatusCode, r.Proto, r.Header, r.Bytes, string(r.Body)}
 }
 
-// Whatever a server answers, a lane makes of it what http.Transport does.
-func TestLanesUnderstandWhatTransportUnderstands(t *testing.T) {
+// Whatever a server answers, a session that bypasses http.Transport makes the same of it.
+func TestDirectSessionsUnderstandWhatTransportUnderstands(t *testing.T) {
 	fixtures.NoLeaks(t)
 	log.SetOutput(io.Discard) // net/http logs what follows a response
 	defer log.SetOutput(os.Stderr)
@@ -105,7 +105,7 @@ func TestLanesUnderstandWhatTransportUnderstands(t *testing.T) {
 					req.Method = http.MethodHead
 				}
 				want := look(t, sessionOf(t, byTransport(limit)), req, check)
-				got := look(t, laneSessionOf(t, ConnectionConfig{MaxResponseBytes: limit}), req, check)
+				got := look(t, directSessionOf(t, ConnectionConfig{MaxResponseBytes: limit}), req, check)
 				if want.class == ClassBodyLimit { // the reading stops in between
 					require.Greater(t, got.bytes, int64(limit))
 					want.bytes, got.bytes, want.body, got.body = 0, 0, "", ""
@@ -121,7 +121,7 @@ func TestLanesUnderstandWhatTransportUnderstands(t *testing.T) {
 }
 
 // What a server gets is the same, byte for byte.
-func TestLanesSendWhatTransportSends(t *testing.T) {
+func TestDirectSessionsSendWhatTransportSends(t *testing.T) {
 	fixtures.NoLeaks(t)
 	requests := make(chan string, 1)
 	target := rawServer(t, func(c net.Conn) {
@@ -173,25 +173,25 @@ func TestLanesSendWhatTransportSends(t *testing.T) {
 			_, err := sessionOf(t, byTransport(0)).Do(t.Context(), req)
 			require.NoError(t, err)
 			want := <-requests
-			s := laneSessionOf(t, ConnectionConfig{})
+			s := directSessionOf(t, ConnectionConfig{})
 			for range 2 {
 				_, err = s.Do(t.Context(), req)
 				require.NoError(t, err)
 				require.Equal(t, want, <-requests)
 			}
-			if canPeek {
-				require.Equal(t, name == "Expect", s.last.lane == nil, "only a body that waits for leave goes by transport")
+			if http1.CanPeek {
+				require.Equal(t, name == "Expect", s.requests.last.direct == nil, "only a body that waits for leave needs a transport")
 			}
 		})
 	}
 }
 
-func TestLanesRefuseHeadersThatTransportRefuses(t *testing.T) {
+func TestDirectSessionsRefuseHeadersThatTransportRefuses(t *testing.T) {
 	fixtures.NoLeaks(t)
 	srv := fixtures.NewServer(t)
 	for _, header := range []http.Header{{"X": {"a\x01"}}, {"X": {"a\x7f"}}, {"X y": {"a"}}, {"": {"a"}}, {"X": {"a\nb"}}} {
 		req := &Request{URL: srv.URL + "/get", Header: header}
-		for _, s := range []Session{sessionOf(t, byTransport(0)), laneSessionOf(t, ConnectionConfig{})} {
+		for _, s := range []Session{sessionOf(t, byTransport(0)), directSessionOf(t, ConnectionConfig{})} {
 			_, err := s.Do(t.Context(), req)
 			require.ErrorIs(t, err, ErrInvalidRequest)
 		}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package loadtest
+package http1
 
 import (
 	"errors"
@@ -10,21 +10,22 @@ import (
 	"example.com/brunt/loadtest/internal/ring"
 )
 
-// canPeek says whether peek looks.
-const canPeek = true
+// CanPeek reports whether a connection between two requests shows that the server has
+// closed it.
+const CanPeek = true
 
-// peek says what is wrong with a connection on which nothing is expected: that
-// the peer has closed it, or said something unasked. It sees that of connections
-// of the operating system.
-func (c *wireConn) peek() error {
+// peek returns what is wrong with a connection on which nothing is expected: the peer
+// has closed it, or has sent something. It sees that of connections of the operating
+// system only.
+func (c *conn) peek() error {
 	if c, ok := c.dialed().(interface{ Peek() error }); ok { // a ring's
 		return c.Peek()
 	}
-	conn, ok := c.dialed().(syscall.Conn)
+	socket, ok := c.dialed().(syscall.Conn)
 	if !ok {
 		return nil
 	}
-	raw, err := conn.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // overRings runs f over rings with io_uring and without. The race detector has all
@@ -31,12 +32,15 @@ func overRings(t *testing.T, f func(t *testing.T, plain bool)) {
 	}
 }
 
-// ringWireSession is a session of Wire over rings with io_uring or without.
-func ringWireSession(t *testing.T, plain bool) *wireSession {
+// ringWire returns Wire over rings with io_uring or without.
+func ringWire(t *testing.T, plain bool) *wireClient {
 	t.Helper()
-	c := Wire(ConnectionConfig{})
-	c.(*wireClient).rings.Plain = plain
-	return sessionOf(t, c).(*wireSession)
+	c := Wire(ConnectionConfig{}).(*wireClient)
+	cfg := c.cfg.http1(http1.Parse)
+	cfg.PlainRing = plain
+	require.NoError(t, c.Close())
+	c.http1 = http1.NewClient(cfg)
+	return c
 }
 
 func TestWireOverRingsServesManyConnections(t *testing.T) {
@@ -44,8 +48,7 @@ func TestWireOverRingsServesManyConnections(t *testing.T) {
 		for _, procs := range []int{1, 2, 4} {
 			before := runtime.GOMAXPROCS(procs)
 			srv := fixtures.NewServer(t)
-			client := Wire(ConnectionConfig{}).(*wireClient)
-			client.rings.Plain = plain
+			client := ringWire(t, plain)
 			engine := Start(t, AsyncConfig{MaxConcurrent: 50, Client: client})
 			res, err := engine.Run(t.Context(), Times(1000, Get(srv.URL+"/bytes/10000"), Get(srv.URL+"/get"), Post(srv.URL+"/get", "text/plain", []byte("x"))))
 			runtime.GOMAXPROCS(before)
@@ -73,8 +76,7 @@ func TestWireOverRingsServesAllAtOnce(t *testing.T) {
 			<-open
 			_, _ = io.WriteString(w, r.URL.RawQuery)
 		})))
-		client := Wire(ConnectionConfig{})
-		client.(*wireClient).rings.Plain = plain
+		client := ringWire(t, plain)
 		defer client.Close()
 		var wg sync.WaitGroup
 		errs := make(chan error, all)
@@ -115,7 +117,7 @@ func TestWireOverRingsHonoursCancellation(t *testing.T) {
 			arrived <- struct{}{}
 			<-t.Context().Done()
 		})
-		s := ringWireSession(t, plain)
+		s := sessionOf(t, ringWire(t, plain))
 		for _, body := range [][]byte{nil, make([]byte, 16<<20)} {
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { // ends when the request has arrived
@@ -134,8 +136,7 @@ func TestWireOverRingsSurvivesChecksThatDoNotReturn(t *testing.T) {
 	overRings(t, func(t *testing.T, plain bool) {
 		srv := fixtures.NewServer(t)
 		for _, leave := range []func(){func() { panic(errTest) }, runtime.Goexit} {
-			client := Wire(ConnectionConfig{}).(*wireClient)
-			client.rings.Plain = plain
+			client := ringWire(t, plain)
 			e := Start(t, AsyncConfig{MaxConcurrent: 4, Client: client})
 			var n atomic.Int64
 			ended := make(chan struct{})
@@ -151,7 +152,7 @@ func TestWireOverRingsSurvivesChecksThatDoNotReturn(t *testing.T) {
 			}()
 			<-ended
 			require.NoError(t, e.Close(t.Context()))
-			require.Zero(t, client.conns.count())
+			require.Zero(t, client.http1.Conns.Open())
 		}
 	})
 }

