@@ -64,7 +64,7 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 		out.Bytes, out.Body, err = s.body.ReadAll(resp.Body, req.Check != nil)
 		resp.Body.Close()
 	}
-	if own, ok := ownError(err); ok {
+	if own := ownError(err); own != nil {
 		err = own
 	}
 	return out, s.explain(ctx, err)

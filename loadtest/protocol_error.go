@@ -33,24 +33,22 @@ func fromHTTP1(err error) error {
 	if !errors.As(err, &at) {
 		return err
 	}
-	if own, ok := ownError(at.Err); ok {
+	if own := ownError(at.Err); own != nil {
 		return own
 	}
 	return &PhaseError{Phase(at.Phase), at.Err}
 }
 
-// ownError returns the error of this package that err stands for, and reports whether
-// it is one that says what is wrong with a response.
-func ownError(err error) (error, bool) { //nolint:revive // the error is the result
+// ownError returns the error of this package for one of http1 that says what is wrong
+// with a response, and nil for any other.
+func ownError(err error) error {
 	var bad *http1.ProtocolError
 	var long *http1.BodyLimitError
 	switch {
-	case err == nil:
-		return nil, false
 	case errors.As(err, &bad):
-		return (*ProtocolError)(bad), true
+		return (*ProtocolError)(bad)
 	case errors.As(err, &long):
-		return &classError{ClassBodyLimit, fmt.Sprintf("loadtest: response body exceeds MaxResponseBytes (%d)", long.Limit)}, true
+		return &classError{ClassBodyLimit, fmt.Sprintf("loadtest: response body exceeds MaxResponseBytes (%d)", long.Limit)}
 	}
-	return err, false
+	return nil
 }
