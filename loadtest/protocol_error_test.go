@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,7 +24,7 @@ func TestErrorsOfHTTP1AreTranslated(t *testing.T) {
 	err = fromHTTP1(&http1.Error{Phase: http1.PhaseBody, Err: &http1.BodyLimitError{Limit: 7}})
 	require.Equal(t, ClassBodyLimit, classify(err))
 	require.EqualError(t, err, "loadtest: response body exceeds MaxResponseBytes (7)")
-	require.False(t, errors.As(err, new(*PhaseError)))
+	require.NotErrorAs(t, err, new(*PhaseError))
 
 	require.Equal(t, errTest, fromHTTP1(errTest))
 }

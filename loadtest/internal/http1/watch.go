@@ -15,12 +15,12 @@ var past = time.Unix(1, 0)
 type contextWatch struct {
 	stop func() bool // stops the watching of ctx
 
-	// Requests read these without mu: only their own goroutine changes them, but
-	// for a session that is parked.
-	mu      sync.Mutex
-	ctx     context.Context // nil while parked
-	conn    *conn           // the one in use
-	aborted bool            // conn's deadline has passed, as ctx is done
+	mu sync.Mutex
+	// The session's goroutine reads these two without mu: nobody else changes them.
+	ctx  context.Context // nil while parked
+	conn *conn           // the one in use
+
+	aborted bool // conn's deadline has passed, as ctx is done
 }
 
 // begin watches ctx; end must have ended the watching of another.
