@@ -13,7 +13,7 @@ type kept[P any] struct {
 
 // get returns what build makes of req, made once.
 func (k *kept[P]) get(req *Request, build func(*Request) (P, error)) (P, error) {
-	if k.lastReq == req {
+	if k.lastReq == req && req != nil {
 		return k.last, nil
 	}
 	return k.other(req, build)

@@ -11,12 +11,14 @@ func TestKept(t *testing.T) {
 	var k kept[string]
 	built := map[string]int{}
 	build := func(r *Request) (string, error) {
-		if r.URL == "" {
+		if r == nil || r.URL == "" {
 			return "", errTest
 		}
 		built[r.URL]++
 		return "made of " + r.URL, nil
 	}
+	_, err := k.get(nil, build)
+	require.ErrorIs(t, err, errTest, "no request is not the last one")
 	reqs := make([]*Request, 3*maxKeptRequests)
 	for i := range reqs {
 		reqs[i] = Get(fmt.Sprint(i))
@@ -43,7 +45,7 @@ func TestKept(t *testing.T) {
 	for _, r := range reqs {
 		get(r)
 	}
-	_, err := k.get(&Request{}, build)
+	_, err = k.get(&Request{}, build)
 	require.ErrorIs(t, err, errTest)
 	get(reqs[len(reqs)-1])
 	require.Equal(t, 1, built[reqs[len(reqs)-1].URL], "an error replaces nothing")

@@ -32,7 +32,7 @@ func (w *writtenRequest) is(req *Request) bool {
 
 // request returns what Wire sends for req. The result is shared.
 func (c *wireClient) request(req *Request) (*http1.Request, error) {
-	if len(req.Body) > http1.MaxInlineBody { // it would be kept for as long as the client
+	if req == nil || len(req.Body) > http1.MaxInlineBody { // it would be kept for as long as the client
 		return c.write(req)
 	}
 	k := &c.made

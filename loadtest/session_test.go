@@ -260,3 +260,10 @@ func TestSessionsReadAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
 		})
 	})
 }
+
+func TestSessionsRefuseNoRequest(t *testing.T) {
+	forKeepers(t, func(t *testing.T, k keeper) {
+		_, err := k.open(t, ConnectionConfig{}).Do(t.Context(), nil)
+		require.ErrorIs(t, err, ErrInvalidRequest)
+	})
+}
