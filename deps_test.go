@@ -22,9 +22,10 @@ const module = "example.com/brunt"
 var arrows = map[string][]string{
 	".": {},
 	"loadtest": {
-		module + "/loadtest/internal/ring", module + "/loadtest/internal/text", module + "/resilience",
+		module + "/loadtest/internal/http1", module + "/loadtest/internal/text", module + "/resilience",
 		"github.com/HdrHistogram/hdrhistogram-go",
 	},
+	"loadtest/internal/http1":     {module + "/loadtest/internal/ring"},
 	"loadtest/internal/ring":      {},
 	"loadtest/internal/rawserver": {},
 	"loadtest/internal/text":      {},

@@ -104,7 +104,7 @@ func (*countingSession) Close() error { return nil }
 // not all.
 func TestNoMoreConnectionsAreOpenThanAreNeeded(t *testing.T) {
 	for name, client := range map[string]func() Client{
-		"lanes":          func() Client { return NetHTTP(ConnectionConfig{}) },
+		"direct":         func() Client { return NetHTTP(ConnectionConfig{}) },
 		"http.Transport": func() Client { return NetHTTP(ConnectionConfig{MaxRedirects: 1}) },
 		"limited":        func() Client { return NetHTTP(ConnectionConfig{MaxConnections: 400}) },
 		"wire":           func() Client { return Wire(ConnectionConfig{}) },

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // limitedPool is a transport with a limit on its connections. http.Transport lets a
@@ -78,12 +80,12 @@ type limitedConn struct {
 }
 
 // newLimitedPool makes a pool of the connections that t opens with dial.
-func (c *httpClient) newLimitedPool(t *http.Transport, dial dialFunc) *limitedPool {
+func (c *httpClient) newLimitedPool(t *http.Transport, dial http1.DialFunc) *limitedPool {
 	p := &limitedPool{
-		transport: t, closed: c.conns.ctx.Done(), limit: c.cfg.MaxConnections, perHost: c.cfg.MaxKeepaliveConnections,
+		transport: t, closed: c.conns.Done(), limit: c.cfg.MaxConnections, perHost: c.cfg.MaxKeepaliveConnections,
 		once: t.DisableKeepAlives, expiry: t.IdleConnTimeout, proxy: t.Proxy, hosts: make(map[limitedHost]*hostConns),
 	}
-	t.DialContext = c.conns.wrap(p.count(dial))
+	t.DialContext = c.conns.Wrap(p.count(dial))
 	t.Proxy = func(r *http.Request) (*url.URL, error) { return opening(r.Context()).proxy, nil }
 	return p
 }
@@ -162,7 +164,7 @@ func brokeWhileIdle(r *http.Request, err error) bool {
 		return true
 	}
 	text := err.Error()
-	return idempotent(r) && (strings.Contains(text, "failed to read from server") || strings.Contains(text, "server closed idle connection"))
+	return http1.Idempotent(r) && (strings.Contains(text, "failed to read from server") || strings.Contains(text, "server closed idle connection"))
 }
 
 // rewind makes the body of r anew, and says whether it could.
@@ -180,7 +182,7 @@ func rewind(r *http.Request) bool {
 
 // host is where r goes, and by which proxy.
 func (p *limitedPool) host(r *http.Request) (limitedHost, *url.URL, error) {
-	h := limitedHost{scheme: r.URL.Scheme, addr: authority(r.URL)}
+	h := limitedHost{scheme: r.URL.Scheme, addr: http1.Authority(r.URL)}
 	if !isASCII(h.addr) {
 		h.addr = asciiAuthority(r.URL)
 	}
@@ -200,7 +202,7 @@ func (p *limitedPool) host(r *http.Request) (limitedHost, *url.URL, error) {
 // asciiAuthority returns what http.Transport dials for u, the name of whose host it
 // translates: it has one asked to dial, in vain.
 func asciiAuthority(u *url.URL) string {
-	addr := authority(u)
+	addr := http1.Authority(u)
 	probe := &http.Transport{DialContext: func(_ context.Context, _, to string) (net.Conn, error) {
 		addr = to
 		return nil, net.ErrClosed
@@ -343,7 +345,7 @@ func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, pr
 }
 
 // count has each connection of dial count until it is closed.
-func (p *limitedPool) count(dial dialFunc) dialFunc {
+func (p *limitedPool) count(dial http1.DialFunc) http1.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {

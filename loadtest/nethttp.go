@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // NetHTTP returns a client over net/http: HTTP/1.1, HTTP/2, TLS, proxies, any
@@ -34,28 +36,25 @@ func NetHTTP(cfg ConnectionConfig) Client {
 	if c.err != nil {
 		return c
 	}
-	c.conns = newConnections(CountConnection)
-	c.connector = newConnector(cfg, c.conns)
+	c.http1 = http1.NewClient(cfg.http1(http1.ReadResponse))
+	c.conns = c.http1.Conns
 	if cfg.Transport != nil {
 		c.shared = foreignTransport{cfg.Transport}
 	} else {
 		c.shared = c.newTransport()
 	}
-	c.lanes = c.newLanePool()
 	return c
 }
 
 type httpClient struct {
-	connector // of lanes
-	cfg       ConnectionConfig
-	err       error
-	conns     *connections
-	shared    http.RoundTripper
-	lanes     *lanePool // shared
+	cfg    ConnectionConfig
+	err    error
+	http1  *http1.Client
+	conns  *http1.Connections
+	shared http.RoundTripper
 
 	mu         sync.Mutex
 	transports map[pooledTransport]struct{}
-	pools      map[*lanePool]struct{}
 	closed     bool
 }
 
@@ -71,20 +70,6 @@ func (c *httpClient) ValidateRequest(r *Request) error { return r.Validate() }
 
 func (c *httpClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOptimized }
 
-func (c *httpClient) newLanePool() *lanePool {
-	p := &lanePool{expiry: cmp.Or(c.cfg.KeepaliveExpiry, defaultKeepaliveExpiry)}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pools == nil {
-		c.pools = make(map[*lanePool]struct{})
-	}
-	c.pools[p] = struct{}{}
-	return p
-}
-
-// maxHeaderBytes is a tenth of net/http's default, and still absurd.
-const maxHeaderBytes = 1 << 20
-
 // newTransport keeps as many idle connections as there are workers to use them:
 // in a closed loop no more than that are ever open. net/http's default of two a
 // host would close all others after each request.
@@ -95,9 +80,9 @@ func (c *httpClient) newTransport() pooledTransport {
 	dial := cfg.dialer(timeout)
 	t := &http.Transport{
 		Proxy:                  cfg.Proxy,
-		DialContext:            c.conns.wrap(dial),
+		DialContext:            c.conns.Wrap(dial),
 		TLSHandshakeTimeout:    timeout,
-		MaxResponseHeaderBytes: maxHeaderBytes,
+		MaxResponseHeaderBytes: http1.MaxHeaderBytes,
 		DisableKeepAlives:      cfg.Pooling == PoolNaive,
 		DisableCompression:     !cfg.Decompress,
 		MaxIdleConnsPerHost:    unlimited,
@@ -130,8 +115,21 @@ func connected(_ context.Context, proxy *url.URL, connect *http.Request, resp *h
 	return &classError{ClassRefused, fmt.Sprintf("loadtest: proxy %s did not connect to %s: %s", proxy.Redacted(), connect.Host, resp.Status)}
 }
 
+// http1 returns c for a client of http1.
+func (c ConnectionConfig) http1(codec http1.Codec) http1.Config {
+	timeout := cmp.Or(c.Timeout, defaultConnTimeout)
+	cfg := http1.Config{
+		Codec: codec, Rings: codec == http1.Parse, Timeout: timeout, TLS: c.TLS, ErrClosed: ErrClosed, OnOpen: CountConnection,
+		Expiry: cmp.Or(c.KeepaliveExpiry, defaultKeepaliveExpiry), BodyLimit: cmp.Or(c.MaxResponseBytes, defaultMaxResponseBytes),
+	}
+	if c.DialContext != nil {
+		cfg.Dial = c.dialer(timeout)
+	}
+	return cfg
+}
+
 // dialer opens connections within timeout.
-func (c ConnectionConfig) dialer(timeout time.Duration) dialFunc {
+func (c ConnectionConfig) dialer(timeout time.Duration) http1.DialFunc {
 	if c.DialContext == nil {
 		return (&net.Dialer{Timeout: timeout}).DialContext
 	}
@@ -140,7 +138,7 @@ func (c ConnectionConfig) dialer(timeout time.Duration) dialFunc {
 
 // limitDial gives a foreign dialer the time limit and the trace that a
 // net.Dialer has built in.
-func limitDial(dial dialFunc, timeout time.Duration) dialFunc {
+func limitDial(dial http1.DialFunc, timeout time.Duration) http1.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.ConnectStart != nil {
 			trace.ConnectStart(network, addr) // a net.Dialer does so itself
@@ -156,7 +154,7 @@ func (c *httpClient) Session() (Session, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return c.session(c.shared, c.lanes)
+	return c.session(c.shared)
 }
 
 // PrivateSession has a pool of its own, unless the user gave the transport, or a
@@ -165,23 +163,22 @@ func (c *httpClient) PrivateSession() (Session, error) {
 	if c.err != nil || c.cfg.Transport != nil || c.cfg.MaxConnections > 0 {
 		return c.Session()
 	}
-	return c.session(nil, c.newLanePool())
+	return c.session(nil)
 }
 
-// session sends what lanes do not fit over rt, or over a transport of its own if
-// rt is nil.
-func (c *httpClient) session(rt http.RoundTripper, lanes *lanePool) (Session, error) {
+// session sends what needs a transport over rt, or, if rt is nil, over one of its own.
+func (c *httpClient) session(rt http.RoundTripper) (Session, error) {
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
 	if closed {
 		return nil, ErrClosed
 	}
-	s := &httpSession{client: c, lanes: lanes, private: rt == nil, limit: c.cfg.MaxResponseBytes}
-	if s.limit == 0 {
-		s.limit = defaultMaxResponseBytes
-	}
-	if rt != nil {
+	s := &httpSession{client: c, body: http1.BodyReader{Limit: cmp.Or(c.cfg.MaxResponseBytes, defaultMaxResponseBytes)}}
+	if rt == nil {
+		s.direct = c.http1.PrivateSession()
+	} else {
+		s.direct = c.http1.Session()
 		s.send = c.sender(rt)
 	}
 	return s, nil
@@ -245,14 +242,12 @@ func (c *httpClient) Close() error {
 		foreign.CloseIdleConnections()
 	}
 	c.closeIdle()
-	c.mu.Lock()
-	pools := slices.Collect(maps.Keys(c.pools))
-	c.mu.Unlock()
-	for _, p := range pools {
-		p.close()
-	}
-	c.conns.closeAll()
-	if n := c.conns.count(); n > 0 {
+	return closeHTTP1(c.http1)
+}
+
+// closeHTTP1 closes c and all its connections.
+func closeHTTP1(c *http1.Client) error {
+	if n := c.Close(); n > 0 {
 		return fmt.Errorf("loadtest: %d connections could not be closed", n)
 	}
 	return nil

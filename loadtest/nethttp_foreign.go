@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // foreignTransport holds a RoundTripper of the user's to what an http.Client
@@ -132,7 +134,7 @@ func (b *foreignBody) shut() error {
 
 // foreignDial holds a dialer of the user's to what it has to return. It runs on
 // goroutines of net/http, where a panic would end the process.
-func foreignDial(dial dialFunc) dialFunc {
+func foreignDial(dial http1.DialFunc) http1.DialFunc {
 	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 		defer func() {
 			if p := recover(); p != nil {

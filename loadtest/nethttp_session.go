@@ -9,55 +9,49 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
-	"time"
 
-	"example.com/brunt/loadtest/internal/ring"
+	"example.com/brunt/loadtest/internal/http1"
 )
 
-// httpSession is one worker's hold on a transport and on a lane. It keeps the
-// requests it has built: making one anew costs as much as half the round trip's
-// bookkeeping.
+// httpSession is one worker's hold on a transport, and on a connection that bypasses
+// it. It keeps the requests it has built: making one anew costs as much as half the
+// round trip's bookkeeping.
 type httpSession struct {
-	client  *httpClient
-	lanes   *lanePool
-	private bool // transport and lanes are the session's own, and closed with it
-	limit   int64
+	client *httpClient
+	direct *http1.Session
 
-	transport pooledTransport   // made for the first request it takes; nil if it is not private
-	send      http.RoundTripper // transport, or the client's
+	transport pooledTransport   // the session's own, made for the first request it takes; nil if it is not private
+	send      http.RoundTripper // transport, or the client's; nil until it is made
 
-	contextWatch                 // of the context that traced and requests belong to, and of the lane at hand
-	traced       context.Context // for requests that go through a transport
-	requests     map[*Request]*prepared
-	lastReq      *Request // what last was made from
-	last         *prepared
-
-	fresh bool       // nothing was sent over the lane since the session began to serve ctx, or took it
-	in    laneReader // what a lane's response is read from
+	ctx      context.Context // that traced and requests belong to; nil while parked
+	traced   context.Context // for requests that go through a transport
+	requests kept[*prepared]
 
 	phase atomic.Uint32 // a Phase; the transport's dialing goroutine sets it too
-	buf   []byte        // bodies for checks
+	body  http1.BodyReader
 }
 
-// prepared is a request as it is sent: by a lane or by a transport.
+// prepared is a request as it is sent.
 type prepared struct {
-	lane *wireRequest
-	http *http.Request // for the transport, if lane is nil
+	direct *http1.Request
+	http   *http.Request // for the transport, if direct is nil
 }
-
-// maxKeptRequests bounds the memory of a session whose requests are all different.
-const maxKeptRequests = 256
 
 func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 	if s.ctx != ctx {
-		s.serve(ctx)
+		s.rest()
+		s.ctx = ctx
 	}
-	p, err := s.request(req)
+	p, err := s.requests.get(req, s.build)
 	if err != nil {
 		return Response{}, err
 	}
-	if p.lane != nil {
-		return s.ride(ctx, p.lane, req.Check != nil)
+	if p.direct != nil {
+		resp, err := s.direct.Do(ctx, p.direct, req.Check != nil)
+		if err != nil {
+			err = s.explainDirect(ctx, err)
+		}
+		return Response(resp), err
 	}
 	s.phase.Store(uint32(PhasePool))
 	resp, err := s.send.RoundTrip(s.again(p.http))
@@ -67,41 +61,23 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 	out := Response{StatusCode: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
 	if resp.Body != http.NoBody {
 		s.phase.Store(uint32(PhaseBody))
-		out.Bytes, err = s.drain(resp.Body, req.Check != nil)
+		out.Bytes, out.Body, err = s.body.ReadAll(resp.Body, req.Check != nil)
 		resp.Body.Close()
 	}
-	if req.Check != nil {
-		out.Body = s.buf[:min(out.Bytes, int64(len(s.buf)))]
+	if own := ownError(err); own != nil {
+		err = own
 	}
 	return out, s.explain(ctx, err)
 }
 
-// serve begins to send requests under ctx, and to watch it.
-func (s *httpSession) serve(ctx context.Context) {
-	s.rest()
-	s.fresh = true
-	s.begin(ctx)
-}
+// rest ends the use of a context. Requests may differ under the next one.
+func (s *httpSession) rest() { s.ctx, s.traced, s.requests = nil, nil, kept[*prepared]{} }
 
-// rest ends serving a context. Requests may differ under the next one.
-func (s *httpSession) rest() {
-	s.end()
-	s.traced, s.requests, s.lastReq, s.last = nil, nil, nil, nil
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.aborted { // between two requests: the lane is as good as before
-		s.aborted = false
-		if s.conn != nil {
-			_ = s.conn.SetDeadline(time.Time{}) // if that fails, so does the next request
-		}
-	}
-}
-
-// Park gives the lane back while the session waits for the next run, so that
-// its connection can expire.
+// Park gives the connection back while the session waits for the next run, so that
+// it can expire.
 func (s *httpSession) Park() {
 	s.rest()
-	s.leave()
+	s.direct.Park()
 }
 
 // explain adds the phase to errors that do not tell it themselves.
@@ -116,31 +92,6 @@ func (s *httpSession) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// request returns req as it is sent, built once for each context.
-func (s *httpSession) request(req *Request) (*prepared, error) {
-	if s.lastReq == req {
-		return s.last, nil
-	}
-	p, ok := s.requests[req]
-	if !ok {
-		var err error
-		if p, err = s.build(req); err != nil {
-			return nil, err
-		}
-		if len(s.requests) >= maxKeptRequests {
-			clear(s.requests)
-		}
-		if s.last != nil { // most sessions only ever send one request
-			if s.requests == nil {
-				s.requests = map[*Request]*prepared{s.lastReq: s.last}
-			}
-			s.requests[req] = p
-		}
-	}
-	s.lastReq, s.last = req, p
-	return p, nil
-}
-
 func (s *httpSession) build(req *Request) (*prepared, error) {
 	hr, err := newHTTPRequest(s.ctx, req)
 	if err != nil {
@@ -149,9 +100,9 @@ func (s *httpSession) build(req *Request) (*prepared, error) {
 	if !s.client.follows() {
 		authorize(hr) // else http.Client decides, for each hop
 	}
-	lane, err := s.client.lane(hr, req.Body)
-	if lane != nil || err != nil {
-		return &prepared{lane: lane}, err
+	direct, err := s.client.direct(hr, req.Body)
+	if direct != nil || err != nil {
+		return &prepared{direct: direct}, err
 	}
 	if s.send == nil {
 		s.transport = s.client.newTransport()
@@ -221,65 +172,15 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 	}
 }
 
-// drain reads body to its end, so that the connection can be used again. With
-// keep, s.buf holds it all afterwards.
-func (s *httpSession) drain(body io.Reader, keep bool) (n int64, err error) {
-	if !keep {
-		return s.discard(body)
-	}
-	if s.buf == nil {
-		s.buf = make([]byte, ring.ReadSize)
-	}
-	s.buf = s.buf[:cap(s.buf)]
-	for {
-		if n == int64(len(s.buf)) {
-			s.buf = append(s.buf, make([]byte, max(ring.LargeReadSize, len(s.buf)))...)
-		}
-		k, err := body.Read(s.buf[n:])
-		n += int64(k)
-		if err != nil || n > s.limit {
-			return n, s.ended(n, err)
-		}
-	}
-}
-
-// discard reads body to its end into memory that sessions share.
-func (s *httpSession) discard(body io.Reader) (n int64, err error) {
-	var in ring.Buffer
-	defer in.Free()
-	for {
-		k, err := body.Read(in.Room(n))
-		n += int64(k)
-		if err != nil || n > s.limit {
-			return n, s.ended(n, err)
-		}
-	}
-}
-
-// ended is the error of a body of which n bytes were read when its reading
-// stopped with err.
-func (s *httpSession) ended(n int64, err error) error {
-	switch {
-	case n > s.limit:
-		return errBodyLimit(s.limit)
-	case err == io.EOF: //nolint:errorlint // as io.Reader has it
-		return nil
-	}
-	return err
-}
-
 func (s *httpSession) Close() error {
-	s.Park()
-	if !s.private {
+	s.rest()
+	s.direct.Close()
+	if s.transport == nil {
 		return nil
 	}
-	s.lanes.close()
-	if s.transport != nil {
-		s.transport.CloseIdleConnections()
-	}
+	s.transport.CloseIdleConnections()
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
 	delete(s.client.transports, s.transport)
-	delete(s.client.pools, s.lanes)
 	return nil
 }

@@ -324,7 +324,7 @@ func TestSessionKeepsABoundedNumberOfRequests(t *testing.T) {
 	require.EqualValues(t, 3*maxKeptRequests, r.SuccessCount)
 	require.EqualValues(t, 3*maxKeptRequests, srv.Hits())
 	require.Len(t, e.idle, 1)
-	require.LessOrEqual(t, len(e.idle[0].(*httpSession).requests), maxKeptRequests)
+	require.LessOrEqual(t, len(e.idle[0].(*httpSession).requests.all), maxKeptRequests)
 }
 
 func TestStatusesAreCounted(t *testing.T) {
@@ -509,31 +509,4 @@ func TestSessionRefusesWhatItCannotBuild(t *testing.T) {
 	_, err = s.Do(t.Context(), Get("http://bad host/"))
 	require.ErrorIs(t, err, ErrInvalidRequest)
 	require.Equal(t, ClassInvalid, classify(err))
-}
-
-// A dial that succeeds only after the client was closed must not leave its
-// connection behind.
-func TestLateDialIsClosed(t *testing.T) {
-	fixtures.NoLeaks(t)
-	conns := newConnections(func(context.Context) {})
-	dialing, release := make(chan struct{}), make(chan struct{})
-	client, server := net.Pipe()
-	defer server.Close()
-	dial := conns.wrap(func(context.Context, string, string) (net.Conn, error) {
-		close(dialing)
-		<-release
-		return client, nil
-	})
-	errs := make(chan error, 1)
-	go func() { // ends with the dial
-		_, err := dial(t.Context(), "tcp", "x")
-		errs <- err
-	}()
-	<-dialing
-	require.Zero(t, conns.closeAll())
-	close(release)
-	require.ErrorIs(t, <-errs, ErrClosed)
-	_, err := client.Write([]byte("x"))
-	require.ErrorIs(t, err, io.ErrClosedPipe)
-	require.Zero(t, conns.count())
 }

@@ -9,7 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // ErrInvalidRequest matches every error about a request that cannot be sent.
@@ -110,23 +111,6 @@ func (r *Request) Validate() error {
 	return err
 }
 
-// validToken is the token of RFC 9110 §5.6.2, which methods and header names are.
-func validToken(s string) bool {
-	if s == "" {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // newHTTPRequest returns req as every client sends it, without its body and without the
 // Authorization that credentials in its URL stand for; see authorize. Its error
 // has every fault of req.
@@ -136,7 +120,7 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	}
 	var faults []error
 	refuse := func(err error) { faults = append(faults, fmt.Errorf("%w: %w", ErrInvalidRequest, err)) }
-	if req.Method != "" && !validToken(req.Method) {
+	if req.Method != "" && !http1.ValidToken(req.Method) {
 		refuse(fmt.Errorf("method %q is not a token", req.Method))
 	}
 	for _, status := range req.Expect {
@@ -170,7 +154,7 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 func canonicalHeader(header http.Header, refuse func(error)) http.Header {
 	out := make(http.Header, len(header)+1) // room for Authorization
 	for _, name := range slices.Sorted(maps.Keys(header)) {
-		if !validToken(name) {
+		if !http1.ValidToken(name) {
 			refuse(fmt.Errorf("header name %q is not a token", name))
 			continue
 		}
@@ -181,7 +165,7 @@ func canonicalHeader(header http.Header, refuse func(error)) http.Header {
 		}
 		out[key] = slices.Clone(header[name])
 		for _, v := range header[name] {
-			if !validValue([]byte(v)) {
+			if !http1.ValidValue([]byte(v)) {
 				refuse(fmt.Errorf("header %s holds a line break or another control character", name))
 			}
 		}

@@ -101,7 +101,7 @@ func sendings() []sending {
 	}
 	jar, _ := cookiejar.New(nil)
 	return []sending{
-		{"lanes", netHTTP(ConnectionConfig{}), nil},
+		{"direct", netHTTP(ConnectionConfig{}), nil},
 		{"limited", netHTTP(ConnectionConfig{MaxConnections: 1}), nil},
 		{"naive", netHTTP(ConnectionConfig{Pooling: PoolNaive}), naive},
 		{"redirects", netHTTP(ConnectionConfig{MaxRedirects: 3}), nil},

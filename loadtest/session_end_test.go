@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,99 +66,26 @@ func TestParkedConnectionsExpire(t *testing.T) {
 			do()
 			time.Sleep(time.Hour)
 			do()
-			require.EqualValues(t, 1, s.opened(), "between requests of a run they do not")
+			require.EqualValues(t, 1, s.conns.Opened(), "between requests of a run they do not")
 			s.park()
 			time.Sleep(time.Minute - 1)
 			synctest.Wait()
-			require.Equal(t, 1, s.conns.count())
+			require.Equal(t, 1, s.conns.Open())
 			do()
 			s.park()
 			time.Sleep(time.Minute - 1)
 			synctest.Wait()
-			require.Equal(t, 1, s.conns.count(), "a request starts the time anew")
+			require.Equal(t, 1, s.conns.Open(), "a request starts the time anew")
 			time.Sleep(time.Nanosecond)
 			synctest.Wait()
-			require.Zero(t, s.conns.count())
+			require.Zero(t, s.conns.Open())
 			do()
-			require.EqualValues(t, 2, s.opened())
+			require.EqualValues(t, 2, s.conns.Opened())
 			require.NoError(t, s.Close())
-			if k.wire {
-				require.Zero(t, s.conns.count(), "they are the session's own")
-			}
 			require.NoError(t, c.Close())
-			require.Zero(t, s.conns.count())
+			require.Zero(t, s.conns.Open())
 		})
 	}
-}
-
-// stubborn connections know no deadlines.
-type stubborn struct{ net.Conn }
-
-func (stubborn) SetDeadline(time.Time) error { return errTest }
-
-func TestConnectionsWithoutDeadlinesAreClosed(t *testing.T) {
-	forKeepers(t, func(t *testing.T, k keeper) {
-		var hanging atomic.Bool
-		arrived := make(chan struct{})
-		target := rawServer(t, func(c net.Conn) {
-			for readRequest(c) {
-				if hanging.Load() {
-					arrived <- struct{}{}
-					hang(c)
-					return
-				}
-				_, _ = io.WriteString(c, okResponse)
-			}
-		})
-		s := k.open(t, ConnectionConfig{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := new(net.Dialer).DialContext(ctx, network, addr)
-			return stubborn{c}, err
-		}})
-		for _, hangs := range []bool{false, true, false} {
-			hanging.Store(hangs)
-			ctx, cancel := context.WithCancelCause(t.Context())
-			if hangs {
-				go func() { // ends when the request has arrived
-					<-arrived
-					cancel(errTest)
-				}()
-			}
-			_, err := s.Do(ctx, Get(target))
-			require.Equal(t, hangs, errors.Is(err, errTest), "%v", err)
-			cancel(errTest)
-			if !hangs {
-				s.awaitAbort(t)
-			}
-		}
-		s.park()
-		_, err := s.Do(t.Context(), Get(target))
-		require.NoError(t, err, "what the end of a context has closed is replaced")
-	})
-}
-
-// A context that ends between two requests costs no connection.
-func TestSessionsOutliveTheirContexts(t *testing.T) {
-	forKeepers(t, func(t *testing.T, k keeper) {
-		a, b := rawServer(t, forever(okResponse)), rawServer(t, forever(okResponse))
-		s := k.open(t, ConnectionConfig{})
-		for i := range 50 {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			for _, u := range []string{a, b, a} {
-				_, err := s.Do(ctx, Get(u))
-				require.NoError(t, err)
-			}
-			cancel(errTest)
-			_, err := s.Do(ctx, Get(a))
-			require.ErrorIs(t, err, errTest)
-			if i%2 == 0 {
-				s.awaitAbort(t)
-			}
-			if i%3 == 0 {
-				s.park()
-			}
-		}
-		require.EqualValues(t, 2, s.opened())
-	})
 }
 
 // Contexts that end at any time leave no session behind that does not work.
@@ -208,7 +134,7 @@ func TestClosingAClientEndsItsRequests(t *testing.T) {
 			<-arrived
 			require.NoError(t, c.Close())
 			wg.Wait()
-			require.Zero(t, s.conns.count())
+			require.Zero(t, s.conns.Open())
 			require.NoError(t, s.Close())
 		}
 	})

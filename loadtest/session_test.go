@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,10 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // keeper is a client whose sessions have connections of their own. What is not
-// the same for all of them is stated in the tests' rows, by lane and wire.
+// the same for all of them is stated in the tests' rows, by direct and wire.
 type keeper struct {
 	name string
 	wire bool
@@ -24,7 +24,7 @@ type keeper struct {
 }
 
 var keepers = []keeper{
-	{"lane", false, NetHTTP},
+	{"net/http", false, NetHTTP},
 	{"wire", true, Wire},
 	{"wire by a dialer", true, func(cfg ConnectionConfig) Client { // without rings
 		if cfg.DialContext == nil {
@@ -54,12 +54,11 @@ func forKeepersAndEngines(t *testing.T, f func(t *testing.T, k keeper, c config)
 	}
 }
 
-// keptSession is a session whose inside tests look at.
+// keptSession is a session whose connections tests count.
 type keptSession struct {
 	Session
-	*contextWatch
 	park  func()
-	conns *connections
+	conns *http1.Connections
 }
 
 // open opens a session of a new client, which the test closes.
@@ -70,59 +69,43 @@ func (k keeper) open(t *testing.T, cfg ConnectionConfig) keptSession {
 
 func (keeper) kept(s Session) keptSession {
 	if w, ok := s.(*wireSession); ok {
-		return keptSession{s, &w.contextWatch, w.Park, w.client.conns}
+		return keptSession{s, w.Park, w.client.http1.Conns}
 	}
 	h := s.(*httpSession)
-	return keptSession{s, &h.contextWatch, h.Park, h.client.conns}
-}
-
-func (s keptSession) opened() int64 { return s.conns.opened.Load() }
-
-// awaitAbort waits until the session knows that its context has ended.
-func (s keptSession) awaitAbort(t *testing.T) {
-	t.Helper()
-	require.Eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.aborted }, 30*time.Second, time.Microsecond)
-}
-
-// awaitNews waits until what the server has done to the connection has arrived.
-func (s keptSession) awaitNews(t *testing.T) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		return s.conn.peek() != nil
-	}, 30*time.Second, time.Microsecond)
+	return keptSession{s, h.Park, h.client.conns}
 }
 
 func TestSessionsDropConnectionsWhenTheServerSaysSo(t *testing.T) {
 	bye := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nbye"
 	for name, tt := range map[string]struct {
-		serve      func(net.Conn)
-		header     http.Header // of the request
-		lane, wire int64       // connections for 10 requests; 0: each fails with ClassProtocol
-		check      func(Response) error
-		status     int
+		serve        func(net.Conn)
+		header       http.Header // of the request
+		direct, wire int64       // connections for 10 requests; 0: each fails with ClassProtocol
+		check        func(Response) error
+		status       int
 	}{
-		"kept":                    {serve: forever(okResponse), lane: 1, wire: 1},
-		"closed":                  {serve: forever("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"), lane: 10, wire: 10},
-		"HTTP/1.0":                {serve: forever("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"), lane: 10, wire: 10},
-		"HTTP/1.0 kept":           {serve: forever("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"), lane: 1, wire: 1},
-		"chunked":                 {serve: forever(chunked + "2\r\nok\r\n0\r\nA: trailer\r\n\r\n"), lane: 1, wire: 1},
-		"interim":                 {serve: forever("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + okResponse), lane: 1, wire: 1},
-		"no body":                 {serve: forever("HTTP/1.1 204 No Content\r\n\r\n"), status: 204, lane: 1, wire: 1},
-		"no body, but a length":   {serve: forever("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"), status: 204, lane: 1, wire: 1},
-		"leftovers":               {serve: forever(okResponse + "x"), lane: 10, wire: 10},
-		"a response that is many": {serve: forever(okResponse + okResponse), lane: 10, wire: 10},
-		"body without a length":   {serve: answering("HTTP/1.1 200 OK\r\n\r\nto the end"), check: bodyIs("to the end"), lane: 10, wire: 10},
+		"kept":                    {serve: forever(okResponse), direct: 1, wire: 1},
+		"closed":                  {serve: forever("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"), direct: 10, wire: 10},
+		"HTTP/1.0":                {serve: forever("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"), direct: 10, wire: 10},
+		"HTTP/1.0 kept":           {serve: forever("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"), direct: 1, wire: 1},
+		"chunked":                 {serve: forever(chunked + "2\r\nok\r\n0\r\nA: trailer\r\n\r\n"), direct: 1, wire: 1},
+		"interim":                 {serve: forever("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + okResponse), direct: 1, wire: 1},
+		"no body":                 {serve: forever("HTTP/1.1 204 No Content\r\n\r\n"), status: 204, direct: 1, wire: 1},
+		"no body, but a length":   {serve: forever("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"), status: 204, direct: 1, wire: 1},
+		"leftovers":               {serve: forever(okResponse + "x"), direct: 10, wire: 10},
+		"a response that is many": {serve: forever(okResponse + okResponse), direct: 10, wire: 10},
+		"body without a length":   {serve: answering("HTTP/1.1 200 OK\r\n\r\nto the end"), check: bodyIs("to the end"), direct: 10, wire: 10},
 		// net/http leaves it to the server.
-		"asked by the request": {serve: forever(okResponse), header: http.Header{"Connection": {"close"}}, lane: 1, wire: 10},
+		"asked by the request": {serve: forever(okResponse), header: http.Header{"Connection": {"close"}}, direct: 1, wire: 10},
 		// What follows is the body, for net/http.
-		"another protocol": {serve: answering(bye), check: bodyIs("bye"), status: 101, lane: 10},
+		"another protocol": {serve: answering(bye), check: bodyIs("bye"), status: 101, direct: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			forKeepers(t, func(t *testing.T, k keeper) {
 				req := &Request{URL: rawServer(t, tt.serve), Header: tt.header, Check: tt.check}
 				r, err := Start(t, SyncConfig{Client: k.make(ConnectionConfig{})}).Run(t.Context(), Times(10, req))
 				require.NoError(t, err)
-				want, status := tt.lane, tt.status
+				want, status := tt.direct, tt.status
 				if k.wire {
 					want = tt.wire
 				}
@@ -165,9 +148,9 @@ func TestSessionsRepeatOnlyWhatMayBe(t *testing.T) {
 	for _, k := range append(keepers, transport) {
 		fixtures.NoLeaks(t)
 		for _, tt := range []struct {
-			method     string
-			header     http.Header
-			lane, wire bool // sent again; a lane does as http.Transport does
+			method       string
+			header       http.Header
+			direct, wire bool // sent again; NetHTTP does as http.Transport does
 		}{
 			{"", nil, true, true},
 			{"GET", nil, true, true},
@@ -197,7 +180,7 @@ func TestSessionsRepeatOnlyWhatMayBe(t *testing.T) {
 			_, err := s.Do(t.Context(), req)
 			require.NoError(t, err)
 			_, err = s.Do(t.Context(), req)
-			if tt.lane && !k.wire || tt.wire && k.wire {
+			if tt.direct && !k.wire || tt.wire && k.wire {
 				require.NoError(t, err, "%s, %s", k.name, tt.method)
 				require.EqualValues(t, 3, hits.Load(), "%s, %s", k.name, tt.method)
 				continue
@@ -230,88 +213,6 @@ func TestSessionsRepeatNothingOverANewConnection(t *testing.T) {
 	})
 }
 
-// A server that gives up a connection between two requests costs none of them.
-func TestSessionsFindOutBeforeTheySendInVain(t *testing.T) {
-	forKeepers(t, func(t *testing.T, k keeper) {
-		if !canPeek {
-			t.Skip("this system does not tell")
-		}
-		for name, serve := range map[string]func(net.Conn){
-			"closed":      func(c net.Conn) { c.Close() },
-			"half closed": func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() },
-			"reset":       func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() },
-			"spoke": func(c net.Conn) {
-				_, _ = io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
-			},
-		} {
-			for _, tt := range []struct {
-				method string
-				parked bool
-				size   int
-			}{
-				{http.MethodPost, false, 0},
-				{http.MethodPost, true, 1},
-				{http.MethodGet, true, 0},
-				{http.MethodPost, false, 2 * maxInlineBytes},
-				{http.MethodPut, true, 2 * maxInlineBytes},
-			} {
-				read := make(chan struct{}, 1)
-				target := rawServer(t, func(c net.Conn) {
-					_, _ = io.ReadFull(c, make([]byte, 50+tt.size))
-					_, _ = c.Read(make([]byte, 1024))
-					_, _ = io.WriteString(c, okResponse)
-					<-read // so that the answer ends before what comes now
-					serve(c)
-					hang(c)
-				})
-				s := k.open(t, ConnectionConfig{})
-				req := &Request{Method: tt.method, URL: target, Body: make([]byte, tt.size)}
-				for range 3 {
-					r, err := s.Do(t.Context(), req)
-					require.NoError(t, err, name)
-					require.Equal(t, 200, r.StatusCode, name)
-					read <- struct{}{}
-					s.awaitNews(t)
-					if tt.parked {
-						s.park()
-					}
-				}
-				require.EqualValues(t, 3, s.opened(), name)
-			}
-		}
-	})
-}
-
-func TestSessionsOverTLSFindOut(t *testing.T) {
-	forKeepers(t, func(t *testing.T, k keeper) {
-		if !canPeek {
-			t.Skip("this system does not tell")
-		}
-		srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		defer srv.Close()
-		cfg := ConnectionConfig{TLS: srv.Client().Transport.(*http.Transport).TLSClientConfig}
-		if !k.wire {
-			cfg.Protocols = new(http.Protocols)
-			cfg.Protocols.SetHTTP1(true)
-		}
-		s := k.open(t, cfg)
-		for _, size := range []int{1, 2 * maxInlineBytes} {
-			post := Post(srv.URL, "", make([]byte, size))
-			opened := s.opened()
-			for range 5 {
-				_, err := s.Do(t.Context(), post)
-				require.NoError(t, err)
-				s.park()
-			}
-			require.Equal(t, max(opened, 1), s.opened())
-			srv.CloseClientConnections()
-			_, err := s.Do(t.Context(), post)
-			require.NoError(t, err)
-			require.Equal(t, max(opened, 1)+1, s.opened())
-		}
-	})
-}
-
 // A server may answer before it has read a long body, and never read the rest.
 func TestSessionsReadAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, net.Conn){
@@ -336,7 +237,7 @@ func TestSessionsReadAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
 					require.Equal(t, 413, r.StatusCode)
 					require.EqualValues(t, 2, r.Bytes)
 				}
-				require.EqualValues(t, 2, s.opened(), "what is left of the body costs the connection")
+				require.EqualValues(t, 2, s.conns.Opened(), "what is left of the body costs the connection")
 			})
 		})
 	}
@@ -357,5 +258,12 @@ func TestSessionsReadAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
 			closeEngine(t, e)
 			l.Close()
 		})
+	})
+}
+
+func TestSessionsRefuseNoRequest(t *testing.T) {
+	forKeepers(t, func(t *testing.T, k keeper) {
+		_, err := k.open(t, ConnectionConfig{}).Do(t.Context(), nil)
+		require.ErrorIs(t, err, ErrInvalidRequest)
 	})
 }

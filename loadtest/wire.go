@@ -1,23 +1,21 @@
 package loadtest
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
-	"example.com/brunt/loadtest/internal/ring"
+	"example.com/brunt/loadtest/internal/http1"
 )
 
-// Wire returns a minimal client for saturating a server: plain HTTP/1.1 at a fraction of what
-// net/http costs. Each session, and so each worker, has its own connection
-// to each host it talks to; a request is serialized once, and a response is read
-// in place, without allocating unless the request has a Check. It goes over
-// whatever cfg.DialContext returns, and over TLS for https. Without either, on
-// Linux, one goroutine for every two CPUs reads and writes for all connections, by
-// io_uring where it can.
+// Wire returns a minimal client for saturating a server: plain HTTP/1.1 at a fraction of
+// what net/http costs. Each session, and so each worker, has its own connection while
+// it sends to one host, and shares idle ones with the others; a request is serialized
+// once, and a response is read in place, without allocating unless the request has a
+// Check. It goes over whatever cfg.DialContext returns, and over TLS for https.
+// Without either, on Linux, one goroutine for every two CPUs reads and writes for all
+// connections, by io_uring where it can.
 //
 // Redirects, cookies, proxies, decompression, HTTP/2, foreign transports and
 // limits on connections are not for it: a cfg that asks for them is refused when
@@ -37,27 +35,15 @@ func Wire(cfg ConnectionConfig) Client {
 	if c.err != nil {
 		return c
 	}
-	c.expiry = cmp.Or(cfg.KeepaliveExpiry, defaultKeepaliveExpiry)
-	c.limit = cfg.MaxResponseBytes
-	if c.limit == 0 {
-		c.limit = defaultMaxResponseBytes
-	}
-	c.conns = newConnections(CountConnection)
-	c.connector = newConnector(cfg, c.conns)
-	c.over(&c.rings, cfg, c.conns)
-	c.fast = true
+	c.http1 = http1.NewClient(cfg.http1(http1.Parse))
 	return c
 }
 
 type wireClient struct {
-	connector
-	cfg    ConnectionConfig
-	err    error
-	expiry time.Duration
-	limit  int64 // of a response body
-	conns  *connections
-	rings  ring.Group
-	made   wireRequests
+	cfg   ConnectionConfig
+	err   error
+	http1 *http1.Client
+	made  wireRequests
 }
 
 // validateWire finds what only NetHTTP can do.
@@ -90,7 +76,7 @@ func (c *wireClient) ValidateRequest(r *Request) error {
 	return err
 }
 
-// httpRequest is r for net/http to write, if Wire can send it.
+// httpRequest returns r for net/http to write, if Wire can send it.
 func (c *wireClient) httpRequest(r *Request) (*http.Request, error) {
 	hr, err := newHTTPRequest(context.Background(), r)
 	switch {
@@ -115,18 +101,24 @@ func isASCII(s string) bool {
 
 func (c *wireClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOptimized }
 
-// closed reports whether Close was called.
-func (c *wireClient) closed() bool { return c.conns.closed() }
-
-// Session has its own connections.
+// Session shares idle connections with all others.
 func (c *wireClient) Session() (Session, error) {
+	return c.session((*http1.Client).Session)
+}
+
+// PrivateSession shares none.
+func (c *wireClient) PrivateSession() (Session, error) {
+	return c.session((*http1.Client).PrivateSession)
+}
+
+func (c *wireClient) session(open func(*http1.Client) *http1.Session) (Session, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	if c.closed() {
+	if c.http1.Conns.Closed() {
 		return nil, ErrClosed
 	}
-	return &wireSession{client: c}, nil
+	return &wireSession{client: c, http1: open(c.http1)}, nil
 }
 
 // Close closes every connection.
@@ -134,10 +126,42 @@ func (c *wireClient) Close() error {
 	if c.err != nil {
 		return nil
 	}
-	c.conns.closeAll()
-	c.rings.Close()
-	if n := c.conns.count(); n > 0 {
-		return fmt.Errorf("loadtest: %d connections could not be closed", n)
+	return closeHTTP1(c.http1)
+}
+
+// wireSession is one worker's hold on its connection.
+type wireSession struct {
+	client   *wireClient
+	http1    *http1.Session
+	ctx      context.Context // that requests belong to; nil while parked
+	requests kept[*http1.Request]
+}
+
+func (s *wireSession) Do(ctx context.Context, req *Request) (Response, error) {
+	if s.ctx != ctx { // requests may have changed
+		s.ctx, s.requests = ctx, kept[*http1.Request]{}
 	}
+	r, err := s.requests.get(req, s.client.request)
+	if err != nil {
+		return Response{}, err
+	}
+	resp, err := s.http1.Do(ctx, r, req.Check != nil)
+	if err != nil {
+		err = fromHTTP1(err)
+	}
+	return Response(resp), err
+}
+
+// Park gives the connection back while the session waits for the next run, so that
+// it can expire.
+func (s *wireSession) Park() {
+	s.ctx, s.requests = nil, kept[*http1.Request]{}
+	s.http1.Park()
+}
+
+// Close gives the connection back.
+func (s *wireSession) Close() error {
+	s.ctx, s.requests = nil, kept[*http1.Request]{}
+	s.http1.Close()
 	return nil
 }

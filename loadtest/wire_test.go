@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/ring"
 )
 
@@ -206,7 +206,7 @@ func TestWireBodiesOfAnySize(t *testing.T) {
 		_, _ = w.Write(body)
 	})))
 	e := Start(t, SyncConfig{Client: Wire(ConnectionConfig{})})
-	for _, n := range []int{0, 1, ring.ReadSize - 1, ring.ReadSize, ring.ReadSize + 1, maxInlineBody, maxInlineBody + 1, ring.LargeReadSize, 100_000, 1 << 20} {
+	for _, n := range []int{0, 1, ring.ReadSize - 1, ring.ReadSize, ring.ReadSize + 1, http1.MaxInlineBody, http1.MaxInlineBody + 1, ring.LargeReadSize, 100_000, 1 << 20} {
 		body := make([]byte, n)
 		for i := range body {
 			body[i] = byte(i * i >> 3)
@@ -248,8 +248,8 @@ func TestWireLimits(t *testing.T) {
 		"chunks":            {forever(chunked + "7d1\r\n" + body[:2001] + "\r\n1f40\r\n"), map[ErrorClass]int64{ClassBodyLimit: 4}},
 		"to the end":        {answering("HTTP/1.1 200 OK\r\n\r\n" + body), nil},
 		"beyond the end":    {answering("HTTP/1.1 200 OK\r\n\r\n" + body + "x"), map[ErrorClass]int64{ClassBodyLimit: 4}},
-		"long header line":  {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", maxHeaderLine-5) + "\r\nContent-Length: 0\r\n\r\n"), nil},
-		"longer":            {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", maxHeaderLine-4) + "\r\nContent-Length: 0\r\n\r\n"), map[ErrorClass]int64{ClassProtocol: 4}},
+		"long header line":  {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", http1.MaxHeaderLine-5) + "\r\nContent-Length: 0\r\n\r\n"), nil},
+		"longer":            {forever("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", http1.MaxHeaderLine-4) + "\r\nContent-Length: 0\r\n\r\n"), map[ErrorClass]int64{ClassProtocol: 4}},
 		"endless line":      {endless("HTTP/1.1 200 OK\r\nA: ", body), map[ErrorClass]int64{ClassProtocol: 4}},
 		"endless interims":  {endless("", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000)), map[ErrorClass]int64{ClassProtocol: 4}},
 		"endless extension": {endless(chunked+"1;", strings.Repeat("extension", 100)), map[ErrorClass]int64{ClassProtocol: 4}},
@@ -268,7 +268,7 @@ func TestWireLimits(t *testing.T) {
 func TestWirePartialWrites(t *testing.T) {
 	fixtures.NoLeaks(t)
 	l := listenOn(t, "unix", filepath.Join(t.TempDir(), "s"))
-	body := bytes.Repeat([]byte("0123456789abcdef"), maxInlineBody/16)
+	body := bytes.Repeat([]byte("0123456789abcdef"), http1.MaxInlineBody/16)
 	var got atomic.Int64
 	srv := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
@@ -289,7 +289,7 @@ func TestWirePartialWrites(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.EqualValues(t, 20, got.Load())
-	require.EqualValues(t, 1, s.client.conns.opened.Load())
+	require.EqualValues(t, 1, s.client.http1.Conns.Opened())
 }
 
 func TestWireTLSSpeaksHTTP1(t *testing.T) {
@@ -385,27 +385,26 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-func TestWireSessionsHaveABoundedNumberOfHosts(t *testing.T) {
+// Connections to other hosts are kept for all sessions, however many hosts there are.
+func TestWireKeepsConnectionsToManyHosts(t *testing.T) {
 	fixtures.NoLeaks(t)
 	l := listen(t)
 	serveHTTP(t, l, 0)
-	s := wireSessionOf(t, ConnectionConfig{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	c := Wire(ConnectionConfig{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
 	}})
+	const hosts = 40
 	for range 2 {
-		for i := range 2 * maxHosts {
-			_, err := s.Do(t.Context(), Get(fmt.Sprintf("http://h%d.test/", i)))
-			require.NoError(t, err)
-			require.LessOrEqual(t, len(s.held()), maxHosts)
-			require.Equal(t, len(s.held()), s.client.conns.count())
+		s := sessionOf(t, c)
+		for range 2 {
+			for i := range hosts {
+				_, err := s.Do(t.Context(), Get(fmt.Sprintf("http://h%d.test/", i)))
+				require.NoError(t, err)
+			}
 		}
+		require.NoError(t, s.Close())
 	}
-	require.EqualValues(t, 4*maxHosts, s.client.conns.opened.Load(), "the one used last is kept, so that cycling through too many keeps none")
-	for i := range 3 * maxKeptRequests {
-		_, err := s.Do(t.Context(), Get(fmt.Sprintf("http://h0.test/%d", i)))
-		require.NoError(t, err)
-		require.LessOrEqual(t, len(s.requests), maxKeptRequests)
-	}
+	require.EqualValues(t, hosts, c.(*wireClient).http1.Conns.Opened())
 }
 
 func TestWireIsOfNoUseAfterClose(t *testing.T) {
@@ -425,16 +424,4 @@ func TestWireIsOfNoUseAfterClose(t *testing.T) {
 	}
 	require.NoError(t, s.Close())
 	require.NoError(t, c.Close())
-}
-
-func TestWireAuthorities(t *testing.T) {
-	c := Wire(ConnectionConfig{}).(*wireClient)
-	r, err := c.write(Get("https://user@h.test/x"))
-	require.NoError(t, err)
-	require.Equal(t, []any{"h.test:443", "h.test", "https://h.test", true}, []any{r.addr, r.host, r.key, r.secure})
-	_, err = url.Parse("http://[::1]:80/")
-	require.NoError(t, err)
-	r, err = c.write(Get("http://[::1]/"))
-	require.NoError(t, err)
-	require.Equal(t, []any{"[::1]:80", "::1", "http://[::1]", false}, []any{r.addr, r.host, r.key, r.secure})
 }
