@@ -188,10 +188,10 @@ func TestRetryPeerBug23EndedContextNeverRuns(t *testing.T) {
 	})
 }
 
-// retryLateContext is past its deadline, but nobody has told it yet.
+// retryLateContext is at its deadline, but nobody has told it yet.
 type retryLateContext struct{ context.Context }
 
-func (retryLateContext) Deadline() (time.Time, bool) { return time.Now().Add(-1), true }
+func (retryLateContext) Deadline() (time.Time, bool) { return time.Now(), true }
 
 func TestRetryContextEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
