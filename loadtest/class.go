@@ -46,15 +46,15 @@ const (
 	ClassLocal                            // this machine ran out of ports or file descriptors
 	ClassInvalid                          // the request could not be sent as it is
 	ClassRejected                         // the breaker was open: nothing was sent
-	ClassUnreachable                      // there is no way to the host
 	ClassOther                            // anything else, such as what a function returns
+	ClassUnreachable                      // there is no way to the host
 	numClasses
 )
 
 var classNames = [numClasses]string{
 	"none", "dns", "refused", "reset", "eof", "tls",
 	"timeout", "timeout_pool", "timeout_dns", "timeout_connect", "timeout_tls", "timeout_headers", "timeout_body",
-	"protocol", "body_limit", "redirect", "status", "check", "canceled", "local", "invalid", "breaker_open", "unreachable", "other",
+	"protocol", "body_limit", "redirect", "status", "check", "canceled", "local", "invalid", "breaker_open", "other", "unreachable",
 }
 
 func (c ErrorClass) String() string {

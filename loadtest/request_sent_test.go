@@ -409,7 +409,7 @@ func TestRedirectsAreSentAsHTTPClientDoesOrRefused(t *testing.T) {
 
 // overRefused holds why a request may be refused that http.Client sends: it would
 // send something else than was written.
-var overRefused = []string{"above 65535", "no host", "another spelling", "only one can be sent", "is not a token", "Wire has no international"}
+var overRefused = []string{"above 65535", "no host", "holds a bracket", "another spelling", "only one can be sent", "is not a token", "Wire has no international"}
 
 func FuzzRequestsAreSentAsHTTPClientDoesOrRefused(f *testing.F) {
 	f.Add("", "h.test", "/", "", "user-agent", "x", false)
@@ -418,6 +418,7 @@ func FuzzRequestsAreSentAsHTTPClientDoesOrRefused(f *testing.F) {
 	f.Add(":pw@", "bücher.test:99999", "/%2F ü", "?'\"<>\\^`{|}%", "CONNECTION", "close", true)
 	f.Add("a:b:c@", "[fe80::1%25lo]:1", "/100%", "?\xff", "content-length", "7", false)
 	f.Add("@", "h\".test", "*", "\n", "X-\x00", "\r\n", false)
+	f.Add("0", "]\x99:", "0", "0", "0", "0", false) // its bracket closes nothing
 	f.Add("me:p/w@", "<h>", "", "#", "transfer-encoding", "chunked", false)
 	f.Fuzz(func(t *testing.T, userinfo, host, path, query, name, value string, twice bool) {
 		raw := "http://" + userinfo + host + path + query

@@ -92,7 +92,7 @@ func TestParkedConnectionsExpire(t *testing.T) {
 func TestSessionsSurviveCancellationAtAnyTime(t *testing.T) {
 	forKeepers(t, func(t *testing.T, k keeper) {
 		a, b := rawServer(t, forever(okResponse)), rawServer(t, forever(okResponse))
-		s := k.open(t, ConnectionConfig{})
+		s := k.open(t)
 		for i := range 300 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%100)*time.Microsecond)
 			for _, u := range []string{a, a, b, a, b} {

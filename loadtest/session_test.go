@@ -62,9 +62,9 @@ type keptSession struct {
 }
 
 // open opens a session of a new client, which the test closes.
-func (k keeper) open(t *testing.T, cfg ConnectionConfig) keptSession {
+func (k keeper) open(t *testing.T) keptSession {
 	t.Helper()
-	return k.kept(sessionOf(t, k.make(cfg)))
+	return k.kept(sessionOf(t, k.make(ConnectionConfig{})))
 }
 
 func (keeper) kept(s Session) keptSession {
@@ -203,7 +203,7 @@ func TestSessionsRepeatNothingOverANewConnection(t *testing.T) {
 				hits.Add(1)
 			}
 		})
-		_, err := k.open(t, ConnectionConfig{}).Do(t.Context(), Get(target))
+		_, err := k.open(t).Do(t.Context(), Get(target))
 		if k.wire {
 			require.ErrorIs(t, err, io.EOF)
 		} else {
@@ -229,7 +229,7 @@ func TestSessionsReadAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
 					_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
 					end(t, c)
 				})
-				s := k.open(t, ConnectionConfig{})
+				s := k.open(t)
 				req := Post(target, "text/plain", make([]byte, 32<<20))
 				for range 2 {
 					r, err := s.Do(t.Context(), req)
@@ -263,7 +263,7 @@ func TestSessionsReadAnswersToRequestsThatAreStillOnTheirWay(t *testing.T) {
 
 func TestSessionsRefuseNoRequest(t *testing.T) {
 	forKeepers(t, func(t *testing.T, k keeper) {
-		_, err := k.open(t, ConnectionConfig{}).Do(t.Context(), nil)
+		_, err := k.open(t).Do(t.Context(), nil)
 		require.ErrorIs(t, err, ErrInvalidRequest)
 	})
 }

@@ -2,6 +2,8 @@ package loadtest
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
 	"time"
 )
 
@@ -58,4 +60,70 @@ func (f *seqFeed) close() {
 	defer f.turn.Unlock()
 	f.done = true
 	f.stop()
+}
+
+// lifoMutex is a mutex for which who has waited the shortest time is next. Workers
+// that wait for the source by it go on in that order: so as few of them work, and
+// keep a connection open, as have something to do at once. The zero value is
+// unlocked.
+//
+// As with a sync.Mutex, one that comes by may be quicker than one that is woken,
+// and no more than one is woken at a time: a quick source costs no switch between
+// goroutines for each request.
+type lifoMutex struct {
+	mu      sync.Mutex
+	held    bool
+	woken   bool            // one that was woken has not come yet
+	waiting []chan struct{} // the latest at the end
+}
+
+// fewYields is how often a worker tries again before it waits: a source that only
+// computes is done by then.
+const fewYields = 4
+
+// Lock locks m.
+func (m *lifoMutex) Lock() {
+	for range fewYields {
+		if m.tryLock(nil) {
+			return
+		}
+		runtime.Gosched()
+	}
+	wake := make(chan struct{}, 1)
+	for !m.tryLock(wake) {
+		<-wake
+		m.mu.Lock()
+		m.woken = false
+		m.mu.Unlock()
+	}
+}
+
+// tryLock says whether it has locked m. If not, wake will tell when to try again.
+func (m *lifoMutex) tryLock(wake chan struct{}) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.held {
+		m.held = true
+		return true
+	}
+	if wake != nil {
+		m.waiting = append(m.waiting, wake)
+	}
+	return false
+}
+
+// Unlock unlocks m, and wakes who has waited the shortest time.
+func (m *lifoMutex) Unlock() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = false
+	last := len(m.waiting) - 1
+	if last < 0 || m.woken {
+		return
+	}
+	wake := m.waiting[last]
+	m.waiting[last] = nil
+	m.waiting = m.waiting[:last]
+	m.woken = true
+	wake <- struct{}{}
 }

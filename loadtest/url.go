@@ -40,6 +40,9 @@ func checkURL(u *url.URL) error {
 	case port != "" && !validPort(port):
 		return fmt.Errorf("port %s is above 65535", port)
 	}
+	if strings.ContainsAny(u.Hostname(), "[]") {
+		return fmt.Errorf("host %q holds a bracket: only an IPv6 address is in brackets, and all of it", u.Host)
+	}
 	return checkHost(u.Host)
 }
 

@@ -151,9 +151,9 @@ func TestSidesOfAnotherKind(t *testing.T) {
 	for _, c := range []struct{ base, head, want string }{
 		{side("p", "-8"), side("p", "-4"), "not comparable: p.A-8: recorded at GOMAXPROCS 8 and 4; record both with the same -cpu"},
 		{side("p", ""), side("p", "-4"), "not comparable: p.A: recorded at GOMAXPROCS 1 and 4; record both with the same -cpu"},
-		{side("p", "-8"), side("q", "-8"), "not comparable: p.A-8: recorded in package p and q; if the package does not matter, ignore pkg"},
-		{side("p", "-8"), side("q", "-4"), "not comparable: p.A-8: recorded at GOMAXPROCS 8 and 4, recorded in package p and q; if the package does not matter, ignore pkg"},
-		{"cpu: X\n" + side("p", "-8"), "cpu: Y\n" + side("p", "-8"), "not comparable: p.A-8: recorded under cpu: X and under cpu: Y; if that does not matter, ignore the key"},
+		{side("p", "-8"), side("q", "-8"), "not comparable: p.A-8: recorded in package p and q; if the package does not matter, say -ignore pkg"},
+		{side("p", "-8"), side("q", "-4"), "not comparable: p.A-8: recorded at GOMAXPROCS 8 and 4, recorded in package p and q; if the package does not matter, say -ignore pkg"},
+		{"cpu: X\n" + side("p", "-8"), "cpu: Y\n" + side("p", "-8"), "not comparable: p.A-8: recorded under cpu: X and under cpu: Y; if that does not matter, say -ignore and the key"},
 	} {
 		rep := judge(t, c.base, c.head, nil)
 		require.Len(t, rep.Faults, 2, "one for each benchmark: %v", rep.Faults)

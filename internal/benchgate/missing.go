@@ -145,7 +145,7 @@ func (m *missing) twin(k rowKey, side, other Side) (twin rowKey, why string) {
 		if !m.pkgs[side][pkg] && m.benches[other][[2]string{pkg, twin.bench}] > 0 {
 			says("in package", cmp.Or(k.pkg, "(none)"), cmp.Or(pkg, "(none)"))
 			twin.pkg = pkg
-			return twin, why + "; if the package does not matter, ignore pkg"
+			return twin, why + "; if the package does not matter, say -ignore pkg"
 		}
 	}
 	return k, ""
@@ -183,5 +183,5 @@ func difference(a, b string) string {
 		}
 		return strings.Join(lines, ", ")
 	}
-	return "recorded under " + only(as, bs) + " and under " + only(bs, as) + "; if that does not matter, ignore the key"
+	return "recorded under " + only(as, bs) + " and under " + only(bs, as) + "; if that does not matter, say -ignore and the key"
 }
