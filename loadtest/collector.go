@@ -61,7 +61,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	c.total.add(row.Counts)
 	if n := len(c.series.rows); n == 0 || row.To > row.From {
 		c.series.add(row)
-	} else if row.Requests+row.RejectedCount > 0 {
+	} else if row.due() > 0 {
 		// The last request ended before the last harvest, but was recorded after.
 		row.To = row.From
 		c.series.rows[n-1] = c.series.rows[n-1].and(row)

@@ -216,7 +216,7 @@ func (r *run) result(names []string) (*EngineResult, error) {
 	res.SinkTime = r.sinkTime()
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
 	if size := r.feed.size(); size >= 0 {
-		res.Unsent = size - res.Requests - res.RejectedCount
+		res.Unsent = size - res.due()
 	}
 	res.ConnectionsOpened = r.connections.Load()
 	res.pooled, res.ConnectionsUnknown = r.engine.pooled()
@@ -233,5 +233,5 @@ func (r *run) result(names []string) (*EngineResult, error) {
 // complete reports whether a run that was halted had in fact sent everything, and its
 // sink has received everything.
 func (r *run) complete(res *EngineResult) bool {
-	return r.feed.size() == res.Requests+res.RejectedCount && res.Errors[ClassCanceled] == 0 && (r.sink == nil || !r.sink.ended())
+	return r.feed.size() == res.due() && res.Errors[ClassCanceled] == 0 && (r.sink == nil || !r.sink.ended())
 }

@@ -40,6 +40,9 @@ func (c *Counts) add(o Counts) {
 // Attempts returns how often something was sent: Requests + Retries.
 func (c Counts) Attempts() int64 { return c.Requests + c.Retries }
 
+// due returns how many requests were due: sent, or rejected.
+func (c Counts) due() int64 { return c.Requests + c.RejectedCount }
+
 // ErrorRate returns ErrorCount ÷ Requests, from 0 to 1; 0 if nothing was sent.
 func (c Counts) ErrorRate() float64 {
 	if c.Requests == 0 {
@@ -54,7 +57,7 @@ func (c Counts) RejectedRate() float64 {
 	if c.RejectedCount == 0 {
 		return 0
 	}
-	return float64(c.RejectedCount) / float64(c.Requests+c.RejectedCount)
+	return float64(c.RejectedCount) / float64(c.due())
 }
 
 // Stats counts the requests of a run, or those of one name in it. It is not
