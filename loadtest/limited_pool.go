@@ -32,8 +32,9 @@ type limitedPool struct {
 	expiry    time.Duration
 	proxy     func(*http.Request) (*url.URL, error)
 
-	freed atomic.Int64 // connections that have been closed since open was last right
-	dirty atomic.Bool  // something has changed since dispatch began
+	freed  atomic.Int64 // connections that have been closed since open was last right
+	broken atomic.Bool  // a connection has become unusable, which may be later than it is closed
+	dirty  atomic.Bool  // something has changed since dispatch began
 
 	mu      sync.Mutex
 	hosts   map[limitedHost]*hostConns
@@ -340,7 +341,12 @@ func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, pr
 	c.idle.Stop()
 	h.shared = h.shared || c.shared
 	h.conns = append(h.conns, c)
-	cc.SetStateHook(func(*http.ClientConn) { p.changed() })
+	cc.SetStateHook(func(cc *http.ClientConn) {
+		if cc.Err() != nil {
+			p.broken.Store(true)
+		}
+		p.changed()
+	})
 	return c, nil
 }
 
@@ -397,9 +403,10 @@ func (p *limitedPool) unlock() {
 // dispatch grants what there is to those who wait, in their order. Who waits for a
 // limit of his host lets others pass, who waits for the limit of all does not.
 func (p *limitedPool) dispatch() {
-	if n := int(p.freed.Swap(0)); n > 0 {
-		p.open -= n
-		p.evicted = max(0, p.evicted-n)
+	n, broken := int(p.freed.Swap(0)), p.broken.Swap(false)
+	p.open -= n
+	p.evicted = max(0, p.evicted-n)
+	if n > 0 || broken {
 		p.prune()
 	}
 	var full []*hostConns

@@ -150,6 +150,7 @@ func TestLimitsServeAllRequests(t *testing.T) {
 			{MaxKeepaliveConnections: 2},
 			{MaxConnections: 3, MaxKeepaliveConnections: 2},
 			{MaxConnections: 2, Pooling: PoolNaive},
+			{MaxKeepaliveConnections: 1, Pooling: PoolNaive}, // one that is closed must not take another's place
 		} {
 			if tt.proto == "https" && limits.MaxConnections != 2 {
 				continue // as http/1.1, and its dials take long
