@@ -32,9 +32,8 @@ type limitedPool struct {
 	expiry    time.Duration
 	proxy     func(*http.Request) (*url.URL, error)
 
-	freed  atomic.Int64 // connections that have been closed since open was last right
-	broken atomic.Bool  // a connection has become unusable, which may be later than it is closed
-	dirty  atomic.Bool  // something has changed since dispatch began
+	broken atomic.Bool // a connection has become unusable, which may be later than it is closed
+	dirty  atomic.Bool // something has changed since dispatch began
 
 	mu      sync.Mutex
 	hosts   map[limitedHost]*hostConns
@@ -53,8 +52,10 @@ type limitedHost struct {
 type hostConns struct {
 	conns   []*limitedConn
 	opening int
-	shared  bool // its connections carry several requests at once
-	streams int  // how many one of them has turned out to carry; 0: not known
+	open    int          // connections that are open, being opened or being closed, as the pool's
+	freed   atomic.Int64 // those that have been closed since open was last right
+	shared  bool         // its connections carry several requests at once
+	streams int          // how many one of them has turned out to carry; 0: not known
 	waiting []*poolWaiter
 }
 
@@ -281,6 +282,7 @@ func (p *limitedPool) forgo(h *hostConns, w *poolWaiter) {
 			return
 		}
 		h.opening--
+		h.open--
 		p.open--
 	default:
 		h.waiting = slices.DeleteFunc(h.waiting, func(other *poolWaiter) bool { return other == w })
@@ -292,6 +294,7 @@ type openingKey struct{}
 
 type openingConn struct {
 	proxy  *url.URL
+	host   *hostConns
 	opened bool // the connection counts until it is closed
 }
 
@@ -323,7 +326,7 @@ func (p *limitedPool) put(c *limitedConn) {
 
 // dial opens a connection for a request that was granted leave to.
 func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, proxy *url.URL) (*limitedConn, error) {
-	o := &openingConn{proxy: proxy}
+	o := &openingConn{proxy: proxy, host: h}
 	cc, err := p.transport.NewClientConn(context.WithValue(ctx, openingKey{}, o), to.scheme, to.addr)
 	p.mu.Lock()
 	defer p.unlock()
@@ -331,6 +334,7 @@ func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, pr
 	h.opening--
 	if err != nil {
 		if !o.opened {
+			h.open--
 			p.open--
 		}
 		p.prune()
@@ -357,8 +361,9 @@ func (p *limitedPool) count(dial http1.DialFunc) http1.DialFunc {
 		if err != nil {
 			return nil, err
 		}
-		opening(ctx).opened = true
-		return &countedConn{Conn: conn, pool: p}, nil
+		o := opening(ctx)
+		o.opened = true
+		return &countedConn{Conn: conn, pool: p, host: o.host}, nil
 	}
 }
 
@@ -366,13 +371,14 @@ func (p *limitedPool) count(dial http1.DialFunc) http1.DialFunc {
 type countedConn struct {
 	net.Conn
 	pool *limitedPool
+	host *hostConns
 	once sync.Once
 }
 
 func (c *countedConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
-		c.pool.freed.Add(1)
+		c.host.freed.Add(1)
 		go c.pool.changed() // ends at once; net/http holds a lock that it needs
 	})
 	return err
@@ -403,10 +409,15 @@ func (p *limitedPool) unlock() {
 // dispatch grants what there is to those who wait, in their order. Who waits for a
 // limit of his host lets others pass, who waits for the limit of all does not.
 func (p *limitedPool) dispatch() {
-	n, broken := int(p.freed.Swap(0)), p.broken.Swap(false)
+	n := 0
+	for _, h := range p.hosts {
+		freed := int(h.freed.Swap(0))
+		h.open -= freed
+		n += freed
+	}
 	p.open -= n
 	p.evicted = max(0, p.evicted-n)
-	if n > 0 || broken {
+	if p.broken.Swap(false) || n > 0 {
 		p.prune()
 	}
 	var full []*hostConns
@@ -423,7 +434,7 @@ func (p *limitedPool) dispatch() {
 		w := next.waiting[0]
 		switch w.conn = next.take(p.once); {
 		case w.conn != nil:
-		case p.perHost > 0 && len(next.conns)+next.opening >= p.perHost,
+		case p.perHost > 0 && next.open >= p.perHost,
 			next.shared && next.opening > 0 && !p.once: // one connection more is room for many
 			full = append(full, next)
 			continue
@@ -432,6 +443,7 @@ func (p *limitedPool) dispatch() {
 			return
 		default:
 			next.opening++
+			next.open++
 			p.open++
 		}
 		next.waiting[0] = nil
@@ -469,7 +481,7 @@ func (c *limitedConn) room() bool {
 func (p *limitedPool) prune() {
 	for key, h := range p.hosts {
 		h.conns = slices.DeleteFunc(h.conns, func(c *limitedConn) bool { return c.Err() != nil })
-		if len(h.conns)+len(h.waiting)+h.opening == 0 {
+		if len(h.conns)+len(h.waiting)+h.open == 0 {
 			delete(p.hosts, key)
 		}
 	}

@@ -117,9 +117,10 @@ func (p *limitedPool) imbalance() string {
 	p.mu.Lock()
 	defer p.unlock()
 	p.dirty.Store(true)
-	conns := 0
+	conns, freed := 0, 0
 	for _, h := range p.hosts {
 		conns += len(h.conns)
+		freed += int(h.freed.Load())
 		if h.opening != 0 || len(h.waiting) != 0 {
 			return fmt.Sprintf("%d opening, %d waiting", h.opening, len(h.waiting))
 		}
@@ -129,7 +130,7 @@ func (p *limitedPool) imbalance() string {
 			}
 		}
 	}
-	if p.open != conns+int(p.freed.Load()) {
+	if p.open != conns+freed {
 		return fmt.Sprintf("%d connections, but %d open", conns, p.open)
 	}
 	return ""
