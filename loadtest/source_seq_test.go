@@ -58,7 +58,8 @@ func TestLIFOMutexWakesTheLatest(t *testing.T) {
 
 func TestLIFOMutexCostsNoAllocation(t *testing.T) {
 	var m lifoMutex
-	require.Zero(t, testing.AllocsPerRun(100, func() { m.Lock(); m.Unlock() })) //nolint:staticcheck // that is all there is to do
+	n := 0
+	require.Zero(t, testing.AllocsPerRun(100, func() { m.Lock(); n++; m.Unlock() }))
 }
 
 // As many workers get something to do as it takes at once, and one that waits for
