@@ -32,9 +32,9 @@ func BenchmarkOverheadNamed(b *testing.B) {
 
 // ofTheRun bounds what a run of up to 100 workers allocates the more for lasting
 // longer, however many requests it makes: it is watched and harvested, each worker
-// gets two larger buffers once its requests prove quick, and latencies not seen
-// before make pages of the histograms.
-const ofTheRun = 2*100 + 150 + 2*histPages/2.0
+// gets two larger buffers once its requests prove quick. Both runs that are compared
+// are long enough for the usual latencies to have their pages in the histograms.
+const ofTheRun = 2*100 + 150.0
 
 func TestARequestAllocatesNothing(t *testing.T) {
 	for _, c := range engines {
@@ -48,8 +48,8 @@ func TestARequestAllocatesNothing(t *testing.T) {
 					}
 				})
 			}
-			small, large := allocs(1000), allocs(51_000)
-			require.Less(t, large-small, ofTheRun, "%v allocations for 1,000 requests, %v for 51,000", small, large)
+			small, large := allocs(51_000), allocs(101_000)
+			require.Less(t, large-small, ofTheRun, "%v allocations for 51,000 requests, %v for 101,000", small, large)
 		})
 	}
 }
