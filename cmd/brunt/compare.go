@@ -7,11 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,10 +24,10 @@ import (
 // comparison is one run of the command.
 type comparison struct {
 	*options
-	rules          *benchgate.Rules
 	stdout, stderr io.Writer
 	began          time.Time
-	copied         []string // files of the head's that the base was given
+	worktree       *benchbuild.Worktree // the base's; nil if there is none
+	copied         []string             // files of the head's that the base was given
 	in             benchreport.Input
 }
 
@@ -45,9 +45,6 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(err)
 	}
 	c := &comparison{options: o, stdout: stdout, stderr: stderr, began: time.Now()}
-	if c.rules, err = o.rules(); err != nil {
-		return fail(err)
-	}
 	c.in.Command = "brunt compare " + strings.Join(quoted(args), " ")
 	if err := c.judge(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -81,6 +78,10 @@ func (c *comparison) warn(format string, args ...any) {
 	c.in.Warnings = append(c.in.Warnings, fmt.Sprintf(format, args...))
 }
 
+func (c *comparison) env(what, format string, args ...any) {
+	c.in.Environment = append(c.in.Environment, [2]string{what, fmt.Sprintf(format, args...)})
+}
+
 // judge fills in c.in.
 func (c *comparison) judge(ctx context.Context) (err error) {
 	files := c.files()
@@ -97,117 +98,141 @@ func (c *comparison) judge(ctx context.Context) (err error) {
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return err
 	}
-	cfg := benchrun.Config{
-		Bench: c.bench, Skip: c.skip, Count: c.count, Max: c.limit, Iterations: c.iterations, Time: c.time,
-		AA: c.aa, CPU: c.cpu, Seed: c.seed, Timeout: c.timeout, TempDir: work, Rules: *c.rules, Progress: c.say,
+	c.TempDir, c.Progress = work, c.say
+	c.env("machine", "%s/%s, %d CPUs, GOMAXPROCS %d", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), c.CPU)
+	c.env("seed", "%d", c.Seed)
+	if flags := os.Getenv("GOFLAGS"); flags != "" {
+		c.env("GOFLAGS", "%s", flags)
 	}
-	c.environment()
-	switch {
-	case binaries:
-		return c.judgeBinaries(ctx, cfg)
-	case c.baseline != "":
-		return c.judgeBaseline(ctx, cfg, tmp)
+	defer func() {
+		if c.worktree != nil {
+			err = errors.Join(err, c.worktree.Remove(ctx))
+		}
+	}()
+	if binaries {
+		err = c.binaries()
+	} else {
+		err = c.trees(ctx, tmp)
 	}
-	return c.judgeTrees(ctx, cfg, tmp)
+	if err != nil {
+		return err
+	}
+	out, err := benchrun.Run(ctx, c.Config)
+	if err != nil {
+		return err
+	}
+	c.in.Set, c.in.Report, c.in.Run = out.Set, out.Report, out
+	if c.Baseline == nil {
+		c.env("pairs", "%s", pairs(out.Rounds))
+	}
+	if c.profile != "" {
+		c.in.Profiles, err = out.Profiles(ctx, c.profile)
+	}
+	return err
 }
 
-func (c *comparison) judgeFiles() error {
+// judgeFiles compares results that were recorded before.
+func (c *comparison) judgeFiles() (err error) {
 	if c.profile != "" {
 		return errors.New("-profile needs something to run, not result files")
 	}
-	set := &benchgate.Set{Skip: c.skip}
-	for side := range 2 {
-		set.Labels[side] = c.args[side]
-	}
+	c.sides(c.args[0], c.args[1])
+	set := &benchgate.Set{Skip: c.Skip, Labels: [2]string{c.args[0], c.args[1]}}
 	if set.Labels[0] == set.Labels[1] {
 		set.Labels[0], set.Labels[1] = set.Labels[0]+"#0", set.Labels[1]+"#1"
 	}
+	c.warn("recorded results: if the sides did not alternate while they ran, a machine that changed looks like code that changed")
 	// Both files are read, so that every fault is reported at once.
 	if err := errors.Join(set.ReadFile(benchgate.Base, c.args[0]), set.ReadFile(benchgate.Head, c.args[1])); err != nil {
 		return err
 	}
-	rep, err := benchgate.Judge(set, c.rules)
-	c.in.Set, c.in.Report = set, rep
-	c.in.Environment = append(c.in.Environment, [2]string{"base", c.args[0]}, [2]string{"head", c.args[1]})
-	c.warn("recorded results: if the sides did not alternate while they ran, a machine that changed looks like code that changed")
+	c.in.Set = set
+	c.in.Report, err = benchgate.Judge(set, &c.Rules)
 	return err
 }
 
-func (c *comparison) judgeBinaries(ctx context.Context, cfg benchrun.Config) error {
-	dir, err := filepath.Abs(c.dir)
-	if err != nil {
-		return err
-	}
-	var p benchrun.Package
-	p.Path = c.args[1]
-	for side := range p.Binaries {
-		path, err := filepath.Abs(c.args[side])
-		if err != nil {
-			return err
-		}
-		p.Binaries[side] = benchrun.Binary{Path: path, Dir: dir}
-	}
-	cfg.Packages = []benchrun.Package{p}
-	c.in.Environment = append(c.in.Environment, [2]string{"base", c.args[0]}, [2]string{"head", c.args[1]})
-	return c.run(ctx, cfg)
+// sides says what is compared.
+func (c *comparison) sides(base, head string) {
+	c.env("base", "%s", base)
+	c.env("head", "%s", head)
 }
 
-// judgeTrees compares the base's commit with the tree as it is.
-func (c *comparison) judgeTrees(ctx context.Context, cfg benchrun.Config, tmp string) (err error) {
+// binaries makes one package of the two test binaries.
+func (c *comparison) binaries() error {
+	c.sides(c.args[0], c.args[1])
+	dir, err := filepath.Abs(c.dir)
+	p := benchrun.Package{Path: c.args[1]}
+	for side := range p.Binaries {
+		path, abs := filepath.Abs(c.args[side])
+		p.Binaries[side], err = benchrun.Binary{Path: path, Dir: dir}, errors.Join(err, abs)
+	}
+	c.Packages = []benchrun.Package{p}
+	return err
+}
+
+// trees builds the head, which is the tree as it is, and the commit that is the base,
+// unless there is a recorded baseline.
+func (c *comparison) trees(ctx context.Context, tmp string) error {
 	dir, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	repo, err := benchbuild.Open(ctx, dir)
+	var base benchbuild.Tree
+	head := benchbuild.Tree{Dir: dir}
+	if c.baseline != "" {
+		c.Baseline = &benchgate.Set{Skip: c.Skip}
+		err = c.Baseline.ReadFile(benchgate.Base, c.baseline)
+		c.sides(c.baseline, dir)
+		c.warn("a recorded baseline: base and head did not alternate, so a machine that changed looks like code that changed")
+	} else {
+		base, err = c.checkout(ctx, head, filepath.Join(tmp, "base"))
+	}
 	if err != nil {
 		return err
 	}
+	if head, err = head.Detached(ctx, filepath.Join(tmp, "head.work")); err != nil {
+		return err
+	}
+	c.Packages, err = c.build(ctx, [2]benchbuild.Tree{base, head}, tmp)
+	return err
+}
+
+// checkout finds the base's commit and makes a worktree of it at home.
+func (c *comparison) checkout(ctx context.Context, head benchbuild.Tree, home string) (base benchbuild.Tree, err error) {
+	repo, err := benchbuild.Open(ctx, head.Dir)
+	if err != nil {
+		return base, err
+	}
 	if c.base == "" {
 		if c.base, err = repo.DefaultBase(ctx); err != nil {
-			return err
+			return base, err
 		}
 	}
 	commit, err := repo.MergeBase(ctx, c.base)
 	if err != nil {
-		return err
+		return base, err
 	}
-	head := repo.Head(ctx)
-	c.say("base %s (where the head left %s), head %s", short(commit), c.base, head)
-	if head == short(commit) {
+	short, now := commit[:min(12, len(commit))], repo.Head(ctx)
+	c.say("base %s (where the head left %s), head %s", short, c.base, now)
+	if now == short {
 		c.warn("base and head are the same commit: this measures the machine")
 	}
-	c.in.Environment = append(c.in.Environment,
-		[2]string{"base", fmt.Sprintf("%s, where the head left %s", short(commit), c.base)}, [2]string{"head", head})
-	worktree, err := repo.Checkout(ctx, commit, filepath.Join(tmp, "base"))
-	defer func() { err = errors.Join(err, worktree.Remove(ctx)) }()
-	if err != nil {
-		return err
+	c.sides(short+", where the head left "+c.base, now)
+	if c.worktree, err = repo.Checkout(ctx, commit, home); err != nil {
+		return base, err
 	}
-	for _, what := range worktree.Lacking {
+	for _, what := range c.worktree.Lacking {
 		c.warn("the base is built without %s", what)
 	}
-	headTree := benchbuild.Tree{Dir: dir}
-	baseTree, err := worktree.Base(ctx, headTree)
-	if err != nil {
-		return err
-	}
-	if baseTree.Dir == "" {
+	base, err = c.worktree.Base(ctx, head)
+	if err == nil && base.Dir == "" {
 		c.warn("the base has no module in %s: everything is new", filepath.ToSlash(repo.Prefix))
 	}
-	if headTree, err = headTree.Detached(ctx, filepath.Join(tmp, "head.work")); err != nil {
-		return err
-	}
-	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{baseTree, headTree}, worktree, tmp); err != nil {
-		return err
-	}
-	return c.run(ctx, cfg)
+	return base, err
 }
 
-func short(commit string) string { return commit[:min(12, len(commit))] }
-
-// list prepares the trees and says what is in them. The worktree is the base's, nil
-// for a recorded one.
-func (c *comparison) list(ctx context.Context, trees [2]benchbuild.Tree, worktree *benchbuild.Worktree) (lists [2]*benchbuild.Listing, err error) {
+// list prepares the trees and says what is in them.
+func (c *comparison) list(ctx context.Context, trees [2]benchbuild.Tree) (lists [2]*benchbuild.Listing, err error) {
 	// The head first: what it is built from, the base may lack.
 	for _, side := range []benchgate.Side{benchgate.Head, benchgate.Base} {
 		tree := trees[side]
@@ -215,17 +240,17 @@ func (c *comparison) list(ctx context.Context, trees [2]benchbuild.Tree, worktre
 		if tree.Dir == "" {
 			continue
 		}
-		if c.rules.Prepare != "" {
-			c.say("preparing the %s: %s", side, c.rules.Prepare)
-			err = tree.Prepare(ctx, c.rules.Prepare, side.String())
+		if c.Rules.Prepare != "" {
+			c.say("preparing the %s: %s", side, c.Rules.Prepare)
+			err = tree.Prepare(ctx, c.Rules.Prepare, side.String())
 		} else if side == benchgate.Base {
-			c.copied, err = worktree.CopyIgnored(ctx, lists[benchgate.Head].Files)
+			c.copied, err = c.worktree.CopyIgnored(ctx, lists[benchgate.Head].Files)
 		}
 		if err == nil {
-			lists[side], err = tree.List(ctx, c.patterns())
+			lists[side], err = tree.List(ctx, c.args)
 		}
 		if err == nil && side == benchgate.Base {
-			err = worktree.Check(lists[side])
+			err = c.worktree.Check(lists[side])
 		}
 		if err != nil {
 			return lists, c.buildError(side, err)
@@ -240,7 +265,7 @@ func (c *comparison) list(ctx context.Context, trees [2]benchbuild.Tree, worktre
 // buildError returns err with what may help.
 func (c *comparison) buildError(side benchgate.Side, err error) error {
 	err = fmt.Errorf("%s: %w", side, err)
-	if side == benchgate.Base && errors.Is(err, benchbuild.ErrBuild) && c.rules.Prepare == "" {
+	if side == benchgate.Base && errors.Is(err, benchbuild.ErrBuild) && c.Rules.Prepare == "" {
 		hint := "if it lacks what is generated and not committed: -prepare 'go generate ./...', say, runs on each side before it is built"
 		if len(c.copied) > 0 {
 			hint += "; it was given what git ignores in your tree: " + some(c.copied)
@@ -258,16 +283,9 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (c *comparison) patterns() []string {
-	if len(c.args) == 0 {
-		return []string{"./..."}
-	}
-	return c.args
-}
-
 // build makes the test binaries of every package with benchmarks, once a side.
-func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, worktree *benchbuild.Worktree, tmp string) ([]benchrun.Package, error) {
-	lists, err := c.list(ctx, trees, worktree)
+func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, tmp string) ([]benchrun.Package, error) {
+	lists, err := c.list(ctx, trees)
 	if err != nil {
 		return nil, err
 	}
@@ -311,95 +329,45 @@ func (c *comparison) build(ctx context.Context, trees [2]benchbuild.Tree, worktr
 		return nil, errors.Join(append(broken, ctx.Err())...)
 	}
 	if len(packages) == 0 {
-		return nil, fmt.Errorf("%w: no package matching %s declares one", benchrun.ErrNothing, strings.Join(c.patterns(), " "))
+		return nil, fmt.Errorf("%w: no package matching %s declares one", benchrun.ErrNothing, strings.Join(c.args, " "))
 	}
 	return packages, nil
 }
 
-// judgeBaseline runs the head alone.
-func (c *comparison) judgeBaseline(ctx context.Context, cfg benchrun.Config, tmp string) error {
-	set := &benchgate.Set{Skip: c.skip}
-	if err := set.ReadFile(benchgate.Base, c.baseline); err != nil {
-		return err
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return err
-	}
-	headTree, err := benchbuild.Tree{Dir: dir}.Detached(ctx, filepath.Join(tmp, "head.work"))
-	if err != nil {
-		return err
-	}
-	if cfg.Packages, err = c.build(ctx, [2]benchbuild.Tree{{}, headTree}, nil, tmp); err != nil {
-		return err
-	}
-	c.in.Environment = append(c.in.Environment, [2]string{"base", c.baseline}, [2]string{"head", dir})
-	c.warn("a recorded baseline: base and head did not alternate, so a machine that changed looks like code that changed")
-	if c.profile != "" {
-		return errors.New("-profile needs a base to run, not a recorded one")
-	}
-	out, err := benchrun.AgainstBaseline(ctx, cfg, set)
-	if err != nil {
-		return err
-	}
-	c.in.Set, c.in.Report, c.in.Run = out.Set, out.Report, out
-	return nil
-}
-
-func (c *comparison) run(ctx context.Context, cfg benchrun.Config) error {
-	out, err := benchrun.Run(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	c.in.Set, c.in.Report, c.in.Run = out.Set, out.Report, out
-	c.in.Environment = append(c.in.Environment, [2]string{"pairs", pairs(out)})
-	if c.profile != "" {
-		c.in.Profiles, err = out.Profiles(ctx, c.profile)
-	}
-	return err
-}
-
-// pairs returns between which numbers of pairs the benchmarks were settled.
-func pairs(out *benchrun.Outcome) string {
-	if len(out.Rounds) == 0 {
+// pairs returns how many pairs the benchmarks took, from the fewest to the most.
+func pairs(rounds []int) string {
+	if len(rounds) == 0 {
 		return "0"
 	}
-	least, most := math.MaxInt, 0
-	for _, n := range out.Rounds {
-		least, most = min(least, n), max(most, n)
-	}
+	least, most := slices.Min(rounds), slices.Max(rounds)
 	if least == most {
-		return fmt.Sprint(least)
+		return strconv.Itoa(least)
 	}
 	return fmt.Sprintf("%d to %d", least, most)
 }
 
-func (c *comparison) environment() {
-	c.in.Environment = append(c.in.Environment,
-		[2]string{"machine", fmt.Sprintf("%s/%s, %d CPUs, GOMAXPROCS %d", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), c.cpu)},
-		[2]string{"seed", fmt.Sprint(c.seed)},
-	)
-	if env := os.Getenv("GOFLAGS"); env != "" {
-		c.in.Environment = append(c.in.Environment, [2]string{"GOFLAGS", env})
-	}
-}
-
 // write puts the reports where they were asked for.
 func (c *comparison) write() error {
+	c.env("took", "%v", time.Since(c.began).Round(time.Second))
 	in := &c.in
-	in.Environment = append(in.Environment, [2]string{"took", time.Since(c.began).Round(time.Second).String()})
-	render := func(f func(io.Writer, *benchreport.Input) error) ([]byte, error) {
-		var b bytes.Buffer
-		err := f(&b, in)
-		return b.Bytes(), err
-	}
-	text, err1 := render(benchreport.Text)
-	md, err2 := render(benchreport.Markdown)
-	doc, err3 := render(benchreport.JSON)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	out, md := []byte(benchreport.Text(in)), []byte(benchreport.Markdown(in))
+	doc, err := benchreport.JSON(in)
+	if err != nil {
 		return err
 	}
-	out := text
+	files := make(map[string][]byte)
+	if c.save != "" {
+		if err := os.MkdirAll(c.save, 0o755); err != nil {
+			return err
+		}
+		kept := map[string][]byte{"table.txt": out, "report.md": md, "report.json": doc, "base.txt": in.Set.Format(benchgate.Base), "head.txt": in.Set.Format(benchgate.Head)}
+		if in.Run != nil && len(in.Run.Noise[0]) > 0 {
+			kept["noise.txt"] = benchgate.Format(slices.Concat(in.Run.Noise[0], in.Run.Noise[1]), in.Set.Units())
+		}
+		for name, data := range kept {
+			files[filepath.Join(c.save, name)] = data
+		}
+	}
 	for _, f := range []struct {
 		path string
 		data []byte
@@ -409,46 +377,16 @@ func (c *comparison) write() error {
 		case "-":
 			out = f.data
 		default:
-			if err := os.WriteFile(f.path, f.data, 0o644); err != nil {
-				return err
-			}
+			files[f.path] = f.data
 		}
 	}
-	if c.save != "" {
-		if err := c.keep(text, md, doc); err != nil {
+	for path, data := range files {
+		if err := os.WriteFile(path, data, 0o644); err != nil {
 			return err
 		}
 	}
-	_, err := c.stdout.Write(out)
+	_, err = c.stdout.Write(out)
 	return err
-}
-
-// keep writes everything to the directory of -save.
-func (c *comparison) keep(text, md, doc []byte) error {
-	if err := os.MkdirAll(c.save, 0o755); err != nil {
-		return err
-	}
-	files := map[string][]byte{"table.txt": text, "report.md": md, "report.json": doc}
-	for side := range 2 {
-		var b bytes.Buffer
-		if err := c.in.Set.Write(&b, benchgate.Side(side)); err != nil {
-			return err
-		}
-		files[benchgate.Side(side).String()+".txt"] = b.Bytes()
-	}
-	if c.in.Run != nil && len(c.in.Run.Noise[0]) > 0 {
-		var b bytes.Buffer
-		if err := benchgate.WriteResults(&b, slices.Concat(c.in.Run.Noise[0], c.in.Run.Noise[1]), c.in.Set.Units()); err != nil {
-			return err
-		}
-		files["noise.txt"] = b.Bytes()
-	}
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(c.save, name), data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func isFile(path string) bool {
@@ -464,13 +402,8 @@ func isBinary(path string) bool {
 	}
 	defer f.Close()
 	magic := make([]byte, 4)
-	if _, err := io.ReadFull(f, magic); err != nil {
-		return false
-	}
-	for _, m := range []string{"\x7fELF", "MZ", "\xcf\xfa\xed\xfe", "\xfe\xed\xfa\xcf", "\xca\xfe\xba\xbe"} {
-		if bytes.HasPrefix(magic, []byte(m)) {
-			return true
-		}
-	}
-	return false
+	n, _ := io.ReadFull(f, magic) // a shorter file is none
+	return slices.ContainsFunc([]string{"\x7fELF", "MZ", "\xcf\xfa\xed\xfe", "\xfe\xed\xfa\xcf", "\xca\xfe\xba\xbe"}, func(m string) bool {
+		return n == len(magic) && bytes.HasPrefix(magic, []byte(m))
+	})
 }

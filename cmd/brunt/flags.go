@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.com/brunt/internal/benchgate"
+	"example.com/brunt/internal/benchrun"
 )
 
 const help = `usage: brunt compare [flags] [packages]     (default ./...)
@@ -97,20 +98,12 @@ flags
 
 // options are the parsed command line.
 type options struct {
-	base, bench, skip, config, baseline, dir string
-	md, json, save, profile                  string
-	benchtime                                string
-	count, limit, aa, cpu                    int
-	timeout                                  time.Duration
-	seed                                     uint64
-	alpha                                    float64
-	ignore, removed, prepare                 string
-	quiet, requirePower                      bool
-	thresholds                               []benchgate.Threshold
-	iterations                               int
-	time                                     time.Duration
-	args                                     []string
-	given                                    map[string]bool
+	benchrun.Config
+	base, config, baseline, dir string
+	md, json, save, profile     string
+	quiet                       bool
+	args                        []string // packages, or two files
+	given                       map[string]bool
 }
 
 // parse reads the command line. The error flag.ErrHelp means that help was given.
@@ -119,28 +112,33 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs := flag.NewFlagSet("brunt compare", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.base, "base", "", "compare with the commit at which the head left `ref` (default: the first of origin/HEAD, origin/main, origin/master, main, master)")
-	fs.StringVar(&o.bench, "bench", ".", "run the benchmarks that match `regexp`, as for go test")
-	fs.StringVar(&o.skip, "skip", "", "leave out the benchmarks that match `regexp`, as for go test; of files, too")
-	fs.IntVar(&o.count, "count", 10, "judge after every `n` pairs of runs")
-	fs.IntVar(&o.limit, "max", 0, "stop at `n` pairs where a verdict is not settled before (default 3 times -count)")
-	fs.StringVar(&o.benchtime, "benchtime", "100ms", "what one run is to take: `d`, from which the iterations of each benchmark are derived, or a fixed number, as 1000x")
+	fs.StringVar(&o.Bench, "bench", ".", "run the benchmarks that match `regexp`, as for go test")
+	fs.StringVar(&o.Skip, "skip", "", "leave out the benchmarks that match `regexp`, as for go test; of files, too")
+	fs.IntVar(&o.Count, "count", 10, "judge after every `n` pairs of runs")
+	fs.IntVar(&o.Max, "max", 0, "stop at `n` pairs where a verdict is not settled before (default 3 times -count)")
+	benchtime := fs.String("benchtime", "100ms", "what one run is to take: `d`, from which the iterations of each benchmark are derived, or a fixed number, as 1000x")
 	fs.Func("threshold", "the smallest change that matters, `metric=percent`; may be repeated", func(text string) error {
 		t, err := benchgate.ParseThreshold(text)
-		o.thresholds = append(o.thresholds, t)
+		o.Rules.Thresholds = append(o.Rules.Thresholds, t)
 		return err
 	})
-	fs.Float64Var(&o.alpha, "alpha", 0.05, "the chance of any false alarm in the whole comparison")
+	alpha := fs.Float64("alpha", 0.05, "the chance of any false alarm in the whole comparison")
 	fs.StringVar(&o.config, "config", "", "read thresholds and more from a JSON `file`")
-	fs.StringVar(&o.ignore, "ignore", "", "comma-separated configuration `keys` in which the results may differ")
-	fs.StringVar(&o.removed, "removed-ok", "", "benchmarks that match `regexp` may be missing at the head")
-	fs.BoolVar(&o.requirePower, "require-power", false, "exit with 2 if a metric is not shown to be unchanged, better or worse")
-	fs.StringVar(&o.prepare, "prepare", "", "run a `command` line in the base's worktree and in your tree before they are built, to make what is not committed")
+	ignore := fs.String("ignore", "", "comma-separated configuration `keys` in which the results may differ")
+	fs.Func("removed-ok", "benchmarks that match `regexp` may be missing at the head", func(text string) (err error) {
+		if text != "" { // which would match them all
+			o.Rules.RemovedOK, err = regexp.Compile(text)
+		}
+		return err
+	})
+	fs.BoolVar(&o.Rules.RequirePower, "require-power", false, "exit with 2 if a metric is not shown to be unchanged, better or worse")
+	fs.StringVar(&o.Rules.Prepare, "prepare", "", "run a `command` line in the base's worktree and in your tree before they are built, to make what is not committed")
 	fs.StringVar(&o.baseline, "baseline", "", "compare with the results in `file` instead of a base; without alternation that is less sure")
 	fs.StringVar(&o.dir, "dir", ".", "the `directory` to run two test binaries in")
-	fs.IntVar(&o.aa, "aa", 5, "first compare the base with itself in `n` pairs, to learn what could be seen; 0 for not")
-	fs.IntVar(&o.cpu, "cpu", runtime.GOMAXPROCS(0), "GOMAXPROCS of every run")
-	fs.DurationVar(&o.timeout, "timeout", 10*time.Minute, "end a run that takes longer")
-	fs.Uint64Var(&o.seed, "seed", 0, "order the runs by this `number` (default: random, and reported)")
+	fs.IntVar(&o.AA, "aa", 5, "first compare the base with itself in `n` pairs, to learn what could be seen; 0 for not")
+	fs.IntVar(&o.CPU, "cpu", runtime.GOMAXPROCS(0), "GOMAXPROCS of every run")
+	fs.DurationVar(&o.Timeout, "timeout", 10*time.Minute, "end a run that takes longer")
+	fs.Uint64Var(&o.Seed, "seed", 0, "order the runs by this `number` (default: random, and reported)")
 	fs.StringVar(&o.md, "md", "", "write a Markdown report to `file`; - for standard output in place of the table")
 	fs.StringVar(&o.json, "json", "", "write everything as JSON to `file`; - for standard output in place of the table")
 	fs.StringVar(&o.save, "save", "", "keep base.txt, head.txt and noise.txt for benchstat, table.txt, report.md and report.json in `directory`")
@@ -156,13 +154,35 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (brunt compare -h lists the flags)", err)
 	}
+	if o.config != "" {
+		rules, err := benchgate.LoadRules(o.config)
+		if err != nil {
+			return nil, err
+		}
+		o.Rules = *rules
+		_ = fs.Parse(args) // again, over what the file says
+	}
 	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	o.args = fs.Args()
-	return o, o.check()
+	if o.given["alpha"] {
+		o.Rules.Alpha = *alpha
+	}
+	if !o.given["seed"] {
+		o.Seed = rand.Uint64() >> 32 // short enough to be typed again
+	}
+	if *ignore != "" {
+		o.Rules.Ignore = append(o.Rules.Ignore, strings.Split(*ignore, ",")...)
+	}
+	err = o.check(*benchtime)
+	if len(o.args) == 0 {
+		o.args = []string{"./..."}
+	}
+	return o, err
 }
 
-// check reports every fault that a flag has on its own or with another.
-func (o *options) check() error {
+// check takes the benchtime, and reports every fault that a flag has on its own or
+// with another.
+func (o *options) check(benchtime string) error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	for _, arg := range o.args {
@@ -170,44 +190,16 @@ func (o *options) check() error {
 			fault("flag %s after the packages: flags go first", arg)
 		}
 	}
-	if text, ok := strings.CutSuffix(o.benchtime, "x"); ok {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			fault("-benchtime is %s, want a number of iterations such as 1000x", o.benchtime)
+	var err error
+	if text, ok := strings.CutSuffix(benchtime, "x"); ok {
+		if o.Iterations, err = strconv.Atoi(text); err != nil || o.Iterations < 1 {
+			fault("-benchtime is %s, want a number of iterations such as 1000x", benchtime)
 		}
-		o.iterations = n
-	} else {
-		d, err := time.ParseDuration(o.benchtime)
-		if err != nil || d <= 0 {
-			fault("-benchtime is %s, want a duration such as 100ms or iterations such as 1000x", o.benchtime)
-		}
-		o.time = d
+	} else if o.Time, err = time.ParseDuration(benchtime); err != nil || o.Time <= 0 {
+		fault("-benchtime is %s, want a duration such as 100ms or iterations such as 1000x", benchtime)
 	}
-	if _, err := regexp.Compile(o.removed); err != nil {
-		fault("-removed-ok is %s, want a regular expression: %v", o.removed, err)
-	}
-	if _, err := regexp.Compile(o.skip); err != nil {
-		fault("-skip is %s, want a regular expression: %v", o.skip, err)
-	}
-	if o.alpha <= 0 || o.alpha >= 1 {
-		fault("-alpha is %v, want more than 0 and less than 1", o.alpha)
-	}
-	if o.count < benchgate.MinSamples {
-		fault("-count is %d, want %d or more, which a verdict needs", o.count, benchgate.MinSamples)
-	}
-	if o.limit == 0 {
-		o.limit = 3 * o.count
-	} else if o.limit < o.count {
-		fault("-max is %d, want -count (%d) or more", o.limit, o.count)
-	}
-	if o.aa < 0 {
-		fault("-aa is %d, want 0 or more", o.aa)
-	}
-	if o.cpu < 1 {
-		fault("-cpu is %d, want 1 or more", o.cpu)
-	}
-	if o.timeout <= 0 {
-		fault("-timeout is %v, want a positive duration", o.timeout)
+	if o.given["alpha"] && o.Rules.Alpha == 0 {
+		fault("-alpha is 0, want more than 0 and less than 1")
 	}
 	if o.md == "-" && o.json == "-" {
 		fault("-md - and -json -: only one of them can have standard output")
@@ -215,13 +207,13 @@ func (o *options) check() error {
 	if o.baseline != "" && o.given["base"] {
 		fault("-baseline and -base: want one of them")
 	}
-	if o.prepare != "" && o.files() {
+	if o.baseline != "" && o.profile != "" {
+		fault("-profile needs a base to run, not a recorded one")
+	}
+	if o.given["prepare"] && o.files() {
 		fault("-prepare needs trees to run in, not %s", strings.Join(o.args, " and "))
 	}
-	if !o.given["seed"] {
-		o.seed = rand.Uint64() >> 32 // short enough to be typed again
-	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, o.Validate())...)
 }
 
 // files reports whether the two arguments are files to compare, not packages.
@@ -240,37 +232,4 @@ func (o *options) files() bool {
 		}
 		return isFile(arg)
 	})
-}
-
-// rules returns the rules of the file with the flags over them.
-func (o *options) rules() (*benchgate.Rules, error) {
-	r := new(benchgate.Rules)
-	if o.config != "" {
-		loaded, err := benchgate.LoadRules(o.config)
-		if err != nil {
-			return nil, err
-		}
-		r = loaded
-	}
-	r.Thresholds = append(r.Thresholds, o.thresholds...)
-	if o.given["alpha"] || r.Alpha == 0 {
-		r.Alpha = o.alpha
-	}
-	if o.ignore != "" {
-		r.Ignore = append(r.Ignore, strings.Split(o.ignore, ",")...)
-	}
-	if o.removed != "" {
-		re, err := regexp.Compile(o.removed)
-		if err != nil {
-			return nil, err
-		}
-		r.RemovedOK = re
-	}
-	if o.given["require-power"] {
-		r.RequirePower = o.requirePower
-	}
-	if o.given["prepare"] {
-		r.Prepare = o.prepare
-	}
-	return r, nil
 }

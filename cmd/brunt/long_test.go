@@ -54,7 +54,7 @@ func TestAA(t *testing.T) {
 	began, failures, rows, better := time.Now(), 0, 0, 0
 	for i := range n {
 		out, err := benchrun.Run(t.Context(), benchrun.Config{
-			Packages: packages, Bench: "^Benchmark(Limiter|Budget|Breaker|Overhead)$", Time: 5 * time.Millisecond,
+			Packages: packages, Bench: "^Benchmark(Limiter|Budget|Breaker|Overhead)$", Count: 10, Time: 5 * time.Millisecond, Timeout: time.Minute,
 			CPU: runtime.GOMAXPROCS(0), Seed: uint64(i), TempDir: t.TempDir(),
 		})
 		require.NoError(t, err)
@@ -72,6 +72,18 @@ func TestAA(t *testing.T) {
 	}
 	t.Logf("%d trials, %d false failures (%d metrics tested, %d falsely better) in %v", n, failures, rows, better, time.Since(began).Round(time.Second))
 	require.Zero(t, failures)
+}
+
+// predictedRate is how often a change of the row's metric by the given share would be
+// confirmed, from the A/A phase.
+func predictedRate(out *benchrun.Outcome, row *benchgate.Row, change float64) float64 {
+	var noise []float64
+	for _, r := range append(out.Noise[0], out.Noise[1]...) {
+		if v, ok := r.Value(row.Unit); ok && r.Name.String() == row.Bench {
+			noise = append(noise, v)
+		}
+	}
+	return benchgate.Power{N: 30, Family: out.Report.Family, Looks: 3, Alpha: out.Report.Alpha, Threshold: row.Threshold}.Rate(noise, change)
 }
 
 // Power: slowdowns of a loop, and one more allocation, planted in the head.
@@ -130,7 +142,7 @@ func BenchmarkAlloc(b *testing.B) {
 			for i := range n {
 				out, err := benchrun.Run(t.Context(), benchrun.Config{
 					Packages: []benchrun.Package{{Path: "example.com/m", Binaries: [2]benchrun.Binary{{Path: base, Dir: t.TempDir()}, {Path: head, Dir: t.TempDir()}}}},
-					Bench:    "^Benchmark" + c.bench + "$", Time: 20 * time.Millisecond, AA: 5,
+					Bench:    "^Benchmark" + c.bench + "$", Count: 10, Time: 20 * time.Millisecond, Timeout: time.Minute, AA: 5,
 					CPU: runtime.GOMAXPROCS(0), Seed: uint64(i), TempDir: t.TempDir(),
 					// A change of exactly the threshold is found every other time: look below.
 					Rules: benchgate.Rules{Thresholds: []benchgate.Threshold{{Metric: "sec/op", Share: 0.03}}},
@@ -139,7 +151,7 @@ func BenchmarkAlloc(b *testing.B) {
 				require.Empty(t, out.Report.Faults)
 				for _, row := range out.Report.Rows {
 					if row.Unit == c.unit {
-						predicted += out.PredictedRate(row, c.change)
+						predicted += predictedRate(out, row, c.change)
 						if row.Verdict == benchgate.Worse {
 							found++
 						}

@@ -1,10 +1,10 @@
 package benchgate
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"os"
@@ -224,26 +224,21 @@ func tidyZeros(r *benchfmt.Result) {
 	}
 }
 
-// Write writes a side as a benchmark file that benchstat reads.
-func (s *Set) Write(w io.Writer, side Side) error {
-	return WriteResults(w, s.Results[side], s.readers[side].Units())
-}
+// Format returns a side as a benchmark file that benchstat reads.
+func (s *Set) Format(side Side) []byte { return Format(s.Results[side], s.readers[side].Units()) }
 
-// WriteResults writes Unit lines and results.
-func WriteResults(w io.Writer, results []*benchfmt.Result, units benchfmt.UnitMetadataMap) error {
-	out := benchfmt.NewWriter(w)
+// Format returns Unit lines and results.
+func Format(results []*benchfmt.Result, units benchfmt.UnitMetadataMap) []byte {
+	var b bytes.Buffer
+	out := benchfmt.NewWriter(&b)
 	inOrder := func(a, b *benchfmt.UnitMetadata) int {
 		return cmp.Or(strings.Compare(a.Unit, b.Unit), strings.Compare(a.Key, b.Key))
 	}
 	for _, u := range slices.SortedFunc(maps.Values(units), inOrder) {
-		if err := out.Write(u); err != nil {
-			return err
-		}
+		_ = out.Write(u) // a Buffer takes everything
 	}
 	for _, r := range results {
-		if err := out.Write(r); err != nil {
-			return err
-		}
+		_ = out.Write(r)
 	}
-	return nil
+	return b.Bytes()
 }

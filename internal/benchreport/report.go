@@ -1,10 +1,8 @@
 package benchreport
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 
@@ -112,9 +110,9 @@ func values(r *benchgate.Row) (base, head string) {
 	return side(0), side(1)
 }
 
-// Text writes the tables and, below them, the verdicts.
-func Text(w io.Writer, in *Input) error {
-	var b bytes.Buffer
+// Text returns the tables and, below them, the verdicts.
+func Text(in *Input) string {
+	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n", Table(in.Set, in.Report), in.Headline())
 	for _, v := range []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted} {
 		for _, r := range in.Report.With(v) {
@@ -150,8 +148,7 @@ func Text(w io.Writer, in *Input) error {
 	for _, line := range in.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", line)
 	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return b.String()
 }
 
 // moved is what to do about metrics without a direction.
@@ -177,9 +174,9 @@ func (in *Input) noise() (lines []string) {
 	return lines
 }
 
-// Markdown writes a report fit for a comment on a pull request.
-func Markdown(w io.Writer, in *Input) error {
-	var b bytes.Buffer
+// Markdown returns a report fit for a comment on a pull request.
+func Markdown(in *Input) string {
+	var b strings.Builder
 	rep := in.Report
 	icon := map[int]string{0: "✅", 1: "🔴", 2: "⚠️"}[rep.ExitCode()]
 	if rep.ExitCode() == 0 && len(rep.With(benchgate.NotShown)) > 0 {
@@ -237,11 +234,10 @@ func Markdown(w io.Writer, in *Input) error {
 	}
 	b.WriteString("\n</details>\n\n<details><summary>All values</summary>\n\n")
 	b.WriteString(fence(Table(in.Set, rep)) + "\n</details>\n")
-	_, err := w.Write(b.Bytes())
-	return err
+	return b.String()
 }
 
-func section(b *bytes.Buffer, title string, rows []*benchgate.Row, in *Input) {
+func section(b *strings.Builder, title string, rows []*benchgate.Row, in *Input) {
 	if len(rows) > 0 {
 		fmt.Fprintf(b, "**%s**\n\n", title)
 		table(b, rows, in)
@@ -249,7 +245,7 @@ func section(b *bytes.Buffer, title string, rows []*benchgate.Row, in *Input) {
 	}
 }
 
-func table(b *bytes.Buffer, rows []*benchgate.Row, in *Input) {
+func table(b *strings.Builder, rows []*benchgate.Row, in *Input) {
 	// What could have been seen is news only where nothing was.
 	notShown := rows[0].Verdict == benchgate.NotShown
 	b.WriteString("| benchmark | metric | base | head | change | worse by at most | adjusted p | threshold |")
@@ -337,8 +333,8 @@ func finite(v float64) *float64 {
 	return &v
 }
 
-// JSON writes everything for a machine. Shares are fractions: 0.05 is 5 %.
-func JSON(w io.Writer, in *Input) error {
+// JSON returns everything for a machine. Shares are fractions: 0.05 is 5 %.
+func JSON(in *Input) ([]byte, error) {
 	doc := struct {
 		ExitCode    int                             `json:"exit_code"`
 		Headline    string                          `json:"headline"`
@@ -386,7 +382,6 @@ func JSON(w io.Writer, in *Input) error {
 		}
 		doc.Rows = append(doc.Rows, j)
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(doc)
+	text, err := json.MarshalIndent(doc, "", "  ")
+	return append(text, '\n'), err
 }

@@ -1,7 +1,6 @@
 package benchreport
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -31,23 +30,22 @@ func TestMovedAndLeftOut(t *testing.T) {
 	in := &Input{Set: set, Report: rep}
 	require.Equal(t, "0 worse, 1 moved and may be worse, 1 unchanged, 1 could not be judged", in.Headline())
 
-	var text, md, doc bytes.Buffer
-	require.NoError(t, Text(&text, in))
-	require.NoError(t, Markdown(&md, in))
-	require.NoError(t, JSON(&doc, in))
-	require.Contains(t, text.String(), "\n"+in.Headline()+"\n  moved   A-2 rows: ")
-	require.Contains(t, text.String(), `print "Unit name better=higher" or "better=lower"`)
-	require.Contains(t, text.String(), "unreadable at head: Odd-2: head.txt:11: ")
-	require.Contains(t, md.String(), "### ⚠️ Benchmarks: "+in.Headline())
-	require.Contains(t, md.String(), "**Moved, and may be worse**\n\n| benchmark |")
-	require.Contains(t, md.String(), "**Could not be judged**\n\n- unreadable at head: Odd-2: head.txt:11: ")
+	text, md := Text(in), Markdown(in)
+	doc, err := JSON(in)
+	require.NoError(t, err)
+	require.Contains(t, text, "\n"+in.Headline()+"\n  moved   A-2 rows: ")
+	require.Contains(t, text, `print "Unit name better=higher" or "better=lower"`)
+	require.Contains(t, text, "unreadable at head: Odd-2: head.txt:11: ")
+	require.Contains(t, md, "### ⚠️ Benchmarks: "+in.Headline())
+	require.Contains(t, md, "**Moved, and may be worse**\n\n| benchmark |")
+	require.Contains(t, md, "**Could not be judged**\n\n- unreadable at head: Odd-2: head.txt:11: ")
 	var parsed struct {
 		ExitCode int `json:"exit_code"`
 		Headline string
 		Rows     []struct{ Bench, Unit, Verdict string }
 		Faults   []struct{ Kind, Side, Bench, Text string }
 	}
-	require.NoError(t, json.Unmarshal(doc.Bytes(), &parsed))
+	require.NoError(t, json.Unmarshal(doc, &parsed))
 	require.Equal(t, 2, parsed.ExitCode)
 	require.Equal(t, in.Headline(), parsed.Headline)
 	require.Equal(t, "moved", parsed.Rows[1].Verdict)

@@ -142,9 +142,7 @@ func TestKeptFilesGiveTheSameTable(t *testing.T) {
 		set := read(t, p[0], p[1])
 		again := &benchgate.Set{Labels: set.Labels}
 		for side := range 2 {
-			var b bytes.Buffer
-			require.NoError(t, set.Write(&b, benchgate.Side(side)))
-			require.NoError(t, again.Read(benchgate.Side(side), p[side], b.Bytes()))
+			require.NoError(t, again.Read(benchgate.Side(side), p[side], set.Format(benchgate.Side(side))))
 		}
 		require.Equal(t, text(t, set), text(t, again))
 	}

@@ -1,7 +1,6 @@
 package benchreport
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -59,29 +58,20 @@ func comparison(t *testing.T) *Input {
 func TestReports(t *testing.T) {
 	in := comparison(t)
 	require.Equal(t, "1 worse (3 metrics), 1 better (3 metrics), 3 not shown, 7 unchanged, 1 new", in.Headline())
-	for name, write := range map[string]func(*bytes.Buffer) error{
-		"report.txt":  func(b *bytes.Buffer) error { return Text(b, in) },
-		"report.md":   func(b *bytes.Buffer) error { return Markdown(b, in) },
-		"report.json": func(b *bytes.Buffer) error { return JSON(b, in) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			var b bytes.Buffer
-			require.NoError(t, write(&b))
-			golden(t, name, b.String())
-		})
+	doc, err := JSON(in)
+	require.NoError(t, err)
+	for name, got := range map[string]string{"report.txt": Text(in), "report.md": Markdown(in), "report.json": string(doc)} {
+		t.Run(name, func(t *testing.T) { golden(t, name, got) })
 	}
 }
 
 // What could not be seen stands beside nothing that is called unchanged.
 func TestUnchangedIsNotInDoubt(t *testing.T) {
 	in := comparison(t)
-	var text, md bytes.Buffer
-	require.NoError(t, Text(&text, in))
-	require.NoError(t, Markdown(&md, in))
-	for _, out := range []string{text.String(), md.String()} {
+	for _, out := range []string{Text(in), Markdown(in)} {
 		require.Equal(t, 3, strings.Count(out, "≥ 30 %"), out)
 	}
-	_, unchanged, _ := strings.Cut(md.String(), "<summary>7 unchanged")
+	_, unchanged, _ := strings.Cut(Markdown(in), "<summary>7 unchanged")
 	require.NotContains(t, unchanged, "≥")
 }
 
@@ -89,9 +79,7 @@ func TestUnchangedIsNotInDoubt(t *testing.T) {
 func TestIcons(t *testing.T) {
 	in := comparison(t)
 	icon := func() string {
-		var md bytes.Buffer
-		require.NoError(t, Markdown(&md, in))
-		return strings.Fields(strings.Split(md.String(), "\n")[1])[1]
+		return strings.Fields(strings.Split(Markdown(in), "\n")[1])[1]
 	}
 	require.Equal(t, "🔴", icon())
 	in.Report.Rows = append(in.Report.With(benchgate.NotShown), in.Report.With(benchgate.Unchanged)...)
@@ -103,12 +91,12 @@ func TestIcons(t *testing.T) {
 }
 
 func TestJSONCounts(t *testing.T) {
-	var b bytes.Buffer
-	require.NoError(t, JSON(&b, comparison(t)))
+	text, err := JSON(comparison(t))
+	require.NoError(t, err)
 	var doc struct {
 		Counts map[string]struct{ Benchmarks, Metrics int }
 	}
-	require.NoError(t, json.Unmarshal(b.Bytes(), &doc))
+	require.NoError(t, json.Unmarshal(text, &doc))
 	require.Len(t, doc.Counts, 7, "every verdict, also those that nothing has")
 	require.Equal(t, struct{ Benchmarks, Metrics int }{1, 3}, doc.Counts["worse"])
 	require.Equal(t, struct{ Benchmarks, Metrics int }{1, 3}, doc.Counts["not shown"])

@@ -39,9 +39,8 @@ func TestAgainstBaseline(t *testing.T) {
 	f.Packages[0].Binaries[0] = Binary{}
 	f.Rules.Ignore = []string{"goos", "goarch", "cpu"}
 	against := func(names ...string) *Outcome {
-		out, err := AgainstBaseline(t.Context(), f.Config, recordedAt(t, names...))
-		require.NoError(t, err)
-		return out
+		f.Baseline = recordedAt(t, names...)
+		return f.run(t)
 	}
 	out := against("Worse-2", "Same-2", "Fails-2", "Sub/a-2", "Gone-2")
 	require.Equal(t, 1, out.Report.ExitCode())
@@ -65,11 +64,13 @@ func TestAgainstBaseline(t *testing.T) {
 	f.Bench = "^BenchmarkSame$|Sub/a"
 	require.Equal(t, 0, against("Worse-2", "Same-2", "Sub/a-2", "Gone-2").Report.ExitCode())
 	f.Bench = "Nothing"
-	_, err := AgainstBaseline(t.Context(), f.Config, recordedAt(t, "Same-2"))
+	f.Baseline = recordedAt(t, "Same-2")
+	_, err := Run(t.Context(), f.Config)
 	require.ErrorIs(t, err, ErrNothing)
 
 	f.Bench = "Same"
-	_, err = AgainstBaseline(t.Context(), f.Config, recordedAt(t, "Same-16"))
+	f.Baseline = recordedAt(t, "Same-16")
+	_, err = Run(t.Context(), f.Config)
 	require.ErrorIs(t, err, ErrConfig)
 	require.ErrorContains(t, err, "Same-16 at GOMAXPROCS 16, this run would be at 2: set -cpu")
 }

@@ -17,7 +17,7 @@ import (
 	"example.com/brunt/internal/benchgate"
 )
 
-// ErrConfig is what every fault of a Config is.
+// ErrConfig means that a baseline was not recorded as this run would measure.
 var ErrConfig = errors.New("bad configuration")
 
 // ErrNothing means that there is no benchmark to compare.
@@ -38,19 +38,24 @@ type Package struct {
 // Config says what to run. Times are per process.
 type Config struct {
 	Packages []Package
-	// Bench selects benchmarks as go test -bench does. Default ".".
+	// Baseline holds results of the base that were recorded before, with the iterations
+	// that the head is then to do; it runs alone, Count times, and Max and AA do not
+	// count. The sides do not alternate, so a machine that has changed since looks like
+	// code that has. Default nil: the base runs.
+	Baseline *benchgate.Set
+	// Bench selects benchmarks as go test -bench does; "." for all.
 	Bench string
 	// Skip leaves out benchmarks as go test -skip does; empty for none.
 	Skip string
 	// Count is how many pairs each benchmark gets before the first look, and between
-	// two looks. Default 10, from 6 up.
+	// two looks, from 6 up.
 	Count int
 	// Max is the most pairs a benchmark gets. Default 3 times Count; Count or more.
 	Max int
 	// Iterations is a fixed -benchtime=Nx; 0 derives it for each benchmark from
 	// Time and a calibration run of the base.
 	Iterations int
-	// Time is how long a benchmark should take in one process. Default 100 ms.
+	// Time is how long a benchmark should take in one process.
 	Time time.Duration
 	// AA is how many pairs of the base with itself come first, to measure the noise.
 	// 0 means none.
@@ -59,7 +64,7 @@ type Config struct {
 	CPU int
 	// Seed decides the order.
 	Seed uint64
-	// Timeout ends a process that takes longer. Default 10 minutes.
+	// Timeout ends a process that takes longer.
 	Timeout time.Duration
 	// TempDir is where the processes keep their temporary files.
 	TempDir string
@@ -69,55 +74,31 @@ type Config struct {
 	Progress func(format string, args ...any)
 }
 
-// Validate reports every fault.
+// Validate reports every fault, by the flag that sets it.
 func (c *Config) Validate() error {
 	var faults []error
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...))
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
 	}
-	if _, err := regexp.Compile(c.Bench); err != nil {
-		fault("Bench is %q, want a regular expression: %v", c.Bench, err)
-	}
-	if _, err := regexp.Compile(c.Skip); err != nil {
-		fault("Skip is %q, want a regular expression: %v", c.Skip, err)
-	}
-	if c.Count != 0 && c.Count < benchgate.MinSamples {
-		fault("Count is %d, want %d or more, which a verdict needs", c.Count, benchgate.MinSamples)
-	}
-	if c.Max != 0 && c.Max < c.count() {
-		fault("Max is %d, want Count (%d) or more", c.Max, c.count())
-	}
-	if c.Iterations < 0 {
-		fault("Iterations is %d, want 1 or more, or 0 to derive them from Time", c.Iterations)
-	}
-	if c.Time < 0 {
-		fault("Time is %v, want a positive duration", c.Time)
-	}
-	if c.Timeout < 0 {
-		fault("Timeout is %v, want a positive duration", c.Timeout)
-	}
-	if c.AA < 0 {
-		fault("AA is %d, want 1 or more, or 0 for none", c.AA)
-	}
-	if c.CPU < 1 {
-		fault("CPU is %d, want 1 or more", c.CPU)
-	}
-	if len(c.Packages) == 0 {
-		fault("Packages is empty, want one or more")
-	}
+	_, err := regexp.Compile(c.Bench)
+	want(err == nil, "-bench is %s, want a regular expression: %v", c.Bench, err)
+	_, err = regexp.Compile(c.Skip)
+	want(err == nil, "-skip is %s, want a regular expression: %v", c.Skip, err)
+	want(c.Count >= benchgate.MinSamples, "-count is %d, want %d or more, which a verdict needs", c.Count, benchgate.MinSamples)
+	want(c.limit() >= c.Count, "-max is %d, want -count (%d) or more", c.Max, c.Count)
+	want(c.Iterations > 0 || c.Iterations == 0 && c.Time > 0, "-benchtime is %d iterations or %v, want a positive number or duration", c.Iterations, c.Time)
+	want(c.AA >= 0, "-aa is %d, want 0 or more", c.AA)
+	want(c.CPU >= 1, "-cpu is %d, want 1 or more", c.CPU)
+	want(c.Timeout > 0, "-timeout is %v, want a positive duration", c.Timeout)
 	return errors.Join(errors.Join(faults...), c.Rules.Validate())
 }
 
-func (c *Config) count() int { return cmp.Or(c.Count, 10) }
-
-func (c *Config) limit() int { return cmp.Or(c.Max, 3*c.count()) }
+func (c *Config) limit() int { return cmp.Or(c.Max, 3*c.Count) }
 
 // looks returns the most sample sizes at which the results are judged.
-func (c *Config) looks() int { return (c.limit() + c.count() - 1) / c.count() }
-
-func (c *Config) time() time.Duration { return cmp.Or(c.Time, 100*time.Millisecond) }
-
-func (c *Config) timeout() time.Duration { return cmp.Or(c.Timeout, 10*time.Minute) }
+func (c *Config) looks() int { return (c.limit() + c.Count - 1) / c.Count }
 
 func (c *Config) say(format string, args ...any) {
 	if c.Progress != nil {

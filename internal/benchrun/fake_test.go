@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -64,7 +65,7 @@ func newFakes(t *testing.T, base, head []fakeBench) *fakes {
 	f := &fakes{log: filepath.Join(t.TempDir(), "log")}
 	t.Setenv(fakebench.Log, f.log)
 	f.Config = Config{
-		Bench: ".", Count: 6, Max: 6, Iterations: 1, CPU: 2, Seed: 1, TempDir: t.TempDir(),
+		Bench: ".", Count: 6, Max: 6, Iterations: 1, CPU: 2, Seed: 1, Timeout: time.Minute, TempDir: t.TempDir(),
 		Rules:    benchgate.Rules{Thresholds: []benchgate.Threshold{{Metric: "B/op", Share: math.Inf(1)}}},
 		Packages: []Package{{Path: fakePkg}},
 	}

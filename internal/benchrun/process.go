@@ -35,46 +35,28 @@ func (l leaf) pattern() string {
 	return strings.Join(parts, "/")
 }
 
-// process runs a benchmark binary once.
-type process struct {
-	cfg     *Config
-	set     *benchgate.Set // for its reader: unit metadata carries across processes
-	pkg     Package
-	side    benchgate.Side
-	pattern string
-	time    string // -test.benchtime
-	extra   []string
-}
-
-// arguments returns the arguments of go test -bench -benchmem, with GOMAXPROCS pinned.
-func (p *process) arguments() []string {
-	args := []string{
-		"-test.run=^$", "-test.bench=" + p.pattern, "-test.benchmem", "-test.benchtime=" + p.time,
-		"-test.cpu=" + strconv.Itoa(p.cfg.CPU), "-test.paniconexit0",
+// process runs a benchmark binary once, as go test -bench -benchmem does, with
+// GOMAXPROCS pinned. It returns the results, and the benchmarks that failed or could
+// not be read. The error is for what nothing can be made of: no start, the context's end.
+func (o *Outcome) process(ctx context.Context, pkg Package, side benchgate.Side, pattern, benchtime string, extra ...string) ([]*benchfmt.Result, []benchgate.Fault, error) {
+	failed := func(format string, args ...any) []benchgate.Fault {
+		return []benchgate.Fault{{Kind: benchgate.Failed, Side: side.String(), Pkg: pkg.Path, Text: fmt.Sprintf(format, args...)}}
 	}
-	if p.cfg.Skip != "" {
-		args = append(args, "-test.skip="+p.cfg.Skip)
+	if why := pkg.Broken[side]; why != "" {
+		return nil, failed("%s", why), nil
 	}
-	return append(args, p.extra...)
-}
-
-// run returns the results, and the benchmarks that failed or could not be read.
-// The error is for what nothing can be made of: no start, the context's end.
-func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Fault, error) {
-	if why := p.pkg.Broken[p.side]; why != "" {
-		return nil, []benchgate.Fault{{Kind: benchgate.Failed, Side: p.side.String(), Pkg: p.pkg.Path, Text: why}}, nil
-	}
-	bin := p.pkg.Binaries[p.side]
+	args := append([]string{
+		"-test.run=^$", "-test.bench=" + pattern, "-test.benchmem", "-test.benchtime=" + benchtime,
+		"-test.cpu=" + strconv.Itoa(o.cfg.CPU), "-test.paniconexit0", "-test.skip=" + o.cfg.Skip,
+	}, extra...)
 	// -test.timeout would not do: package testing stops its clock for benchmarks.
-	limited, cancel := context.WithTimeout(ctx, p.cfg.timeout())
+	limited, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
 	defer cancel()
-	cmd := exec.CommandContext(limited, bin.Path, p.arguments()...)
+	bin := pkg.Binaries[side]
+	cmd := exec.CommandContext(limited, bin.Path, args...)
 	cmd.Dir = bin.Dir
-	cmd.Env = append(os.Environ(), "PWD="+bin.Dir)
-	if p.cfg.TempDir != "" {
-		// A process that is killed leaves its temporary files: let them be ours.
-		cmd.Env = append(cmd.Env, "TMPDIR="+p.cfg.TempDir, "TMP="+p.cfg.TempDir, "TEMP="+p.cfg.TempDir)
-	}
+	// A process that is killed leaves its temporary files: let them be ours.
+	cmd.Env = append(os.Environ(), "PWD="+bin.Dir, "TMPDIR="+o.cfg.TempDir, "TMP="+o.cfg.TempDir, "TEMP="+o.cfg.TempDir)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	// Killed at once: a benchmark that sleeps through an interrupt would be waited for.
@@ -83,31 +65,24 @@ func (p *process) run(ctx context.Context) ([]*benchfmt.Result, []benchgate.Faul
 		return nil, nil, context.Cause(ctx)
 	}
 	if limited.Err() != nil {
-		return nil, []benchgate.Fault{{
-			Kind: benchgate.Failed, Side: p.side.String(), Pkg: p.pkg.Path,
-			Text: fmt.Sprintf("it did not end within %v; -timeout allows more", p.cfg.timeout()),
-		}}, nil
+		return nil, failed("it did not end within %v; -timeout allows more", o.cfg.Timeout), nil
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return nil, nil, fmt.Errorf("%s at %s: %w", p.pkg.Path, p.side, err)
+		return nil, nil, fmt.Errorf("%s at %s: %w", pkg.Path, side, err)
 	}
-	name := fmt.Sprintf("output of %s at %s", p.pkg.Path, p.side)
-	results, faults, parseErr := p.set.Parse(p.side, name, stdout.Bytes())
+	results, faults, parseErr := o.Set.Parse(side, fmt.Sprintf("output of %s at %s", pkg.Path, side), stdout.Bytes())
 	if parseErr != nil {
 		return nil, nil, parseErr
 	}
 	for i := range faults {
-		faults[i].Pkg = p.pkg.Path
+		faults[i].Pkg = pkg.Path
 		if !ofMetric(faults[i]) {
-			faults[i].Bench = p.cfg.strip(faults[i].Bench)
+			faults[i].Bench = o.cfg.strip(faults[i].Bench)
 		}
 	}
 	if err != nil && len(faults) == 0 {
-		faults = append(faults, benchgate.Fault{
-			Kind: benchgate.Failed, Side: p.side.String(), Pkg: p.pkg.Path,
-			Text: fmt.Sprintf("%v: %s", err, tail(stderr.String()+stdout.String())),
-		})
+		faults = failed("%v: %s", err, tail(stderr.String()+stdout.String()))
 	}
 	return results, faults, nil
 }

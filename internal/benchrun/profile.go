@@ -66,10 +66,10 @@ func (o *Outcome) Profiles(ctx context.Context, dir string) ([]Profile, error) {
 func (o *Outcome) profile(ctx context.Context, j *job, kind, dir string) (Profile, error) {
 	prof := Profile{Bench: j.String(), Kind: kind}
 	stem := filepath.Join(dir, unsafeName.ReplaceAllString(j.String(), "_")+"."+kind)
-	// A profiler samples 100 times a second: the same work as measured, but for long enough.
-	n := min(1_000_000_000, j.iterations*max(1, int(2*time.Second/o.cfg.time())))
-	if kind == "alloc" || o.cfg.Iterations > 0 {
-		n = j.iterations
+	n := j.iterations
+	if kind == "cpu" && o.cfg.Iterations == 0 {
+		// A profiler samples 100 times a second: the same work as measured, but for long enough.
+		n = min(1_000_000_000, n*max(1, int(2*time.Second/o.cfg.Time)))
 	}
 	for side := range prof.Files {
 		file := stem + "." + benchgate.Side(side).String() + ".pprof"
@@ -78,8 +78,7 @@ func (o *Outcome) profile(ctx context.Context, j *job, kind, dir string) (Profil
 		if kind == "alloc" {
 			extra = []string{"-test.memprofile=" + file, "-test.memprofilerate=1"}
 		}
-		p := process{&o.cfg, o.Set, j.pkg, benchgate.Side(side), j.pattern(), strconv.Itoa(n) + "x", extra}
-		_, faults, err := p.run(ctx)
+		_, faults, err := o.process(ctx, j.pkg, benchgate.Side(side), j.pattern(), strconv.Itoa(n)+"x", extra...)
 		if err == nil && len(faults) > 0 {
 			err = fmt.Errorf("%w: %s", errProfile, faults[0])
 		}

@@ -3,20 +3,15 @@ package benchrun
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/perf/benchfmt"
 
 	"example.com/brunt/internal/benchgate"
 )
-
-// calibration is how long the run takes that finds the benchmarks and their speed.
-const calibration = 20 * time.Millisecond
 
 // Outcome is everything a run has found.
 type Outcome struct {
@@ -30,9 +25,8 @@ type Outcome struct {
 	Visible map[*benchgate.Row]float64
 	// Restless are the metrics that differed between the base and itself.
 	Restless []*benchgate.Row
-	// Iterations and Rounds say how much work each benchmark did, by pkg.Name.
-	Iterations map[string]int
-	Rounds     map[string]int
+	// Rounds says how many pairs each benchmark took.
+	Rounds []int
 
 	cfg  Config
 	jobs []*job
@@ -53,21 +47,20 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Bench == "" {
-		cfg.Bench = "."
+	set := &benchgate.Set{Skip: cfg.Skip}
+	if cfg.Baseline != nil {
+		set, cfg.AA, cfg.Max = cfg.Baseline, 0, cfg.Count
+		// What is not asked for is not missed at the head.
+		set.Results[benchgate.Base] = slices.DeleteFunc(set.Results[benchgate.Base], func(r *benchfmt.Result) bool {
+			l := cfg.leaf(r)
+			return !slices.ContainsFunc(cfg.Packages, func(p Package) bool { return p.Path == l.pkg }) || !benchgate.Selects(cfg.Bench, l.name)
+		})
 	}
 	cfg.Rules.Looks = cfg.looks()
-	o := &Outcome{
-		Set: &benchgate.Set{Skip: cfg.Skip}, cfg: cfg,
-		Visible:    make(map[*benchgate.Row]float64),
-		Iterations: make(map[string]int), Rounds: make(map[string]int),
-	}
-	missing, err := o.discover(ctx)
+	o := &Outcome{Set: set, cfg: cfg, Visible: make(map[*benchgate.Row]float64)}
+	found, err := o.discover(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if len(o.jobs) == 0 && len(missing.Faults)+len(o.Set.Faults)+len(missing.New)+len(missing.Gone) == 0 {
-		return nil, fmt.Errorf("%w: -bench %q matches none", ErrNothing, cfg.Bench)
 	}
 	order := rand.New(rand.NewPCG(cfg.Seed, 0))
 	if err := o.measureNoise(ctx, order); err != nil {
@@ -77,103 +70,38 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 		return nil, err
 	}
 	o.arrange()
-	rep, err := o.judge()
-	if err != nil {
+	if o.Report, err = o.judge(); err != nil {
 		return nil, err
 	}
-	rep.Faults = append(rep.Faults, missing.Faults...)
-	rep.New, rep.Gone = missing.New, missing.Gone
-	o.Report = rep
+	o.Report.Faults = append(o.Report.Faults, found.Faults...)
+	o.Report.New, o.Report.Gone = append(o.Report.New, found.New...), append(o.Report.Gone, found.Gone...)
 	for _, j := range o.jobs {
-		o.Iterations[j.String()], o.Rounds[j.String()] = j.iterations, j.rounds
+		o.Rounds = append(o.Rounds, j.rounds)
 	}
 	o.predict()
 	return o, nil
-}
-
-// discover runs everything briefly on both sides, to learn what there is and how
-// much of it takes the time wanted.
-func (o *Outcome) discover(ctx context.Context) (*benchgate.Report, error) {
-	found := new(benchgate.Report)
-	for _, pkg := range o.cfg.Packages {
-		var leaves [2]map[leaf]*benchfmt.Result
-		var names [2][]leaf
-		var failures [2][]benchgate.Fault
-		for side, bin := range pkg.Binaries {
-			leaves[side] = make(map[leaf]*benchfmt.Result)
-			if bin.Path == "" && pkg.Broken[side] == "" {
-				continue
-			}
-			o.cfg.say("calibrating %s at %s", pkg.Path, benchgate.Side(side))
-			p := process{&o.cfg, o.Set, pkg, benchgate.Side(side), o.cfg.Bench, calibration.String(), nil}
-			if o.cfg.Iterations > 0 {
-				p.time = strconv.Itoa(o.cfg.Iterations) + "x"
-			}
-			results, faults, err := p.run(ctx)
-			if err != nil {
-				return nil, err
-			}
-			// A metric counts when it is measured.
-			faults = slices.DeleteFunc(faults, ofMetric)
-			failures[side] = faults
-			found.Faults = append(found.Faults, faults...)
-			for _, r := range results {
-				l := o.cfg.leaf(r)
-				if leaves[side][l] == nil {
-					names[side] = append(names[side], l)
-				}
-				leaves[side][l] = r
-			}
-		}
-		for _, l := range names[benchgate.Base] {
-			switch {
-			case leaves[benchgate.Head][l] != nil:
-				j := &job{leaf: l, pkg: pkg, iterations: o.cfg.Iterations}
-				if j.iterations == 0 {
-					j.iterations = iterations(leaves[benchgate.Base][l], o.cfg.time())
-				}
-				o.jobs = append(o.jobs, j)
-			case blamed(failures[benchgate.Head], l):
-			case o.cfg.Rules.RemovedOK != nil && o.cfg.Rules.RemovedOK.MatchString(l.String()):
-				found.Gone = append(found.Gone, l.String())
-			default:
-				found.Faults = append(found.Faults, benchgate.VanishedFault(l.pkg, l.name))
-			}
-		}
-		for _, l := range names[benchgate.Head] {
-			if leaves[benchgate.Base][l] == nil && !blamed(failures[benchgate.Base], l) {
-				found.New = append(found.New, l.String())
-			}
-		}
-	}
-	return found, nil
-}
-
-// blamed reports whether the faults explain that a benchmark has no result.
-func blamed(faults []benchgate.Fault, l leaf) bool {
-	return slices.ContainsFunc(faults, func(f benchgate.Fault) bool {
-		return f.Bench == "" || f.Bench == l.name || strings.HasPrefix(l.name, f.Bench+"/")
-	})
 }
 
 // pair runs a job on two sides in random order and stores what it gives. A
 // failure ends the job and takes its results back.
 func (o *Outcome) pair(ctx context.Context, j *job, sides [2]benchgate.Side, into *[2][]*benchfmt.Result, order *rand.Rand) error {
 	for _, column := range columns(order) {
-		p := process{&o.cfg, o.Set, j.pkg, sides[column], j.pattern(), strconv.Itoa(j.iterations) + "x", nil}
-		results, faults, err := p.run(ctx)
+		side := sides[column]
+		if side == benchgate.Base && o.cfg.Baseline != nil {
+			continue
+		}
+		results, faults, err := o.process(ctx, j.pkg, side, j.pattern(), strconv.Itoa(j.iterations)+"x")
 		if err != nil {
 			return fmt.Errorf("%s: %w", j.leaf, err)
 		}
 		faults = o.ofWhole(faults)
 		results = slices.DeleteFunc(results, func(r *benchfmt.Result) bool { return o.cfg.leaf(r) != j.leaf })
-		if len(faults) == 0 && len(results) == 0 {
-			faults = append(faults, silent(j, sides[column]))
-		} else if len(faults) == 0 && len(results) > 1 {
-			faults = append(faults, benchgate.Fault{
-				Kind: benchgate.Failed, Side: sides[column].String(), Pkg: j.leaf.pkg,
-				Text: fmt.Sprintf("it gave %d results in one run", len(results)),
-			})
+		if len(faults) == 0 && len(results) != 1 {
+			f := benchgate.Fault{Kind: benchgate.Failed, Side: side.String(), Pkg: j.leaf.pkg, Text: fmt.Sprintf("it gave %d results in one run", len(results))}
+			if len(results) == 0 {
+				f.Kind, f.Text = benchgate.Vanished, "it gave no result when it ran alone"
+			}
+			faults = append(faults, f)
 		}
 		if len(faults) > 0 {
 			o.give(j, faults)
@@ -194,8 +122,6 @@ func (o *Outcome) ofWhole(faults []benchgate.Fault) []benchgate.Fault {
 	})
 }
 
-func ofMetric(f benchgate.Fault) bool { return f.Unit != "" }
-
 // columns returns the order in which the two sides of a pair run.
 func columns(order *rand.Rand) [2]int {
 	first := order.IntN(2)
@@ -211,13 +137,13 @@ func (o *Outcome) give(j *job, faults []benchgate.Fault) {
 		o.Set.Faults = append(o.Set.Faults, f)
 	}
 	j.done = true
-	o.forget(j)
+	o.forget(j.leaf)
 }
 
-func (o *Outcome) forget(j *job) {
+func (o *Outcome) forget(l leaf) {
 	for _, results := range []*[2][]*benchfmt.Result{&o.Set.Results, &o.Noise} {
 		for side := range results {
-			results[side] = slices.DeleteFunc(results[side], func(r *benchfmt.Result) bool { return o.cfg.leaf(r) == j.leaf })
+			results[side] = slices.DeleteFunc(results[side], func(r *benchfmt.Result) bool { return o.cfg.leaf(r) == l })
 		}
 	}
 }
@@ -286,7 +212,7 @@ func (o *Outcome) measure(ctx context.Context, order *rand.Rand) error {
 				j.rounds = n
 			}
 		}
-		next := min(o.cfg.limit(), (n+o.cfg.count()-1)/o.cfg.count()*o.cfg.count())
+		next := min(o.cfg.limit(), (n+o.cfg.Count-1)/o.cfg.Count*o.cfg.Count)
 		o.cfg.say("round %d: %s; next look in %v", n, benchmarks(open), (time.Since(began) * time.Duration(next-n)).Round(time.Second))
 		if n != next {
 			continue
@@ -326,62 +252,4 @@ func (o *Outcome) settle(rep *benchgate.Report) {
 			j.done = true
 		}
 	}
-}
-
-// noiseOf returns the A/A values of a row's metric, both columns together.
-func (o *Outcome) noiseOf(row *benchgate.Row) (values []float64) {
-	for _, results := range o.Noise {
-		for _, r := range results {
-			if r.GetConfig("pkg") == row.Pkg && r.Name.String() == row.Bench {
-				if v, ok := r.Value(row.Unit); ok {
-					values = append(values, v)
-				}
-			}
-		}
-	}
-	return values
-}
-
-// predict finds for each gated row what could have been seen, and which metrics
-// differ though nothing did.
-func (o *Outcome) predict() {
-	if o.cfg.AA == 0 {
-		return
-	}
-	for _, row := range o.Report.Rows {
-		noise := o.noiseOf(row)
-		if !row.Gated() || len(noise) < 2 {
-			continue
-		}
-		power := o.power(row)
-		power.Trials = 200
-		o.Visible[row] = power.Visible(noise)
-	}
-	aa := benchgate.Set{Results: o.Noise}
-	rules := o.cfg.Rules
-	rules.Looks = 1
-	if rep, err := benchgate.Judge(&aa, &rules); err == nil {
-		for _, row := range rep.Rows {
-			if row.Gated() && row.Comparison.P*float64(max(1, rep.Family)) < rep.Alpha && math.Abs(row.Delta) >= row.Threshold {
-				o.Restless = append(o.Restless, row)
-			}
-		}
-	}
-}
-
-func (o *Outcome) power(row *benchgate.Row) benchgate.Power {
-	return benchgate.Power{
-		N: o.cfg.limit(), Family: o.Report.Family, Looks: o.cfg.looks(),
-		Alpha: o.Report.Alpha, Threshold: row.Threshold, Seed: o.cfg.Seed,
-	}
-}
-
-// PredictedRate returns how often a change of the row's metric by the given share
-// would be confirmed, from the A/A phase; NaN without one.
-func (o *Outcome) PredictedRate(row *benchgate.Row, change float64) float64 {
-	noise := o.noiseOf(row)
-	if len(noise) < 2 {
-		return math.NaN()
-	}
-	return o.power(row).Rate(noise, change)
 }
