@@ -50,7 +50,7 @@ func comparison(t *testing.T) *Input {
 	in.Report, err = benchgate.Judge(set, new(benchgate.Rules))
 	require.NoError(t, err)
 	for _, row := range in.Report.Rows {
-		in.Run.Visible[row] = .3
+		in.Run.Visible[row] = .7
 	}
 	return in
 }
@@ -69,7 +69,7 @@ func TestReports(t *testing.T) {
 func TestUnchangedIsNotInDoubt(t *testing.T) {
 	in := comparison(t)
 	for _, out := range []string{Text(in), Markdown(in)} {
-		require.Equal(t, 3, strings.Count(out, "≥ 30 %"), out)
+		require.Equal(t, 3, strings.Count(out, "≥ 70 %"), out)
 	}
 	_, unchanged, _ := strings.Cut(Markdown(in), "<summary>7 unchanged")
 	require.NotContains(t, unchanged, "≥")

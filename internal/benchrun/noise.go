@@ -7,9 +7,10 @@ import (
 	"example.com/brunt/internal/benchgate"
 )
 
-// noiseOf returns the A/A values of a row's metric, both columns together.
+// noiseOf returns the values of a row's metric that differ by noise alone: the base's,
+// from both columns of the A/A phase and from the comparison itself.
 func (o *Outcome) noiseOf(row *benchgate.Row) (values []float64) {
-	for _, r := range slices.Concat(o.Noise[0], o.Noise[1]) {
+	for _, r := range slices.Concat(o.Noise[0], o.Noise[1], o.Set.Results[benchgate.Base]) {
 		if r.GetConfig("pkg") == row.Pkg && r.Name.String() == row.Bench {
 			if v, ok := r.Value(row.Unit); ok {
 				values = append(values, v)
@@ -30,10 +31,15 @@ func (o *Outcome) predict() {
 		if !row.Gated() || len(noise) < 2 {
 			continue
 		}
-		o.Visible[row] = benchgate.Power{
+		visible := benchgate.Power{
 			N: o.cfg.limit(), Family: o.Report.Family, Looks: o.cfg.looks(),
 			Alpha: o.Report.Alpha, Threshold: row.Threshold, Seed: o.cfg.Seed, Trials: 200,
 		}.Visible(noise)
+		// A change that the intervals leave room for was not seen: whatever made them so
+		// wide, be it the head, was not in the noise that predicts.
+		if row.Verdict != benchgate.NotShown || visible >= row.Worst() {
+			o.Visible[row] = visible
+		}
 	}
 	aa := benchgate.Set{Results: o.Noise}
 	rules := o.cfg.Rules

@@ -20,8 +20,9 @@ type Outcome struct {
 	// Noise is the results of the A/A phase.
 	Noise [2][]*benchfmt.Result
 	// Visible is, for the rows of the report, the smallest change that would be
-	// confirmed nine times out of ten, as the A/A phase predicts it; +Inf if none
-	// of up to 400 %. Empty without an A/A phase.
+	// confirmed nine times out of ten, as the base's noise predicts it; +Inf if none
+	// of up to 400 %. There is none where the results refute it, nor without an A/A
+	// phase.
 	Visible map[*benchgate.Row]float64
 	// Restless are the metrics that differed between the base and itself.
 	Restless []*benchgate.Row

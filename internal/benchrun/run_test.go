@@ -1,6 +1,7 @@
 package benchrun
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,6 +22,49 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	}
 	_, err = Run(t.Context(), c)
 	require.ErrorContains(t, err, "-count is 5, want 6 or more")
+}
+
+// Two pairs of the base with itself say little about the noise, and nothing about the
+// head's: what results leave room for is never called something that would be seen.
+func TestNothingIsSaidToBeSeenThatWasNot(t *testing.T) {
+	const line = "BenchmarkA-2 1 %v ns/op\n"
+	text := func(values ...float64) (text string) {
+		for _, v := range values {
+			text += fmt.Sprintf(line, v)
+		}
+		return text
+	}
+	quiet, noisy := text(100, 101, 100, 101, 100, 101, 100, 101, 100, 101), text(100, 340, 90, 330, 110, 350, 100, 345, 95, 105)
+	for name, c := range map[string]struct {
+		base, head string
+		visible    bool
+	}{
+		"the base is noisier than two pairs": {noisy, noisy, true},
+		"the head alone is noisy":            {quiet, noisy, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &Outcome{Set: new(benchgate.Set), Visible: make(map[*benchgate.Row]float64), cfg: Config{AA: 2, CPU: 2, Count: 10, Max: 10}}
+			require.NoError(t, o.Set.Read(benchgate.Base, "base", []byte(c.base)))
+			require.NoError(t, o.Set.Read(benchgate.Head, "head", []byte(c.head)))
+			for side := range o.Noise {
+				var err error
+				o.Noise[side], _, err = o.Set.Parse(benchgate.Base, "noise", []byte(text(100, 101)))
+				require.NoError(t, err)
+			}
+			var err error
+			o.Report, err = o.judge()
+			require.NoError(t, err)
+			row := o.Report.Rows[0]
+			require.Equal(t, benchgate.NotShown, row.Verdict)
+			o.predict()
+			visible, ok := o.Visible[row]
+			t.Logf("worse by at most %.3g, visible %v %v", row.Worst(), visible, ok)
+			require.Equal(t, c.visible, ok)
+			if ok {
+				require.GreaterOrEqual(t, visible, row.Worst())
+			}
+		})
+	}
 }
 
 func TestLooksCoverEveryJudgement(t *testing.T) {
