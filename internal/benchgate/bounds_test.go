@@ -20,7 +20,7 @@ func TestFullName(t *testing.T) {
 		{"p/q", "A-2", "p/q.A-2"},
 	} {
 		require.Equal(t, c.want, fullName(c.pkg, c.bench))
-		require.Equal(t, c.want, (&Row{Pkg: c.pkg, Bench: c.bench}).Name())
+		require.Equal(t, c.want, (&Row{Metric: Metric{Pkg: c.pkg, Bench: c.bench}}).Name())
 	}
 }
 
@@ -97,7 +97,7 @@ func TestHowManySamplesAreEnough(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rep := &Report{Alpha: c.alpha, Family: c.family}
-			row := &Row{Pkg: "p", Bench: "A-2", Unit: "sec/op", constant: c.constant, Comparison: benchmath.Comparison{N1: c.n1, N2: c.n2}}
+			row := &Row{Metric: Metric{Pkg: "p", Bench: "A-2", Unit: "sec/op"}, constant: c.constant, Comparison: benchmath.Comparison{N1: c.n1, N2: c.n2}}
 			require.Equal(t, c.need > 0, row.tooFew(rep, &Rules{Looks: c.looks}))
 			if c.need == 0 {
 				require.Empty(t, rep.Faults)

@@ -33,16 +33,15 @@ func (rep *Report) With(v Verdict) []*Row { return slices.Concat(rep.Findings(v)
 // Findings returns the metrics with a verdict, those of one benchmark as one finding:
 // what slows a server down shows in its time, its rate and its percentiles.
 func (rep *Report) Findings(v Verdict) (findings [][]*Row) {
-	index := make(map[rowKey]int)
+	index := make(map[Metric]int)
 	for _, row := range rep.Rows {
 		if row.Verdict != v {
 			continue
 		}
-		key := rowKey{config: row.Config, pkg: row.Pkg, bench: row.Bench}
-		at, ok := index[key]
+		at, ok := index[row.whole()]
 		if !ok {
 			at = len(findings)
-			index[key] = at
+			index[row.whole()] = at
 			findings = append(findings, nil)
 		}
 		findings[at] = append(findings[at], row)

@@ -83,24 +83,38 @@ func fullName(pkg, bench string) string {
 	return pkg + "." + bench
 }
 
-// Row is one metric of one benchmark.
-type Row struct {
+// Metric is one metric of one benchmark.
+type Metric struct {
 	Pkg, Bench, Unit string
 	Config           string // what else the results were recorded under, one "key: value" a line
-	Summary          [2]benchmath.Summary
-	Comparison       benchmath.Comparison // p and the sample sizes, as benchstat has them
-	Delta            float64              // head/base - 1 of the medians; 0 if both are 0, ±Inf if only the base is
-	Adjusted         float64              // p after Holm and looks; 1 for what is not gated
-	Better           int                  // +1 higher, -1 lower, 0 not known
-	Threshold        float64              // share; +Inf for information only
-	Verdict          Verdict
+}
+
+// Name returns the package and the benchmark.
+func (m Metric) Name() string { return fullName(m.Pkg, m.Bench) }
+
+// whole returns the benchmark of a metric, which is counted as one without a unit.
+func (m Metric) whole() Metric {
+	m.Unit = ""
+	return m
+}
+
+// samples are the values of metrics on both sides.
+type samples map[Metric]*[2][]float64
+
+// Row is what there is to say of a metric.
+type Row struct {
+	Metric
+	Summary    [2]benchmath.Summary
+	Comparison benchmath.Comparison // p and the sample sizes, as benchstat has them
+	Delta      float64              // head/base - 1 of the medians; 0 if both are 0, ±Inf if only the base is
+	Adjusted   float64              // p after Holm and looks; 1 for what is not gated
+	Better     int                  // +1 higher, -1 lower, 0 not known
+	Threshold  float64              // share; +Inf for information only
+	Verdict    Verdict
 
 	exact, constant bool
 	results         [2]int // of the benchmark, with the metric or without
 }
-
-// Name returns the package and the benchmark.
-func (row *Row) Name() string { return fullName(row.Pkg, row.Bench) }
 
 // Gated reports whether the row can fail the comparison.
 func (row *Row) Gated() bool { return row.Better != 0 && !math.IsInf(row.Threshold, 1) }
@@ -142,8 +156,6 @@ func (rep *Report) ExitCode() int {
 	return 0
 }
 
-type rowKey struct{ config, pkg, bench, unit string }
-
 // Judge compares the sides of a set.
 func Judge(set *Set, rules *Rules) (*Report, error) {
 	if err := rules.Validate(); err != nil {
@@ -155,19 +167,22 @@ func Judge(set *Set, rules *Rules) (*Report, error) {
 			rep.Faults = append(rep.Faults, f)
 		}
 	}
-	keys, values, results := collect(set, rules)
-	missing := newMissing(set, rules, keys, values, results)
+	metrics, values := collect(set, rules)
+	missing := newMissing(rep, set, rules, metrics, values)
 	units := set.Units()
-	for _, k := range keys {
-		v := values[k]
+	for _, m := range metrics {
+		if m.Unit == "" || isUnreadable(set.Faults, m) {
+			continue
+		}
+		row := summarize(units, rules, m, values)
 		switch {
-		case isUnreadable(set.Faults, k):
-		case len(v[Base]) == 0 || len(v[Head]) == 0:
-			missing.report(rep, k, len(v[Base]) > 0)
-			rep.OneSided = append(rep.OneSided, oneSided(units, k, v))
+		case row.Comparison.N2 == 0:
+			missing.report(m, Base)
+			rep.OneSided = append(rep.OneSided, row)
+		case row.Comparison.N1 == 0:
+			missing.report(m, Head)
+			rep.OneSided = append(rep.OneSided, row)
 		default:
-			row := compare(units, rules, k, v)
-			row.results = results[k.whole()]
 			row.Better = rep.direction(set, rules, row)
 			rep.Rows = append(rep.Rows, row)
 		}
@@ -186,9 +201,9 @@ func (f Fault) explains() int {
 }
 
 // isUnreadable reports whether the metric could not be read on one of the sides.
-func isUnreadable(faults []Fault, k rowKey) bool {
+func isUnreadable(faults []Fault, m Metric) bool {
 	return slices.ContainsFunc(faults, func(f Fault) bool {
-		return f.Kind == Unreadable && f.Unit == k.unit && (f.Pkg == k.pkg || k.pkg == "") && f.Bench == k.bench
+		return f.Kind == Unreadable && f.Unit == m.Unit && (f.Pkg == m.Pkg || m.Pkg == "") && f.Bench == m.Bench
 	})
 }
 
@@ -209,35 +224,27 @@ func (rep *Report) direction(set *Set, rules *Rules, row *Row) int {
 	return way
 }
 
-// whole returns the benchmark of a row.
-func (k rowKey) whole() rowKey { return rowKey{k.config, k.pkg, k.bench, ""} }
-
-// collect returns the metrics in their order, the values of each, and the number
-// of results of each benchmark.
-func collect(set *Set, rules *Rules) (keys []rowKey, values map[rowKey]*[2][]float64, counts map[rowKey][2]int) {
-	values, counts = make(map[rowKey]*[2][]float64), make(map[rowKey][2]int)
+// collect returns the metrics in the order of the input, whole benchmarks among them,
+// and the values of each.
+func collect(set *Set, rules *Rules) (metrics []Metric, values samples) {
+	values = make(samples)
 	for side, results := range set.Results {
 		for _, r := range results {
-			k := rowKey{configOf(r, rules.Ignore), r.GetConfig("pkg"), r.Name.String(), ""}
+			m := Metric{Pkg: r.GetConfig("pkg"), Bench: r.Name.String(), Config: configOf(r, rules.Ignore)}
 			if slices.Contains(rules.Ignore, "pkg") {
-				k.pkg = ""
+				m.Pkg = ""
 			}
-			n := counts[k]
-			n[side]++
-			counts[k] = n
-			for _, v := range r.Values {
-				k.unit = v.Unit
-				cell := values[k]
-				if cell == nil {
-					cell = new([2][]float64)
-					values[k] = cell
-					keys = append(keys, k)
+			for _, v := range slices.Concat(r.Values, []benchfmt.Value{{Value: float64(r.Iters)}}) {
+				m.Unit = v.Unit
+				if values[m] == nil {
+					values[m] = new([2][]float64)
+					metrics = append(metrics, m)
 				}
-				cell[side] = append(cell[side], v.Value)
+				values[m][side] = append(values[m][side], v.Value)
 			}
 		}
 	}
-	return keys, values, counts
+	return metrics, values
 }
 
 // configOf returns the configuration that must be the same for two results to be
@@ -253,35 +260,29 @@ func configOf(r *benchfmt.Result, ignore []string) string {
 	return strings.Join(lines, "\n")
 }
 
-// oneSided summarizes a metric that one of the sides has.
-func oneSided(units benchfmt.UnitMetadataMap, k rowKey, v *[2][]float64) *Row {
-	row := &Row{Pkg: k.pkg, Bench: k.bench, Unit: k.unit, Config: k.config}
-	row.Comparison.N1, row.Comparison.N2 = len(v[Base]), len(v[Head])
-	for side, values := range v {
-		if len(values) > 0 {
-			row.Summary[side] = units.GetAssumption(k.unit).Summary(benchmath.NewSample(values, &benchmath.DefaultThresholds), 0.95)
+// summarize returns a metric's row without a verdict, and without a comparison if a
+// side lacks it.
+func summarize(units benchfmt.UnitMetadataMap, rules *Rules, m Metric, values samples) *Row {
+	assume := units.GetAssumption(m.Unit)
+	row := &Row{
+		Metric: m, Threshold: rules.threshold(m.Unit, m.Name()), Adjusted: 1, Verdict: Unchanged,
+		exact: assume == benchmath.Assumption(benchmath.AssumeExact),
+	}
+	var sides [2]*benchmath.Sample
+	for side, v := range values[m] {
+		row.results[side] = len(values[m.whole()][side])
+		sides[side] = benchmath.NewSample(v, &benchmath.Thresholds{CompareAlpha: rules.alpha()})
+		if len(v) > 0 {
+			row.Summary[side] = assume.Summary(sides[side], 0.95)
 		}
 	}
-	return row
-}
-
-func compare(units benchfmt.UnitMetadataMap, rules *Rules, k rowKey, v *[2][]float64) *Row {
-	assume := units.GetAssumption(k.unit)
-	thresholds := benchmath.Thresholds{CompareAlpha: rules.alpha()}
-	base, head := benchmath.NewSample(v[Base], &thresholds), benchmath.NewSample(v[Head], &thresholds)
-	row := &Row{
-		Pkg: k.pkg, Bench: k.bench, Unit: k.unit, Config: k.config,
-		Summary:    [2]benchmath.Summary{assume.Summary(base, 0.95), assume.Summary(head, 0.95)},
-		Comparison: assume.Compare(base, head),
-		Threshold:  rules.threshold(k.unit, fullName(k.pkg, k.bench)),
-		Adjusted:   1,
-		Verdict:    Unchanged,
-		exact:      assume == benchmath.Assumption(benchmath.AssumeExact),
+	base, head := sides[Base].Values, sides[Head].Values // sorted
+	if row.Comparison.N1, row.Comparison.N2 = len(base), len(head); len(base) == 0 || len(head) == 0 {
+		return row
 	}
+	row.Comparison = assume.Compare(sides[Base], sides[Head])
 	row.Delta = delta(row.Summary[Base].Center, row.Summary[Head].Center)
-	// The samples are sorted.
-	row.constant = base.Values[0] == head.Values[0] && base.Values[0] == base.Values[len(base.Values)-1] &&
-		head.Values[0] == head.Values[len(head.Values)-1]
+	row.constant = base[0] == head[0] && base[0] == base[len(base)-1] && head[0] == head[len(head)-1]
 	return row
 }
 
@@ -350,6 +351,11 @@ func (rep *Report) judge(row *Row, rules *Rules) Verdict {
 	return Unchanged
 }
 
+// fault records what could not be judged of a metric; side is empty for both.
+func (rep *Report) fault(kind Kind, side string, m Metric, format string, args ...any) {
+	rep.Faults = append(rep.Faults, Fault{kind, side, m.Pkg, m.Bench, m.Unit, fmt.Sprintf(format, args...)})
+}
+
 // incomplete records that some results of the benchmark lack the metric: those
 // that have it need not be like the others.
 func (row *Row) incomplete(rep *Report) bool {
@@ -357,7 +363,7 @@ func (row *Row) incomplete(rep *Report) bool {
 	for side, n := range [2]int{row.Comparison.N1, row.Comparison.N2} {
 		if all := row.results[side]; n < all {
 			found = true
-			rep.Faults = append(rep.Faults, Fault{Incomplete, Side(side).String(), row.Pkg, row.Bench, row.Unit, fmt.Sprintf("%d of %d results have it", n, all)})
+			rep.fault(Incomplete, Side(side).String(), row.Metric, "%d of %d results have it", n, all)
 		}
 	}
 	return found
@@ -366,7 +372,7 @@ func (row *Row) incomplete(rep *Report) bool {
 func (row *Row) inexact(rep *Report) bool {
 	for side, s := range row.Summary {
 		if len(s.Warnings) > 0 {
-			rep.Faults = append(rep.Faults, Fault{Inexact, Side(side).String(), row.Pkg, row.Bench, row.Unit, s.Warnings[0].Error()})
+			rep.fault(Inexact, Side(side).String(), row.Metric, "%v", s.Warnings[0])
 			return true
 		}
 	}
@@ -379,8 +385,7 @@ func (row *Row) tooFew(rep *Report, rules *Rules) bool {
 	if min(n1, n2) >= MinSamples && (row.constant || smallestP(n1, n2)*float64(rep.Family)*rules.looks() < rep.Alpha) {
 		return false
 	}
-	need := samplesFor(max(1, float64(rep.Family)), rules.looks(), rep.Alpha)
-	rep.Faults = append(rep.Faults, Fault{TooFew, "", row.Pkg, row.Bench, row.Unit, fmt.Sprintf(
-		"%d and %d; with %d metrics gated together and alpha %v, %d a side are needed", n1, n2, rep.Family, rep.Alpha, need)})
+	rep.fault(TooFew, "", row.Metric, "%d and %d; with %d metrics gated together and alpha %v, %d a side are needed",
+		n1, n2, rep.Family, rep.Alpha, samplesFor(max(1, float64(rep.Family)), rules.looks(), rep.Alpha))
 	return true
 }

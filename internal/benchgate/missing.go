@@ -10,35 +10,25 @@ import (
 
 // missing explains results that one side has and the other has not.
 type missing struct {
-	rules *Rules
-	// configs are, for a metric, the configurations that each side has it under;
-	// benches, how many results each side has of a benchmark; most, of any.
-	configs [2]map[rowKey][]string
-	benches [2]map[[2]string]int
-	most    [2]int
-	pkgs    [2]map[string]bool
-	procs   [2]string // the GOMAXPROCS that all names of a side end in; "" if they do not
-	failed  []Fault
+	rep     *Report
+	set     *Set
+	rules   *Rules
+	metrics []Metric
+	values  samples
+	benches [2]map[Metric]int  // the results of each benchmark, under whatever configuration
+	pkgs    [2]map[string]bool // that have any
+	procs   [2]string          // the GOMAXPROCS that all names of a side end in; "" if they do not
 	told    map[string]bool
 }
 
-func newMissing(set *Set, rules *Rules, keys []rowKey, values map[rowKey]*[2][]float64, results map[rowKey][2]int) *missing {
-	m := &missing{rules: rules, failed: set.Faults, told: make(map[string]bool)}
-	for side := range 2 {
-		m.configs[side] = make(map[rowKey][]string)
-		m.benches[side] = make(map[[2]string]int)
-		m.pkgs[side] = make(map[string]bool)
-		for _, k := range keys {
-			if len(values[k][side]) > 0 {
-				bare := rowKey{pkg: k.pkg, bench: k.bench, unit: k.unit}
-				m.configs[side][bare] = append(m.configs[side][bare], k.config)
-			}
-		}
-		for k, n := range results {
-			if n[side] > 0 {
-				m.benches[side][[2]string{k.pkg, k.bench}] += n[side]
-				m.most[side] = max(m.most[side], m.benches[side][[2]string{k.pkg, k.bench}])
-				m.pkgs[side][k.pkg] = true
+func newMissing(rep *Report, set *Set, rules *Rules, metrics []Metric, values samples) *missing {
+	m := &missing{rep: rep, set: set, rules: rules, metrics: metrics, values: values, told: make(map[string]bool)}
+	for side := range m.benches {
+		m.benches[side], m.pkgs[side] = make(map[Metric]int), make(map[string]bool)
+		for _, k := range metrics {
+			if n := len(values[k][side]); k.Unit == "" && n > 0 {
+				m.benches[side][Metric{Pkg: k.Pkg, Bench: k.Bench}] += n
+				m.pkgs[side][k.Pkg] = true
 			}
 		}
 		m.procs[side] = procsOf(m.benches[side])
@@ -47,10 +37,10 @@ func newMissing(set *Set, rules *Rules, keys []rowKey, values map[rowKey]*[2][]f
 }
 
 // procsOf returns the GOMAXPROCS that all names end in, "1" if none ends in a number.
-func procsOf(names map[[2]string]int) string {
+func procsOf(benches map[Metric]int) string {
 	common := ""
-	for name := range names {
-		procs := cmp.Or(strings.TrimPrefix(procsSuffix.FindString(name[1]), "-"), "1")
+	for b := range benches {
+		procs := cmp.Or(strings.TrimPrefix(procsSuffix.FindString(b.Bench), "-"), "1")
 		if common != "" && procs != common {
 			return ""
 		}
@@ -59,96 +49,92 @@ func procsOf(names map[[2]string]int) string {
 	return common
 }
 
-func (m *missing) report(rep *Report, k rowKey, atBase bool) {
-	name := fullName(k.pkg, k.bench)
-	side, other := Head, Base
-	if atBase {
-		side, other = Base, Head
+// report records why only a side has the metric, or that there is no reason.
+func (m *missing) report(k Metric, side Side) {
+	other, name := 1-side, k.Name()
+	bench := Metric{Pkg: k.Pkg, Bench: k.Bench}
+	sameButConfig := func(o Metric) bool {
+		return o.Pkg == k.Pkg && o.Bench == k.Bench && o.Unit == k.Unit && len(m.values[o][other]) > 0
 	}
-	differ := func(k rowKey, text string) {
-		// Once for each benchmark, not for each of its metrics or sides.
-		if m.tell("differs\n" + fullName(k.pkg, k.bench)) {
-			rep.Faults = append(rep.Faults, Fault{Kind: Incomparable, Pkg: k.pkg, Bench: k.bench, Text: text})
-		}
-	}
-	if theirs := m.configs[other][rowKey{pkg: k.pkg, bench: k.bench, unit: k.unit}]; len(theirs) > 0 {
-		configs := [2]string{k.config, theirs[0]}
-		if !atBase {
-			slices.Reverse(configs[:])
-		}
-		differ(k, difference(configs[0], configs[1]))
+	if i := slices.IndexFunc(m.metrics, sameButConfig); i >= 0 {
+		m.differ(bench, difference(baseFirst(side, k.Config, m.metrics[i].Config)))
 		return
 	}
-	if m.benches[other][[2]string{k.pkg, k.bench}] > 0 {
+	if m.benches[other][bench] > 0 {
 		// The benchmark is there, one of its metrics is not.
-		if atBase && !m.rules.off(k.unit, name) && m.tell(name+"\n"+k.unit) {
-			rep.Faults = append(rep.Faults, Fault{Kind: Vanished, Side: Head.String(), Pkg: k.pkg, Bench: k.bench, Unit: k.unit, Text: "the head does not report the metric"})
+		if side == Base && !m.rules.off(k.Unit, name) && m.tell(name+"\n"+k.Unit) {
+			m.rep.fault(Vanished, Head.String(), k, "the head does not report the metric")
 		}
 		return
 	}
-	if twin, why := m.twin(k, side, other); why != "" {
-		if !atBase {
-			k = twin
+	if twin, why := m.twin(bench, side); why != "" {
+		if side == Head {
+			bench = twin // the base's name for it
 		}
-		differ(k, why)
+		m.differ(bench, why)
 		return
 	}
 	if !m.tell(name) {
 		return
 	}
-	if n := m.benches[side][[2]string{k.pkg, k.bench}]; n < MinSamples && m.most[side] >= MinSamples {
-		rep.Faults = append(rep.Faults, Fault{Kind: Incomplete, Side: side.String(), Pkg: k.pkg, Bench: k.bench, Text: fmt.Sprintf(
-			"only the %s has it, in %d of what are %d results of others: was something printed into its name?", side, n, m.most[side])})
-		return
-	}
+	n, most := m.benches[side][bench], slices.Max(slices.Collect(maps.Values(m.benches[side])))
 	switch {
-	case !atBase:
-		if !m.hasFailed(Base, k.bench) {
-			rep.New = append(rep.New, name)
-		}
-	case m.hasFailed(Head, k.bench):
+	case n < MinSamples && most >= MinSamples:
+		m.rep.fault(Incomplete, side.String(), bench, "only the %s has it, in %d of what are %d results of others: was something printed into its name?", side, n, most)
+	case m.hasFailed(other, k.Bench):
 		// Reported as failed.
+	case side == Head:
+		m.rep.New = append(m.rep.New, name)
 	case m.rules.RemovedOK != nil && m.rules.RemovedOK.MatchString(name):
-		rep.Gone = append(rep.Gone, name)
+		m.rep.Gone = append(m.rep.Gone, name)
 	default:
-		rep.Faults = append(rep.Faults, VanishedFault(k.pkg, k.bench))
+		m.rep.Faults = append(m.rep.Faults, VanishedFault(k.Pkg, k.Bench))
+	}
+}
+
+// baseFirst puts what a side and the other one have into the order of the columns.
+func baseFirst(side Side, ours, theirs string) (base, head string) {
+	if side == Head {
+		return theirs, ours
+	}
+	return ours, theirs
+}
+
+// differ records, once for each benchmark and not for each of its metrics or sides, that
+// the sides recorded it under conditions that differ.
+func (m *missing) differ(bench Metric, text string) {
+	if m.tell("differs\n" + bench.Name()) {
+		m.rep.fault(Incomparable, "", bench, "%s", text)
 	}
 }
 
 // twin returns the benchmark of the other side that differs in nothing but the
 // GOMAXPROCS or the package that its whole side was recorded in.
-func (m *missing) twin(k rowKey, side, other Side) (twin rowKey, why string) {
-	twin = k
-	says := func(what string, ours, theirs string) {
-		if side == Head {
-			ours, theirs = theirs, ours
-		}
-		if why != "" {
-			why += ", "
-		}
-		why += fmt.Sprintf("recorded %s %s and %s", what, ours, theirs)
+func (m *missing) twin(bench Metric, side Side) (twin Metric, why string) {
+	twin = bench
+	other := 1 - side
+	says := func(what, ours, theirs string) string {
+		base, head := baseFirst(side, ours, theirs)
+		return fmt.Sprintf("recorded %s %s and %s", what, base, head)
 	}
 	if ours, theirs := m.procs[side], m.procs[other]; ours != theirs && ours != "" && theirs != "" {
-		twin.bench = strings.TrimSuffix(k.bench, "-"+ours)
+		twin.Bench = strings.TrimSuffix(bench.Bench, "-"+ours)
 		if theirs != "1" {
-			twin.bench += "-" + theirs
+			twin.Bench += "-" + theirs
 		}
-		says("at GOMAXPROCS", ours, theirs)
-		if m.benches[other][[2]string{twin.pkg, twin.bench}] > 0 {
+		why = says("at GOMAXPROCS", ours, theirs)
+		if m.benches[other][twin] > 0 {
 			return twin, why + "; record both with the same -cpu"
 		}
-	}
-	if m.pkgs[other][k.pkg] {
-		return k, ""
+		why += ", "
 	}
 	for _, pkg := range slices.Sorted(maps.Keys(m.pkgs[other])) {
-		if !m.pkgs[side][pkg] && m.benches[other][[2]string{pkg, twin.bench}] > 0 {
-			says("in package", cmp.Or(k.pkg, "(none)"), cmp.Or(pkg, "(none)"))
-			twin.pkg = pkg
-			return twin, why + "; if the package does not matter, say -ignore pkg"
+		twin.Pkg = pkg
+		if !m.pkgs[other][bench.Pkg] && !m.pkgs[side][pkg] && m.benches[other][twin] > 0 {
+			return twin, why + says("in package", cmp.Or(bench.Pkg, "(none)"), cmp.Or(pkg, "(none)")) + "; if the package does not matter, say -ignore pkg"
 		}
 	}
-	return k, ""
+	return bench, ""
 }
 
 // VanishedFault returns the fault of a benchmark that the head no longer has.
@@ -163,7 +149,7 @@ func (m *missing) tell(what string) bool {
 }
 
 func (m *missing) hasFailed(side Side, bench string) bool {
-	return slices.ContainsFunc(m.failed, func(f Fault) bool {
+	return slices.ContainsFunc(m.set.Faults, func(f Fault) bool {
 		return f.Side == side.String() && f.Bench != "" && (f.Bench == bench || strings.HasPrefix(bench, f.Bench+"/"))
 	})
 }
@@ -172,16 +158,8 @@ func (m *missing) hasFailed(side Side, bench string) bool {
 func difference(a, b string) string {
 	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
 	only := func(x, y []string) string {
-		var lines []string
-		for _, line := range x {
-			if line != "" && !slices.Contains(y, line) {
-				lines = append(lines, line)
-			}
-		}
-		if len(lines) == 0 {
-			return "nothing of the kind"
-		}
-		return strings.Join(lines, ", ")
+		x = slices.DeleteFunc(slices.Clone(x), func(line string) bool { return line == "" || slices.Contains(y, line) })
+		return cmp.Or(strings.Join(x, ", "), "nothing of the kind")
 	}
 	return "recorded under " + only(as, bs) + " and under " + only(bs, as) + "; if that does not matter, say -ignore and the key"
 }
