@@ -122,9 +122,12 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		o.Rules.Thresholds = append(o.Rules.Thresholds, t)
 		return err
 	})
-	alpha := fs.Float64("alpha", 0.05, "the chance of any false alarm in the whole comparison")
+	fs.Float64Var(&o.Rules.Alpha, "alpha", 0.05, "the chance of any false alarm in the whole comparison")
 	fs.StringVar(&o.config, "config", "", "read thresholds and more from a JSON `file`")
-	ignore := fs.String("ignore", "", "comma-separated configuration `keys` in which the results may differ")
+	fs.Func("ignore", "comma-separated configuration `keys` in which the results may differ", func(text string) error {
+		o.Rules.Ignore = append(o.Rules.Ignore, strings.Split(text, ",")...)
+		return nil
+	})
 	fs.Func("removed-ok", "benchmarks that match `regexp` may be missing at the head", func(text string) (err error) {
 		if text != "" { // which would match them all
 			o.Rules.RemovedOK, err = regexp.Compile(text)
@@ -164,14 +167,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	}
 	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	o.args = fs.Args()
-	if o.given["alpha"] {
-		o.Rules.Alpha = *alpha
-	}
 	if !o.given["seed"] {
 		o.Seed = rand.Uint64() >> 32 // short enough to be typed again
-	}
-	if *ignore != "" {
-		o.Rules.Ignore = append(o.Rules.Ignore, strings.Split(*ignore, ",")...)
 	}
 	err = o.check(*benchtime)
 	if len(o.args) == 0 {
@@ -198,7 +195,7 @@ func (o *options) check(benchtime string) error {
 	} else if o.Time, err = time.ParseDuration(benchtime); err != nil || o.Time <= 0 {
 		fault("-benchtime is %s, want a duration such as 100ms or iterations such as 1000x", benchtime)
 	}
-	if o.given["alpha"] && o.Rules.Alpha == 0 {
+	if o.Rules.Alpha == 0 {
 		fault("-alpha is 0, want more than 0 and less than 1")
 	}
 	if o.md == "-" && o.json == "-" {

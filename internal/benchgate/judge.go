@@ -188,16 +188,7 @@ func Judge(set *Set, rules *Rules) (*Report, error) {
 		}
 	}
 	rep.correct(rules)
-	// That the sides are not the same kind of thing explains whatever else is wrong.
-	slices.SortStableFunc(rep.Faults, func(a, b Fault) int { return b.explains() - a.explains() })
 	return rep, nil
-}
-
-func (f Fault) explains() int {
-	if f.Kind == Incomparable {
-		return 1
-	}
-	return 0
 }
 
 // isUnreadable reports whether the metric could not be read on one of the sides.

@@ -79,10 +79,8 @@ func decodeUTF16(data []byte) (text []byte, ok bool) {
 	if len(data)%2 != 0 || 3*bytes.Count(data, []byte{0}) < len(data) {
 		return nil, false
 	}
-	codes := make([]uint16, 0, len(data)/2)
-	for i := 0; i < len(data); i += 2 {
-		codes = append(codes, order.Uint16(data[i:]))
-	}
+	codes := make([]uint16, len(data)/2)
+	_, _ = binary.Decode(data, order, codes) // as long as they are
 	text = []byte(string(utf16.Decode(codes)))
 	return text, bytes.Count(text, []byte{'\n'}) == bytes.Count(data, []byte{'\n'})
 }

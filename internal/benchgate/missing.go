@@ -19,6 +19,8 @@ type missing struct {
 	pkgs    [2]map[string]bool // that have any
 	procs   [2]string          // the GOMAXPROCS that all names of a side end in; "" if they do not
 	told    map[string]bool
+
+	differing int // benchmarks
 }
 
 func newMissing(rep *Report, set *Set, rules *Rules, metrics []Metric, values samples) *missing {
@@ -104,7 +106,9 @@ func baseFirst(side Side, ours, theirs string) (base, head string) {
 // the sides recorded it under conditions that differ.
 func (m *missing) differ(bench Metric, text string) {
 	if m.tell("differs\n" + bench.Name()) {
-		m.rep.fault(Incomparable, "", bench, "%s", text)
+		// It explains whatever else is wrong, so it goes first.
+		m.rep.Faults = slices.Insert(m.rep.Faults, m.differing, Fault{Kind: Incomparable, Pkg: bench.Pkg, Bench: bench.Bench, Text: text})
+		m.differing++
 	}
 }
 

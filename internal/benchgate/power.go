@@ -64,7 +64,8 @@ func median(sorted []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// smallerU returns the smaller of the two Mann-Whitney U statistics of sorted samples.
+// smallerU is quick where benchmath's test, which is exact with ties too, takes a hundred
+// times as long. It returns the smaller of the two Mann-Whitney U statistics of sorted samples.
 func smallerU(a, b []float64) float64 {
 	u, less := 0.0, 0
 	for _, x := range b {
@@ -84,7 +85,7 @@ func smallerU(a, b []float64) float64 {
 // the two-sided level; -1 if there is none. ways[u] counts the interleavings of
 // the two samples that have the statistic u.
 func criticalU(n int, level float64) float64 {
-	ways := uCounts(n, n)
+	ways := uCounts(n)
 	total, sum := 0.0, 0.0
 	for _, w := range ways {
 		total += w
@@ -97,13 +98,13 @@ func criticalU(n int, level float64) float64 {
 	return float64(len(ways) - 1)
 }
 
-// uCounts returns the coefficients of the Gaussian binomial of n1+n2 over n1.
-func uCounts(n1, n2 int) []float64 {
-	c := make([]float64, n1*n2+1)
+// uCounts returns the coefficients of the Gaussian binomial of 2n over n.
+func uCounts(n int) []float64 {
+	c := make([]float64, n*n+1)
 	c[0] = 1
-	for i := 1; i <= n1; i++ {
-		for u := len(c) - 1; u >= n2+i; u-- { // times 1 - q^(n2+i)
-			c[u] -= c[u-n2-i]
+	for i := 1; i <= n; i++ {
+		for u := len(c) - 1; u >= n+i; u-- { // times 1 - q^(n+i)
+			c[u] -= c[u-n-i]
 		}
 		for u := i; u < len(c); u++ { // over 1 - q^i
 			c[u] += c[u-i]

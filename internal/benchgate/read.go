@@ -122,7 +122,10 @@ func (s *Set) Parse(side Side, name string, data []byte) ([]*benchfmt.Result, []
 			return nil, nil, fmt.Errorf("%w: %s:%d: output of go test -json; plain output is needed", ErrInput, name, l.number)
 		}
 	}
-	units := usualUnits()
+	units := make(map[string]bool)
+	for u := range directions {
+		units[u] = true
+	}
 	var results []*benchfmt.Result
 	reader := &s.readers[side]
 	reader.Reset(strings.NewReader(strings.Join(in.feed, "\n")), name, ".file", s.Label(side))
@@ -132,8 +135,7 @@ func (s *Set) Parse(side Side, name string, data []byte) ([]*benchfmt.Result, []
 			in.syntax(rec.Line-1, rec.Msg)
 		case *benchfmt.UnitMetadata:
 			units[rec.OrigUnit] = true
-			way := map[string]int{"higher": +1, "lower": -1}[rec.Value]
-			if known := usual(rec.Unit); rec.Key == "better" && known != 0 && way != known {
+			if known := usual(rec.Unit); rec.Key == "better" && known != 0 && ways[rec.Value] != known {
 				_, number := rec.Pos()
 				in.unreadable(number-1, "", "a unit turned around")
 			}

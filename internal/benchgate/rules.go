@@ -1,6 +1,7 @@
 package benchgate
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -132,12 +133,7 @@ func (r *Rules) betterAt(set *Set, side Side, unit string) int {
 	if way := set.readers[side].Units().GetBetter(unit); way != 0 {
 		return way
 	}
-	for name, way := range r.Better {
-		if _, tidy := benchunit.Tidy(1, name); tidy == unit || name == unit {
-			return way
-		}
-	}
-	return usual(unit)
+	return cmp.Or(wayOf(r.Better, unit), usual(unit))
 }
 
 // off reports whether a metric is for information only.
@@ -190,16 +186,16 @@ func LoadRules(file string) (*Rules, error) {
 }
 
 func parseRules(data []byte) (*Rules, error) {
-	var f struct {
-		Alpha      *float64          `json:"alpha"`
+	f := struct {
+		Alpha      float64           `json:"alpha"`
 		Thresholds []string          `json:"thresholds"`
 		Better     map[string]string `json:"better"`
 		Ignore     []string          `json:"ignore"`
 		RemovedOK  string            `json:"removed_ok"`
 		Power      bool              `json:"require_power"`
 		Prepare    string            `json:"prepare"`
-	}
-	dec := json.NewDecoder(strings.NewReader(string(data)))
+	}{Alpha: (&Rules{}).alpha()}
+	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&f); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -207,40 +203,33 @@ func parseRules(data []byte) (*Rules, error) {
 	if dec.More() {
 		return nil, fmt.Errorf("%w: something follows the object", ErrConfig)
 	}
-	r := &Rules{Ignore: f.Ignore, Better: make(map[string]int), RequirePower: f.Power, Prepare: f.Prepare}
+	r := &Rules{Alpha: f.Alpha, Ignore: f.Ignore, Better: make(map[string]int), RequirePower: f.Power, Prepare: f.Prepare}
 	var faults []error
-	if f.Alpha != nil {
-		if r.Alpha = *f.Alpha; r.Alpha == 0 {
-			r.Alpha = -1 // not the default: refused below
-		}
+	if f.Alpha == 0 { // not the default
+		faults = append(faults, fmt.Errorf("%w: alpha is 0, want more than 0 and less than 1", ErrConfig))
 	}
 	for _, text := range f.Thresholds {
 		t, err := ParseThreshold(text)
-		if err != nil {
-			faults = append(faults, err)
-			continue
+		if faults = append(faults, err); err == nil {
+			r.Thresholds = append(r.Thresholds, t)
 		}
-		r.Thresholds = append(r.Thresholds, t)
 	}
 	for unit, way := range f.Better {
-		switch way {
-		case "higher":
-			r.Better[unit] = +1
-		case "lower":
-			r.Better[unit] = -1
-		default:
+		if r.Better[unit] = ways[way]; r.Better[unit] == 0 {
 			faults = append(faults, fmt.Errorf("%w: better of %q is %q, want higher or lower", ErrConfig, unit, way))
 		}
 	}
 	if f.RemovedOK != "" {
-		re, err := regexp.Compile(f.RemovedOK)
-		if err != nil {
+		var err error
+		if r.RemovedOK, err = regexp.Compile(f.RemovedOK); err != nil {
 			faults = append(faults, fmt.Errorf("%w: removed_ok: %w", ErrConfig, err))
 		}
-		r.RemovedOK = re
 	}
 	if err := errors.Join(errors.Join(faults...), r.Validate()); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
+
+// ways are the directions in which a unit may be better, as Unit lines name them.
+var ways = map[string]int{"higher": +1, "lower": -1}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchunit"
 )
 
@@ -247,26 +246,18 @@ func isCount(s string) bool {
 	return err == nil && n > 0
 }
 
-// usualUnits returns the units that package testing and this module report.
-func usualUnits() map[string]bool {
-	units := map[string]bool{"ns/op": true, "B/op": true, "allocs/op": true, "MB/s": true}
-	for u := range directions {
-		units[u] = true
-	}
-	return units
-}
-
-// directions are those of the units that this module reports, so that they do not
-// depend on a line of output; benchfmt knows those of package testing.
+// directions are those of the units that package testing and this module report, so that
+// they do not depend on a line of output.
 var directions = map[string]int{
+	"ns/op": -1, "B/op": -1, "allocs/op": -1, "MB/s": +1,
 	"req/s": +1, "p50-ns": -1, "p95-ns": -1, "p99-ns": -1, "err/op": -1, "peak-B": -1,
 }
 
 // usual returns the way in which a unit is better that needs no declaration.
-func usual(unit string) int {
-	if way := benchfmt.UnitMetadataMap(nil).GetBetter(unit); way != 0 {
-		return way
-	}
+func usual(unit string) int { return wayOf(directions, unit) }
+
+// wayOf looks a unit up under either of its names: as it is printed, or tidied.
+func wayOf(directions map[string]int, unit string) int {
 	for name, way := range directions {
 		if _, tidied := benchunit.Tidy(1, name); name == unit || tidied == unit {
 			return way

@@ -88,7 +88,6 @@ func (c *Config) Validate() error {
 	want(err == nil, "-skip is %s, want a regular expression: %v", c.Skip, err)
 	want(c.Count >= benchgate.MinSamples, "-count is %d, want %d or more, which a verdict needs", c.Count, benchgate.MinSamples)
 	want(c.limit() >= c.Count, "-max is %d, want -count (%d) or more", c.Max, c.Count)
-	want(c.Iterations > 0 || c.Iterations == 0 && c.Time > 0, "-benchtime is %d iterations or %v, want a positive number or duration", c.Iterations, c.Time)
 	want(c.AA >= 0, "-aa is %d, want 0 or more", c.AA)
 	want(c.CPU >= 1, "-cpu is %d, want 1 or more", c.CPU)
 	want(c.Timeout > 0, "-timeout is %v, want a positive duration", c.Timeout)
