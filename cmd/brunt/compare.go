@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"flag"
 	"fmt"
@@ -394,16 +394,8 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// isBinary reports whether a file begins as an executable does.
+// isBinary reports whether a file is one that go built.
 func isBinary(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	magic := make([]byte, 4)
-	n, _ := io.ReadFull(f, magic) // a shorter file is none
-	return slices.ContainsFunc([]string{"\x7fELF", "MZ", "\xcf\xfa\xed\xfe", "\xfe\xed\xfa\xcf", "\xca\xfe\xba\xbe"}, func(m string) bool {
-		return n == len(magic) && bytes.HasPrefix(magic, []byte(m))
-	})
+	_, err := buildinfo.ReadFile(path)
+	return err == nil
 }

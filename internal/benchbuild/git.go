@@ -5,6 +5,7 @@ package benchbuild
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,14 +81,11 @@ func run(cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := procgroup.Run(cmd, os.Interrupt); err != nil {
-		text := strings.TrimSpace(stderr.String())
-		if text == "" {
-			text = strings.TrimSpace(stdout.String())
+		err = fmt.Errorf("%s: %w", filepath.Base(cmd.Path), err)
+		if text := cmp.Or(strings.TrimSpace(stderr.String()), strings.TrimSpace(stdout.String())); text != "" {
+			err = fmt.Errorf("%w: %s", err, text)
 		}
-		if text == "" {
-			return "", fmt.Errorf("%s: %w", filepath.Base(cmd.Path), err)
-		}
-		return "", fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, text)
+		return "", err
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
@@ -209,26 +207,16 @@ func (w *Worktree) mirror() error {
 func (w *Worktree) Remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	remove := func() error {
-		_, err := w.repo.git(ctx, "worktree", "remove", "--force", "--force", w.Root)
+	if err := os.RemoveAll(w.home); err != nil {
 		return err
 	}
-	err := remove()
-	if removed := os.RemoveAll(w.home); removed != nil {
-		return removed
-	}
-	if err != nil {
-		// An interrupted checkout has taken its record back, or left one that can go
-		// now that there are no files. Pruning would take the user's own with it.
+	// Pruning would take records of the user's own with it. An interrupted checkout has
+	// taken its own back, and then there is none to remove.
+	if _, err := w.repo.git(ctx, "worktree", "remove", "--force", "--force", w.Root); err != nil {
 		list, listErr := w.repo.git(ctx, "worktree", "list", "--porcelain")
 		if listErr != nil || strings.Contains(list, filepath.ToSlash(w.Root)) {
-			err = remove()
-		} else {
-			err = nil
+			return err
 		}
-	}
-	if err != nil {
-		return err
 	}
 	// git forgets its directory of records when interrupted; one with records stays.
 	if dir, err := w.repo.git(ctx, "rev-parse", "--path-format=absolute", "--git-common-dir"); err == nil {

@@ -111,6 +111,9 @@ type Row struct {
 	Better     int                  // +1 higher, -1 lower, 0 not known
 	Threshold  float64              // share; +Inf for information only
 	Verdict    Verdict
+	// Visible is the smallest change that would be confirmed nine times out of ten, +Inf
+	// if none of up to 400 %; nil if that is not known. Judge does not know.
+	Visible *float64
 
 	exact, constant bool
 	results         [2]int // of the benchmark, with the metric or without

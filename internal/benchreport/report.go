@@ -72,14 +72,17 @@ func limit(share float64) string {
 	return fmt.Sprintf("%.4g %%", 100*share)
 }
 
-func seen(share float64) string {
-	if share == 0 {
-		return "any"
+// seen returns the smallest change of the row that would be seen, if that is known.
+func seen(r *benchgate.Row, format string) string {
+	switch {
+	case r.Visible == nil:
+		return ""
+	case *r.Visible == 0:
+		return fmt.Sprintf(format, "any")
+	case math.IsInf(*r.Visible, 1):
+		return fmt.Sprintf(format, "> 400 %")
 	}
-	if math.IsInf(share, 1) {
-		return "> 400 %"
-	}
-	return fmt.Sprintf("≥ %.3g %%", 100*share)
+	return fmt.Sprintf(format, fmt.Sprintf("≥ %.3g %%", 100**r.Visible))
 }
 
 // atMost returns how much worse the row may be.
@@ -131,7 +134,7 @@ func Text(in *Input) string {
 		}
 		base, head := values(r)
 		fmt.Fprintf(&b, "  not shown %s %s: %s -> %s, %s, worse by at most %s (threshold %s%s)\n",
-			r.Name(), r.Unit, base, head, percent(r.Delta), atMost(r), limit(r.Threshold), in.visible(r, "; a change of %s would reliably be seen"))
+			r.Name(), r.Unit, base, head, percent(r.Delta), atMost(r), limit(r.Threshold), seen(r, "; a change of %s would reliably be seen"))
 	}
 	for _, f := range in.Report.Faults {
 		fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(f.String(), "\n", "\n      "))
@@ -154,16 +157,6 @@ func Text(in *Input) string {
 // moved is what to do about metrics without a direction.
 const moved = `moved: no one says which way these metrics are better: print "Unit name better=higher" or "better=lower", say it under "better" in -config, or set -threshold name=off`
 
-// visible returns the smallest change of the row that would be seen, if that is known.
-func (in *Input) visible(r *benchgate.Row, format string) string {
-	if in.Run != nil {
-		if v, ok := in.Run.Visible[r]; ok {
-			return fmt.Sprintf(format, seen(v))
-		}
-	}
-	return ""
-}
-
 // noise names what differed though nothing had changed.
 func (in *Input) noise() (lines []string) {
 	if in.Run != nil {
@@ -183,9 +176,9 @@ func Markdown(in *Input) string {
 		icon = "❔"
 	}
 	fmt.Fprintf(&b, "%s\n### %s Benchmarks: %s\n\n", Marker, icon, in.Headline())
-	section(&b, "Worse", rep.With(benchgate.Worse), in)
+	section(&b, "Worse", rep.With(benchgate.Worse))
 	if rows := rep.With(benchgate.Moved); len(rows) > 0 {
-		section(&b, "Moved, and may be worse", rows, in)
+		section(&b, "Moved, and may be worse", rows)
 		fmt.Fprintf(&b, "%s\n\n", escape(moved))
 	}
 	if len(rep.Faults) > 0 {
@@ -195,13 +188,13 @@ func Markdown(in *Input) string {
 		}
 		b.WriteString("\n")
 	}
-	section(&b, "Better 🎉", rep.With(benchgate.Better), in)
-	section(&b, "Changed, not gated", rep.With(benchgate.Noted), in)
+	section(&b, "Better 🎉", rep.With(benchgate.Better))
+	section(&b, "Changed, not gated", rep.With(benchgate.Noted))
 	for _, v := range []benchgate.Verdict{benchgate.NotShown, benchgate.Unchanged, benchgate.NotGated} {
 		if rows := rep.With(v); len(rows) > 0 {
 			what := map[benchgate.Verdict]string{benchgate.NotShown: ": each may have got worse by its threshold, and these runs could not see it"}
 			fmt.Fprintf(&b, "<details><summary>%d %s%s</summary>\n\n", len(rows), v, what[v])
-			table(&b, rows, in)
+			table(&b, rows)
 			b.WriteString("\n</details>\n\n")
 		}
 	}
@@ -237,15 +230,15 @@ func Markdown(in *Input) string {
 	return b.String()
 }
 
-func section(b *strings.Builder, title string, rows []*benchgate.Row, in *Input) {
+func section(b *strings.Builder, title string, rows []*benchgate.Row) {
 	if len(rows) > 0 {
 		fmt.Fprintf(b, "**%s**\n\n", title)
-		table(b, rows, in)
+		table(b, rows)
 		b.WriteString("\n")
 	}
 }
 
-func table(b *strings.Builder, rows []*benchgate.Row, in *Input) {
+func table(b *strings.Builder, rows []*benchgate.Row) {
 	// What could have been seen is news only where nothing was.
 	notShown := rows[0].Verdict == benchgate.NotShown
 	b.WriteString("| benchmark | metric | base | head | change | worse by at most | adjusted p | threshold |")
@@ -269,7 +262,7 @@ func table(b *strings.Builder, rows []*benchgate.Row, in *Input) {
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |", name, escape(r.Unit), base, head, percent(r.Delta), worst, p, limit(r.Threshold))
 		if notShown {
-			fmt.Fprintf(b, " %s |", in.visible(r, "%s"))
+			fmt.Fprintf(b, " %s |", seen(r, "%s"))
 		}
 		b.WriteString("\n")
 	}
@@ -374,10 +367,10 @@ func JSON(in *Input) ([]byte, error) {
 		if r.Gated() {
 			j.Worst = finite(r.Worst())
 		}
+		if r.Visible != nil {
+			j.Visible = finite(*r.Visible)
+		}
 		if in.Run != nil {
-			if v, ok := in.Run.Visible[r]; ok {
-				j.Visible = finite(v)
-			}
 			j.Rounds = r.Comparison.N1
 		}
 		doc.Rows = append(doc.Rows, j)

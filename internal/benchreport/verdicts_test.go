@@ -45,12 +45,13 @@ func comparison(t *testing.T) *Input {
 	const head = "pkg: example.com/m\n"
 	require.NoError(t, set.Read(benchgate.Base, "base", []byte(head+server("Get", 1, .001)+server("Post", 1, .001)+server("Put", 1, .1)+server("List", 1, .001))))
 	require.NoError(t, set.Read(benchgate.Head, "head", []byte(head+server("Get", 1, .001)+server("Post", 1.5, .001)+server("Put", 1, .1)+server("List", .5, .001)+server("New", 1, .001))))
-	in := &Input{Set: set, Run: &benchrun.Outcome{Visible: make(map[*benchgate.Row]float64)}}
+	in := &Input{Set: set, Run: new(benchrun.Outcome)}
 	var err error
 	in.Report, err = benchgate.Judge(set, new(benchgate.Rules))
 	require.NoError(t, err)
+	visible := .7
 	for _, row := range in.Report.Rows {
-		in.Run.Visible[row] = .7
+		row.Visible = &visible
 	}
 	return in
 }

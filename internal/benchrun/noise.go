@@ -38,7 +38,7 @@ func (o *Outcome) predict() {
 		// A change that the intervals leave room for was not seen: whatever made them so
 		// wide, be it the head, was not in the noise that predicts.
 		if row.Verdict != benchgate.NotShown || visible >= row.Worst() {
-			o.Visible[row] = visible
+			row.Visible = &visible
 		}
 	}
 	aa := benchgate.Set{Results: o.Noise}

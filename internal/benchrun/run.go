@@ -19,11 +19,6 @@ type Outcome struct {
 	Report *benchgate.Report
 	// Noise is the results of the A/A phase.
 	Noise [2][]*benchfmt.Result
-	// Visible is, for the rows of the report, the smallest change that would be
-	// confirmed nine times out of ten, as the base's noise predicts it; +Inf if none
-	// of up to 400 %. There is none where the results refute it, nor without an A/A
-	// phase.
-	Visible map[*benchgate.Row]float64
 	// Restless are the metrics that differed between the base and itself.
 	Restless []*benchgate.Row
 	// Rounds says how many pairs each benchmark took.
@@ -58,7 +53,7 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 		})
 	}
 	cfg.Rules.Looks = cfg.looks()
-	o := &Outcome{Set: set, cfg: cfg, Visible: make(map[*benchgate.Row]float64)}
+	o := &Outcome{Set: set, cfg: cfg}
 	found, err := o.discover(ctx)
 	if err != nil {
 		return nil, err
