@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,21 +30,17 @@ type Package struct {
 // readOnly is the flag that keeps go from writing to go.mod and go.sum. GOFLAGS may
 // say -mod=mod, in the environment or in go env's file; -mod=vendor and go's own
 // choice write nothing, and stay.
-func (t Tree) readOnly(ctx context.Context) ([]string, error) {
-	flags, err := t.goTool(ctx, "env", "GOFLAGS")
-	if err != nil {
-		return nil, err
-	}
-	mod := ""
-	for f := range strings.FieldsSeq(flags) {
-		if value, ok := strings.CutPrefix(strings.TrimLeft(strings.Trim(f, `'"`), "-"), "mod="); ok {
-			mod = value // the last one counts
+func (t Tree) readOnly(ctx context.Context) (flags []string, err error) {
+	set, err := t.goTool(ctx, "env", "GOFLAGS")
+	for f := range strings.FieldsSeq(set) {
+		if mod, ok := strings.CutPrefix(strings.TrimLeft(strings.Trim(f, `'"`), "-"), "mod="); ok {
+			flags = nil // the last one counts
+			if mod == "mod" {
+				flags = []string{"-mod=readonly"}
+			}
 		}
 	}
-	if mod == "mod" {
-		return []string{"-mod=readonly"}, nil
-	}
-	return nil, nil
+	return flags, err
 }
 
 func (t Tree) goTool(ctx context.Context, args ...string) (string, error) {
@@ -74,17 +71,19 @@ type listed struct {
 		GoMod   string
 		Replace *struct{ Version string }
 	}
-	otherFiles
-}
-
-type otherFiles struct {
+	// What else it is built from.
 	GoFiles, CgoFiles, CFiles, CXXFiles, MFiles, HFiles, FFiles, SFiles, SwigFiles, SwigCXXFiles, SysoFiles []string
 	EmbedFiles, TestEmbedFiles, XTestEmbedFiles                                                             []string
 }
 
-const listedFields = "ImportPath,Dir,ForTest,Standard,DepOnly,Match,TestGoFiles,XTestGoFiles,Error,Module," +
-	"GoFiles,CgoFiles,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles," +
-	"EmbedFiles,TestEmbedFiles,XTestEmbedFiles"
+// listedFields are the fields' names, for go list.
+var listedFields = func() string {
+	var names []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[listed]()) {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ",")
+}()
 
 // files returns the files of a package whose source is at hand, not a release of it.
 func (p *listed) files() (paths []string) {
@@ -92,15 +91,12 @@ func (p *listed) files() (paths []string) {
 	if p.Standard || m == nil || !m.Main && (m.Replace == nil || m.Replace.Version != "") {
 		return nil
 	}
-	o := &p.otherFiles
-	for _, list := range [][]string{
-		p.TestGoFiles, p.XTestGoFiles, o.GoFiles, o.CgoFiles, o.CFiles, o.CXXFiles, o.MFiles, o.HFiles, o.FFiles, o.SFiles,
-		o.SwigFiles, o.SwigCXXFiles, o.SysoFiles, o.EmbedFiles, o.TestEmbedFiles, o.XTestEmbedFiles,
-	} {
-		for _, name := range list {
-			if !filepath.IsAbs(name) { // not in go's cache
-				paths = append(paths, filepath.Join(p.Dir, name))
-			}
+	for _, name := range slices.Concat(
+		p.TestGoFiles, p.XTestGoFiles, p.GoFiles, p.CgoFiles, p.CFiles, p.CXXFiles, p.MFiles, p.HFiles, p.FFiles, p.SFiles,
+		p.SwigFiles, p.SwigCXXFiles, p.SysoFiles, p.EmbedFiles, p.TestEmbedFiles, p.XTestEmbedFiles,
+	) {
+		if !filepath.IsAbs(name) { // not in go's cache
+			paths = append(paths, filepath.Join(p.Dir, name))
 		}
 	}
 	return append(paths, m.GoMod, filepath.Join(filepath.Dir(m.GoMod), "go.sum"))

@@ -314,11 +314,6 @@ type jsonSummary struct {
 	N      int      `json:"n"`
 }
 
-type jsonCount struct {
-	Benchmarks int `json:"benchmarks"`
-	Metrics    int `json:"metrics"`
-}
-
 func finite(v float64) *float64 {
 	if math.IsInf(v, 0) || math.IsNaN(v) {
 		return nil
@@ -329,22 +324,22 @@ func finite(v float64) *float64 {
 // JSON returns everything for a machine. Shares are fractions: 0.05 is 5 %.
 func JSON(in *Input) ([]byte, error) {
 	doc := struct {
-		ExitCode    int                             `json:"exit_code"`
-		Headline    string                          `json:"headline"`
-		Alpha       float64                         `json:"alpha"`
-		Counts      map[benchgate.Verdict]jsonCount `json:"counts"`
-		Family      int                             `json:"family"`
-		Looks       int                             `json:"looks"`
-		Rows        []jsonRow                       `json:"rows"`
-		Faults      []benchgate.Fault               `json:"faults"`
-		New         []string                        `json:"new"`
-		Gone        []string                        `json:"gone"`
-		Warnings    []string                        `json:"warnings"`
-		Noise       []string                        `json:"noise"`
-		Profiles    []benchrun.Profile              `json:"profiles"`
-		Environment map[string]string               `json:"environment"`
+		ExitCode    int                                  `json:"exit_code"`
+		Headline    string                               `json:"headline"`
+		Alpha       float64                              `json:"alpha"`
+		Counts      map[benchgate.Verdict]map[string]int `json:"counts"`
+		Family      int                                  `json:"family"`
+		Looks       int                                  `json:"looks"`
+		Rows        []jsonRow                            `json:"rows"`
+		Faults      []benchgate.Fault                    `json:"faults"`
+		New         []string                             `json:"new"`
+		Gone        []string                             `json:"gone"`
+		Warnings    []string                             `json:"warnings"`
+		Noise       []string                             `json:"noise"`
+		Profiles    []benchrun.Profile                   `json:"profiles"`
+		Environment map[string]string                    `json:"environment"`
 	}{
-		in.Report.ExitCode(), in.Headline(), in.Report.Alpha, make(map[benchgate.Verdict]jsonCount), in.Report.Family, in.Report.Looks,
+		in.Report.ExitCode(), in.Headline(), in.Report.Alpha, make(map[benchgate.Verdict]map[string]int), in.Report.Family, in.Report.Looks,
 		[]jsonRow{},
 		in.Report.Faults, in.Report.New, in.Report.Gone, in.Warnings, in.noise(), in.Profiles, make(map[string]string),
 	}
@@ -352,7 +347,7 @@ func JSON(in *Input) ([]byte, error) {
 		doc.Environment[e[0]] = e[1]
 	}
 	for _, v := range verdicts {
-		doc.Counts[v] = jsonCount{len(in.Report.Findings(v)), len(in.Report.With(v))}
+		doc.Counts[v] = map[string]int{"benchmarks": len(in.Report.Findings(v)), "metrics": len(in.Report.With(v))}
 	}
 	for _, r := range in.Report.Rows {
 		side := func(i, n int) jsonSummary {

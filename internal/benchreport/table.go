@@ -21,34 +21,34 @@ import (
 // the number of samples. The values are benchstat's, which a test holds.
 func Table(set *benchgate.Set, rep *benchgate.Report) string {
 	w := new(strings.Builder)
-	type group struct{ pkg, config, unit string }
-	var order []group
-	tables := make(map[group][]*benchgate.Row)
+	var order []benchgate.Metric // of all benchmarks
+	tables := make(map[benchgate.Metric][]*benchgate.Row)
 	for _, r := range slices.Concat(rep.Rows, rep.OneSided) {
-		g := group{r.Pkg, r.Config, r.Unit}
+		g := r.Metric
+		g.Bench = ""
 		if tables[g] == nil {
 			order = append(order, g)
 		}
 		tables[g] = append(tables[g], r)
 	}
-	slices.SortStableFunc(order, func(a, b group) int {
-		return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.config, b.config))
+	slices.SortStableFunc(order, func(a, b benchgate.Metric) int {
+		return cmp.Or(cmp.Compare(a.Pkg, b.Pkg), cmp.Compare(a.Config, b.Config))
 	})
-	var above group
+	var above benchgate.Metric
 	for i, g := range order {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		if g.pkg != above.pkg {
-			fmt.Fprintf(w, "pkg: %s\n", g.pkg)
+		if g.Pkg != above.Pkg {
+			fmt.Fprintf(w, "pkg: %s\n", g.Pkg)
 		}
-		if g.config != above.config {
-			fmt.Fprintln(w, g.config)
+		if g.Config != above.Config {
+			fmt.Fprintln(w, g.Config)
 		}
 		above = g
 		var b strings.Builder
 		out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(out, "%s\t%s\t%s\tvs base\n", g.unit, set.Label(benchgate.Base), set.Label(benchgate.Head))
+		fmt.Fprintf(out, "%s\t%s\t%s\tvs base\n", g.Unit, set.Label(benchgate.Base), set.Label(benchgate.Head))
 		var warnings []error
 		for _, r := range tables[g] {
 			base, head := values(r)

@@ -23,8 +23,6 @@ var ErrConfig = errors.New("bad configuration")
 // ErrNothing means that there is no benchmark to compare.
 var ErrNothing = errors.New("no benchmark to compare")
 
-var errProfile = errors.New("profile")
-
 // Binary is a test binary and the directory to run it in. The zero value is none.
 type Binary struct{ Path, Dir string }
 

@@ -34,7 +34,7 @@ func (o *Outcome) Profiles(ctx context.Context, dir string) ([]Profile, error) {
 		err = os.MkdirAll(dir, 0o755)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errProfile, err)
+		return nil, fmt.Errorf("profile: %w", err)
 	}
 	worse, allocates := make(map[string]bool), make(map[string]bool)
 	for _, row := range o.Report.Rows {
@@ -80,7 +80,7 @@ func (o *Outcome) profile(ctx context.Context, j *job, kind, dir string) (Profil
 		}
 		_, faults, err := o.process(ctx, j.pkg, benchgate.Side(side), j.pattern(), strconv.Itoa(n)+"x", extra...)
 		if err == nil && len(faults) > 0 {
-			err = fmt.Errorf("%w: %s", errProfile, faults[0])
+			err = fmt.Errorf("profile: %s", faults[0])
 		}
 		if err != nil {
 			return prof, err
@@ -95,11 +95,8 @@ func (o *Outcome) profile(ctx context.Context, j *job, kind, dir string) (Profil
 	var top, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &top, &stderr
 	if err := procgroup.Run(cmd, os.Kill); err != nil {
-		return prof, fmt.Errorf("%w: %w: %s", errProfile, err, stderr.String())
+		return prof, fmt.Errorf("profile: %w: %s", err, stderr.String())
 	}
 	prof.Top = top.String()
-	if err := os.WriteFile(stem+".diff.txt", top.Bytes(), 0o644); err != nil {
-		return prof, fmt.Errorf("%w: %w", errProfile, err)
-	}
-	return prof, nil
+	return prof, os.WriteFile(stem+".diff.txt", top.Bytes(), 0o644)
 }
