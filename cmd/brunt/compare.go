@@ -46,13 +46,12 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	c := &comparison{options: o, stdout: stdout, stderr: stderr, began: time.Now()}
 	c.in.Command = "brunt compare " + strings.Join(quoted(args), " ")
-	if err := c.judge(ctx); err != nil {
-		if ctx.Err() != nil {
-			return fail(errors.New("interrupted; worktree and temporary files are removed"))
-		}
-		return fail(err)
+	if err = c.judge(ctx); err == nil {
+		err = c.write()
+	} else if ctx.Err() != nil {
+		err = errors.New("interrupted; worktree and temporary files are removed")
 	}
-	if err := c.write(); err != nil {
+	if err != nil {
 		return fail(err)
 	}
 	return c.in.Report.ExitCode()

@@ -16,6 +16,11 @@ var (
 func (s *stream) failures() (found []Fault) {
 	var open []Fault
 	passed := false
+	blame := func(f Fault) {
+		if len(open) == 0 {
+			open = append(open, f)
+		}
+	}
 	end := func() {
 		if !passed {
 			found = append(found, open...)
@@ -26,10 +31,10 @@ func (s *stream) failures() (found []Fault) {
 		if l.log {
 			continue
 		}
-		f := Fault{Kind: Failed, Side: s.side.String(), Pkg: s.pkg[i]}
-		switch at := rank(s.feed[i]); {
+		f := Fault{Kind: Failed, Side: s.side.String(), Pkg: l.pkg, Text: l.text}
+		switch at := rank(l.feed); {
 		case at >= 0 && at < len(labels):
-			if i == 0 || rank(s.feed[i-1]) < 0 || rank(s.feed[i-1]) == len(labels) {
+			if i == 0 || rank(s.lines[i-1].feed) < 0 || rank(s.lines[i-1].feed) == len(labels) {
 				end() // the first label of another package
 			}
 		case strings.HasPrefix(l.text, "ok  \t"):
@@ -37,20 +42,14 @@ func (s *stream) failures() (found []Fault) {
 			end()
 		case failedPackage.MatchString(l.text):
 			passed = false
-			if len(open) == 0 {
-				f.Text = l.text
-				open = append(open, f)
-			}
+			blame(f)
 			end()
 		case strings.Contains(l.text, "--- FAIL: Benchmark"):
 			f.Bench = strings.TrimPrefix(failed.FindStringSubmatch(l.text)[1], "Benchmark")
 			f.Text = strings.TrimSpace(strings.Join(s.logged(i+1), "\n"))
 			open = append(open, f)
 		case strings.HasPrefix(l.text, "panic: "), strings.HasPrefix(l.text, "fatal error: "), strings.HasPrefix(l.text, "FAIL\t"):
-			if len(open) == 0 {
-				f.Text = l.text
-				open = append(open, f)
-			}
+			blame(f)
 		case strings.HasSuffix(l.text, "PASS"):
 			passed = true
 		case strings.HasSuffix(l.text, "FAIL"):

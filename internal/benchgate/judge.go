@@ -204,18 +204,18 @@ func isUnreadable(faults []Fault, m Metric) bool {
 // direction returns which way a row is better. A direction that only one of the sides
 // gives counts, and is a fault: what it is on the other side may have been lost.
 func (rep *Report) direction(set *Set, rules *Rules, row *Row) int {
-	way, agreed := rules.better(set, row.Unit)
-	if agreed || math.IsInf(row.Threshold, 1) {
-		return way
+	base, head := rules.better(set, Base, row.Unit), rules.better(set, Head, row.Unit)
+	if base == head {
+		return base
 	}
 	says := map[int]string{0: "nothing", -1: "lower", +1: "higher"}
 	f := Fault{Kind: Undirected, Unit: row.Unit, Text: fmt.Sprintf(
 		"which way it is better: %s at the base and %s at the head; print its Unit line on both sides, or say it under \"better\" in -config, or set it off",
-		says[rules.betterAt(set, Base, row.Unit)], says[rules.betterAt(set, Head, row.Unit)])}
-	if !slices.Contains(rep.Faults, f) {
+		says[base], says[head])}
+	if !math.IsInf(row.Threshold, 1) && !slices.Contains(rep.Faults, f) {
 		rep.Faults = append(rep.Faults, f)
 	}
-	return way
+	return base + head // none if they contradict each other
 }
 
 // collect returns the metrics in the order of the input, whole benchmarks among them,

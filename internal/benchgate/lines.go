@@ -17,6 +17,8 @@ type line struct {
 	raw    string // as it stands there
 	text   string // without what only a terminal or an encoding made of it
 	log    bool   // text that a benchmark logged: anything at all
+	feed   string // what benchfmt is to read of it; empty for nothing
+	pkg    string // that it is of
 }
 
 // Terminals' colors, cursor movements, titles and character sets (ECMA-48).
@@ -45,11 +47,15 @@ func split(data []byte) (lines []line) {
 			logging = false
 		}
 		if logging && strings.HasPrefix(clean, "    ") {
-			lines = append(lines, line{number, whole, clean, true})
+			lines = append(lines, line{number: number, raw: whole, text: clean, log: true})
 			continue
 		}
 		for part := range strings.SplitSeq(whole, "\r") {
-			lines = append(lines, line{number, part, trim(tidy(part)), false})
+			text := tidy(part)
+			if !strings.HasPrefix(text, "Benchmark") { // spaces tell a result from a name alone
+				text = strings.TrimRight(text, " \t")
+			}
+			lines = append(lines, line{number: number, raw: part, text: text})
 		}
 	}
 	return lines
@@ -110,13 +116,4 @@ func tidy(text string) string {
 		text = text[n:]
 	}
 	return b.String()
-}
-
-// trim takes spaces off the end of a line, but for a result, which they tell from a
-// name alone.
-func trim(text string) string {
-	if strings.HasPrefix(text, "Benchmark") {
-		return text
-	}
-	return strings.TrimRight(text, " \t")
 }

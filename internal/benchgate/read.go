@@ -128,14 +128,18 @@ func (s *Set) Parse(side Side, name string, data []byte) ([]*benchfmt.Result, []
 	}
 	var results []*benchfmt.Result
 	reader := &s.readers[side]
-	reader.Reset(strings.NewReader(strings.Join(in.feed, "\n")), name, ".file", s.Label(side))
+	var feed strings.Builder
+	for _, l := range in.lines {
+		feed.WriteString(l.feed + "\n")
+	}
+	reader.Reset(strings.NewReader(feed.String()), name, ".file", s.Label(side))
 	for reader.Scan() {
 		switch rec := reader.Result().(type) {
 		case *benchfmt.SyntaxError:
 			in.syntax(rec.Line-1, rec.Msg)
 		case *benchfmt.UnitMetadata:
 			units[rec.OrigUnit] = true
-			if known := usual(rec.Unit); rec.Key == "better" && known != 0 && ways[rec.Value] != known {
+			if known := wayOf(directions, rec.Unit); rec.Key == "better" && known != 0 && ways[rec.Value] != known {
 				_, number := rec.Pos()
 				in.unreadable(number-1, "", "a unit turned around")
 			}

@@ -116,24 +116,9 @@ func (r *Rules) threshold(unit, bench string) float64 {
 	return 0.05
 }
 
-// better returns the direction of a unit for both sides: +1 higher, -1 lower, 0 not
-// known. The sides agree if each of them says so, or neither does.
-func (r *Rules) better(set *Set, unit string) (way int, agreed bool) {
-	base, head := r.betterAt(set, Base, unit), r.betterAt(set, Head, unit)
-	switch {
-	case base == head, head == 0:
-		return base, base == head
-	case base == 0:
-		return head, false
-	}
-	return 0, false
-}
-
-func (r *Rules) betterAt(set *Set, side Side, unit string) int {
-	if way := set.readers[side].Units().GetBetter(unit); way != 0 {
-		return way
-	}
-	return cmp.Or(wayOf(r.Better, unit), usual(unit))
+// better returns the direction of a unit on a side: +1 higher, -1 lower, 0 not known.
+func (r *Rules) better(set *Set, side Side, unit string) int {
+	return cmp.Or(set.readers[side].Units().GetBetter(unit), wayOf(r.Better, unit), wayOf(directions, unit))
 }
 
 // off reports whether a metric is for information only.

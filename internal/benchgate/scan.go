@@ -13,13 +13,9 @@ import (
 
 // stream is the output of a test binary or of go test while it is read.
 type stream struct {
-	side  Side
-	name  string
-	lines []line
-	// feed is what benchfmt is to read of each line; empty for nothing.
-	feed []string
-	// pkg is the package that each line is of.
-	pkg    []string
+	side   Side
+	name   string
+	lines  []line
 	faults []Fault
 	// broken names the benchmarks whose result lines could not be read, by line.
 	broken map[int]string
@@ -27,7 +23,6 @@ type stream struct {
 
 func newStream(side Side, name string, data []byte) *stream {
 	s := &stream{side: side, name: name, lines: split(data), broken: make(map[int]string)}
-	s.feed, s.pkg = make([]string, len(s.lines)), make([]string, len(s.lines))
 	pkg := ""
 	for i, l := range s.lines {
 		text := s.matters(i)
@@ -38,11 +33,10 @@ func newStream(side Side, name string, data []byte) *stream {
 			}
 			text = ""
 		}
-		s.feed[i] = text
 		if value, ok := strings.CutPrefix(text, "pkg:"); ok {
 			pkg = strings.TrimLeft(value, " \t")
 		}
-		s.pkg[i] = pkg
+		s.lines[i].feed, s.lines[i].pkg = text, pkg
 	}
 	return s
 }
@@ -139,7 +133,7 @@ func (s *stream) label(i int) string {
 	}
 	before, after := -1, -1
 	if i > 0 {
-		before = rank(s.feed[i-1])
+		before = rank(s.lines[i-1].feed)
 	}
 	if i+1 < len(s.lines) && !s.lines[i+1].log {
 		after = rank(s.lines[i+1].text)
@@ -159,7 +153,7 @@ func (s *stream) unreadable(i int, bench, msg string) {
 		raw = strings.ToValidUTF8(raw[:200], "") + "…"
 	}
 	s.faults = append(s.faults, Fault{
-		Kind: Unreadable, Side: s.side.String(), Pkg: s.pkg[i], Bench: bench,
+		Kind: Unreadable, Side: s.side.String(), Pkg: s.lines[i].pkg, Bench: bench,
 		Text: fmt.Sprintf("%s:%d: %s: %q", s.name, l.number, msg, raw),
 	})
 	if strings.HasPrefix(l.text, "Benchmark") {
@@ -169,10 +163,10 @@ func (s *stream) unreadable(i int, bench, msg string) {
 
 // syntax records a line that benchfmt could not read.
 func (s *stream) syntax(i int, msg string) {
-	text := s.feed[i]
+	text := s.lines[i].feed
 	if name, ok := strings.CutPrefix(text, "Benchmark"); ok {
 		if r, _ := utf8.DecodeRuneInString(name); r >= 'a' && r <= 'z' {
-			s.feed[i] = "" // Benchmarking…: prose, unless it has a result's end
+			s.lines[i].feed = "" // Benchmarking…: prose, unless it has a result's end
 			return
 		}
 		name, _, _ = strings.Cut(strings.ReplaceAll(name, "\t", " "), " ")
@@ -190,14 +184,14 @@ func (s *stream) strays(units map[string]bool) {
 			owner = name
 			continue
 		}
-		if strings.HasPrefix(s.feed[i], "Benchmark") {
+		if strings.HasPrefix(s.lines[i].feed, "Benchmark") {
 			owner = ""
 			if !strings.ContainsAny(l.text, " \t") {
 				owner = strings.TrimPrefix(l.text, "Benchmark") // a name alone, as of go test -v
 			}
 			continue
 		}
-		if l.log || s.feed[i] != "" || !torn(l.text, units) {
+		if l.log || s.lines[i].feed != "" || !torn(l.text, units) {
 			continue
 		}
 		if before, rest, ok := strings.Cut(l.text, "Benchmark"); ok {
@@ -252,9 +246,6 @@ var directions = map[string]int{
 	"ns/op": -1, "B/op": -1, "allocs/op": -1, "MB/s": +1,
 	"req/s": +1, "p50-ns": -1, "p95-ns": -1, "p99-ns": -1, "err/op": -1, "peak-B": -1,
 }
-
-// usual returns the way in which a unit is better that needs no declaration.
-func usual(unit string) int { return wayOf(directions, unit) }
 
 // wayOf looks a unit up under either of its names: as it is printed, or tidied.
 func wayOf(directions map[string]int, unit string) int {
