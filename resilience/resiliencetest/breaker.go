@@ -1,6 +1,7 @@
 package resiliencetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
@@ -66,24 +67,12 @@ type breakerCheck struct {
 const breakerOpen = time.Minute // OpenStateDuration wherever it matters
 
 func (c *checker) breaker(build BreakerFactory, spec BreakerSpec) breakerCheck {
-	if spec.WindowDuration == 0 {
-		spec.WindowDuration = time.Hour
-	}
-	if spec.OpenStateDuration == 0 {
-		spec.OpenStateDuration = breakerOpen
-	}
-	if spec.FailureThreshold == 0 {
-		spec.FailureThreshold = 1
-	}
-	if spec.ErrorRateThreshold == 0 {
-		spec.ErrorRateThreshold = 1
-	}
-	if spec.HalfOpenMaxCalls == 0 {
-		spec.HalfOpenMaxCalls = 1
-	}
-	if spec.ProbeCount == 0 {
-		spec.ProbeCount = 1
-	}
+	spec.WindowDuration = cmp.Or(spec.WindowDuration, time.Hour)
+	spec.OpenStateDuration = cmp.Or(spec.OpenStateDuration, breakerOpen)
+	spec.FailureThreshold = cmp.Or(spec.FailureThreshold, 1)
+	spec.ErrorRateThreshold = cmp.Or(spec.ErrorRateThreshold, 1)
+	spec.HalfOpenMaxCalls = cmp.Or(spec.HalfOpenMaxCalls, 1)
+	spec.ProbeCount = cmp.Or(spec.ProbeCount, 1)
 	b, err := build(spec)
 	c.built(err)
 	return breakerCheck{c, b}
@@ -108,6 +97,12 @@ func (b breakerCheck) calls(n int, err error) {
 	}
 }
 
+// cancel makes a call that its caller cancels.
+func (b breakerCheck) cancel() {
+	ctx, cancel := context.WithCancel(b.ctx)
+	_ = b.b.Do(ctx, func(ctx context.Context) error { cancel(); return ctx.Err() })
+}
+
 // hang makes a call that lasts until release is called, and then returns err.
 func (b breakerCheck) hang(err error) (release func()) {
 	end := make(chan struct{})
@@ -127,8 +122,8 @@ func (b breakerCheck) hang(err error) (release func()) {
 	case <-done:
 		b.require(false, "a call was refused")
 	default:
+		b.require(admitted, "a call is neither under way nor refused")
 	}
-	b.require(admitted, "a call is neither under way nor refused")
 	return func() { close(end); <-done }
 }
 

@@ -29,11 +29,11 @@ type property[F any] struct {
 	name        string
 	explanation string
 	check       func(c *checker, build F)
-
-	// leaks says that goroutines left behind violate this property. Elsewhere
-	// they are overlooked, so that one fault is not reported as twenty.
-	leaks bool
 }
+
+// leakProperty is the one that goroutines left behind violate. Elsewhere they are
+// overlooked, so that one fault is not reported as twenty.
+const leakProperty = "no-goroutine-left"
 
 // checker records what a check sees. Its methods may be called from any
 // goroutine, except stop and those that use it.
@@ -84,8 +84,8 @@ func (c *checker) built(err error) {
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		c.unsupported(err.Error())
-	case err != nil:
-		c.require(false, "the factory failed: %v", err)
+	default:
+		c.require(err == nil, "the factory failed: %v", err)
 	}
 }
 
@@ -127,35 +127,25 @@ func run[F any](t *testing.T, p property[F], build F, wall time.Duration) Result
 			ctx, cancel := context.WithCancel(context.Background())
 			c.ctx = ctx
 			body := c.spawn(func() { p.check(c, build) })
-			limit := time.NewTimer(virtualLimit)
 			select {
 			case <-body:
-			case <-limit.C:
+			case <-time.After(virtualLimit):
 				c.set(Hung, "stuck in virtual time")
 			}
-			limit.Stop()
 			cancel() // lets go whoever minds
 			close(checked)
 		})
 	}()
 
-	watchdog := time.NewTimer(wall)
-	defer watchdog.Stop()
 	select {
 	case <-checked:
-		grace := time.NewTimer(leaveLimit)
-		defer grace.Stop()
 		select {
 		case <-left:
-			if p.leaks && leak != nil {
-				c.violated("goroutines are left behind, blocked or asleep")
-			}
-		case <-grace.C:
-			if p.leaks {
-				c.violated("goroutines are left behind, still running")
-			}
+			c.violatedIf(p.name == leakProperty && leak != nil, "goroutines are left behind, blocked or asleep")
+		case <-time.After(leaveLimit):
+			c.violatedIf(p.name == leakProperty, "goroutines are left behind, still running")
 		}
-	case <-watchdog.C:
+	case <-time.After(wall):
 		c.set(Hung, "stuck, on a mutex or in a loop")
 	}
 	c.mu.Lock()

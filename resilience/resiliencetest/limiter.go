@@ -103,10 +103,8 @@ func (l limiterCheck) wait(ctx context.Context) <-chan error {
 }
 
 var limiterSuite = []property[LimiterFactory]{
-	{
-		name:        "limit-holds",
-		explanation: "No more than MaxConcurrent callers are inside at once, and no fewer can be.",
-		check: func(c *checker, build LimiterFactory) {
+	{"limit-holds", "No more than MaxConcurrent callers are inside at once, and no fewer can be.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 3, 0)
 			var inside, through atomic.Int32
 			for range 50 {
@@ -132,12 +130,9 @@ var limiterSuite = []property[LimiterFactory]{
 			time.Sleep(time.Second)
 			synctest.Wait()
 			c.require(l.free(4) == 3, "afterwards %d permits are free, not 3", l.free(4))
-		},
-	},
-	{
-		name:        "fifo",
-		explanation: "Callers are admitted in arrival order; otherwise an unlucky one starves under load.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"fifo", "Callers are admitted in arrival order; otherwise an unlucky one starves under load.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 0)
 			l.take()
 			order := make(chan int, 20)
@@ -158,12 +153,9 @@ var limiterSuite = []property[LimiterFactory]{
 				got = append(got, i)
 			}
 			c.require(len(got) == 20 && slices.IsSorted(got), "20 callers were admitted in the order %v", got)
-		},
-	},
-	{
-		name:        "no-barging",
-		explanation: "A caller that will not wait must not overtake those that do.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"no-barging", "A caller that will not wait must not overtake those that do.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 0)
 			trier, ok := l.l.(LimiterTrier)
 			if !ok {
@@ -177,12 +169,9 @@ var limiterSuite = []property[LimiterFactory]{
 			l.l.Release()
 			c.require(trier.TryAcquire(), "TryAcquire found no permit though one is free")
 			c.require(!trier.TryAcquire(), "TryAcquire found a permit though none is free")
-		},
-	},
-	{
-		name:        "canceled-context-fails",
-		explanation: "A context that has ended fails even if permits are free (golang/go#63615): its caller has gone.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"canceled-context-fails", "A context that has ended fails even if permits are free (golang/go#63615): its caller has gone.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 2, 0)
 			ctx, cancel := context.WithCancel(c.ctx)
 			cancel()
@@ -191,12 +180,9 @@ var limiterSuite = []property[LimiterFactory]{
 				c.require(errors.Is(err, context.Canceled), "with a canceled context and free permits Acquire returned %v", err)
 			}
 			c.require(l.free(3) == 2, "a refused Acquire kept a permit")
-		},
-	},
-	{
-		name:        "cancel-ends-wait",
-		explanation: "A waiting caller leaves as soon as its context ends, and leaves nothing behind.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"cancel-ends-wait", "A waiting caller leaves as soon as its context ends, and leaves nothing behind.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 0)
 			l.take()
 			ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
@@ -212,12 +198,9 @@ var limiterSuite = []property[LimiterFactory]{
 			c.require(time.Since(began) == time.Minute, "the wait ended after %v, its context after 1m", time.Since(began))
 			l.l.Release()
 			c.require(l.free(2) == 1, "after a canceled wait %d permits are free, not 1", l.free(2))
-		},
-	},
-	{
-		name:        "canceled-front-wakes-next",
-		explanation: "When the front waiter is canceled in the instant it is granted, the permit goes to the next (golang/go#37852), or all wait for nothing.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"canceled-front-wakes-next", "When the front waiter is canceled in the instant it is granted, the permit goes to the next (golang/go#37852), or all wait for nothing.",
+		func(c *checker, build LimiterFactory) {
 			for range 100 { // which of the two the waiter sees first is chance
 				l := c.limiter(build, 1, 0)
 				l.take()
@@ -239,12 +222,9 @@ var limiterSuite = []property[LimiterFactory]{
 				l.l.Release()
 				c.require(l.free(2) == 1, "afterwards %d permits are free, not 1", l.free(2))
 			}
-		},
-	},
-	{
-		name:        "timeout-exact",
-		explanation: "A wait ends after AcquireTimeout, with an error that is not the context's, which has not ended.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"timeout-exact", "A wait ends after AcquireTimeout, with an error that is not the context's, which has not ended.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, time.Second)
 			l.take()
 			for range 3 {
@@ -256,34 +236,25 @@ var limiterSuite = []property[LimiterFactory]{
 			}
 			l.l.Release()
 			c.require(l.free(2) == 1, "after timeouts %d permits are free, not 1", l.free(2))
-		},
-	},
-	{
-		name:        "timeout-not-while-free",
-		explanation: "A caller that need not wait cannot time out, however short AcquireTimeout is.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"timeout-not-while-free", "A caller that need not wait cannot time out, however short AcquireTimeout is.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 1)
 			for range 1000 {
 				l.take()
 				l.l.Release()
 			}
-		},
-	},
-	{
-		name:        "over-release-panics",
-		explanation: "A Release too many would admit one caller too many for ever; it is a bug to be heard of.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"over-release-panics", "A Release too many would admit one caller too many for ever; it is a bug to be heard of.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 2, 0)
 			l.take()
 			l.l.Release()
 			c.violatedIf(!panics(l.l.Release), "Release without a permit did not panic")
 			c.require(l.free(3) == 2, "afterwards %d permits are free, not 2", l.free(3))
-		},
-	},
-	{
-		name:        "resize",
-		explanation: "A raised limit admits waiters at once; a lowered one admits nobody until enough have left.",
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{"resize", "A raised limit admits waiters at once; a lowered one admits nobody until enough have left.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 0)
 			r, ok := l.l.(LimiterResizer)
 			if !ok {
@@ -311,19 +282,14 @@ var limiterSuite = []property[LimiterFactory]{
 			l.l.Release()
 			expect(3, "after two of 3 left")
 			c.violatedIf(r.SetMaxConcurrent(0) == nil, "a limit of 0 was accepted")
-		},
-	},
-	{
-		name:        "no-goroutine-left",
-		explanation: "Waiting must not leave goroutines or timers behind, nor must building a limiter.",
-		leaks:       true,
-		check: func(c *checker, build LimiterFactory) {
+		}},
+	{leakProperty, "Waiting must not leave goroutines or timers behind, nor must building a limiter.",
+		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, time.Second)
 			l.take()
 			if err := <-l.wait(c.ctx); err == nil {
 				c.violated("Acquire found a permit though none is free")
 			}
 			l.l.Release()
-		},
-	},
+		}},
 }

@@ -19,19 +19,11 @@ const (
 
 // String returns the status in lower case.
 func (s Status) String() string {
-	switch s {
-	case Holds:
-		return "holds"
-	case Violated:
-		return "violated"
-	case Panicked:
-		return "panicked"
-	case Hung:
-		return "hung"
-	case Unsupported:
-		return "unsupported"
+	names := [...]string{Holds: "holds", Violated: "violated", Panicked: "panicked", Hung: "hung", Unsupported: "unsupported"}
+	if s == 0 || int(s) >= len(names) {
+		return fmt.Sprintf("Status(%d)", uint8(s))
 	}
-	return fmt.Sprintf("Status(%d)", uint8(s))
+	return names[s]
 }
 
 // OK reports whether s is no complaint.
