@@ -31,10 +31,3 @@ func TestBackoffAtItsBounds(t *testing.T) {
 		require.Equal(t, c.want, backoffDelay(c.base, c.limit, c.jitter, c.attempt, c.random), name)
 	}
 }
-
-func TestABudgetOfNoneIsNoBudget(t *testing.T) {
-	for _, n := range []int{-1, 0} {
-		require.Nil(t, newRetryBudget(n, time.Minute))
-	}
-	require.NotNil(t, newRetryBudget(1, time.Minute))
-}

@@ -5,93 +5,93 @@ import (
 	"time"
 )
 
-// retryBudget allows at most len(stamps) retries to begin in any window of the
-// given length, wherever that window is laid.
+// retryBudget decides which retries of a policy may begin.
 //
-// A slot has two lives. From hold until begin it is held: the retry is decided
-// but still sleeping. From begin it is a stamp, which expires one window later.
-// hold succeeds only while held + live stamps < N, begin turns one into the
-// other, and time only removes stamps; so at every instant at most N retries
-// have begun in the window that ends there. A canceled retry gives its held
-// slot back as if it had never asked.
+// A retry takes a slot in two steps. From hold until begin it is held: the retry is
+// decided but still sleeping. From begin on the log counts it, for one window. So at
+// every instant no more retries have begun in the window that ends there than the log
+// allows. A canceled retry gives its held slot back as if it had never asked.
 //
 // Instants are durations since the policy was built. They come from a
 // monotonic clock; one that runs backwards is read as standing still.
 type retryBudget struct {
-	window time.Duration
-
-	mu     sync.Mutex
-	stamps []time.Duration // ring: instants at which retries began, in order
-	head   int             // index of the oldest live stamp
-	live   int             // number of live stamps
-	held   int             // slots of retries that sleep
-	last   time.Duration   // latest instant seen
+	mu   sync.Mutex
+	log  retryLog
+	held int // slots of retries that sleep
 }
 
-// newRetryBudget returns nil, which is no budget at all, when n is not positive.
-func newRetryBudget(n int, window time.Duration) *retryBudget {
-	if n <= 0 {
-		return nil
-	}
-	return &retryBudget{window: window, stamps: make([]time.Duration, n)}
+// retryLog knows the retries that have begun, and bounds them.
+type retryLog interface {
+	begin(now time.Duration)                 // counts a retry that begins now
+	begun(now time.Duration) int             // those of the window that ends now
+	allows(more int, now time.Duration) bool // reports whether so many may begin besides
 }
 
 // hold reserves a slot for a retry that will begin later. It reports false,
 // and changes nothing, when the budget is spent.
 func (b *retryBudget) hold(now time.Duration) bool {
-	if b == nil {
-		return true
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expire(now)
-	if b.held+b.live >= len(b.stamps) {
+	if !b.log.allows(b.held+1, now) {
 		return false
 	}
 	b.held++
 	return true
 }
 
-// begin turns a held slot into the stamp of a retry that starts now.
+// begin tells the log that a retry whose slot was held starts now.
 func (b *retryBudget) begin(now time.Duration) {
-	if b == nil {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expire(now)
 	b.held--
-	b.stamps[(b.head+b.live)%len(b.stamps)] = b.last
-	b.live++
+	b.log.begin(now)
 }
 
 // refund returns a held slot: its retry will not begin.
 func (b *retryBudget) refund() {
-	if b == nil {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held--
 }
 
-// inUse reports held slots plus retries begun in the window that ends now.
+// inUse returns the held slots plus the retries begun in the window that ends now.
 func (b *retryBudget) inUse(now time.Duration) int {
-	if b == nil {
-		return 0
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expire(now)
-	return b.held + b.live
+	return b.held + b.log.begun(now)
 }
 
-// expire forgets stamps one whole window old. The window is half-open: a retry
+// retryStamps allows as many retries as it has stamps in any window of the given
+// length, wherever that window is laid.
+type retryStamps struct {
+	window time.Duration
+	stamps []time.Duration // ring: instants at which retries began, in order
+	head   int             // index of the oldest live stamp
+	live   int             // number of live stamps
+	last   time.Duration   // latest instant seen
+}
+
+// newRetryBudget returns a budget of n retries in a window.
+func newRetryBudget(n int, window time.Duration) *retryBudget {
+	return &retryBudget{log: &retryStamps{window: window, stamps: make([]time.Duration, n)}}
+}
+
+func (s *retryStamps) allows(more int, now time.Duration) bool {
+	return s.begun(now)+more <= len(s.stamps)
+}
+
+func (s *retryStamps) begin(now time.Duration) {
+	s.stamps[(s.head+s.begun(now))%len(s.stamps)] = s.last
+	s.live++
+}
+
+// begun forgets stamps one whole window old. The window is half-open: a retry
 // that began at t no longer counts at t+window.
-func (b *retryBudget) expire(now time.Duration) {
-	b.last = max(b.last, now)
-	for b.live > 0 && b.last-b.stamps[b.head] >= b.window {
-		b.head = (b.head + 1) % len(b.stamps)
-		b.live--
+func (s *retryStamps) begun(now time.Duration) int {
+	s.last = max(s.last, now)
+	for s.live > 0 && s.last-s.stamps[s.head] >= s.window {
+		s.head = (s.head + 1) % len(s.stamps)
+		s.live--
 	}
+	return s.live
 }

@@ -1,9 +1,6 @@
 package resilience
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // retryShare allows retries as a share of the requests:
 //
@@ -13,17 +10,10 @@ import (
 // Finagle's RetryBudget, whose defaults are a ratio of 0.2, 10 retries per second
 // and a window (ttl) of 10 s. gRPC's retry throttling (proposal A6) has the same
 // aim, with tokens that successes earn instead of requests.
-//
-// As in retryBudget a slot is held from the decision until the retry begins, and
-// counts as one meanwhile. Instants are durations since the policy was built.
 type retryShare struct {
 	ratio   float64
 	reserve float64 // minPerSecond × W
-
-	traffic window // successes are requests, failures are retries that began
-
-	mu   sync.Mutex
-	held int // slots of retries that sleep
+	traffic window  // successes are requests, failures are retries that began
 }
 
 func newRetryShare(ratio, minPerSecond float64, length time.Duration) *retryShare {
@@ -35,36 +25,17 @@ func newRetryShare(ratio, minPerSecond float64, length time.Duration) *retryShar
 // request counts an execution that begins now.
 func (s *retryShare) request(now time.Duration) { s.traffic.success(shareInstant(now)) }
 
-func (s *retryShare) hold(now time.Duration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *retryShare) begin(now time.Duration) { s.traffic.failure(shareInstant(now), false) }
+
+func (s *retryShare) begun(now time.Duration) int {
+	return int(s.traffic.sum(shareInstant(now)).failures)
+}
+
+func (s *retryShare) allows(more int, now time.Duration) bool {
 	// Rounding may not cost a retry: 0.29 × 100 is 28.999999999999996.
 	const slack = 1e-9
 	counts := s.traffic.sum(shareInstant(now))
-	if float64(counts.failures)+float64(s.held)+1 > s.ratio*float64(counts.successes)+s.reserve+slack {
-		return false
-	}
-	s.held++
-	return true
-}
-
-func (s *retryShare) begin(now time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held--
-	s.traffic.failure(shareInstant(now), false)
-}
-
-func (s *retryShare) refund() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held--
-}
-
-func (s *retryShare) inUse(now time.Duration) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.held + int(s.traffic.sum(shareInstant(now)).failures)
+	return float64(counts.failures)+float64(more) <= s.ratio*float64(counts.successes)+s.reserve+slack
 }
 
 // shareInstant keeps an instant from being negative, as that of a policy used in a

@@ -38,6 +38,11 @@ func (o *shareOracle) hold(now int64) bool {
 	return true
 }
 
+func newShareBudget(ratio, minPerSecond float64, length time.Duration) (*retryShare, *retryBudget) {
+	s := newRetryShare(ratio, minPerSecond, length)
+	return s, &retryBudget{log: s}
+}
+
 func TestShareAgainstOracle(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -45,7 +50,7 @@ func TestShareAgainstOracle(t *testing.T) {
 	var allowed, refused int
 	for range 300 {
 		o := &shareOracle{percent: 1 + r.Int64N(100), perSecond: r.Int64N(4), bucket: int64(1+r.IntN(20)) * 1e8}
-		s := newRetryShare(float64(o.percent)/100, float64(o.perSecond), time.Duration(o.bucket*windowBuckets))
+		s, b := newShareBudget(float64(o.percent)/100, float64(o.perSecond), time.Duration(o.bucket*windowBuckets))
 		var now int64
 		for range 300 {
 			switch op := r.IntN(16); {
@@ -54,7 +59,7 @@ func TestShareAgainstOracle(t *testing.T) {
 				s.request(time.Duration(now))
 			case op < 11:
 				want := o.hold(now)
-				require.Equal(t, want, s.hold(time.Duration(now)), "at %d", now)
+				require.Equal(t, want, b.hold(time.Duration(now)), "at %d", now)
 				if want {
 					allowed++
 				} else {
@@ -63,16 +68,16 @@ func TestShareAgainstOracle(t *testing.T) {
 			case op < 13 && o.held > 0:
 				o.held--
 				o.begun = append(o.begun, now)
-				s.begin(time.Duration(now))
+				b.begin(time.Duration(now))
 			case op == 13 && o.held > 0:
 				o.held--
-				s.refund()
+				b.refund()
 			case op == 14:
 				now += r.Int64N(o.bucket * 3)
 			case op == 15 && r.IntN(20) == 0:
 				now += o.bucket * windowBuckets << r.IntN(10)
 			}
-			require.EqualValues(t, o.recent(o.begun, now)+o.held, s.inUse(time.Duration(now)), "at %d", now)
+			require.EqualValues(t, o.recent(o.begun, now)+o.held, b.inUse(time.Duration(now)), "at %d", now)
 		}
 	}
 	require.Positive(t, allowed)
@@ -82,24 +87,24 @@ func TestShareAgainstOracle(t *testing.T) {
 // Rounding must not cost a retry: n % of 100 requests are n retries, for each n.
 func TestShareIsExact(t *testing.T) {
 	for percent := 1; percent <= 100; percent++ {
-		s := newRetryShare(float64(percent)/100, 0, time.Second)
+		s, b := newShareBudget(float64(percent)/100, 0, time.Second)
 		for range 100 {
 			s.request(0)
 		}
 		for n := range percent {
-			require.True(t, s.hold(0), "retry %d of 100 requests, at %d %%", n+1, percent)
+			require.True(t, b.hold(0), "retry %d of 100 requests, at %d %%", n+1, percent)
 		}
-		require.False(t, s.hold(0), "one retry more than %d %%", percent)
+		require.False(t, b.hold(0), "one retry more than %d %%", percent)
 	}
 }
 
 func TestShareClockThatRunsBackwards(t *testing.T) {
-	s := newRetryShare(1, 0, time.Second)
+	s, b := newShareBudget(1, 0, time.Second)
 	s.request(-time.Hour)
-	require.True(t, s.hold(-time.Hour))
-	s.begin(-time.Minute)
-	require.Equal(t, 1, s.inUse(0))
-	require.Zero(t, s.inUse(time.Second), "it expires like any other")
+	require.True(t, b.hold(-time.Hour))
+	b.begin(-time.Minute)
+	require.Equal(t, 1, b.inUse(0))
+	require.Zero(t, b.inUse(time.Second), "it expires like any other")
 }
 
 // What README and docs say that budgets do at 1, 100 and 10,000 requests a second:

@@ -1,6 +1,8 @@
 package resilience
 
 import (
+	"context"
+	"io"
 	"testing"
 	"time"
 
@@ -73,13 +75,29 @@ func TestBudgetClockThatRunsBackwards(t *testing.T) {
 }
 
 func TestBudgetNone(t *testing.T) {
-	b := newRetryBudget(NoBudget, time.Minute)
-	for range 1000 {
-		require.True(t, b.hold(0))
-		b.begin(0)
+	for config, none := range map[*RetryConfig]bool{
+		{RetryBudget: NoBudget}: true,
+		{RetryBudget: 1}:        false,
+		{}:                      false,
+		{RetryBudget: NoBudget, RetryBudgetRatio: 0.1}: false,
+	} {
+		config.IsTransient = func(error) bool { return true }
+		config.MaxAttempts = 1000
+		config.BaseDelay, config.MaxDelay = 1, 1
+		p, err := NewRetryPolicy(*config)
+		require.NoError(t, err)
+		var inUse int
+		err = p.Execute(t.Context(), func(context.Context) error {
+			inUse = max(inUse, p.Metrics().BudgetInUse)
+			return io.EOF
+		})
+		if none {
+			require.ErrorIs(t, err, ErrExhausted)
+		} else {
+			require.ErrorIs(t, err, ErrBudgetExceeded)
+		}
+		require.Equal(t, none, inUse == 0)
 	}
-	b.refund()
-	require.Zero(t, b.inUse(0))
 }
 
 // FuzzBudget plays a script of holds, begins, refunds and pauses against a list

@@ -14,14 +14,9 @@ import (
 // goroutine. Inside a testing/synctest bubble, build it there.
 type RetryPolicy struct {
 	cfg    RetryConfig
-	budget interface { // a *retryBudget, nil for none, or share
-		hold(now time.Duration) bool
-		begin(now time.Duration)
-		refund()
-		inUse(now time.Duration) int
-	}
-	share *retryShare // nil unless the budget is a share of the requests
-	epoch time.Time   // instants of the budget count from here
+	budget *retryBudget // nil for none
+	share  *retryShare  // the budget's log if it is a share of the requests, else nil
+	epoch  time.Time    // instants of the budget count from here
 
 	// The only field a first attempt that succeeds writes to.
 	successes atomic.Uint64
@@ -62,10 +57,11 @@ func NewRetryPolicy(cfg RetryConfig) (*RetryPolicy, error) {
 		cfg.Rand = rand.Float64
 	}
 	p := &RetryPolicy{cfg: cfg, epoch: time.Now()}
-	if cfg.RetryBudgetRatio > 0 {
+	switch {
+	case cfg.RetryBudgetRatio > 0:
 		p.share = newRetryShare(cfg.RetryBudgetRatio, max(0, cfg.RetryBudgetMinPerSecond), cfg.RetryBudgetWindow)
-		p.budget = p.share
-	} else {
+		p.budget = &retryBudget{log: p.share}
+	case cfg.RetryBudget != NoBudget:
 		p.budget = newRetryBudget(cfg.RetryBudget, cfg.RetryBudgetWindow)
 	}
 	return p, nil
@@ -170,7 +166,7 @@ func Retry[T any](ctx context.Context, p *RetryPolicy, fn func(context.Context) 
 // an execution that ends meanwhile.
 func (p *RetryPolicy) Metrics() RetryMetrics {
 	successes, failures := p.successes.Load(), p.failures.Load()
-	return RetryMetrics{
+	m := RetryMetrics{
 		Executions:       successes + failures,
 		Attempts:         successes - min(successes, p.later.Load()) + p.attempts.Load(),
 		Retries:          p.retries.Load(),
@@ -179,8 +175,11 @@ func (p *RetryPolicy) Metrics() RetryMetrics {
 		Exhausted:        p.exhausted.Load(),
 		BudgetRejections: p.rejections.Load(),
 		TotalDelay:       time.Duration(p.totalDelay.Load()),
-		BudgetInUse:      p.budget.inUse(p.now()),
 	}
+	if p.budget != nil {
+		m.BudgetInUse = p.budget.inUse(p.now())
+	}
+	return m
 }
 
 func (p *RetryPolicy) now() time.Duration { return time.Since(p.epoch) }

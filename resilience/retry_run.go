@@ -80,11 +80,13 @@ func (r *retryRun) next(ctx context.Context, err error) (time.Duration, error) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= delay {
 		return 0, r.giveUp(errRetryTooLate)
 	}
-	if !p.budget.hold(p.now()) {
-		p.rejections.Add(1)
-		return 0, r.giveUp(ErrBudgetExceeded)
+	if p.budget != nil {
+		if !p.budget.hold(p.now()) {
+			p.rejections.Add(1)
+			return 0, r.giveUp(ErrBudgetExceeded)
+		}
+		r.holding = true
 	}
-	r.holding = true
 	return delay, nil
 }
 
