@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -56,15 +55,15 @@ const (
 
 // String returns "CLOSED", "OPEN" or "HALF_OPEN".
 func (s State) String() string {
-	switch s {
-	case StateClosed:
-		return "CLOSED"
-	case StateOpen:
-		return "OPEN"
-	case StateHalfOpen:
-		return "HALF_OPEN"
+	return nameOf(s, "State", "CLOSED", "OPEN", "HALF_OPEN")
+}
+
+// nameOf returns the name of v, or "kind(v)" if it has none.
+func nameOf[T ~uint8](v T, kind string, names ...string) string {
+	if int(v) >= len(names) || names[v] == "" {
+		return fmt.Sprintf("%s(%d)", kind, uint8(v))
 	}
-	return fmt.Sprintf("State(%d)", uint8(s))
+	return names[v]
 }
 
 // MarshalText implements [encoding.TextMarshaler] with [State.String].
@@ -104,16 +103,13 @@ type CircuitBreaker struct {
 	base      time.Time
 	refused   [2]*OpenError // while open, while half-open
 
-	// Somebody is in WaitPending. Read by every call, written seldom.
-	draining atomic.Bool
+	// How many are in WaitPending. Read by every call, written seldom.
+	waiting atomic.Int32
 
 	core    breakerCore
 	notify  breakerNotifier
-	history Timeline // guarded by core.mu
-
-	waitMu  sync.Mutex    // taken before core.mu
-	waiters int           // guarded by waitMu
-	idle    chan struct{} // guarded by waitMu; closed when no call is pending
+	history Timeline      // guarded by core.mu
+	idle    chan struct{} // guarded by core.mu; nil, or closed when no call is pending
 }
 
 // NewCircuitBreaker returns a closed breaker, or the error of

@@ -40,7 +40,7 @@ func (p Permit) Done(err error) {
 		return
 	}
 	counted, withFailures := p.era.window.success(uint64(now))
-	if !counted || withFailures || b.draining.Load() {
+	if !counted || withFailures || b.waiting.Load() != 0 {
 		b.settled(b.core.succeeded(p.era, now, counted, withFailures))
 	}
 }
@@ -94,7 +94,7 @@ func (p Permit) finish(o breakerOutcome) {
 // settled follows every result: it wakes WaitPending before callbacks run, for
 // they may take long, and may themselves call WaitPending.
 func (b *CircuitBreaker) settled(moved bool) {
-	if b.draining.Load() {
+	if b.waiting.Load() != 0 {
 		b.wakeIfIdle()
 	}
 	if moved {

@@ -24,25 +24,16 @@ const (
 
 // String returns the reason in words.
 func (r Reason) String() string {
-	switch r {
-	case ReasonFailures:
-		return "failure threshold"
-	case ReasonErrorRate:
-		return "error rate"
-	case ReasonOpenElapsed:
-		return "open duration elapsed"
-	case ReasonProbeFailed:
-		return "probe failed"
-	case ReasonProbeSlow:
-		return "probe slow"
-	case ReasonProbesSucceeded:
-		return "probes succeeded"
-	case ReasonReset:
-		return "reset"
-	case ReasonConsecutive:
-		return "failures in a row"
-	}
-	return fmt.Sprintf("Reason(%d)", uint8(r))
+	return nameOf(r, "Reason", []string{
+		ReasonFailures:        "failure threshold",
+		ReasonErrorRate:       "error rate",
+		ReasonOpenElapsed:     "open duration elapsed",
+		ReasonProbeFailed:     "probe failed",
+		ReasonProbeSlow:       "probe slow",
+		ReasonProbesSucceeded: "probes succeeded",
+		ReasonReset:           "reset",
+		ReasonConsecutive:     "failures in a row",
+	}...)
 }
 
 // Transition is one change of a breaker's state.

@@ -8,56 +8,39 @@ import "context"
 // Then, and if a call never reports, it returns ctx.Err() when ctx ends. A call
 // that waits for itself, from inside Do, waits that long too.
 func (b *CircuitBreaker) WaitPending(ctx context.Context) error {
-	b.waitMu.Lock()
+	// From here on every result looks whether it was the last. One that was
+	// recorded before is seen by looking now.
+	b.waiting.Add(1)
+	defer b.waiting.Add(-1)
+	b.core.mu.Lock()
+	if b.core.pendingLocked() <= 0 {
+		b.core.mu.Unlock()
+		return nil
+	}
 	if b.idle == nil {
 		b.idle = make(chan struct{})
 	}
 	idle := b.idle
-	b.waiters++
-	b.draining.Store(true)
-	b.waitMu.Unlock()
-
-	// From here on every result looks whether it was the last. One that was
-	// recorded before draining was set is seen by looking now.
-	b.wakeIfIdle()
-	select {
-	case <-idle:
-		return nil
-	default:
-	}
+	b.core.mu.Unlock()
 	select {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
 	}
-
-	b.waitMu.Lock()
-	defer b.waitMu.Unlock()
-	if b.idle != idle {
-		return nil // woken in the same instant
+	select {
+	case <-idle: // woken in the same instant
+		return nil
+	default:
+		return ctx.Err()
 	}
-	if b.waiters--; b.waiters == 0 {
-		b.idle = nil
-		b.draining.Store(false)
-	}
-	return ctx.Err()
 }
 
-// wakeIfIdle ends every WaitPending if no call is pending. The question is
-// asked under waitMu, so the answer is younger than everyone who waits for it.
+// wakeIfIdle ends every WaitPending if no call is pending.
 func (b *CircuitBreaker) wakeIfIdle() {
-	b.waitMu.Lock()
-	defer b.waitMu.Unlock()
-	if b.idle == nil {
-		return
-	}
 	b.core.mu.Lock()
-	pending := b.core.pendingLocked()
-	b.core.mu.Unlock()
-	if pending > 0 {
-		return
+	defer b.core.mu.Unlock()
+	if b.idle != nil && b.core.pendingLocked() <= 0 {
+		close(b.idle)
+		b.idle = nil
 	}
-	close(b.idle)
-	b.idle, b.waiters = nil, 0
-	b.draining.Store(false)
 }

@@ -1,7 +1,6 @@
 package resilience
 
 import (
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -19,15 +18,7 @@ const (
 
 // String returns "ok", "warning" or "critical".
 func (l MonitorLevel) String() string {
-	switch l {
-	case MonitorOK:
-		return "ok"
-	case MonitorWarning:
-		return "warning"
-	case MonitorCritical:
-		return "critical"
-	}
-	return fmt.Sprintf("MonitorLevel(%d)", uint8(l))
+	return nameOf(l, "MonitorLevel", "ok", "warning", "critical")
 }
 
 // MonitorReasons is a set of thresholds that were crossed.
