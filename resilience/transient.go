@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 )
 
 // IsTransient reports whether err is of a kind that a later attempt may not
@@ -51,15 +52,13 @@ func IsTransient(err error) bool {
 	if errors.As(err, &dns) {
 		return !dns.IsNotFound && (dns.IsTemporary || dns.IsTimeout)
 	}
-	for _, target := range []error{
-		io.ErrUnexpectedEOF, io.EOF, io.ErrClosedPipe,
-		os.ErrDeadlineExceeded, context.DeadlineExceeded,
-	} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return transientErrno(err) || timedOut(err)
+	is := func(target error) bool { return errors.Is(err, target) }
+	return slices.ContainsFunc(transientErrors, is) || slices.ContainsFunc(transientErrnos, is) || timedOut(err)
+}
+
+var transientErrors = []error{
+	io.ErrUnexpectedEOF, io.EOF, io.ErrClosedPipe,
+	os.ErrDeadlineExceeded, context.DeadlineExceeded,
 }
 
 // timedOut reports whether any error of the chain says it is a timeout. It does

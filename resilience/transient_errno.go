@@ -2,22 +2,10 @@
 
 package resilience
 
-import (
-	"errors"
-	"syscall"
-)
+import "syscall"
 
-// transientErrno reports whether err holds the system's own word for a failed
-// connection that time may heal.
-func transientErrno(err error) bool {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return false
-	}
-	switch errno {
-	case syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
-		syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
-		return true
-	}
-	return false
+// transientErrnos are the system's own words for a failed connection that time may heal.
+var transientErrnos = []error{
+	syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
+	syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH,
 }

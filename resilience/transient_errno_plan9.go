@@ -1,4 +1,4 @@
 package resilience
 
-// transientErrno finds nothing: Plan 9 reports its failures as text.
-func transientErrno(error) bool { return false }
+// transientErrnos has nothing: Plan 9 reports its failures as text.
+var transientErrnos []error
