@@ -12,32 +12,23 @@ type limiterWaiter struct {
 // wait blocks until w is granted (true), or done or the timeout ends the wait
 // (false, though the grant may have come meanwhile).
 func (w *limiterWaiter) wait(done <-chan struct{}, timeout time.Duration) bool {
-	if timeout == 0 {
-		if done == nil {
-			<-w.ready
-			return true
+	var expired <-chan time.Time // never, without a timeout
+	if timeout > 0 {
+		if w.timer == nil {
+			w.timer = time.NewTimer(timeout)
+		} else {
+			w.timer.Reset(timeout)
 		}
-		select {
-		case <-w.ready:
-			return true
-		case <-done:
-			return false
-		}
+		defer w.timer.Stop()
+		expired = w.timer.C
 	}
-	if w.timer == nil {
-		w.timer = time.NewTimer(timeout)
-	} else {
-		w.timer.Reset(timeout)
-	}
-	defer w.timer.Stop()
 	select {
 	case <-w.ready:
 		return true
 	case <-done:
-		return false
-	case <-w.timer.C:
-		return false
+	case <-expired:
 	}
+	return false
 }
 
 // settle ends a wait that was cut short, or granted to a context that has
