@@ -26,9 +26,9 @@ func (q *pipelineQueue[T]) grow(limit int) {
 	if length > limit || length < 0 {
 		length = limit
 	}
-	ring := make([]T, length)
-	q.copyTo(ring, q.size)
-	q.ring, q.head = ring, 0
+	size := q.size
+	ring := q.pop(make([]T, 0, length), size)
+	q.ring, q.head, q.size = ring[:length], 0, size
 }
 
 // pop moves the n oldest items to the end of dst.
@@ -51,11 +51,6 @@ func (q *pipelineQueue[T]) drop(n int) {
 		q.head = wrapped
 	}
 	q.size -= n
-}
-
-func (q *pipelineQueue[T]) copyTo(dst []T, n int) {
-	copied := copy(dst, q.ring[q.head:min(q.head+n, len(q.ring))])
-	copy(dst[copied:], q.ring[:n-copied])
 }
 
 // pipelineWaiter is a producer that waits for room with its item.

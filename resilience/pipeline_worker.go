@@ -82,24 +82,20 @@ func (p *Pipeline[T]) cut(n int) []T {
 
 // deliver hands a batch to OnBatch and counts it, however OnBatch ends.
 func (p *Pipeline[T]) deliver(batch []T) {
-	settled := false
+	var err error
+	returned := false
 	defer func() {
-		if !settled { // only Goexit gets here: panics are caught in try
-			p.settle(batch, &PanicError{Value: ErrGoexit, Stack: debug.Stack()})
-		}
-	}()
-	err := p.try(batch)
-	settled = true
-	p.settle(batch, err)
-}
-
-func (p *Pipeline[T]) try(batch []T) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
+		if !returned {
+			value := recover()
+			if value == nil { // there was no panic
+				value = ErrGoexit
+			}
 			err = &PanicError{Value: value, Stack: debug.Stack()}
 		}
+		p.settle(batch, err)
 	}()
-	return p.cfg.OnBatch(p.ctx, batch)
+	err = p.cfg.OnBatch(p.ctx, batch)
+	returned = true
 }
 
 func (p *Pipeline[T]) settle(batch []T, err error) {
