@@ -95,16 +95,12 @@ func WithBreaker(b *CircuitBreaker) ExecuteOption { return ExecuteOption{breaker
 // A panic or runtime.Goexit in fn passes through: what the execution held is
 // released and the breaker told of a failure.
 func (p *RetryPolicy) Execute(ctx context.Context, fn func(context.Context) error, opts ...ExecuteOption) error {
-	if err := retryAdmit(ctx); err != nil {
-		p.failures.Add(1)
-		return err
-	}
-	if p.share != nil {
-		p.share.request(p.now())
-	}
-	breaker := retryBreaker(opts)
 	run := retryRun{policy: p}
 	defer run.end()
+	if err := p.admit(ctx); err != nil {
+		return err
+	}
+	breaker := retryBreaker(opts)
 	for {
 		err := run.attempt(ctx, breaker, fn)
 		if err == nil {
@@ -129,14 +125,17 @@ func (p *RetryPolicy) call(ctx context.Context, fn func(context.Context) error) 
 	return attemptWithin(ctx, p.cfg.AttemptTimeout, fn)
 }
 
-// retryAdmit refuses a context that has ended, or whose deadline has passed: the
-// timer that ends it may run late.
-func retryAdmit(ctx context.Context) error {
+// admit counts a request for the budget, or refuses a context that has ended, or whose
+// deadline has passed: the timer that ends it may run late.
+func (p *RetryPolicy) admit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
 		return context.DeadlineExceeded
+	}
+	if p.share != nil {
+		p.share.request(p.now())
 	}
 	return nil
 }

@@ -175,12 +175,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	defer run.end()
 	ctx := req.Context()
-	if err := retryAdmit(ctx); err != nil {
+	if err := t.retry.admit(ctx); err != nil {
 		transportCloseBody(req.Body)
 		return nil, err
-	}
-	if t.retry.share != nil {
-		t.retry.share.request(t.retry.now())
 	}
 	for body := req.Body; ; {
 		resp, err := t.attempt(req, body, &run)
@@ -211,7 +208,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // a *StatusError when that counts as a failure; or an error alone.
 func (t *Transport) attempt(req *http.Request, body io.ReadCloser, run *retryRun) (resp *http.Response, err error) {
 	ctx := req.Context()
-	sent, done := false, false
+	sent := false
 	defer func() {
 		if !sent { // the base closes what it is given; the rest is ours to close
 			transportCloseBody(body)
@@ -228,13 +225,11 @@ func (t *Transport) attempt(req *http.Request, body io.ReadCloser, run *retryRun
 	clock := startAttempt(ctx, t.timeout)
 	defer func() {
 		held := transportHeld{limiter: t.limiter, clock: clock}
-		if !done || !held.until(resp) {
+		if !held.until(resp) { // nil if send did not return
 			held.release()
 		}
 	}()
-	resp, err = t.send(req, body, clock, run, &sent)
-	done = true
-	return resp, err
+	return t.send(req, body, clock, run, &sent)
 }
 
 // send asks the breaker, sends a copy of req and reports the outcome. It sets sent
