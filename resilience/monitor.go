@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -29,14 +30,12 @@ type RuntimeMonitor struct {
 
 	mu      sync.Mutex
 	history []MonitorSnapshot // ring
-	next    int               // where the next snapshot goes
-	filled  int
+	taken   int               // snapshots, those no longer in the ring included
 
 	// The goroutine's own.
 	prev, cur *monitorReading
 	lag       monitorLag
-	level     MonitorLevel
-	cpu       MonitorCPU
+	last      MonitorSnapshot // since Start
 }
 
 // NewRuntimeMonitor returns a monitor that does not run yet, or the error of
@@ -48,7 +47,7 @@ func NewRuntimeMonitor(cfg MonitorConfig) (*RuntimeMonitor, error) {
 	cfg = cfg.withDefaults()
 	return &RuntimeMonitor{
 		cfg:     cfg,
-		source:  newMonitorSource(),
+		source:  monitorRead,
 		history: make([]MonitorSnapshot, cfg.HistorySize),
 		prev:    &monitorReading{},
 		cur:     &monitorReading{},
@@ -64,7 +63,7 @@ func (m *RuntimeMonitor) Start() error {
 		return ErrStarted
 	}
 	m.quit, m.done = make(chan struct{}), make(chan struct{})
-	m.lag, m.level, m.cpu = monitorLag{}, MonitorOK, MonitorCPU{}
+	m.lag, m.last = monitorLag{}, MonitorSnapshot{}
 	m.source(m.prev)
 	m.prev.at = time.Now()
 	go m.watch(m.quit, m.done) // ends when Stop closes quit
@@ -91,21 +90,21 @@ func (m *RuntimeMonitor) Stop() {
 func (m *RuntimeMonitor) Snapshot() MonitorSnapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.filled == 0 {
+	if m.taken == 0 {
 		return MonitorSnapshot{}
 	}
-	return m.history[(m.next+len(m.history)-1)%len(m.history)]
+	return m.history[(m.taken-1)%len(m.history)]
 }
 
 // History returns the latest HistorySize samples, oldest first.
 func (m *RuntimeMonitor) History() []MonitorSnapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	history := make([]MonitorSnapshot, 0, m.filled)
-	for i := range m.filled {
-		history = append(history, m.history[(m.next-m.filled+i+len(m.history))%len(m.history)])
+	if m.taken <= len(m.history) {
+		return append([]MonitorSnapshot{}, m.history[:m.taken]...)
 	}
-	return history
+	oldest := m.taken % len(m.history)
+	return slices.Concat(m.history[oldest:], m.history[:oldest])
 }
 
 // watch is the monitor's goroutine. One timer serves both clocks: each time it
@@ -153,17 +152,14 @@ func monitorNext(due, now time.Time, every time.Duration) time.Time {
 func (m *RuntimeMonitor) sample(now time.Time) {
 	m.source(m.cur)
 	m.cur.at = now
-	s := monitorCompute(m.prev, m.cur, m.lag, m.cpu, &m.cfg)
+	s := monitorCompute(m.prev, m.cur, m.lag, m.last.CPU, &m.cfg)
+	before := m.last.Level
 	m.prev, m.cur = m.cur, m.prev
-	m.lag = monitorLag{}
-	m.cpu = s.CPU
-	before := m.level
-	m.level = s.Level
+	m.lag, m.last = monitorLag{}, s
 
 	m.mu.Lock()
-	m.history[m.next] = s
-	m.next = (m.next + 1) % len(m.history)
-	m.filled = min(m.filled+1, len(m.history))
+	m.history[m.taken%len(m.history)] = s
+	m.taken++
 	m.mu.Unlock()
 
 	if m.cfg.Logger != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"math"
 	"time"
 )
 
@@ -67,22 +68,19 @@ func (c MonitorConfig) Validate() error {
 	fault(c.ProbeInterval < shortest, "ProbeInterval is %v, want at least %v", c.ProbeInterval, shortest)
 	fault(c.ProbeInterval > c.SampleInterval, "ProbeInterval is %v, want at most SampleInterval (%v)", c.ProbeInterval, c.SampleInterval)
 	fault(c.HistorySize < 1 || c.HistorySize > maxMonitorHistory, "HistorySize is %d, want 1 to %d", c.HistorySize, maxMonitorHistory)
-	durations := func(name string, warn, critical time.Duration) {
-		fault(warn <= 0 && warn != NoThreshold, "Warn%s is %v, want a positive duration or NoThreshold", name, warn)
-		fault(critical <= 0 && critical != NoThreshold, "Critical%s is %v, want a positive duration or NoThreshold", name, critical)
-		fault(critical > 0 && warn > critical, "Warn%[1]s is %[2]v, want at most Critical%[1]s (%[3]v)", name, warn, critical)
-	}
-	durations("SchedLatency", c.WarnSchedLatency, c.CriticalSchedLatency)
-	durations("TimerLag", c.WarnTimerLag, c.CriticalTimerLag)
-	shares := func(name string, warn, critical float64) {
-		ok := func(v float64) bool { return v == NoThreshold || v > 0 && v <= 1 }
-		fault(!ok(warn), "Warn%s is %v, want a share in (0, 1] or NoThreshold", name, warn)
-		fault(!ok(critical), "Critical%s is %v, want a share in (0, 1] or NoThreshold", name, critical)
-		fault(critical > 0 && warn > critical, "Warn%[1]s is %[2]v, want at most Critical%[1]s (%[3]v)", name, warn, critical)
-	}
-	shares("CPU", c.WarnCPU, c.CriticalCPU)
-	shares("GC", c.WarnGC, c.CriticalGC)
+	const positive, share = "a positive duration", "a share in (0, 1]"
+	monitorThresholds(fault, "SchedLatency", positive, c.WarnSchedLatency, c.CriticalSchedLatency, math.MaxInt64)
+	monitorThresholds(fault, "TimerLag", positive, c.WarnTimerLag, c.CriticalTimerLag, math.MaxInt64)
+	monitorThresholds(fault, "CPU", share, c.WarnCPU, c.CriticalCPU, 1)
+	monitorThresholds(fault, "GC", share, c.WarnGC, c.CriticalGC, 1)
 	return errors.Join(faults...)
+}
+
+func monitorThresholds[T time.Duration | float64](fault func(bool, string, ...any), name, want string, warn, critical, most T) {
+	ok := func(v T) bool { return v == NoThreshold || v > 0 && v <= most }
+	fault(!ok(warn), "Warn%s is %v, want %s or NoThreshold", name, warn, want)
+	fault(!ok(critical), "Critical%s is %v, want %s or NoThreshold", name, critical, want)
+	fault(critical > 0 && warn > critical, "Warn%[1]s is %[2]v, want at most Critical%[1]s (%[3]v)", name, warn, critical)
 }
 
 func (c MonitorConfig) withDefaults() MonitorConfig {

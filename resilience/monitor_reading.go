@@ -10,118 +10,97 @@ import (
 // monitorReading is what the runtime says at one instant. Counters and
 // histograms count from the start of the process.
 type monitorReading struct {
-	at time.Time
+	at      time.Time
+	samples []metrics.Sample // where the rest comes from; reused
 
-	sched  monitorHist // waits for a processor
-	pauses monitorHist // stop-the-world pauses of the collector
+	sched  metrics.Float64Histogram // waits for a processor, in seconds
+	pauses metrics.Float64Histogram // stop-the-world pauses of the collector, in seconds
 
 	cpuTotal, cpuIdle, cpuGC float64 // processor-seconds, as of the latest collection
 
-	goroutines, runnable, running, waiting, notInGo uint64
-	threads                                         uint64
-	heapLive, heapObjects, heapGoal                 uint64
-	gcCycles                                        uint64
-}
-
-// monitorHist is a copy of a runtime histogram: bucket i counts values in
-// [buckets[i], buckets[i+1]), in seconds. Buckets are the runtime's and shared.
-type monitorHist struct {
-	counts  []uint64
-	buckets []float64
-}
-
-func (h *monitorHist) set(from *metrics.Float64Histogram) {
-	h.counts = append(h.counts[:0], from.Counts...) // Read reuses from
-	h.buckets = from.Buckets
+	goroutines, runnable, running, waiting, notInGo, threads uint64
+	heapLive, heapObjects, heapGoal, gcCycles                uint64
 }
 
 // monitorQuantiles sums up the values that came between two readings, from the
 // difference of their counts. A quantile is the upper edge of the bucket that
 // holds the value of rank ceil(q × count), or its lower edge where the upper one
 // is infinite. A count that fell counts as unchanged.
-func monitorQuantiles(prev, cur *monitorHist) MonitorQuantiles {
-	counts, before := cur.counts, prev.counts
-	if len(before) != len(counts) {
-		before = make([]uint64, len(counts)) // the first reading, or another runtime's
-	}
+func monitorQuantiles(prev, cur *metrics.Float64Histogram) MonitorQuantiles {
 	var q MonitorQuantiles
-	if slices.Equal(counts, before) { // most often so for pauses, and cheap to find out
+	if slices.Equal(cur.Counts, prev.Counts) { // most often so for pauses, and cheap to find out
 		return q
 	}
-	before = before[:len(counts)] // lets the compiler drop the bounds checks
-	first, last := len(counts), 0 // buckets that gained
-	for i, count := range counts {
-		if count > before[i] {
-			first, last = min(first, i), i
-			q.Count += count - before[i]
-		}
+	before := prev.Counts
+	if len(before) != len(cur.Counts) {
+		before = make([]uint64, len(cur.Counts)) // the first reading, or another runtime's
 	}
-	if q.Count == 0 {
-		return q
+	for i, count := range cur.Counts {
+		q.Count += count - min(count, before[i])
 	}
 	rank50 := q.Count - q.Count/2   // ceil(0.50 × count)
 	rank99 := q.Count - q.Count/100 // ceil(0.99 × count)
-	q.Max = cur.edge(last)
 	seen := uint64(0)
-	for i := first; i <= last; i++ {
-		if counts[i] <= before[i] {
+	for i, count := range cur.Counts {
+		if count <= before[i] {
 			continue
 		}
+		q.Max = monitorEdge(cur.Buckets, i)
 		was := seen
-		seen += counts[i] - before[i]
+		seen += count - before[i]
 		if was < rank50 && seen >= rank50 {
-			q.P50 = cur.edge(i)
+			q.P50 = q.Max
 		}
-		if seen >= rank99 {
-			q.P99 = cur.edge(i)
-			break
+		if was < rank99 && seen >= rank99 {
+			q.P99 = q.Max
 		}
 	}
 	return q
 }
 
-// edge returns the upper edge of bucket i, or the lower if that is infinite.
-func (h *monitorHist) edge(i int) time.Duration {
-	edge := h.buckets[i+1]
+// monitorEdge returns the upper edge of bucket i, or the lower if that is infinite.
+func monitorEdge(buckets []float64, i int) time.Duration {
+	edge := buckets[i+1]
 	if math.IsInf(edge, 1) {
-		edge = h.buckets[i]
+		edge = buckets[i]
 	}
 	return time.Duration(edge * float64(time.Second))
 }
 
-// newMonitorSource returns a function that fills a reading, all but its instant.
-// It allocates nothing once each reading has been filled once.
-func newMonitorSource() func(*monitorReading) {
-	samples := make([]metrics.Sample, len(monitorMetrics))
-	for i, name := range monitorMetrics {
-		samples[i].Name = name
+// monitorRead fills a reading, all but its instant, with what the runtime says. It
+// allocates nothing once the reading has been filled.
+func monitorRead(r *monitorReading) {
+	if r.samples == nil {
+		for _, name := range monitorMetrics {
+			r.samples = append(r.samples, metrics.Sample{Name: name})
+		}
 	}
-	return func(r *monitorReading) {
-		metrics.Read(samples)
-		histogram := func(h *monitorHist, s *metrics.Sample) {
-			if s.Value.Kind() == metrics.KindFloat64Histogram {
-				h.set(s.Value.Float64Histogram())
-			}
+	metrics.Read(r.samples)
+	next := r.samples
+	for _, to := range [...]*metrics.Float64Histogram{&r.sched, &r.pauses} {
+		if v := next[0].Value; v.Kind() == metrics.KindFloat64Histogram {
+			*to = *v.Float64Histogram()
 		}
-		histogram(&r.sched, &samples[0])
-		histogram(&r.pauses, &samples[1])
-		for i, to := range [...]*float64{&r.cpuTotal, &r.cpuIdle, &r.cpuGC} {
-			if v := samples[2+i].Value; v.Kind() == metrics.KindFloat64 {
-				*to = v.Float64()
-			}
+		next = next[1:]
+	}
+	for _, to := range [...]*float64{&r.cpuTotal, &r.cpuIdle, &r.cpuGC} {
+		if v := next[0].Value; v.Kind() == metrics.KindFloat64 {
+			*to = v.Float64()
 		}
-		for i, to := range [...]*uint64{
-			&r.goroutines, &r.runnable, &r.running, &r.waiting, &r.notInGo, &r.threads,
-			&r.heapLive, &r.heapObjects, &r.heapGoal, &r.gcCycles,
-		} {
-			if v := samples[5+i].Value; v.Kind() == metrics.KindUint64 {
-				*to = v.Uint64()
-			}
+		next = next[1:]
+	}
+	for _, to := range [...]*uint64{
+		&r.goroutines, &r.runnable, &r.running, &r.waiting, &r.notInGo, &r.threads,
+		&r.heapLive, &r.heapObjects, &r.heapGoal, &r.gcCycles,
+	} {
+		if v := next[0].Value; v.Kind() == metrics.KindUint64 {
+			*to = v.Uint64()
 		}
+		next = next[1:]
 	}
 }
 
-// monitorMetrics is what is read, in the order newMonitorSource unpacks it. A
+// monitorMetrics is what is read, in the order monitorRead unpacks it. A
 // metric that a future runtime drops reads as zero; a test notices.
 var monitorMetrics = [...]string{
 	"/sched/latencies:seconds",

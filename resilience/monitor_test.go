@@ -18,15 +18,15 @@ import (
 )
 
 // monitorSeconds builds a histogram with edges 0, 1 ms, 10 ms, 100 ms, +Inf.
-func monitorSeconds(counts ...uint64) monitorHist {
-	return monitorHist{counts: counts, buckets: []float64{0, 0.001, 0.01, 0.1, math.Inf(1)}}
+func monitorSeconds(counts ...uint64) metrics.Float64Histogram {
+	return metrics.Float64Histogram{Counts: counts, Buckets: []float64{0, 0.001, 0.01, 0.1, math.Inf(1)}}
 }
 
 func TestMonitorQuantiles(t *testing.T) {
 	const ms = time.Millisecond
 	rows := []struct {
 		reason    string
-		prev, cur monitorHist
+		prev, cur metrics.Float64Histogram
 		want      MonitorQuantiles
 	}{
 		{"nothing happened", monitorSeconds(5, 5, 5, 5), monitorSeconds(5, 5, 5, 5), MonitorQuantiles{}},
@@ -37,7 +37,7 @@ func TestMonitorQuantiles(t *testing.T) {
 		{"half of an even count", monitorSeconds(0, 0, 0, 0), monitorSeconds(1, 1, 0, 0), MonitorQuantiles{2, ms, 10 * ms, 10 * ms}},
 		{"half of an odd count", monitorSeconds(0, 0, 0, 0), monitorSeconds(1, 1, 1, 0), MonitorQuantiles{3, 10 * ms, 100 * ms, 100 * ms}},
 		{"an infinite edge gives way to the lower", monitorSeconds(0, 0, 0, 0), monitorSeconds(0, 0, 0, 1), MonitorQuantiles{1, 100 * ms, 100 * ms, 100 * ms}},
-		{"no reading before", monitorHist{}, monitorSeconds(0, 3, 0, 0), MonitorQuantiles{3, 10 * ms, 10 * ms, 10 * ms}},
+		{"no reading before", metrics.Float64Histogram{}, monitorSeconds(0, 3, 0, 0), MonitorQuantiles{3, 10 * ms, 10 * ms, 10 * ms}},
 		{"a count that fell", monitorSeconds(9, 0, 0, 0), monitorSeconds(2, 1, 0, 0), MonitorQuantiles{1, 10 * ms, 10 * ms, 10 * ms}},
 	}
 	for _, row := range rows {
@@ -52,11 +52,11 @@ func TestMonitorQuantilesAgreeWithSorting(t *testing.T) {
 		prev, cur := monitorSeconds(0, 0, 0, 0), monitorSeconds(0, 0, 0, 0)
 		var edges []time.Duration
 		for i := range 4 {
-			prev.counts[i] = random.Uint64N(50)
+			prev.Counts[i] = random.Uint64N(50)
 			gain := random.Uint64N(uint64(1 + random.IntN(300)))
-			cur.counts[i] = prev.counts[i] + gain
+			cur.Counts[i] = prev.Counts[i] + gain
 			for range gain {
-				edges = append(edges, cur.edge(i))
+				edges = append(edges, monitorEdge(cur.Buckets, i))
 			}
 		}
 		want := MonitorQuantiles{Count: uint64(len(edges))}
@@ -173,11 +173,11 @@ func (s *monitorScript) read(r *monitorReading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
-	at, sched, pauses := r.at, r.sched, r.pauses
+	at := r.at
 	*r = s.reading
-	r.at, r.sched, r.pauses = at, sched, pauses
-	r.sched.set(&metrics.Float64Histogram{Counts: s.reading.sched.counts, Buckets: s.reading.sched.buckets})
-	r.pauses.set(&metrics.Float64Histogram{Counts: s.reading.pauses.counts, Buckets: s.reading.pauses.buckets})
+	r.at = at
+	r.sched.Counts = slices.Clone(r.sched.Counts)
+	r.pauses.Counts = slices.Clone(r.pauses.Counts)
 }
 
 func (s *monitorScript) set(change func(*monitorReading)) {
@@ -203,7 +203,7 @@ func TestMonitorSamplesOnSchedule(t *testing.T) {
 		require.Empty(t, m.History())
 		require.NoError(t, m.Start())
 		for i := range 5 {
-			script.set(func(r *monitorReading) { r.goroutines = uint64(i); r.sched.counts[0] += uint64(i) })
+			script.set(func(r *monitorReading) { r.goroutines = uint64(i); r.sched.Counts[0] += uint64(i) })
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
@@ -269,7 +269,7 @@ func TestMonitorAlertsOnChange(t *testing.T) {
 		})
 		require.NoError(t, m.Start())
 		for _, bucket := range []int{0, 1, 1, 2, 0, 0, 2} {
-			script.set(func(r *monitorReading) { r.sched.counts[bucket]++ })
+			script.set(func(r *monitorReading) { r.sched.Counts[bucket]++ })
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
