@@ -152,7 +152,9 @@ func (p *Pipeline[T]) Stop(ctx context.Context, drain bool) (PipelineMetrics, er
 		close(p.done)
 	case pipelineRunning:
 		p.phase = pipelineStopping
-		p.blocked.rejectAll(ErrStopped)
+		for p.blocked.first != nil {
+			p.blocked.settle(p.blocked.first, ErrStopped)
+		}
 		p.wakeWorker()
 	}
 	if !drain {

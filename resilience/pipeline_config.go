@@ -75,17 +75,8 @@ func (c PipelineConfig[T]) Validate() error {
 }
 
 func (c PipelineConfig[T]) withDefaults() PipelineConfig[T] {
-	const queueSize, batchSize = 1000, 100
-	queueSet, batchSet := c.MaxQueueSize, c.BatchSize
-	if queueSet == 0 {
-		c.MaxQueueSize = max(queueSize, batchSet)
-	}
-	if batchSet == 0 {
-		c.BatchSize = batchSize
-		if queueSet > 0 {
-			c.BatchSize = min(batchSize, queueSet)
-		}
-	}
+	c.MaxQueueSize = cmp.Or(c.MaxQueueSize, max(1000, c.BatchSize))
+	c.BatchSize = cmp.Or(c.BatchSize, min(100, max(1, c.MaxQueueSize)))
 	c.BatchTimeout = cmp.Or(c.BatchTimeout, time.Second)
 	return c
 }

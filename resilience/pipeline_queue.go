@@ -10,8 +10,10 @@ type pipelineQueue[T any] struct {
 
 // push appends an item; the caller has made sure that size < limit.
 func (q *pipelineQueue[T]) push(item T, limit int) {
-	if q.size == len(q.ring) {
-		q.grow(limit)
+	if size := q.size; size == len(q.ring) {
+		length := min(max(64, 2*size), limit)
+		q.ring = q.pop(make([]T, 0, length), size)[:length]
+		q.head, q.size = 0, size
 	}
 	at := q.head + q.size
 	if at >= len(q.ring) {
@@ -19,16 +21,6 @@ func (q *pipelineQueue[T]) push(item T, limit int) {
 	}
 	q.ring[at] = item
 	q.size++
-}
-
-func (q *pipelineQueue[T]) grow(limit int) {
-	length := max(64, 2*len(q.ring))
-	if length > limit || length < 0 {
-		length = limit
-	}
-	size := q.size
-	ring := q.pop(make([]T, 0, length), size)
-	q.ring, q.head, q.size = ring[:length], 0, size
 }
 
 // pop moves the n oldest items to the end of dst.
@@ -82,12 +74,6 @@ func (l *pipelineWaiters[T]) add(item T) *waitNode[pipelineWaiter[T]] {
 func (l *pipelineWaiters[T]) settle(w *waitNode[pipelineWaiter[T]], verdict error) {
 	l.remove(w)
 	w.value.verdict <- verdict
-}
-
-func (l *pipelineWaiters[T]) rejectAll(verdict error) {
-	for l.first != nil {
-		l.settle(l.first, verdict)
-	}
 }
 
 // recycle keeps a waiter that is out of the list and has read its verdict.

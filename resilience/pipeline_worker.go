@@ -64,13 +64,9 @@ func (p *Pipeline[T]) cut(n int) []T {
 	p.left += uint64(n)
 	p.busy = true
 	p.metrics.InFlight = n
-	for p.queue.size < p.cfg.MaxQueueSize {
-		w := p.blocked.first
-		if w == nil {
-			break
-		}
-		p.push(w.value.item)
-		p.blocked.settle(w, nil)
+	for p.queue.size < p.cfg.MaxQueueSize && p.blocked.first != nil {
+		p.push(p.blocked.first.value.item)
+		p.blocked.settle(p.blocked.first, nil)
 	}
 	if p.queue.size > 0 {
 		p.timer.Reset(p.cfg.BatchTimeout)
