@@ -29,44 +29,31 @@ func (n *breakerNotifier) push(t Transition) {
 // this very stack: then that call delivers these transitions too.
 func (n *breakerNotifier) deliver() {
 	n.mu.Lock()
-	if n.running || len(n.queue) == 0 {
-		n.mu.Unlock()
-		return
+	defer n.mu.Unlock()
+	if !n.running {
+		n.running = true
+		n.run()
 	}
-	n.running = true
-	n.mu.Unlock()
-	n.run()
 }
 
+// run empties the queue. The caller holds mu, which is not held while fn runs.
 func (n *breakerNotifier) run() {
-	done := false
 	// If fn panics or calls runtime.Goexit, the rest is delivered on the way
 	// out. Without recover the stack stays that of the panic.
 	defer func() {
-		if !done {
+		if len(n.queue) > 0 {
 			n.run()
+		} else {
+			n.queue, n.running = nil, false
 		}
 	}()
-	for {
-		t, ok := n.next()
-		if !ok {
-			done = true
-			return
-		}
-		n.fn(t)
+	for len(n.queue) > 0 {
+		t := n.queue[0]
+		n.queue = n.queue[1:]
+		func() {
+			n.mu.Unlock()
+			defer n.mu.Lock()
+			n.fn(t)
+		}()
 	}
-}
-
-// next takes the first transition off the queue, or ends the run if there is
-// none.
-func (n *breakerNotifier) next() (t Transition, ok bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.queue) == 0 {
-		n.queue, n.running = nil, false
-		return Transition{}, false
-	}
-	t = n.queue[0]
-	n.queue = n.queue[1:]
-	return t, true
 }
