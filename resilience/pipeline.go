@@ -74,11 +74,15 @@ func NewPipeline[T any](cfg PipelineConfig[T]) (*Pipeline[T], error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Pipeline[T]{
+	p := &Pipeline[T]{
 		cfg:  cfg.withDefaults(),
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),
-	}, nil
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.timer = time.NewTimer(p.cfg.BatchTimeout)
+	p.timer.Stop()
+	return p, nil
 }
 
 // Start lets items in. It returns [ErrStarted] the second time and [ErrStopped]
@@ -94,9 +98,6 @@ func (p *Pipeline[T]) Start() error {
 		return ErrStopped
 	}
 	p.phase = pipelineRunning
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.timer = time.NewTimer(p.cfg.BatchTimeout)
-	p.timer.Stop()
 	go p.work() // ends when Stop was called and the queue is empty
 	return nil
 }
@@ -168,14 +169,8 @@ func (p *Pipeline[T]) Stop(ctx context.Context, drain bool) (PipelineMetrics, er
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
-	if p.phase == pipelineStopped {
-		defer p.mu.Unlock()
-		return p.snapshot(), nil
-	}
 	p.cancel()
-	dropped := p.discard()
-	inFlight := p.metrics.InFlight
-	busy := p.busy
+	dropped, inFlight, busy := p.discard(), p.metrics.InFlight, p.busy
 	p.mu.Unlock()
 	if !busy {
 		<-p.done // the worker has nothing to do but end
@@ -209,10 +204,6 @@ func (p *Pipeline[T]) discard() int {
 func (p *Pipeline[T]) Metrics() PipelineMetrics {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.snapshot()
-}
-
-func (p *Pipeline[T]) snapshot() PipelineMetrics {
 	m := p.metrics
 	m.QueueDepth = p.queue.size
 	return m
