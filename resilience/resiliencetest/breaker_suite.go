@@ -217,10 +217,7 @@ var breakerSuite = []property[BreakerFactory]{
 	{"counts-not-stale", "A dashboard of an idle service should not show the failures of an hour ago.",
 		func(c *checker, build BreakerFactory) {
 			b := c.breaker(build, BreakerSpec{FailureThreshold: 100, WindowDuration: time.Minute})
-			counter, ok := b.b.(BreakerCounter)
-			if !ok {
-				c.unsupported("no counts are published")
-			}
+			counter := capable[BreakerCounter](c, b.b, "no counts are published")
 			b.calls(3, nil)
 			b.calls(2, errDown)
 			s, f := counter.Counts()

@@ -89,6 +89,16 @@ func (c *checker) built(err error) {
 	}
 }
 
+// capable returns the implementation as one that has an optional capability, or ends
+// the check without a verdict.
+func capable[C any](c *checker, implementation any, lacking string) C {
+	able, ok := implementation.(C)
+	if !ok {
+		c.unsupported(lacking)
+	}
+	return able
+}
+
 // caught runs f and turns a panic into a result.
 func (c *checker) caught(f func()) {
 	defer func() {

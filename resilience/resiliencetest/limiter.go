@@ -157,10 +157,7 @@ var limiterSuite = []property[LimiterFactory]{
 	{"no-barging", "A caller that will not wait must not overtake those that do.",
 		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 0)
-			trier, ok := l.l.(LimiterTrier)
-			if !ok {
-				c.unsupported("no TryAcquire")
-			}
+			trier := capable[LimiterTrier](c, l.l, "no TryAcquire")
 			l.take()
 			waiting := l.wait(c.ctx)
 			l.l.Release() // to the waiter, which has not run yet
@@ -256,10 +253,7 @@ var limiterSuite = []property[LimiterFactory]{
 	{"resize", "A raised limit admits waiters at once; a lowered one admits nobody until enough have left.",
 		func(c *checker, build LimiterFactory) {
 			l := c.limiter(build, 1, 0)
-			r, ok := l.l.(LimiterResizer)
-			if !ok {
-				c.unsupported("cannot be resized")
-			}
+			r := capable[LimiterResizer](c, l.l, "cannot be resized")
 			l.take()
 			var admitted atomic.Int32
 			for range 4 {

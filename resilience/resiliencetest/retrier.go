@@ -196,10 +196,7 @@ var retrierSuite = []property[RetrierFactory]{
 	{"permanent-not-retried", "What cannot succeed is not tried again, and its cause stays reachable.",
 		func(c *checker, build RetrierFactory) {
 			r := c.retrier(build, RetrierSpec{})
-			p, ok := r.r.(RetrierPermanent)
-			if !ok {
-				c.unsupported("no permanent errors")
-			}
+			p := capable[RetrierPermanent](c, r.r, "no permanent errors")
 			e := r.execute(c.ctx, always(p.Permanent(errDown)))
 			c.require(e.attempts() == 1, "a permanent error was followed by %d more attempts", e.attempts()-1)
 			c.require(errors.Is(e.err, errDown), "errors.Is does not find the cause in %v", e.err)
@@ -207,10 +204,7 @@ var retrierSuite = []property[RetrierFactory]{
 	{"retry-after-honoured", "A service that says when to come back is not asked before.",
 		func(c *checker, build RetrierFactory) {
 			r := c.retrier(build, RetrierSpec{MaxAttempts: 2})
-			a, ok := r.r.(RetrierAfter)
-			if !ok {
-				c.unsupported("no Retry-After")
-			}
+			a := capable[RetrierAfter](c, r.r, "no Retry-After")
 			e := r.execute(c.ctx, always(a.After(errDown, 7*time.Second)))
 			c.require(e.attempts() == 2, "%d attempts were made, with MaxAttempts 2", e.attempts())
 			c.require(e.delay(1) >= 7*time.Second, "Retry-After was 7s and the delay %v", e.delay(1))
@@ -218,10 +212,7 @@ var retrierSuite = []property[RetrierFactory]{
 	{"retry-after-capped", "A service, or whoever is in its place, must not make a client sleep for years; nor a negative value make it hurry.",
 		func(c *checker, build RetrierFactory) {
 			r := c.retrier(build, RetrierSpec{MaxAttempts: 2, MaxDelay: 10 * time.Second})
-			a, ok := r.r.(RetrierAfter)
-			if !ok {
-				c.unsupported("no Retry-After")
-			}
+			a := capable[RetrierAfter](c, r.r, "no Retry-After")
 			// Giving up at once is as good as waiting for no longer than MaxDelay.
 			e := r.execute(c.ctx, always(a.After(errDown, 5000*time.Hour)))
 			c.require(e.took <= 10*time.Second, "Retry-After was 5000h and Execute took %v, with MaxDelay 10s", e.took)
