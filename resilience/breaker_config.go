@@ -23,34 +23,25 @@ import (
 //
 // A number of failures is right for a service that is called a few times a
 // minute. Elsewhere turn it off and go by the error rate, which means the same at
-// any rate. With these settings a service that is down is left alone within 15 s,
-// at 1 req/s as at 10,000 req/s:
-//
-//	resilience.BreakerConfig{
-//		FailureThreshold:   resilience.NoThreshold,
-//		ErrorRateThreshold: 0.5,
-//		MinRequests:        20,
-//		WindowDuration:     30 * time.Second,
-//	}
+// any rate. With the settings that the package's documentation shows, a service that
+// is down is left alone within 15 s, at 1 req/s as at 10,000 req/s.
 type BreakerConfig struct {
 	// Name appears in errors and transitions. It may be empty.
 	Name string
 
 	// FailureThreshold is the number of failures within WindowDuration that
-	// trips the breaker, however many calls succeed meanwhile. Default 5, which
-	// is 8.3 % of a minute's calls at 1 req/s, 0.083 % at 100 req/s and 0.00083 %
-	// at 10,000 req/s; 1 or more, or [NoThreshold].
+	// trips the breaker, however many calls succeed meanwhile. Default 5; 1 or
+	// more, or [NoThreshold].
 	FailureThreshold int
 
 	// ErrorRateThreshold is the share of failed calls within WindowDuration
 	// that trips the breaker, once the window holds MinRequests calls. 0.57 is
-	// reached by 57 failures in 100 calls. Default 0.5, at any rate of calls;
-	// above 0, up to 1, or [NoThreshold].
+	// reached by 57 failures in 100 calls. Default 0.5; above 0, up to 1, or
+	// [NoThreshold].
 	//
 	// A service that goes down altogether reaches a rate of 0.5 when the failures
-	// of the outage are half the window: within 30 s with the default window, that
-	// is after 30 failures at 1 req/s, 3,000 at 100 req/s and 300,000 at
-	// 10,000 req/s. A shorter window, or ConsecutiveFailures, is faster.
+	// of the outage are half the window, within 30 s with the default window. A
+	// shorter one, or ConsecutiveFailures, is faster.
 	ErrorRateThreshold float64
 
 	// MinRequests is the number of calls the window must hold before its error
@@ -65,9 +56,8 @@ type BreakerConfig struct {
 	// turns it off; negative is refused.
 	//
 	// With independent errors, a rate p of them has n in a row once in about 1/pⁿ
-	// calls. For n = 5 and 5 % errors, that is every 37 days at 1 req/s, every
-	// 9 hours at 100 req/s and every 5 minutes at 10,000 req/s; n = 10 makes it
-	// once in 33 years even there.
+	// calls: 5 in a row of 5 % errors every 37 days at 1 req/s, every 5 minutes at
+	// 10,000 req/s, and 10 in a row once in 33 years even there.
 	ConsecutiveFailures int
 
 	// BaselineLatency is how long a call to the healthy service takes. Zero

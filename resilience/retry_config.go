@@ -33,9 +33,7 @@ const shortestShareWindow = time.Millisecond
 //	RetryBudgetRatio 0.2      all                  30 %        20.1 %
 //
 // What exceeds the budget reaches the caller as it failed, so the default hides no
-// more than 10 errors a minute. Use a share where the rate is higher or unknown:
-//
-//	resilience.RetryConfig{RetryBudgetRatio: 0.2}
+// more than 10 errors a minute. Use a share where the rate is higher or unknown.
 type RetryConfig struct {
 	// MaxAttempts bounds the attempts of one execution, the first included.
 	// Default 3; at least 1, which means no retries. A service that fails
@@ -49,8 +47,7 @@ type RetryConfig struct {
 	// attempt that hangs takes all the caller's time. Negative is refused.
 	//
 	// The function must return when its context ends; nothing can end one that does
-	// not. Under a [Transport] an attempt lasts until the header of the response is
-	// in: see [TransportConfig].
+	// not. What it means under a [Transport] [TransportConfig] says.
 	AttemptTimeout time.Duration
 
 	// BaseDelay is the wait before the second attempt, ahead of jitter. It
@@ -68,8 +65,7 @@ type RetryConfig struct {
 	// RetryBudget is how many retries all executions of the policy together may
 	// begin in any window of RetryBudgetWindow. First attempts are free.
 	// Default 10, or none if RetryBudgetRatio is set; 1 to 1,048,576, or
-	// [NoBudget]. Ten a minute are 17 % of the requests at 1 req/s, 0.17 % at
-	// 100 req/s and 0.0017 % at 10,000 req/s.
+	// [NoBudget].
 	RetryBudget int
 
 	// RetryBudgetRatio, if set, makes the budget a share of the traffic instead:

@@ -38,15 +38,10 @@ type TransportConfig struct {
 	// means none. Without any, one attempt that hangs takes all the caller's time.
 	//
 	// A body that has been handed to the caller is never cut off by it: what bounds
-	// the reading is the request's context, or the Timeout of [http.Client], which
-	// bounds all attempts together.
+	// the reading is the request's context, or the Timeout of [http.Client].
 	//
 	// The ResponseHeaderTimeout of [http.Transport] also ends an attempt, with an
-	// error that is retried, but begins only when the request has been written: a
-	// connection that can't be made, or a service that does not read the request,
-	// is not its concern (DialContext and TLSHandshakeTimeout are there for the
-	// former). It is a setting of that one base, and its error does not say which
-	// time was up.
+	// error that is retried, but begins only when the request has been written.
 	AttemptTimeout time.Duration
 
 	// IsFailure reports whether a response is a failure: one that the breaker
