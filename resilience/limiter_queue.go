@@ -41,29 +41,25 @@ func (w *limiterWaiter) wait(done <-chan struct{}, timeout time.Duration) bool {
 func (l *SemaphoreLimiter) settle(w *waitNode[limiterWaiter], granted bool, ctxErr error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case granted:
-	case w.queued:
+	if w.queued {
 		l.queue.remove(w)
-	default:
+	} else if !granted {
 		granted = true
 		<-w.value.ready // sent before queued was set to false under mu
 	}
 	switch {
-	case ctxErr != nil:
-		l.metrics.Cancellations++
-		if granted { // taken back: it was no acquisition, and the next waiter must not miss it
-			l.metrics.Acquisitions--
-			l.metrics.Active--
-			l.grant()
-		}
-		return ctxErr
-	case granted:
+	case ctxErr == nil && granted:
 		return nil
-	default:
+	case ctxErr == nil:
 		l.metrics.Timeouts++
 		return &AcquireTimeoutError{Timeout: l.timeout, MaxConcurrent: l.metrics.MaxConcurrent}
+	case granted: // taken back: it was no acquisition, and the next waiter must not miss it
+		l.metrics.Acquisitions--
+		l.metrics.Active--
+		l.grant()
 	}
+	l.metrics.Cancellations++
+	return ctxErr
 }
 
 // grant hands free permits to the queue, front first. The caller holds mu.

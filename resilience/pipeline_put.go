@@ -17,9 +17,13 @@ func (p *Pipeline[T]) Put(ctx context.Context, item T) error {
 		return err
 	}
 	p.mu.Lock()
-	if err := p.refusal(); err != nil {
+	switch p.phase {
+	case pipelineNew:
 		p.mu.Unlock()
-		return err
+		return ErrNotStarted
+	case pipelineStopping, pipelineStopped:
+		p.mu.Unlock()
+		return ErrStopped
 	}
 	if p.queue.size == p.cfg.MaxQueueSize {
 		switch p.cfg.DropOnFull {
@@ -39,18 +43,6 @@ func (p *Pipeline[T]) Put(ctx context.Context, item T) error {
 	p.push(item)
 	p.mu.Unlock()
 	return nil
-}
-
-// refusal returns why nothing may be put now, or nil. The caller holds mu.
-func (p *Pipeline[T]) refusal() error {
-	switch p.phase {
-	case pipelineRunning:
-		return nil
-	case pipelineNew:
-		return ErrNotStarted
-	default:
-		return ErrStopped
-	}
 }
 
 // push appends an item for which there is room. The caller holds mu.
