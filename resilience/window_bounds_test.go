@@ -45,6 +45,30 @@ func TestWindowBucketBeginsOnce(t *testing.T) {
 	require.Equal(t, uint64(1), w.marks[2].successes.Load())
 }
 
+// Failures in a row end with the first success, and no sooner.
+func TestWindowSuccessEndsAStreak(t *testing.T) {
+	var w window
+	w.open(10, 0)
+	w.streak.Store(3)
+	w.failure(5, false)
+	require.Equal(t, uint64(3), w.streak.Load(), "who adds to it is its owner")
+	w.success(5)
+	require.Zero(t, w.streak.Load())
+}
+
+// A window that is opened late has begun the bucket of that time and no other.
+func TestWindowOpensInTheBucketOfNow(t *testing.T) {
+	var w window
+	w.open(10, 57)
+	require.Equal(t, uint64(5), w.latest.Load())
+	for i := range w.marks {
+		bucket := w.marks[i].bucket.Load()
+		require.Equal(t, i == 5, bucket != 0, "slot %d", i)
+		require.Contains(t, []uint64{0, 6}, bucket)
+	}
+	require.Equal(t, uint64(5), w.begin(59))
+}
+
 // A success asks for a look at the error rate only while a failure is in its window.
 func TestWindowSuccessCountsWithRecentFailures(t *testing.T) {
 	var w window
