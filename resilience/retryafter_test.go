@@ -28,6 +28,7 @@ func TestRetryAfterPeerBug19Forms(t *testing.T) {
 		{"99999999999", math.MaxInt64, true},
 		{"9223372036", 9223372036 * time.Second, true},
 		{"9223372037", math.MaxInt64, true},
+		{"92233720360", math.MaxInt64, true}, // a digit more than the largest
 		{"18446744073709551617", math.MaxInt64, true},
 		{strings.Repeat("9", 400), math.MaxInt64, true},
 		{"Sun, 01 Mar 2026 12:00:30 GMT", 30 * time.Second, true},
