@@ -744,3 +744,18 @@ func TestBreakerClockNeverRunsNegative(t *testing.T) {
 	tl := b.Timeline()
 	require.GreaterOrEqual(t, tl[0].Elapsed, time.Duration(0))
 }
+
+// With one of two places taken a call would be admitted now, however long the probe's
+// lease still runs.
+func TestBreakerRetryAfterIsZeroWhileAProbePlaceIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, resilience.BreakerConfig{FailureThreshold: 1, ProbeCount: 2, HalfOpenMaxCalls: 2})
+		breakerReport(t, b, 1, errBreakerDown)
+		time.Sleep(b.RetryAfter())
+		first := breakerAllow(t, b)
+		require.Equal(t, resilience.StateHalfOpen, b.State())
+		require.Zero(t, b.RetryAfter())
+		breakerAllow(t, b).Ignore()
+		first.Ignore()
+	})
+}
