@@ -57,6 +57,7 @@ resilience: RetryConfig.RetryBudgetWindow is -1ns, want a positive duration`)
 	require.EqualError(t, RetryConfig{BaseDelay: 2 * time.Minute}.Validate(),
 		"resilience: RetryConfig.BaseDelay is 2m0s, want at most MaxDelay (1m0s)")
 	require.NoError(t, RetryConfig{RetryBudget: maxRetryBudget}.Validate())
+	require.NoError(t, RetryConfig{RetryBudgetRatio: 1, RetryBudgetMinPerSecond: maxRetryBudget}.Validate())
 	require.Error(t, RetryConfig{RetryBudget: maxRetryBudget + 1}.Validate())
 	require.Error(t, RetryConfig{JitterFactor: -0.5}.Validate())
 	require.NoError(t, RetryConfig{}.Validate())
