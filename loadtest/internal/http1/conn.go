@@ -2,18 +2,20 @@ package http1
 
 import (
 	"net"
+	"time"
 
 	"example.com/brunt/loadtest/internal/ring"
 )
 
 // conn is a connection to one host.
 type conn struct {
-	net.Conn           // what requests go over: TCP, TLS, or whatever was dialed
-	tcp      net.Conn  // what was dialed
-	key      string    // of the host, as in Request
-	fast     exchanger // nil: by Write and Read
-	buffered bool      // the kernel takes a short request whether the peer reads or not
-	used     bool      // has carried a request
+	net.Conn             // what requests go over: TCP, TLS, or whatever was dialed
+	tcp      net.Conn    // what was dialed
+	key      string      // of the host, as in Request
+	fast     exchanger   // nil: by Write and Read
+	buffered bool        // the kernel takes a short request whether the peer reads or not
+	used     bool        // has carried a request
+	expiry   *time.Timer // pending while a pool has it; nil if none ever had
 }
 
 // exchanger is a connection that has a quicker way to write and then read once.

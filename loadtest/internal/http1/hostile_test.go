@@ -189,7 +189,7 @@ func (c *closer) Close() error {
 // likes: all sessions would wait.
 func TestPoolsCloseOutsideTheirLock(t *testing.T) {
 	for name, end := range map[string]func(p *pool, c *conn){
-		"expire": func(p *pool, c *conn) { p.put(c); p.idle["k"][0].since = time.Now().Add(-2 * p.expiry); p.expire() },
+		"expire": func(p *pool, c *conn) { p.put(c); p.expire(c) },
 		"close":  func(p *pool, c *conn) { p.put(c); p.close() },
 		"late":   func(p *pool, c *conn) { p.close(); p.put(c) },
 	} {

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,44 +12,39 @@ type pool struct {
 	expiry time.Duration
 
 	mu     sync.Mutex
-	idle   map[string][]idleConn // by key, the one used last at the end
-	timer  *time.Timer           // pending while connections are idle
+	idle   map[string][]*conn // by key, the one used last at the end
 	closed bool
 }
 
-type idleConn struct {
-	*conn
-	since time.Time
-}
-
 // get returns the idle connection to a host that was used last, as it is the
-// likeliest to be open, or nil. Those that are too old are left to expire.
+// likeliest to be open, or nil. One whose time is up is left to expire.
 func (p *pool) get(key string) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	idle := p.idle[key]
 	last := len(idle) - 1
-	if last < 0 || time.Since(idle[last].since) >= p.expiry {
+	if last < 0 || !idle[last].expiry.Stop() {
 		return nil
 	}
-	c := idle[last].conn
-	idle[last] = idleConn{}
-	p.idle[key] = idle[:last]
+	c := idle[last]
+	p.idle[key] = slices.Delete(idle, last, last+1)
 	return c
 }
 
-// put keeps c for others, or closes it if the pool is closed.
+// put keeps c for others, or closes it if the pool is closed. c comes to no other pool.
 func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
 		if p.idle == nil {
-			p.idle = make(map[string][]idleConn)
+			p.idle = make(map[string][]*conn)
 		}
-		p.idle[c.key] = append(p.idle[c.key], idleConn{c, time.Now()})
-		if p.timer == nil {
-			// Its goroutine ends with expire; close stops the timer.
-			p.timer = time.AfterFunc(p.expiry, p.expire)
+		p.idle[c.key] = append(p.idle[c.key], c)
+		if c.expiry == nil {
+			// Its goroutine ends with expire; get and close stop the timer.
+			c.expiry = time.AfterFunc(p.expiry, func() { p.expire(c) })
+		} else {
+			c.expiry.Reset(p.expiry)
 		}
 	}
 	p.mu.Unlock()
@@ -57,56 +53,34 @@ func (p *pool) put(c *conn) {
 	}
 }
 
-// expire closes what has been idle for too long, and looks again when the next
-// can be.
-func (p *pool) expire() {
-	closeAll(p.expired())
-}
-
-// expired takes out the connections that expire closes.
-func (p *pool) expired() (old []idleConn) {
+// expire closes c, which has been idle for too long.
+func (p *pool) expire(c *conn) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.timer = nil
-	var next time.Duration
-	for key, idle := range p.idle {
-		n := 0
-		for n < len(idle) && time.Since(idle[n].since) >= p.expiry {
-			n++
-		}
-		old = append(old, idle[:n]...)
-		if n == len(idle) {
-			delete(p.idle, key)
-			continue
-		}
-		p.idle[key] = append([]idleConn(nil), idle[n:]...)
-		if left := p.expiry - time.Since(idle[n].since); next == 0 || left < next {
-			next = left
+	idle := p.idle[c.key]
+	i := slices.Index(idle, c)
+	if i >= 0 {
+		p.idle[c.key] = slices.Delete(idle, i, i+1)
+		if len(idle) == 1 {
+			delete(p.idle, c.key)
 		}
 	}
-	if next > 0 && !p.closed {
-		p.timer = time.AfterFunc(next, p.expire)
+	p.mu.Unlock()
+	if i >= 0 { // else the pool has been closed
+		c.close(true)
 	}
-	return old
 }
 
 // close closes all connections, and has put close what comes later.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	if p.timer != nil {
-		p.timer.Stop()
-	}
 	idle := p.idle
 	p.idle = nil
 	p.mu.Unlock()
 	for _, conns := range idle {
-		closeAll(conns)
-	}
-}
-
-func closeAll(conns []idleConn) {
-	for _, c := range conns {
-		c.close(true)
+		for _, c := range conns {
+			c.expiry.Stop()
+			c.close(true)
+		}
 	}
 }

@@ -42,13 +42,10 @@ func TestPool(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, map[string]time.Duration{"a": time.Minute, "c": 70 * time.Second, "b": 110 * time.Second}, closed())
 		require.Empty(t, p.idle)
-		require.Nil(t, p.timer, "nothing is left to wait for")
 
 		d := idle("d", "h")
 		p.put(d)
-		p.mu.Lock() // as if its timer were late
-		p.idle["h"][0].since = time.Now().Add(-time.Minute)
-		p.mu.Unlock()
+		d.expiry.Stop() // as if it had fired, and its goroutine were late
 		require.Nil(t, p.get("h"), "too old to be used")
 		p.close()
 		require.Contains(t, closed(), "d")
