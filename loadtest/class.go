@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -99,6 +100,7 @@ func classify(err error) ErrorClass {
 		corrupt   flate.CorruptInputError
 		dns       *net.DNSError
 		netErr    net.Error
+		op        *net.OpError
 		phase     Phase
 		isPhased  = errors.As(err, &phased)
 		isTimeout = errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
@@ -132,14 +134,13 @@ func classify(err error) ErrorClass {
 		return ClassCanceled
 	case errors.Is(err, ErrInvalidRequest), isBadAddress(err):
 		return ClassInvalid
-	case isLocalLimit(err):
+	case isAny(err, localErrnos):
 		return ClassLocal
-	case isRefused(err):
+	case isAny(err, refusedErrnos), errors.As(err, &op) && op.Op == "socks connect":
 		return ClassRefused
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH),
-		isWindowsErrno(err, wsaeNetUnreach), isWindowsErrno(err, wsaeHostUnreach):
+	case isAny(err, unreachableErrnos):
 		return ClassUnreachable
-	case isReset(err):
+	case isAny(err, resetErrnos):
 		return ClassReset
 	case isTLS(err):
 		return ClassTLS
@@ -200,16 +201,20 @@ func timeoutClass(err error, phase Phase) ErrorClass {
 	return phaseTimeouts[phase]
 }
 
-// isRefused reports whether err is a refused connection.
-func isRefused(err error) bool {
-	var op *net.OpError
-	return errors.Is(err, syscall.ECONNREFUSED) || isWindowsErrno(err, wsaeConnRefused) ||
-		errors.As(err, &op) && op.Op == "socks connect"
-}
+// Causes of the operating system. The plain numbers are Winsock's, which are not those
+// that package syscall invents for Windows.
+var (
+	localErrnos       = []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, winsock(10024), winsock(10049), winsock(10055)}
+	refusedErrnos     = []error{syscall.ECONNREFUSED, winsock(10061)}
+	unreachableErrnos = []error{syscall.ENETUNREACH, syscall.EHOSTUNREACH, winsock(10051), winsock(10065)}
+	resetErrnos       = []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, winsock(10053), winsock(10054)}
+)
 
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED) ||
-		isWindowsErrno(err, wsaeConnReset) || isWindowsErrno(err, wsaeConnAborted)
+type winsock = syscall.Errno
+
+// isAny reports whether err is one of targets.
+func isAny(err error, targets []error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 func isTLS(err error) bool {
@@ -237,30 +242,6 @@ func isBadAddress(err error) bool {
 	)
 	return errors.As(err, &addr) || errors.As(err, &parse) ||
 		errors.As(err, &op) && op.Op == "dial" && errors.Is(err, syscall.EINVAL)
-}
-
-// isLocalLimit reports whether err is a limit of this machine.
-func isLocalLimit(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) ||
-		isWindowsErrno(err, wsaeMFile) || isWindowsErrno(err, wsaeAddrNotAvail) || isWindowsErrno(err, wsaeNoBufs)
-}
-
-// Winsock reports its own numbers, which the portable syscall constants of
-// Windows do not match.
-const (
-	wsaeMFile        = syscall.Errno(10024)
-	wsaeAddrNotAvail = syscall.Errno(10049)
-	wsaeNetUnreach   = syscall.Errno(10051)
-	wsaeConnAborted  = syscall.Errno(10053)
-	wsaeConnReset    = syscall.Errno(10054)
-	wsaeNoBufs       = syscall.Errno(10055)
-	wsaeConnRefused  = syscall.Errno(10061)
-	wsaeHostUnreach  = syscall.Errno(10065)
-)
-
-func isWindowsErrno(err error, want syscall.Errno) bool {
-	var errno syscall.Errno
-	return errors.As(err, &errno) && errno == want
 }
 
 // classError fixes the class of an error that brunt itself made.

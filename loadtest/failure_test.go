@@ -103,14 +103,14 @@ func TestBrokenServersAreClassed(t *testing.T) {
 		{"out of ports", nowhere, dialError(syscall.EADDRNOTAVAIL), ClassLocal},
 		{"no route", nowhere, dialError(syscall.EHOSTUNREACH), ClassUnreachable},
 		{"no network", nowhere, dialError(os.NewSyscallError("connect", syscall.ENETUNREACH)), ClassUnreachable},
-		{"no route on Windows", nowhere, dialError(wsaeHostUnreach), ClassUnreachable},
+		{"no route on Windows", nowhere, dialError(winsock(10065)), ClassUnreachable},
 		{"a port that none has", nowhere, dialError(&net.AddrError{Err: "invalid port", Addr: "99999"}), ClassInvalid},
 		{"an address that none has", nowhere, dialError(&net.ParseError{Type: "IP address", Text: "1.2.3"}), ClassInvalid},
 		{"a zone of no interface", nowhere, dialError(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EINVAL)}), ClassInvalid},
 		{"a name that none has", func(*testing.T) string { return "http://a..b/" }, ConnectionConfig{}, ClassDNS},
-		{"refused on Windows", nowhere, dialError(wsaeConnRefused), ClassRefused},
-		{"reset on Windows", nowhere, dialError(wsaeConnReset), ClassReset},
-		{"out of ports on Windows", nowhere, dialError(wsaeNoBufs), ClassLocal},
+		{"refused on Windows", nowhere, dialError(winsock(10061)), ClassRefused},
+		{"reset on Windows", nowhere, dialError(winsock(10054)), ClassReset},
+		{"out of ports on Windows", nowhere, dialError(winsock(10055)), ClassLocal},
 		{"anything else", nowhere, dialError(errTest), ClassOther},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
