@@ -91,16 +91,6 @@ func protocolServer(t *testing.T, proto string, streams int, handle http.Handler
 	return srv.URL, cfg
 }
 
-// limitedPools are the pools of c.
-func (c *httpClient) limitedPools() (out []*limitedPool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for t := range c.transports {
-		out = append(out, t.(*limitedPool))
-	}
-	return out
-}
-
 // requireQuiet wants a pool that nobody uses to have got back what it has lent.
 func requireQuiet(t *testing.T, p *limitedPool) {
 	t.Helper()
@@ -189,10 +179,7 @@ func TestLimitsServeAllRequests(t *testing.T) {
 						r, err := Start(t, ec).Run(t.Context(), Times(n, reqs...))
 						require.NoError(t, err)
 						require.EqualValues(t, n, r.SuccessCount, r.String())
-						pools := client.limitedPools()
-						for _, p := range pools {
-							requireQuiet(t, p)
-						}
+						requireQuiet(t, client.shared.(*limitedPool))
 						if limits.MaxConnections > 0 {
 							require.LessOrEqual(t, sockets.peak, limits.MaxConnections, "connections in all")
 						}

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
-	"sync"
 	"time"
 
 	"example.com/brunt/loadtest/internal/http1"
@@ -51,14 +48,10 @@ type httpClient struct {
 	err    error
 	http1  *http1.Client
 	conns  *http1.Connections
-	shared http.RoundTripper
-
-	mu         sync.Mutex
-	transports map[pooledTransport]struct{}
-	closed     bool
+	shared pooledTransport
 }
 
-// pooledTransport is a transport of ours: an http.Transport or a limitedPool.
+// pooledTransport is an http.Transport, a limitedPool or a foreignTransport.
 type pooledTransport interface {
 	http.RoundTripper
 	CloseIdleConnections()
@@ -94,17 +87,10 @@ func (c *httpClient) newTransport() pooledTransport {
 	if cfg.TLS != nil {
 		t.TLSClientConfig = cfg.TLS.Clone()
 	}
-	var out pooledTransport = t
 	if cfg.MaxConnections > 0 || cfg.MaxKeepaliveConnections > 0 {
-		out = c.newLimitedPool(t, dial)
+		return c.newLimitedPool(t, dial)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.transports == nil {
-		c.transports = make(map[pooledTransport]struct{})
-	}
-	c.transports[out] = struct{}{}
-	return out
+	return t
 }
 
 // connected says why a proxy did not connect; net/http would only tell its status.
@@ -168,10 +154,7 @@ func (c *httpClient) PrivateSession() (Session, error) {
 
 // session sends what needs a transport over rt, or, if rt is nil, over one of its own.
 func (c *httpClient) session(rt http.RoundTripper) (Session, error) {
-	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
-	if closed {
+	if c.conns.Closed() {
 		return nil, ErrClosed
 	}
 	s := &httpSession{client: c, body: http1.BodyReader{Limit: cmp.Or(c.cfg.MaxResponseBytes, defaultMaxResponseBytes)}}
@@ -221,27 +204,12 @@ func (c *httpClient) checkRedirect(next *http.Request, via []*http.Request) erro
 	return nil
 }
 
-func (c *httpClient) closeIdle() {
-	c.mu.Lock()
-	transports := slices.Collect(maps.Keys(c.transports))
-	c.mu.Unlock()
-	for _, t := range transports {
-		t.CloseIdleConnections()
-	}
-}
-
 // Close closes every connection, idle or not.
 func (c *httpClient) Close() error {
 	if c.err != nil {
 		return nil
 	}
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	if foreign, ok := c.cfg.Transport.(interface{ CloseIdleConnections() }); ok {
-		foreign.CloseIdleConnections()
-	}
-	c.closeIdle()
+	c.shared.CloseIdleConnections()
 	return closeHTTP1(c.http1)
 }
 

@@ -47,6 +47,13 @@ func (f foreignTransport) RoundTrip(r *http.Request) (resp *http.Response, err e
 	return resp, nil
 }
 
+// CloseIdleConnections does what that of the user's does, if it has one.
+func (f foreignTransport) CloseIdleConnections() {
+	if t, ok := f.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
 func (f foreignTransport) fault(format string, args ...any) error {
 	return &classError{ClassOther, fmt.Sprintf("loadtest: Transport (%T) ", f.RoundTripper) + fmt.Sprintf(format, args...)}
 }

@@ -175,12 +175,8 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 func (s *httpSession) Close() error {
 	s.rest()
 	s.direct.Close()
-	if s.transport == nil {
-		return nil
+	if s.transport != nil {
+		s.transport.CloseIdleConnections()
 	}
-	s.transport.CloseIdleConnections()
-	s.client.mu.Lock()
-	defer s.client.mu.Unlock()
-	delete(s.client.transports, s.transport)
 	return nil
 }
