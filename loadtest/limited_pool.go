@@ -52,10 +52,9 @@ type limitedHost struct {
 type hostConns struct {
 	conns   []*limitedConn
 	opening int
-	open    int          // connections that are open, being opened or being closed, as the pool's
-	freed   atomic.Int64 // those that have been closed since open was last right
-	shared  bool         // its connections carry several requests at once
-	streams int          // how many one of them has turned out to carry; 0: not known
+	open    int  // connections that are open, being opened or being closed, as the pool's
+	shared  bool // its connections carry several requests at once
+	streams int  // how many one of them has turned out to carry; 0: not known
 	waiting []*poolWaiter
 }
 
@@ -219,10 +218,8 @@ func asciiAuthority(u *url.URL) string {
 // get returns a connection on which there is room for a request, and whether it
 // has carried one before.
 func (p *limitedPool) get(ctx context.Context, to limitedHost, proxy *url.URL) (*limitedConn, bool, error) {
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.GetConn != nil {
-		trace.GetConn(to.addr)
-	}
+	trace := httptrace.ContextClientTrace(ctx) // a session's
+	trace.GetConn(to.addr)
 	w := &poolWaiter{granted: make(chan struct{})}
 	p.mu.Lock()
 	h := p.hosts[to]
@@ -233,7 +230,6 @@ func (p *limitedPool) get(ctx context.Context, to limitedHost, proxy *url.URL) (
 	w.turn = p.turn
 	p.turn++
 	h.waiting = append(h.waiting, w)
-	p.dirty.Store(true)
 	p.unlock()
 
 	var err error
@@ -258,13 +254,11 @@ func (p *limitedPool) get(ctx context.Context, to limitedHost, proxy *url.URL) (
 		}
 		used = false
 	}
-	switch {
-	case trace == nil:
-	case c.shared && trace.GetConn != nil:
+	if c.shared {
 		// The stream may still have to wait, if the server allows fewer than one has
 		// to believe until its settings come. WroteHeaders ends that.
 		trace.GetConn(to.addr)
-	case trace.GotConn != nil:
+	} else {
 		trace.GotConn(httptrace.GotConnInfo{Reused: used})
 	}
 	return c, used, nil
@@ -274,7 +268,6 @@ func (p *limitedPool) get(ctx context.Context, to limitedHost, proxy *url.URL) (
 func (p *limitedPool) forgo(h *hostConns, w *poolWaiter) {
 	p.mu.Lock()
 	defer p.unlock()
-	p.dirty.Store(true)
 	select {
 	case <-w.granted:
 		if w.conn != nil {
@@ -282,8 +275,7 @@ func (p *limitedPool) forgo(h *hostConns, w *poolWaiter) {
 			return
 		}
 		h.opening--
-		h.open--
-		p.open--
+		p.vacate(h)
 	default:
 		h.waiting = slices.DeleteFunc(h.waiting, func(other *poolWaiter) bool { return other == w })
 	}
@@ -307,7 +299,6 @@ func opening(ctx context.Context) *openingConn {
 func (p *limitedPool) release(c *limitedConn, answered bool) {
 	p.mu.Lock()
 	defer p.unlock()
-	p.dirty.Store(true)
 	if answered && !c.settled {
 		c.settled = true
 		if n := c.Available() + c.InFlight(); c.shared && n > 0 {
@@ -330,12 +321,10 @@ func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, pr
 	cc, err := p.transport.NewClientConn(context.WithValue(ctx, openingKey{}, o), to.scheme, to.addr)
 	p.mu.Lock()
 	defer p.unlock()
-	p.dirty.Store(true)
 	h.opening--
 	if err != nil {
 		if !o.opened {
-			h.open--
-			p.open--
+			p.vacate(h)
 		}
 		p.prune()
 		return nil, err
@@ -363,25 +352,24 @@ func (p *limitedPool) count(dial http1.DialFunc) http1.DialFunc {
 		}
 		o := opening(ctx)
 		o.opened = true
-		return &countedConn{Conn: conn, pool: p, host: o.host}, nil
+		// Ends at once: to close, net/http may hold a lock that who holds mu waits for.
+		return http1.OnClose(conn, func() { go p.connClosed(o.host) }), nil
 	}
 }
 
-// countedConn makes room in its pool when it is closed.
-type countedConn struct {
-	net.Conn
-	pool *limitedPool
-	host *hostConns
-	once sync.Once
+// connClosed makes the room that a connection to h has had.
+func (p *limitedPool) connClosed(h *hostConns) {
+	p.mu.Lock()
+	defer p.unlock()
+	p.evicted = max(0, p.evicted-1)
+	p.vacate(h)
+	p.prune()
 }
 
-func (c *countedConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() {
-		c.host.freed.Add(1)
-		go c.pool.changed() // ends at once; net/http holds a lock that it needs
-	})
-	return err
+// vacate takes back that a connection to h may be open. The caller holds mu.
+func (p *limitedPool) vacate(h *hostConns) {
+	h.open--
+	p.open--
 }
 
 // changed serves those who wait, after a change. If somebody else holds mu, he does
@@ -393,12 +381,11 @@ func (p *limitedPool) changed() {
 	}
 }
 
-// unlock unlocks mu, when nothing has changed that nobody has acted upon.
+// unlock serves those who wait, and then unlocks mu.
 func (p *limitedPool) unlock() {
 	for {
-		for p.dirty.Swap(false) {
-			p.dispatch()
-		}
+		p.dirty.Store(false)
+		p.dispatch()
 		p.mu.Unlock()
 		if !p.dirty.Load() || !p.mu.TryLock() {
 			return
@@ -409,15 +396,7 @@ func (p *limitedPool) unlock() {
 // dispatch grants what there is to those who wait, in their order. Who waits for a
 // limit of his host lets others pass, who waits for the limit of all does not.
 func (p *limitedPool) dispatch() {
-	n := 0
-	for _, h := range p.hosts {
-		freed := int(h.freed.Swap(0))
-		h.open -= freed
-		n += freed
-	}
-	p.open -= n
-	p.evicted = max(0, p.evicted-n)
-	if p.broken.Swap(false) || n > 0 {
+	if p.broken.Swap(false) {
 		p.prune()
 	}
 	var full []*hostConns
@@ -493,9 +472,8 @@ func (p *limitedPool) evict() {
 		return // one is on its way
 	}
 	for _, h := range p.hosts {
-		for i, c := range h.conns {
+		for _, c := range h.conns {
 			if c.busy == 0 {
-				h.conns = slices.Delete(h.conns, i, i+1)
 				p.evicted++
 				c.shut()
 				return
@@ -504,8 +482,10 @@ func (p *limitedPool) evict() {
 	}
 }
 
-// shut closes c, which is no longer in the pool. A goodbye of TLS may take time.
+// shut takes c out of the pool and closes it. A goodbye of TLS may take time. The
+// caller holds the pool's mu.
 func (c *limitedConn) shut() {
+	c.host.conns = slices.DeleteFunc(c.host.conns, func(other *limitedConn) bool { return other == c })
 	c.idle.Stop()
 	go c.Close() // ends when the peer has taken the goodbye, or some seconds later
 }
@@ -514,9 +494,7 @@ func (c *limitedConn) shut() {
 func (p *limitedPool) expire(c *limitedConn) {
 	p.mu.Lock()
 	defer p.unlock()
-	h := c.host
-	if i := slices.Index(h.conns, c); i >= 0 && c.busy == 0 {
-		h.conns = slices.Delete(h.conns, i, i+1)
+	if c.busy == 0 {
 		c.shut()
 	}
 }
@@ -526,12 +504,10 @@ func (p *limitedPool) CloseIdleConnections() {
 	p.mu.Lock()
 	defer p.unlock()
 	for _, h := range p.hosts {
-		h.conns = slices.DeleteFunc(h.conns, func(c *limitedConn) bool {
-			if c.busy > 0 {
-				return false
+		for _, c := range slices.Clone(h.conns) {
+			if c.busy == 0 {
+				c.shut()
 			}
-			c.shut()
-			return true
-		})
+		}
 	}
 }

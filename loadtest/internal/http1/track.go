@@ -75,7 +75,12 @@ func (c *Connections) Wrap(dial DialFunc) DialFunc {
 }
 
 func (c *Connections) track(conn net.Conn) (*trackedConn, error) {
-	t := &trackedConn{Conn: conn, all: c}
+	t := &trackedConn{Conn: conn}
+	t.closed = func() {
+		c.mu.Lock()
+		delete(c.open, t)
+		c.mu.Unlock()
+	}
 	c.mu.Lock()
 	closed := c.Closed()
 	if !closed {
@@ -106,19 +111,18 @@ func (c *Connections) CloseAll() int {
 	return len(left)
 }
 
-// trackedConn is known to its client for as long as it is open.
+// trackedConn tells when it has first been closed.
 type trackedConn struct {
 	net.Conn
-	all  *Connections
-	once sync.Once
+	closed func()
+	once   sync.Once
 }
+
+// OnClose returns conn with a Close after which closed is called, once.
+func OnClose(conn net.Conn, closed func()) net.Conn { return &trackedConn{Conn: conn, closed: closed} }
 
 func (t *trackedConn) Close() error {
 	err := t.Conn.Close()
-	t.once.Do(func() {
-		t.all.mu.Lock()
-		delete(t.all.open, t)
-		t.all.mu.Unlock()
-	})
+	t.once.Do(t.closed)
 	return err
 }
