@@ -3,7 +3,6 @@ package http1
 import (
 	"bytes"
 	"encoding/binary"
-	"strings"
 )
 
 // cutHeader splits a header line, and refuses one that is not as RFC 9112 wants.
@@ -42,11 +41,7 @@ func ValidToken(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
+		if !tokenByte[s[i]] {
 			return false
 		}
 	}
@@ -55,8 +50,8 @@ func ValidToken(s string) bool {
 
 // tokenByte holds the bytes of a token; see ValidToken.
 var tokenByte = func() (set [256]bool) {
-	for c := range set {
-		set[c] = c < 128 && ValidToken(string(rune(c)))
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
+		set[c] = true
 	}
 	return set
 }()

@@ -336,11 +336,18 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	n, err := c.writeAll(p)
+	return n, c.opError("write", err)
+}
+
+// writeAll is Write, also of nothing, which waits until the connection can be written
+// to.
+func (c *Conn) writeAll(p []byte) (int, error) {
 	r := c.ring
 	r.mu.Lock()
 	if err := c.refusal(); err != nil {
 		r.mu.Unlock()
-		return 0, c.opError("write", err)
+		return 0, err
 	}
 	if c.write.wake == nil {
 		c.write.wake = make(chan struct{}, 1)
@@ -351,7 +358,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.writeDirectly()
 	}
 	<-c.write.wake
-	return c.write.n, c.opError("write", c.write.err)
+	return c.write.n, c.write.err
 }
 
 // SetDeadline supports two deadlines: one that has passed, which ends all reading

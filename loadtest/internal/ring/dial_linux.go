@@ -48,7 +48,7 @@ func (r *Ring) connect(ctx context.Context, remote *net.TCPAddr, limit time.Dura
 		return nil, err
 	}
 	c := &Conn{ring: r, fd: fd, remote: remote}
-	c.read.wake, c.write.wake = make(chan struct{}, 1), make(chan struct{}, 1)
+	c.read.wake = make(chan struct{}, 1)
 	if err := r.add(c); err != nil {
 		_ = syscall.Close(fd)
 		return nil, err
@@ -109,24 +109,12 @@ func connecting(remote *net.TCPAddr) (fd int, err error) {
 // establish waits until c is connected. The writing of nothing waits for that, and
 // fails as connecting does.
 func (c *Conn) establish() error {
-	r := c.ring
-	r.mu.Lock()
-	err := c.refusal()
-	if err != nil {
-		r.mu.Unlock()
-		return err
-	}
-	direct := c.post([]byte{})
-	r.mu.Unlock()
-	if direct {
-		c.writeDirectly()
-	}
-	<-c.write.wake
+	_, err := c.writeAll([]byte{})
 	var errno syscall.Errno
-	if errors.As(c.write.err, &errno) {
+	if errors.As(err, &errno) {
 		return os.NewSyscallError("connect", errno)
 	}
-	return c.write.err
+	return err
 }
 
 func localAddr(fd int) (net.Addr, error) {
