@@ -1,10 +1,11 @@
 package loadtest
 
 import (
-	"maps"
+	"context"
 	"net/http"
-	"slices"
 	"sync"
+	"sync/atomic"
+	"weak"
 
 	"example.com/brunt/loadtest/internal/http1"
 )
@@ -50,53 +51,39 @@ func (k *kept[P]) other(req *Request, build func(*Request) (P, error)) (P, error
 	return p, nil
 }
 
-// wireRequests keeps serialized requests for the sessions of a client: mostly all of
-// them send the same. It is safe for concurrent use by multiple goroutines.
+// wireRequests keeps serialized requests for the sessions of a client: in a run mostly
+// all of them send the same. It is safe for concurrent use by multiple goroutines.
 type wireRequests struct {
 	mu   sync.Mutex
-	kept map[*Request]writtenRequest // at most maxKeptRequests
+	run  weak.Pointer[atomic.Int64]  // whose requests these are, known by its counter: they may change until the next
+	kept map[*Request]*http1.Request // at most maxKeptRequests
 }
 
-// writtenRequest is a request that may have been changed since, by a later run.
-type writtenRequest struct {
-	method, url string
-	header      http.Header
-	body        int // its length
-	wire        *http1.Request
-}
-
-// is reports whether req still goes over the wire as w.
-func (w *writtenRequest) is(req *Request) bool {
-	return w.wire != nil && w.method == req.Method && w.url == req.URL && w.body == len(req.Body) &&
-		w.wire.EndsWith(req.Body) && maps.EqualFunc(w.header, req.Header, slices.Equal)
-}
-
-// request returns what Wire sends for req. The result is shared.
-func (c *wireClient) request(req *Request) (*http1.Request, error) {
-	if req == nil || len(req.Body) > http1.MaxInlineBody { // it would be kept for as long as the client
+// request returns what Wire sends for req in the run of ctx. The result is shared.
+func (c *wireClient) request(ctx context.Context, req *Request) (*http1.Request, error) {
+	counter, ok := ctx.Value(connectionsKey{}).(*atomic.Int64)
+	if !ok || req == nil || len(req.Body) > http1.MaxInlineBody { // it would be kept until the next run
 		return c.write(req)
 	}
-	k := &c.made
+	run, k := weak.Make(counter), &c.made
 	k.mu.Lock()
-	w := k.kept[req]
+	if k.run != run {
+		k.run, k.kept = run, make(map[*Request]*http1.Request)
+	}
+	r := k.kept[req]
 	k.mu.Unlock()
-	if w.is(req) {
-		return w.wire, nil
+	if r != nil {
+		return r, nil
 	}
 	r, err := c.write(req)
 	if err != nil {
 		return nil, err
 	}
-	w = writtenRequest{method: req.Method, url: req.URL, header: req.Header.Clone(), body: len(req.Body), wire: r}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.kept == nil {
-		k.kept = make(map[*Request]writtenRequest)
+	if k.run == run && len(k.kept) < maxKeptRequests {
+		k.kept[req] = r
 	}
-	if len(k.kept) >= maxKeptRequests {
-		clear(k.kept)
-	}
-	k.kept[req] = w
 	return r, nil
 }
 

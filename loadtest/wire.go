@@ -141,7 +141,7 @@ func (s *wireSession) Do(ctx context.Context, req *Request) (Response, error) {
 	if s.ctx != ctx { // requests may have changed
 		s.ctx, s.requests = ctx, kept[*http1.Request]{}
 	}
-	r, err := s.requests.get(req, s.client.request)
+	r, err := s.requests.get(req, s.build)
 	if err != nil {
 		return Response{}, err
 	}
@@ -150,6 +150,10 @@ func (s *wireSession) Do(ctx context.Context, req *Request) (Response, error) {
 		err = fromHTTP1(err)
 	}
 	return Response(resp), err
+}
+
+func (s *wireSession) build(req *Request) (*http1.Request, error) {
+	return s.client.request(s.ctx, req)
 }
 
 // Park gives the connection back while the session waits for the next run, so that

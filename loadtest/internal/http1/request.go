@@ -69,9 +69,6 @@ func NewRequest(hr *http.Request, body []byte, closes bool) (*Request, error) {
 	return r, nil
 }
 
-// EndsWith reports whether body, of MaxInlineBody bytes at most, is what r ends with.
-func (r *Request) EndsWith(body []byte) bool { return bytes.HasSuffix(r.bytes, body) }
-
 // Idempotent is net/http's rule for what it sends again by itself.
 func Idempotent(hr *http.Request) bool {
 	switch hr.Method {
