@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,17 +65,16 @@ func charts(runs []string, results []*loadtest.EngineResult) (out []chart, notes
 		intervals, requests = max(intervals, len(r.Intervals)), max(requests, r.Requests)
 	}
 	if intervals >= 2 {
-		out = append(out, latencyChart(runs, results))
+		out = timeCharts(runs, results)
+	} else {
+		notes = append(notes, "The run was too short to be cut into intervals, so there are no charts over time.")
 	}
 	if requests > 0 {
-		out = append(out, percentileChart(runs, results))
+		out = slices.Insert(out, min(1, len(out)), percentileChart(runs, results))
 	} else {
-		notes = append(notes, "Nothing was sent, so there are no latencies to draw.")
+		notes = slices.Insert(notes, 0, "Nothing was sent, so there are no latencies to draw.")
 	}
-	if intervals < 2 {
-		return out, append(notes, "The run was too short to be cut into intervals, so there are no charts over time.")
-	}
-	return append(out, timeCharts(runs, results)...), notes
+	return out, notes
 }
 
 // label names what a series shows, and of which run if there are several.
@@ -99,25 +99,6 @@ func color(runs []string, i int, single string) string {
 func seconds(d time.Duration) value { return value(math.Round(d.Seconds()*1e3) / 1e3) }
 
 func round3(f float64) value { return value(math.Round(f*1e3) / 1e3) }
-
-func latencyChart(runs []string, results []*loadtest.EngineResult) chart {
-	c := chart{ID: "latency", Title: "Latency over time", X: "time", Unit: "ns", Step: true, Hint: "of the requests that ended in each interval, failed or not; a gap: none did"}
-	var words []string
-	for i, r := range results {
-		ss := slots(r.Intervals)
-		p50 := series{Label: label(runs, i, "p50"), Color: color(runs, i, "c0"), Dash: len(runs) > 1}
-		p50.X, p50.Y = stepped(ss, func(s slot) value { return s.p50 })
-		p99 := series{Label: label(runs, i, "p99"), Color: color(runs, i, "c1")}
-		p99.X, p99.Y = stepped(ss, func(s slot) value { return s.p99 })
-		c.Series = append(c.Series, p50, p99)
-		for _, s := range []series{p50, p99} {
-			words = append(words, between(s, func(v value) string { return text.Duration(time.Duration(v)) }))
-		}
-	}
-	c.Log = wide(c.Series)
-	c.Label = c.Title + ": " + strings.Join(words, "; ")
-	return c
-}
 
 // between says what a line on a chart says at a glance.
 func between(s series, show func(value) string) string {
@@ -151,14 +132,16 @@ func wide(ss []series) bool {
 }
 
 func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
+	latency := chart{ID: "latency", Title: "Latency over time", Hint: "of the requests that ended in each interval, failed or not; a gap: none did", Unit: "ns", Step: true}
 	throughput := chart{ID: "throughput", Title: "Throughput over time", Hint: "requests that ended, a second", Unit: "rate", Step: true}
 	failures := chart{ID: "errors", Title: "Errors over time", Hint: "failed requests, a second", Unit: "rate", Step: true}
 	inFlight := chart{ID: "inflight", Title: "In flight", Hint: "requests being attempted at the end of each interval", Unit: "count"}
 	heap := chart{ID: "heap", Title: "Heap", Hint: "largest in each interval, of the whole process", Unit: "bytes"}
+	single := len(results) == 1
 	for i, r := range results {
-		single, ss := len(results) == 1, slots(r.Intervals)
-		add := func(c *chart, what, col string, y func(slot) value) {
-			s := series{Label: label(runs, i, what), Color: color(runs, i, col), Fill: single}
+		ss := slots(r.Intervals)
+		add := func(c *chart, s series, y func(slot) value) {
+			s.Label, s.Color = label(runs, i, s.Label), color(runs, i, s.Color)
 			if c.Step {
 				s.X, s.Y = stepped(ss, y)
 			} else {
@@ -166,24 +149,27 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 			}
 			c.Series = append(c.Series, s)
 		}
-		name := func(what string) string {
-			if single {
-				return what
+		area := func(c *chart, what, color string, y func(slot) value) {
+			if !single {
+				what = "" // the run's name says enough
 			}
-			return ""
+			add(c, series{Label: what, Color: color, Fill: single}, y)
 		}
-		add(&throughput, name("requests"), "good", func(s slot) value { return round3(s.requests) })
-		add(&failures, name("errors"), "bad", func(s slot) value { return round3(s.errors) })
+		add(&latency, series{Label: "p50", Color: "c0", Dash: !single}, func(s slot) value { return s.p50 })
+		add(&latency, series{Label: "p99", Color: "c1"}, func(s slot) value { return s.p99 })
+		area(&throughput, "requests", "good", func(s slot) value { return round3(s.requests) })
+		area(&failures, "errors", "bad", func(s slot) value { return round3(s.errors) })
 		if r.RejectedCount > 0 {
 			failures.Hint = "failed requests, and those the breaker rejected, a second"
-			add(&failures, "rejected", "warn", func(s slot) value { return round3(s.refused) })
-			failures.Series[len(failures.Series)-1].Dash = true
+			add(&failures, series{Label: "rejected", Color: "warn", Fill: single, Dash: true}, func(s slot) value { return round3(s.refused) })
 		}
-		add(&inFlight, name("in flight"), "c4", func(s slot) value { return s.inFlight })
-		add(&heap, name("heap"), "c3", func(s slot) value { return s.heap })
+		area(&inFlight, "in flight", "c4", func(s slot) value { return s.inFlight })
+		area(&heap, "heap", "c3", func(s slot) value { return s.heap })
 	}
-	out := []chart{throughput, failures, inFlight, heap}
+	latency.Log = wide(latency.Series)
+	out := []chart{latency, throughput, failures, inFlight, heap}
 	texts := map[string]func(value) string{
+		"ns":    func(v value) string { return text.Duration(time.Duration(v)) },
 		"rate":  func(v value) string { return perSecond(float64(v)) },
 		"count": func(v value) string { return text.Count(int64(v)) },
 		"bytes": func(v value) string { return text.Bytes(uint64(v)) },

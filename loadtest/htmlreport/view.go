@@ -122,15 +122,12 @@ func names(o Options, results []*loadtest.EngineResult) []string {
 	for i, r := range results {
 		out[i] = fmt.Sprintf("%s × %d", cmp.Or(r.Engine, "no engine"), r.Concurrency)
 	}
-	plain := slices.Clone(out)
-	for i, n := range plain {
-		same := 0
-		for _, m := range plain {
-			if m == n {
-				same++
-			}
-		}
-		if same > 1 {
+	same := make(map[string]int)
+	for _, n := range out {
+		same[n]++
+	}
+	for i, n := range out {
+		if same[n] > 1 {
 			out[i] = fmt.Sprintf("%s (%d)", n, i+1)
 		}
 	}
