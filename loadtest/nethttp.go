@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -119,20 +118,7 @@ func (c ConnectionConfig) dialer(timeout time.Duration) http1.DialFunc {
 	if c.DialContext == nil {
 		return (&net.Dialer{Timeout: timeout}).DialContext
 	}
-	return limitDial(foreignDial(c.DialContext), timeout)
-}
-
-// limitDial gives a foreign dialer the time limit and the trace that a
-// net.Dialer has built in.
-func limitDial(dial http1.DialFunc, timeout time.Duration) http1.DialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.ConnectStart != nil {
-			trace.ConnectStart(network, addr) // a net.Dialer does so itself
-		}
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		return dial(ctx, network, addr)
-	}
+	return foreignDial(c.DialContext, timeout)
 }
 
 // Session shares the client's pool.

@@ -6,9 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"example.com/brunt/loadtest/internal/http1"
 )
@@ -139,10 +141,16 @@ func (b *foreignBody) shut() error {
 	return b.closeErr
 }
 
-// foreignDial holds a dialer of the user's to what it has to return. It runs on
-// goroutines of net/http, where a panic would end the process.
-func foreignDial(dial http1.DialFunc) http1.DialFunc {
+// foreignDial holds a dialer of the user's to what it has to return, and gives it the
+// time limit and the trace that a net.Dialer has built in. It runs on goroutines of
+// net/http, where a panic would end the process.
+func foreignDial(dial http1.DialFunc, limit time.Duration) http1.DialFunc {
 	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.ConnectStart != nil {
+			trace.ConnectStart(network, addr)
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
 		defer func() {
 			if p := recover(); p != nil {
 				conn, err = nil, &classError{ClassOther, fmt.Sprintf("loadtest: DialContext panicked: %v%s", p, panickedAt())}

@@ -327,38 +327,29 @@ func (s *Sink) Stats() SinkStats {
 	return st
 }
 
-// since returns what was added after earlier; the depths are those of st.
-func (st SinkStats) since(earlier SinkStats) SinkStats {
-	st.Put -= earlier.Put
-	st.Written -= earlier.Written
-	st.Dropped -= earlier.Dropped
-	st.Failed -= earlier.Failed
-	st.Batches -= earlier.Batches
-	st.Blocked -= earlier.Blocked
+// plus returns st with times other added to its counts.
+func (st SinkStats) plus(times int64, other SinkStats) SinkStats {
+	st.Put += times * other.Put
+	st.Written += times * other.Written
+	st.Dropped += times * other.Dropped
+	st.Failed += times * other.Failed
+	st.Batches += times * other.Batches
+	st.Blocked += time.Duration(times) * other.Blocked
 	return st
 }
 
 // mergeSinks adds up two results' sinks, either of which may be nil.
 func mergeSinks(a, b *SinkStats) *SinkStats {
 	if a == nil || b == nil {
-		return copySink(a, b)
-	}
-	return &SinkStats{
-		Put: a.Put + b.Put, Written: a.Written + b.Written, Dropped: a.Dropped + b.Dropped, Failed: a.Failed + b.Failed,
-		Batches: a.Batches + b.Batches, QueueDepth: a.QueueDepth + b.QueueDepth, PeakQueue: max(a.PeakQueue, b.PeakQueue),
-		Blocked: a.Blocked + b.Blocked,
-	}
-}
-
-func copySink(a, b *SinkStats) *SinkStats {
-	if a == nil {
-		a = b
+		a, b = cmp.Or(a, b), new(SinkStats)
 	}
 	if a == nil {
 		return nil
 	}
-	c := *a
-	return &c
+	sum := a.plus(1, *b)
+	sum.QueueDepth += b.QueueDepth
+	sum.PeakQueue = max(a.PeakQueue, b.PeakQueue)
+	return &sum
 }
 
 // String returns one line for people.

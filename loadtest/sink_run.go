@@ -43,7 +43,7 @@ func Record(ctx context.Context, e Engine, src Source, s *Sink) (*EngineResult, 
 	if failed := s.flush(patience); failed != nil && !errors.Is(err, ErrSink) {
 		err = errors.Join(err, failed)
 	}
-	st := s.Stats().since(before)
+	st := s.Stats().plus(-1, before)
 	res.Sink = &st
 	res.Warnings = append(res.Warnings, res.sinkWarnings()...)
 	return res, err

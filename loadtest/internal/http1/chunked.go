@@ -14,7 +14,7 @@ func (r *parser) chunkSize(line []byte, crlf bool) error {
 		crlf = crlf && c != '\r'
 	}
 	if !crlf {
-		return refuse(reasonChunkLine, line)
+		return refuse("malformed chunk size", line)
 	}
 	overhead := int64(len(line)) + 2
 	line = trimEnd(line)
@@ -23,12 +23,12 @@ func (r *parser) chunkSize(line []byte, crlf bool) error {
 	for ; digits < len(line) && line[digits] != ';'; digits++ {
 		d, ok := hexDigit(line[digits])
 		if !ok || digits == 16 {
-			return refuse(reasonChunkLine, line)
+			return refuse("malformed chunk size", line)
 		}
 		n = n<<4 | uint64(d)
 	}
 	if digits == 0 {
-		return refuse(reasonChunkLine, line)
+		return refuse("malformed chunk size", line)
 	}
 	if n > uint64(r.limit-r.bytes) {
 		return &BodyLimitError{r.limit}
@@ -37,7 +37,7 @@ func (r *parser) chunkSize(line []byte, crlf bool) error {
 	// and twice as much as there is data, are free.
 	r.excess = max(r.excess+overhead-16-2*int64(n), 0)
 	if r.excess > maxChunkExcess {
-		return refuse(reasonChunkOverhead, nil)
+		return refuse("chunked encoding contains too much non-data", nil)
 	}
 	r.left, r.state = int64(n), stateChunk
 	if n == 0 {
@@ -50,7 +50,7 @@ func (r *parser) chunkSize(line []byte, crlf bool) error {
 func (r *parser) chunkEnd(p []byte) (int, error) {
 	const end = "\r\n"
 	if have := min(len(p), len(end)); string(p[:have]) != end[:have] {
-		return 0, refuse(reasonChunkEnd, p)
+		return 0, refuse("chunk does not end in CRLF", p)
 	}
 	if len(p) < len(end) {
 		return 0, nil
@@ -63,7 +63,7 @@ func (r *parser) chunkEnd(p []byte) (int, error) {
 // the blank line that ends the response.
 func (r *parser) trailerLine(line []byte, crlf bool) error {
 	if !crlf {
-		return refuse(reasonTrailerLF, line)
+		return refuse("line of a trailer does not end in CRLF", line)
 	}
 	if len(line) == 0 {
 		r.state = stateDone

@@ -58,7 +58,7 @@ func NewClient(cfg Config) *Client {
 	c.dialPlain = c.dialSecure
 	if cfg.Rings && cfg.Dial == nil {
 		// What the user has dialed may be in the user's hands still.
-		c.dialPlain = c.ringDialer(dial)
+		c.dialPlain = c.Conns.Wrap(c.ringDialer(dial))
 	}
 	return c
 }

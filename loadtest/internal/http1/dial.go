@@ -31,25 +31,17 @@ func (c *Client) netDialer() DialFunc {
 // ringDialer returns a dialer whose connections are served by the client's rings, as
 // far as there are any; dial is for names, which a ring does not resolve.
 func (c *Client) ringDialer(dial DialFunc) DialFunc {
-	named := c.Conns.Wrap(func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if to, err := netip.ParseAddrPort(addr); err == nil && to.Addr().Zone() == "" {
+			if r := c.rings.Pick(); r != nil {
+				return r.Dial(ctx, to, c.cfg.Timeout)
+			}
+		}
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
 		return c.rings.Adopt(conn)
-	})
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		to, err := netip.ParseAddrPort(addr)
-		if err != nil || to.Addr().Zone() != "" {
-			return named(ctx, network, addr)
-		}
-		r := c.rings.Pick()
-		if r == nil {
-			return named(ctx, network, addr)
-		}
-		return c.Conns.Wrap(func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return r.Dial(ctx, to, c.cfg.Timeout)
-		})(ctx, network, addr)
 	}
 }
 

@@ -50,31 +50,7 @@ func (e *BodyLimitError) Error() string {
 // maxQuoted is how much of a bad line an error quotes, in bytes.
 const maxQuoted = 80
 
+// refuse returns the error of a response in which line is at fault, if it is one line.
 func refuse(reason string, line []byte) error {
 	return &ProtocolError{Reason: reason, Text: string(line[:min(len(line), maxQuoted)])}
 }
-
-// Why a response is refused.
-const (
-	reasonStatusLine    = "malformed status line"
-	reasonVersion       = "not HTTP/1.x"
-	reasonStatusCode    = "malformed status code"
-	reasonStatusRange   = "status code is not from 100 to 999"
-	reasonUpgrade       = "unrequested change of protocol (101)"
-	reasonHeaderLine    = "malformed header line"
-	reasonFolded        = "folded header line"
-	reasonNameSpace     = "space in a header name"
-	reasonHeaderSize    = "headers too large"
-	reasonLineLength    = "header line too long"
-	reasonLength        = "bad Content-Length"
-	reasonLengths       = "conflicting Content-Length"
-	reasonEncoding      = "unsupported Transfer-Encoding"
-	reasonEncoding10    = "Transfer-Encoding in an HTTP/1.0 response"
-	reasonTrailerName   = "bad name in Trailer"
-	reasonTrailerSize   = "trailer too large"
-	reasonTrailerLF     = "line of a trailer does not end in CRLF"
-	reasonChunkLine     = "malformed chunk size"
-	reasonChunkLength   = "chunk size line too long"
-	reasonChunkEnd      = "chunk does not end in CRLF"
-	reasonChunkOverhead = "chunked encoding contains too much non-data"
-)

@@ -82,7 +82,7 @@ func TestCachedHeadCountsInterimOnes(t *testing.T) {
 	got := w.readAll([]byte(many+cachedResponse), false, false, len(many))
 	var bad *ProtocolError
 	require.ErrorAs(t, got.err, &bad)
-	require.Equal(t, reasonHeaderSize, bad.Reason)
+	require.Equal(t, "headers too large", bad.Reason)
 }
 
 func TestCachedHeadCostsNoMemoryAgain(t *testing.T) {

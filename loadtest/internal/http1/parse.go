@@ -198,18 +198,18 @@ func (r *parser) tooLong(p []byte, size int) error {
 	switch r.state {
 	case stateChunkSize:
 		if size > maxChunkLine {
-			return refuse(reasonChunkLength, p)
+			return refuse("chunk size line too long", p)
 		}
 	case stateTrailer:
 		if r.tailBytes+size > maxTrailerBytes {
-			return refuse(reasonTrailerSize, nil)
+			return refuse("trailer too large", nil)
 		}
 	default:
 		if r.headBytes+size > MaxHeaderBytes {
-			return refuse(reasonHeaderSize, nil)
+			return refuse("headers too large", nil)
 		}
 		if size > MaxHeaderLine {
-			return refuse(reasonLineLength, p)
+			return refuse("header line too long", p)
 		}
 	}
 	return nil
@@ -220,22 +220,22 @@ func (r *parser) statusLine(line []byte) error {
 	const version = len("HTTP/1.1")
 	if len(line) <= version || line[version] != ' ' || string(line[:5]) != "HTTP/" || line[6] != '.' ||
 		!isDigit(line[5]) || !isDigit(line[7]) {
-		return refuse(reasonStatusLine, line)
+		return refuse("malformed status line", line)
 	}
 	if line[5] != '1' {
-		return refuse(reasonVersion, line)
+		return refuse("not HTTP/1.x", line)
 	}
 	code := bytes.TrimLeft(line[version+1:], " ")
 	if len(code) < 3 || len(code) > 3 && code[3] != ' ' {
-		return refuse(reasonStatusCode, line)
+		return refuse("malformed status code", line)
 	}
 	code = code[:3]
 	signed := (code[0] == '+' || code[0] == '-') && isDigit(code[1]) && isDigit(code[2])
 	if signed || code[0] == '0' && isDigit(code[1]) && isDigit(code[2]) {
-		return refuse(reasonStatusRange, line)
+		return refuse("status code is not from 100 to 999", line)
 	}
 	if !isDigit(code[0]) || !isDigit(code[1]) || !isDigit(code[2]) {
-		return refuse(reasonStatusCode, line)
+		return refuse("malformed status code", line)
 	}
 	r.minor = line[7] - '0'
 	r.status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
@@ -286,20 +286,20 @@ func (r *parser) headerLine(line []byte) error {
 // contentLength takes a value of digits only, and the same one each time.
 func (r *parser) contentLength(line, value []byte) error {
 	if len(value) == 0 {
-		return refuse(reasonLength, line)
+		return refuse("bad Content-Length", line)
 	}
 	var n int64
 	for _, c := range value {
 		const most = 1<<63 - 1
 		d := int64(c - '0')
 		if !isDigit(c) || n > (most-d)/10 {
-			return refuse(reasonLength, line)
+			return refuse("bad Content-Length", line)
 		}
 		n = n*10 + d
 	}
 	// Numbers of one value and length are the same digits.
 	if r.length >= 0 && (n != r.length || len(value) != r.digits) {
-		return refuse(reasonLengths, line)
+		return refuse("conflicting Content-Length", line)
 	}
 	r.length, r.digits = n, len(value)
 	return nil
@@ -311,13 +311,13 @@ func (r *parser) headEnd() error {
 	case r.badLength != nil:
 		return r.badLength
 	case r.encodings > 0 && r.minor == 0:
-		return refuse(reasonEncoding10, nil)
+		return refuse("Transfer-Encoding in an HTTP/1.0 response", nil)
 	case r.encodings > 1, r.encodings == 1 && !r.chunked:
-		return refuse(reasonEncoding, nil)
+		return refuse("unsupported Transfer-Encoding", nil)
 	case r.chunked && r.badTrailer:
-		return refuse(reasonTrailerName, nil)
+		return refuse("bad name in Trailer", nil)
 	case r.status == http.StatusSwitchingProtocols:
-		return refuse(reasonUpgrade, nil)
+		return refuse("unrequested change of protocol (101)", nil)
 	case r.status < 200:
 		r.interim()
 		return nil

@@ -8,11 +8,11 @@ import (
 // cutHeader splits a header line, and refuses one that is not as RFC 9112 wants.
 func cutHeader(line []byte) (name, value []byte, err error) {
 	if isOWS(line[0]) {
-		return nil, nil, refuse(reasonFolded, line)
+		return nil, nil, refuse("folded header line", line)
 	}
 	colon := bytes.IndexByte(line, ':')
 	if colon <= 0 {
-		return nil, nil, refuse(reasonHeaderLine, line)
+		return nil, nil, refuse("malformed header line", line)
 	}
 	name, value = line[:colon], trimOWS(line[colon+1:])
 	spaced := false
@@ -21,15 +21,15 @@ func cutHeader(line []byte) (name, value []byte, err error) {
 			continue
 		}
 		if c != ' ' {
-			return nil, nil, refuse(reasonHeaderLine, line)
+			return nil, nil, refuse("malformed header line", line)
 		}
 		spaced = true
 	}
 	if !ValidValue(value) {
-		return nil, nil, refuse(reasonHeaderLine, line)
+		return nil, nil, refuse("malformed header line", line)
 	}
 	if spaced {
-		return nil, nil, refuse(reasonNameSpace, line)
+		return nil, nil, refuse("space in a header name", line)
 	}
 	return name, value, nil
 }
