@@ -20,11 +20,7 @@ import (
 type foreignTransport struct{ http.RoundTripper }
 
 func (f foreignTransport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			resp, err = nil, f.fault("panicked: %v%s", p, panickedAt())
-		}
-	}()
+	defer f.rescue(&err, "")
 	resp, err = f.RoundTripper.RoundTrip(r)
 	if resp != nil && resp.Body != nil {
 		resp.Body = &foreignBody{transport: f, ctx: r.Context(), body: resp.Body}
@@ -58,6 +54,13 @@ func (f foreignTransport) CloseIdleConnections() {
 
 func (f foreignTransport) fault(format string, args ...any) error {
 	return &classError{ClassOther, fmt.Sprintf("loadtest: Transport (%T) ", f.RoundTripper) + fmt.Sprintf(format, args...)}
+}
+
+// rescue, deferred, makes a fault of a panic; what tells whose it is.
+func (f foreignTransport) rescue(err *error, what string) {
+	if p := recover(); p != nil {
+		*err = f.fault("%spanicked: %v%s", what, p, panickedAt())
+	}
 }
 
 // panickedAt is where the panic began that is being recovered, such as " (at
@@ -97,11 +100,7 @@ type foreignBody struct {
 }
 
 func (b *foreignBody) Read(p []byte) (n int, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			n, err = 0, b.transport.fault("returned a Body whose Read panicked: %v%s", v, panickedAt())
-		}
-	}()
+	defer b.transport.rescue(&err, "returned a Body whose Read ")
 	if b.stop == nil {
 		b.stop = context.AfterFunc(b.ctx, func() { _ = b.shut() })
 	}
@@ -131,11 +130,7 @@ func (b *foreignBody) Close() error {
 
 func (b *foreignBody) shut() error {
 	b.close.Do(func() {
-		defer func() {
-			if v := recover(); v != nil {
-				b.closeErr = b.transport.fault("returned a Body whose Close panicked: %v%s", v, panickedAt())
-			}
-		}()
+		defer b.transport.rescue(&b.closeErr, "returned a Body whose Close ")
 		b.closeErr = b.body.Close()
 	})
 	return b.closeErr

@@ -80,10 +80,7 @@ func withoutUserinfo(raw string) string {
 	if strings.IndexByte(raw, '@') < 0 {
 		return raw
 	}
-	scheme, rest, found := strings.Cut(raw, "//")
-	if !found {
-		return raw
-	}
+	scheme, rest, _ := strings.Cut(raw, "//")
 	authority := rest
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		authority = rest[:end]

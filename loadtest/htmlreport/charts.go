@@ -103,23 +103,19 @@ func round3(f float64) value { return value(math.Round(f*1e3) / 1e3) }
 // between says what a line on a chart says at a glance.
 func between(s series, show func(value) string) string {
 	lo, hi := limits([]series{s})
-	if math.IsNaN(lo) {
+	if lo > hi {
 		return s.Label + " without values"
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s from %s to %s", s.Label, show(value(lo)), show(value(hi))))
 }
 
-// limits are NaN if there is no value.
+// limits returns the least and the largest value; lo is above hi if there is none.
 func limits(ss []series) (lo, hi float64) {
-	lo, hi = math.NaN(), math.NaN()
+	lo, hi = math.Inf(1), math.Inf(-1)
 	for _, s := range ss {
 		for _, v := range s.Y {
-			f := float64(v)
-			if !math.IsNaN(f) {
-				if math.IsNaN(lo) {
-					lo, hi = f, f
-				}
-				lo, hi = min(lo, f), max(hi, f)
+			if !isGap(v) {
+				lo, hi = min(lo, float64(v)), max(hi, float64(v))
 			}
 		}
 	}
