@@ -92,11 +92,11 @@ func (c *httpClient) newLimitedPool(t *http.Transport, dial http1.DialFunc) *lim
 }
 
 // RoundTrip sends r over the first connection that is to be had. It sends it once
-// more, as http.Transport does, if the server cannot have acted upon it.
+// more, as http.Transport does, if the server cannot have acted upon it. There is
+// nothing to close about the body of a session's request.
 func (p *limitedPool) RoundTrip(r *http.Request) (*http.Response, error) {
 	host, proxy, err := p.host(r)
 	if err != nil {
-		closeBody(r)
 		return nil, err
 	}
 	// A request that fails over a ClientConn leaves its context behind in the one
@@ -107,7 +107,6 @@ func (p *limitedPool) RoundTrip(r *http.Request) (*http.Response, error) {
 		c, used, err := p.get(ctx, host, proxy)
 		if err != nil {
 			cancel()
-			closeBody(r)
 			return nil, err
 		}
 		resp, err := c.RoundTrip(r)
@@ -138,12 +137,6 @@ type limitedBody struct {
 func (b *limitedBody) Close() error {
 	defer b.done()
 	return b.ReadCloser.Close()
-}
-
-func closeBody(r *http.Request) {
-	if r.Body != nil {
-		r.Body.Close()
-	}
 }
 
 // maxResends is how often a request is sent again; http.Transport has the same for
