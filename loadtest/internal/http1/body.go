@@ -32,7 +32,7 @@ func (b *BodyReader) ReadAll(body io.Reader, keep bool) (n int64, kept []byte, e
 			err = &BodyLimitError{b.Limit}
 		case err == nil:
 			continue
-		case err == io.EOF: //nolint:errorlint // as io.Reader has it
+		case err == io.EOF:
 			err = nil
 		}
 		if keep {
