@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"flag"
+	"math"
 	"runtime"
 	"testing"
 	"time"
@@ -32,9 +33,10 @@ func BenchmarkOverheadNamed(b *testing.B) {
 
 // ofTheRun bounds what a run of up to 100 workers allocates the more for lasting
 // longer, however many requests it makes: it is watched and harvested, each worker
-// gets two larger buffers once its requests prove quick. Both runs that are compared
-// are long enough for the usual latencies to have their pages in the histograms.
-const ofTheRun = 2*100 + 150.0
+// gets two larger buffers once its requests prove quick, and latencies that were not
+// seen before, as on a busy machine, get pages in the histograms. The runs differ by
+// 50,000 requests.
+const ofTheRun = 2*100 + 1000.0
 
 func TestARequestAllocatesNothing(t *testing.T) {
 	for _, c := range engines {
@@ -60,12 +62,12 @@ func TestMemoryDoesNotGrowWithTheRun(t *testing.T) {
 	}
 	peak := func(n int) float64 {
 		e := Start(t, ThreadedConfig{Client: Func(nop)})
-		var out float64
-		for range 3 {
+		out := math.Inf(1) // the least of several: garbage comes and goes
+		for range 5 {
 			runtime.GC()
 			r, err := e.Run(t.Context(), Times(n))
 			require.NoError(t, err)
-			out = float64(r.PeakMemory)
+			out = min(out, float64(r.PeakMemory))
 		}
 		return out
 	}
