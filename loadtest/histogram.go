@@ -76,6 +76,15 @@ func (h *histogram) record(d time.Duration) {
 	h.n++
 }
 
+// recordZeros records n values of 0.
+func (h *histogram) recordZeros(n int64) {
+	if n > 0 {
+		h.min, h.max = 0, max(h.max, 0)
+		h.page(0)[0] += n
+		h.n += n
+	}
+}
+
 func (h *histogram) count() int64 {
 	if h == nil {
 		return 0

@@ -18,6 +18,8 @@ type Interval struct {
 	// P50 and P99 are over the latencies of all requests sent, as Stats.Quantile;
 	// 0 if there were none.
 	P50, P99 time.Duration
+	// Lag is the 99th percentile of the lags; 0 in a closed loop.
+	Lag time.Duration
 	// InFlight is how many requests were being attempted at To.
 	InFlight int
 	// HeapBytes is the largest heap seen in the interval, as in
@@ -43,6 +45,7 @@ func (i Interval) and(next Interval) Interval {
 		From: min(i.From, next.From), To: max(i.To, next.To),
 		Counts:    i.Counts,
 		P99:       max(i.P99, next.P99),
+		Lag:       max(i.Lag, next.Lag),
 		InFlight:  next.InFlight,
 		HeapBytes: max(i.HeapBytes, next.HeapBytes),
 	}

@@ -329,14 +329,15 @@ func TestMergeKeepsIntervalsAtTheirTime(t *testing.T) {
 
 func TestIntervalJSON(t *testing.T) {
 	row := Interval{
-		From: 1_000_000_001, To: 3_000_000_001, Counts: Counts{1, 2, 3, 4, 5, 6, 7},
-		P50: 1_234_567, P99: 7_654_321, InFlight: 9, HeapBytes: 1 << 60,
+		From: 1_000_000_001, To: 3_000_000_001, Counts: Counts{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+		P50: 1_234_567, P99: 7_654_321, Lag: 1_234, InFlight: 9, HeapBytes: 1 << 60,
 	}
 	data, err := json.Marshal(row)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"from_seconds":1.000000001,"to_seconds":3.000000001,
 		"requests":1,"success_count":2,"error_count":3,"other_count":4,"rejected_count":5,"retries":6,"bytes_read":7,
-		"rps":0.5,"p50_latency_ms":1.234567,"p99_latency_ms":7.654321,"in_flight":9,"heap_bytes":1152921504606846976}`, string(data))
+		"scheduled":8,"missed":9,"dropped":10,"canceled":11,
+		"rps":0.5,"p50_latency_ms":1.234567,"p99_latency_ms":7.654321,"p99_lag_ms":0.001234,"in_flight":9,"heap_bytes":1152921504606846976}`, string(data))
 	var back Interval
 	require.NoError(t, json.Unmarshal(data, &back))
 	require.Equal(t, row, back)
@@ -346,7 +347,7 @@ func TestIntervalJSON(t *testing.T) {
 }
 
 func TestManyWorkersCostLittleEach(t *testing.T) {
-	require.EqualValues(t, 24, unsafe.Sizeof(sample{}))
+	require.EqualValues(t, 32, unsafe.Sizeof(sample{}))
 	require.EqualValues(t, 128, unsafe.Sizeof(buffer{}), "a multiple of the cache line")
 	require.Zero(t, unsafe.Sizeof(worker{})%64, "a multiple of the cache line")
 }

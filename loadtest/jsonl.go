@@ -208,6 +208,10 @@ func appendRecord(b []byte, r *RequestResult) ([]byte, error) {
 	if r.Expected {
 		b = append(b, `,"expected":true`...)
 	}
+	if r.Lag != 0 {
+		b = append(b, `,"lag_ms":`...)
+		b = appendMillionths(b, int64(r.Lag), millis(r.Lag))
+	}
 	return append(b, '}'), nil
 }
 

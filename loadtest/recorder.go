@@ -14,7 +14,8 @@ const classExpected = numClasses
 
 // sample is one request as the recorder keeps it.
 type sample struct {
-	latency  time.Duration
+	latency  time.Duration // service time
+	lag      time.Duration // 0 in a closed loop
 	bytes    int64
 	retries  uint32
 	status   uint16
@@ -201,7 +202,7 @@ func (r *recorder) harvest(last bool) (row Interval) {
 	}
 	row.Counts = sum.Counts
 	all := r.latencies(sum)
-	row.P50, row.P99 = all.quantile(0.50), all.quantile(0.99)
+	row.P50, row.P99, row.Lag = all.quantile(0.50), all.quantile(0.99), sum.lag.quantile(0.99)
 	if r.total == nil {
 		r.total = sum
 	} else {

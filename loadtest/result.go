@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ type RequestResult struct {
 	URL        string        // without user name and password
 	StatusCode int           // 0 if there was no response
 	Latency    time.Duration // service time, from the first attempt to the end of the last
+	Lag        time.Duration // how long after it was due the request was sent; 0 in a closed loop
 	Timestamp  time.Time     // when the request began
 	Attempt    int           // the last attempt, from 1; 0 if rejected
 	Bytes      int64         // of the response body
@@ -22,18 +24,35 @@ type RequestResult struct {
 	Err        error         // nil exactly when Class is ClassNone
 }
 
+// Intended returns when the request was due. In a closed loop that is when it began.
+func (r RequestResult) Intended() time.Time { return r.Timestamp.Add(-r.Lag) }
+
+// Ended returns when the response had been read to its end, or the request failed.
+func (r RequestResult) Ended() time.Time { return r.Timestamp.Add(r.Latency) }
+
+// ResponseTime returns how long the request took since it was due: Lag + Latency.
+func (r RequestResult) ResponseTime() time.Duration { return r.Lag + r.Latency }
+
 // EngineResult is the result of a run, or of several merged. It is not safe for
 // concurrent use.
 type EngineResult struct {
 	// Stats covers every request of the run.
 	Stats
-	// Engine names the scheduling: "sync", "threaded" or "async".
+	// Engine names the scheduling: "sync", "threaded", "async" or "arrival".
 	Engine string
-	// Concurrency is how many requests the engine would keep in flight.
+	// Concurrency is how many requests the engine would keep in flight, or MaxInFlight of
+	// an ArrivalEngine.
 	Concurrency int
+	// Schedule is that of an ArrivalEngine, in the words of [pace.Parse]; empty for the
+	// others.
+	Schedule string
+	// PeakInFlight is the most requests that an ArrivalEngine had in flight; 0 for the
+	// others. After Merge it is the sum of the runs that overlapped.
+	PeakInFlight int
 	// StartedAt is when the run began.
 	StartedAt time.Time
-	// Elapsed runs from the first request's beginning to the last one's end.
+	// Elapsed runs from the first request's beginning to the last one's end. In an open
+	// loop it begins at the schedule's 0, and ends with its Duration at the earliest.
 	// After Merge it is the time in which at least one of the runs was going on.
 	Elapsed time.Duration
 	// Unsent requests were due by the source but neither sent nor rejected,
@@ -66,7 +85,7 @@ type EngineResult struct {
 	// is longer. A run of less than half a second has one that is shorter. Their
 	// counts add up to those of Stats. From 3,600 rows on, and again each time
 	// there are so many, neighbors are joined, and those to come are twice as
-	// long. Of two that are joined, P99 is the larger, P50 the mean weighted by
+	// long. Of two that are joined, P99 and Lag are the larger, P50 the mean weighted by
 	// Requests, InFlight the later's. After Merge, the intervals of both runs are
 	// there side by side, at the time their clocks say.
 	Intervals []Interval
@@ -92,7 +111,7 @@ func (r *EngineResult) RPS() float64 {
 
 // sinkShare returns the part of the workers' time that the sink took, from 0 to 1.
 func (r *EngineResult) sinkShare() float64 {
-	whole := float64(r.Elapsed) * float64(r.Concurrency)
+	whole := float64(r.Elapsed) * float64(cmp.Or(r.PeakInFlight, r.Concurrency))
 	if whole <= 0 {
 		return 0
 	}
@@ -112,6 +131,11 @@ func (r *EngineResult) Merge(other *EngineResult) {
 		r.Engine = other.Engine
 	} else if other.Engine != "" && other.Engine != r.Engine {
 		r.Engine = "mixed"
+	}
+	if r.Schedule == "" {
+		r.Schedule = other.Schedule
+	} else if other.Schedule != "" && other.Schedule != r.Schedule {
+		r.Schedule = "mixed"
 	}
 	r.Unsent += other.Unsent
 	r.SinkTime += other.SinkTime
@@ -139,7 +163,13 @@ func (r *EngineResult) Merge(other *EngineResult) {
 			r.Endpoints[name] = ep.clone()
 		}
 	}
-	r.Concurrency = peakConcurrency(r, other)
+	if overlap(r.spans, other.spans) {
+		r.Concurrency += other.Concurrency
+		r.PeakInFlight += other.PeakInFlight
+	} else {
+		r.Concurrency = max(r.Concurrency, other.Concurrency)
+		r.PeakInFlight = max(r.PeakInFlight, other.PeakInFlight)
+	}
 	r.spans = unite(slices.Concat(r.spans, other.spans))
 	before := r.StartedAt
 	r.StartedAt, r.Elapsed = measure(r.spans)
@@ -149,16 +179,16 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.Warnings = append(r.assess(), stalls...)
 }
 
-// peakConcurrency adds the concurrency of runs that overlapped.
-func peakConcurrency(a, b *EngineResult) int {
-	for _, x := range a.spans {
-		for _, y := range b.spans {
+// overlap reports whether any two spans do.
+func overlap(a, b []span) bool {
+	for _, x := range a {
+		for _, y := range b {
 			if x.From.Before(y.To) && y.From.Before(x.To) {
-				return a.Concurrency + b.Concurrency
+				return true
 			}
 		}
 	}
-	return max(a.Concurrency, b.Concurrency)
+	return false
 }
 
 // unite sorts spans and joins those that touch.

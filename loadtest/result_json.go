@@ -19,15 +19,23 @@ type statsJSON struct {
 	Min         float64              `json:"min_latency_ms"`
 	Mean        float64              `json:"mean_latency_ms"`
 	Max         float64              `json:"max_latency_ms"`
+	P50Service  float64              `json:"p50_service_ms,omitempty"` // of an open loop, as the next
+	P99Service  float64              `json:"p99_service_ms,omitempty"`
+	P50Lag      float64              `json:"p50_lag_ms,omitempty"`
+	P99Lag      float64              `json:"p99_lag_ms,omitempty"`
 	ErrorClass  map[ErrorClass]int64 `json:"errors,omitempty"`
 	StatusCodes map[int]int64        `json:"status_codes,omitempty"`
 	Good        *histogramJSON       `json:"success_histogram,omitempty"`
 	Bad         *histogramJSON       `json:"error_histogram,omitempty"`
+	Service     *histogramJSON       `json:"service_histogram,omitempty"`
+	Lag         *histogramJSON       `json:"lag_histogram,omitempty"`
 }
 
 type resultJSON struct {
 	Engine        string                `json:"engine"`
 	Concurrency   int                   `json:"concurrency"`
+	Schedule      string                `json:"schedule,omitempty"`
+	PeakInFlight  int                   `json:"peak_in_flight,omitempty"`
 	RPS           float64               `json:"rps"`
 	StartedAt     float64               `json:"started_at"`
 	Elapsed       float64               `json:"elapsed_seconds"`
@@ -58,36 +66,56 @@ func unixSeconds(t time.Time) float64 {
 }
 
 func (s *Stats) toJSON() (statsJSON, error) {
-	good, err := s.good.encode()
-	if err != nil {
-		return statsJSON{}, err
-	}
-	bad, err := s.bad.encode()
-	if err != nil {
-		return statsJSON{}, err
-	}
-	return statsJSON{
+	j := statsJSON{
 		Counts: s.Counts,
 		P50:    millis(s.P50()), P95: millis(s.P95()), P99: millis(s.P99()),
 		Min: millis(s.Quantile(0)), Mean: millis(s.Mean()), Max: millis(s.Quantile(1)),
-		ErrorClass: s.Errors, StatusCodes: s.StatusCodes, Good: good, Bad: bad,
-	}, nil
+		ErrorClass: s.Errors, StatusCodes: s.StatusCodes,
+	}
+	if s.lag != nil {
+		j.P50Service, j.P99Service = millis(s.ServiceQuantile(0.50)), millis(s.ServiceQuantile(0.99))
+		j.P50Lag, j.P99Lag = millis(s.LagQuantile(0.50)), millis(s.LagQuantile(0.99))
+	}
+	var err error
+	for _, h := range s.histograms(&j) {
+		if *h.json, err = (*h.live).encode(); err != nil {
+			return statsJSON{}, err
+		}
+	}
+	return j, nil
+}
+
+// histograms pairs the histograms of t with their places in j.
+func (t *timings) histograms(j *statsJSON) [4]struct {
+	live **histogram
+	json **histogramJSON
+} {
+	return [4]struct {
+		live **histogram
+		json **histogramJSON
+	}{{&t.good, &j.Good}, {&t.bad, &j.Bad}, {&t.service, &j.Service}, {&t.lag, &j.Lag}}
 }
 
 func (j *statsJSON) stats() (Stats, error) {
-	good, err := j.Good.decode()
-	if err != nil {
-		return Stats{}, err
+	s := Stats{Counts: j.Counts, Errors: j.ErrorClass, StatusCodes: j.StatusCodes}
+	var err error
+	for _, h := range s.histograms(j) {
+		if *h.live, err = (*h.json).decode(); err != nil {
+			return Stats{}, err
+		}
 	}
-	bad, err := j.Bad.decode()
-	if err != nil {
-		return Stats{}, err
+	if j.Lag == nil {
+		s.service, s.lag = nil, nil
 	}
-	if n := good.count() + bad.count(); n != j.Requests || j.SuccessCount+j.ErrorCount+j.OtherCount != j.Requests || bad.count() != j.ErrorCount {
+	n := s.good.count() + s.bad.count()
+	if n != j.Requests || j.SuccessCount+j.ErrorCount+j.OtherCount != j.Requests || s.bad.count() != j.ErrorCount {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, of them %d successes, %d errors, %d others, and %d latencies",
 			j.Requests, j.SuccessCount, j.ErrorCount, j.OtherCount, n)
 	}
-	return Stats{Counts: j.Counts, Errors: j.ErrorClass, StatusCodes: j.StatusCodes, good: good, bad: bad}, nil
+	if s.lag != nil && (s.lag.count() != n || s.service.count() != n) {
+		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, %d service times, %d lags", n, s.service.count(), s.lag.count())
+	}
+	return s, nil
 }
 
 // MarshalJSON writes latencies in milliseconds and includes the histograms.
@@ -122,7 +150,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	j := resultJSON{
-		Engine: r.Engine, Concurrency: r.Concurrency,
+		Engine: r.Engine, Concurrency: r.Concurrency, Schedule: r.Schedule, PeakInFlight: r.PeakInFlight,
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
@@ -147,7 +175,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	got := EngineResult{
-		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency,
+		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency, Schedule: j.Schedule, PeakInFlight: j.PeakInFlight,
 		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, ConnectionsUnknown: j.Uncounted, PeakMemory: j.PeakBytes,
 		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 	}
@@ -166,6 +194,7 @@ type intervalJSON struct {
 	RPS      float64 `json:"rps"`
 	P50      float64 `json:"p50_latency_ms"`
 	P99      float64 `json:"p99_latency_ms"`
+	Lag      float64 `json:"p99_lag_ms,omitempty"`
 	InFlight int     `json:"in_flight"`
 	Heap     uint64  `json:"heap_bytes"`
 }
@@ -175,7 +204,7 @@ func (i Interval) MarshalJSON() ([]byte, error) {
 	return json.Marshal(intervalJSON{
 		From: i.From.Seconds(), To: i.To.Seconds(),
 		Counts: i.Counts, RPS: i.RPS(),
-		P50: millis(i.P50), P99: millis(i.P99), InFlight: i.InFlight, Heap: i.HeapBytes,
+		P50: millis(i.P50), P99: millis(i.P99), Lag: millis(i.Lag), InFlight: i.InFlight, Heap: i.HeapBytes,
 	})
 }
 
@@ -187,15 +216,15 @@ func (i *Interval) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	const most = math.MaxInt64 / 1e9 // seconds
-	for _, seconds := range []float64{j.From, j.To, j.P50 / 1e3, j.P99 / 1e3} {
+	for _, seconds := range []float64{j.From, j.To, j.P50 / 1e3, j.P99 / 1e3, j.Lag / 1e3} {
 		if seconds < 0 || seconds > most {
-			return fmt.Errorf("loadtest: interval from %v s to %v s, p50 %v ms, p99 %v ms: out of range", j.From, j.To, j.P50, j.P99)
+			return fmt.Errorf("loadtest: interval from %v s to %v s, p50 %v ms, p99 %v ms, lag %v ms: out of range", j.From, j.To, j.P50, j.P99, j.Lag)
 		}
 	}
 	*i = Interval{
 		From: fromSeconds(j.From), To: fromSeconds(j.To),
 		Counts: j.Counts,
-		P50:    fromMillis(j.P50), P99: fromMillis(j.P99), InFlight: j.InFlight, HeapBytes: j.Heap,
+		P50:    fromMillis(j.P50), P99: fromMillis(j.P99), Lag: fromMillis(j.Lag), InFlight: j.InFlight, HeapBytes: j.Heap,
 	}
 	return nil
 }
@@ -256,6 +285,7 @@ type requestJSON struct {
 	Method     string     `json:"method,omitempty"`
 	Bytes      int64      `json:"bytes,omitempty"`
 	Expected   bool       `json:"expected,omitempty"`
+	Lag        float64    `json:"lag_ms,omitempty"`
 }
 
 // MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
@@ -263,7 +293,7 @@ type requestJSON struct {
 func (r RequestResult) MarshalJSON() ([]byte, error) {
 	j := requestJSON{
 		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
-		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected,
+		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected, Lag: millis(r.Lag),
 	}
 	if r.Err != nil {
 		text := r.Err.Error()
@@ -283,12 +313,13 @@ func (r *RequestResult) UnmarshalJSON(data []byte) error {
 }
 
 func (r *RequestResult) fromJSON(j *requestJSON) error {
-	if j.Timestamp < 0 || j.Timestamp > math.MaxInt64/1e9 || j.Latency < 0 || j.Latency > math.MaxInt64/1e6 {
-		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms: out of range", j.Timestamp, j.Latency)
+	const most = math.MaxInt64 / 1e6 // ms
+	if j.Timestamp < 0 || j.Timestamp > math.MaxInt64/1e9 || j.Latency < 0 || j.Latency > most || j.Lag < 0 || j.Latency+j.Lag > most {
+		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms, lag %v ms: out of range", j.Timestamp, j.Latency, j.Lag)
 	}
 	*r = RequestResult{
 		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
-		Latency:   fromMillis(j.Latency),
+		Latency: fromMillis(j.Latency), Lag: fromMillis(j.Lag),
 		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
 	}
 	if j.Error != nil {

@@ -25,6 +25,19 @@ type Counts struct {
 	Retries int64 `json:"retries"`
 	// BytesRead counts the bytes of response bodies.
 	BytesRead int64 `json:"bytes_read"`
+	// Scheduled counts the arrivals of an [ArrivalEngine] that came due. Each was sent or
+	// refused, or is in one of the counts below: at the end of a run Scheduled =
+	// Requests + RejectedCount + Missed + Dropped + Canceled. Before, and in an interval,
+	// there are the requests in flight besides. The four are 0 for other engines.
+	Scheduled int64 `json:"scheduled,omitempty"`
+	// Missed counts arrivals that were not sent because this process came to them more
+	// than MaxCatchUp late: the fault is the generator's.
+	Missed int64 `json:"missed,omitempty"`
+	// Dropped counts arrivals that were not sent because MaxInFlight requests were still
+	// open: the service was slow, or the bound too low.
+	Dropped int64 `json:"dropped,omitempty"`
+	// Canceled counts arrivals that were due but not yet sent when the run was stopped.
+	Canceled int64 `json:"canceled,omitempty"`
 }
 
 func (c *Counts) add(o Counts) {
@@ -35,6 +48,10 @@ func (c *Counts) add(o Counts) {
 	c.RejectedCount += o.RejectedCount
 	c.Retries += o.Retries
 	c.BytesRead += o.BytesRead
+	c.Scheduled += o.Scheduled
+	c.Missed += o.Missed
+	c.Dropped += o.Dropped
+	c.Canceled += o.Canceled
 }
 
 // Attempts returns how often something was sent: Requests + Retries.
@@ -62,6 +79,10 @@ func (c Counts) RejectedRate() float64 {
 
 // Stats counts the requests of a run, or those of one name in it. It is not
 // safe for concurrent use.
+//
+// The latencies of an [ArrivalEngine] are response times: they begin when a request was
+// due, so that one that had to wait for its turn took as long as its user would have
+// waited. Those of other engines begin when a request is sent.
 type Stats struct {
 	Counts
 	// Errors counts errors by class; nil if there were none.
@@ -69,8 +90,8 @@ type Stats struct {
 	// StatusCodes counts responses by status; nil if there were none.
 	StatusCodes map[int]int64
 
-	good, bad *histogram // latencies without and with an error
-	all       *histogram // both; made when first asked for
+	timings
+	all *histogram // good and bad; made when first asked for
 }
 
 // P50 returns the median latency of every request sent.
@@ -92,6 +113,19 @@ func (s *Stats) SuccessQuantile(q float64) time.Duration { return s.good.quantil
 
 // ErrorQuantile is like Quantile among the requests with an error.
 func (s *Stats) ErrorQuantile(q float64) time.Duration { return s.bad.quantile(q) }
+
+// ServiceQuantile is like Quantile for service times, which begin when a request is
+// sent. They are shorter than the latencies in an open loop only, by the lag.
+func (s *Stats) ServiceQuantile(q float64) time.Duration {
+	if s.lag == nil {
+		return s.Quantile(q)
+	}
+	return s.service.quantile(q)
+}
+
+// LagQuantile is like Quantile for lags: how long after it was due a request was sent.
+// It is 0 for engines other than [ArrivalEngine].
+func (s *Stats) LagQuantile(q float64) time.Duration { return s.lag.quantile(q) }
 
 // Mean returns the mean latency of every request sent.
 func (s *Stats) Mean() time.Duration { return s.latencies().mean() }
@@ -125,15 +159,14 @@ func (s *Stats) merge(from *Stats) {
 	s.add(from.Counts)
 	s.Errors = addCounts(s.Errors, from.Errors)
 	s.StatusCodes = addCounts(s.StatusCodes, from.StatusCodes)
-	s.good = mergeHistograms(s.good, from.good)
-	s.bad = mergeHistograms(s.bad, from.bad)
+	s.timings.merge(&from.timings)
 	s.all = nil
 }
 
 func (s *Stats) clone() *Stats {
 	c := *s
 	c.Errors, c.StatusCodes = maps.Clone(s.Errors), maps.Clone(s.StatusCodes)
-	c.good, c.bad, c.all = mergeHistograms(nil, s.good), mergeHistograms(nil, s.bad), nil
+	c.timings, c.all = s.timings.clone(), nil
 	return &c
 }
 
@@ -144,18 +177,6 @@ func addCounts[K comparable](dst, src map[K]int64) map[K]int64 {
 	for k, n := range src {
 		dst[k] += n
 	}
-	return dst
-}
-
-// mergeHistograms adds src to dst, which may be nil; src is not changed.
-func mergeHistograms(dst, src *histogram) *histogram {
-	if src.count() == 0 {
-		return dst
-	}
-	if dst == nil {
-		dst = newHistogram()
-	}
-	dst.merge(src)
 	return dst
 }
 
@@ -171,10 +192,10 @@ type tally struct {
 	classes     [numClasses]int64
 	statuses    [maxStatus - minStatus + 1]int64
 	oddStatuses map[int]int64
-	good, bad   *histogram
+	timings
 }
 
-func newTally() *tally { return &tally{good: newHistogram()} }
+func newTally() *tally { return &tally{timings: timings{good: newHistogram()}} }
 
 // count adds one request.
 func (t *tally) count(x *sample) {
@@ -185,23 +206,20 @@ func (t *tally) count(x *sample) {
 		return // no latency: nothing was sent
 	}
 	t.Requests++
-	h := &t.good
+	failed := false
 	switch {
 	case x.class == classExpected:
 		t.SuccessCount++
 	case x.class != ClassNone:
 		t.ErrorCount++
 		t.classes[x.class]++
-		h = &t.bad
+		failed = true
 	case x.status == 0 || x.status/100 == 2:
 		t.SuccessCount++
 	default:
 		t.OtherCount++
 	}
-	if *h == nil {
-		*h = newHistogram()
-	}
-	(*h).record(x.latency)
+	t.record(x.latency, x.lag, failed)
 	switch {
 	case x.status == 0:
 	case x.status >= minStatus && x.status <= maxStatus:
@@ -212,7 +230,7 @@ func (t *tally) count(x *sample) {
 }
 
 func (t *tally) stats() *Stats {
-	s := &Stats{Counts: t.Counts, StatusCodes: addCounts(nil, t.oddStatuses), good: t.good, bad: t.bad}
+	s := &Stats{Counts: t.Counts, StatusCodes: addCounts(nil, t.oddStatuses), timings: t.timings}
 	for class, n := range t.classes {
 		if n > 0 {
 			s.Errors = addCounts(s.Errors, map[ErrorClass]int64{ErrorClass(class): n})
@@ -236,16 +254,13 @@ func (t *tally) merge(from *tally) {
 		t.statuses[i] += n
 	}
 	t.oddStatuses = addCounts(t.oddStatuses, from.oddStatuses)
-	t.good = mergeHistograms(t.good, from.good)
-	t.bad = mergeHistograms(t.bad, from.bad)
+	t.timings.merge(&from.timings)
 }
 
 // reset clears t and keeps the memory of its histograms.
 func (t *tally) reset() {
-	good, bad := t.good, t.bad
-	*t = tally{good: good, bad: bad}
-	good.reset()
-	bad.reset()
+	t.timings.reset()
+	*t = tally{timings: t.timings}
 }
 
 const (

@@ -164,7 +164,7 @@ type outcomeSum struct {
 func (p *outcomeSum) add(r *RequestResult) {
 	id := p.names.id(r.Name)
 	x := sample{
-		latency: r.Latency, bytes: r.Bytes, retries: uint32(max(0, r.Attempt-1)),
+		latency: r.Latency, lag: r.Lag, bytes: r.Bytes, retries: uint32(max(0, r.Attempt-1)),
 		endpoint: int8(id), status: uint16(r.StatusCode), class: r.Class,
 	}
 	if r.Expected && r.Class == ClassNone {
@@ -188,10 +188,10 @@ func (p *outcomeSum) add(r *RequestResult) {
 	if r.Timestamp.UnixMicro() == 0 {
 		return // a record without a time
 	}
-	if p.from.IsZero() || r.Timestamp.Before(p.from) {
-		p.from = r.Timestamp
+	if due := r.Intended(); p.from.IsZero() || due.Before(p.from) {
+		p.from = due
 	}
-	if end := r.Timestamp.Add(r.Latency); end.After(p.to) {
+	if end := r.Ended(); end.After(p.to) {
 		p.to = end
 	}
 }
