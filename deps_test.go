@@ -22,13 +22,15 @@ const module = "example.com/brunt"
 var arrows = map[string][]string{
 	".": {},
 	"loadtest": {
-		module + "/loadtest/internal/http1", module + "/loadtest/internal/text", module + "/resilience",
+		module + "/loadtest/internal/http1", module + "/loadtest/internal/text", module + "/loadtest/pace",
+		module + "/resilience",
 		"github.com/HdrHistogram/hdrhistogram-go",
 	},
 	"loadtest/internal/http1":     {module + "/loadtest/internal/ring"},
 	"loadtest/internal/ring":      {},
 	"loadtest/internal/rawserver": {},
 	"loadtest/internal/text":      {},
+	"loadtest/pace":               {},
 	"loadtest/progress": {
 		module + "/loadtest", module + "/loadtest/internal/text",
 		"github.com/schollz/progressbar/v3",

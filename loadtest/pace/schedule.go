@@ -1,0 +1,149 @@
+package pace
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"time"
+)
+
+// ErrSchedule matches every fault of a schedule and of its text.
+var ErrSchedule = errors.New("pace: bad schedule")
+
+// Schedule says when arrivals are due: offsets from the start, which never decrease, to
+// the nanosecond and for at most 292 years. It is an immutable value, safe for concurrent
+// use by multiple goroutines. The zero Schedule has no arrivals.
+//
+// A schedule that was made of arguments out of range has no arrivals either, whatever
+// it is combined with, and [Schedule.Validate] says why.
+type Schedule struct {
+	root node // nil if there are no arrivals
+	err  error
+}
+
+// node is a schedule without faults. Each is immutable.
+type node interface {
+	steps() stepper
+	len() int64            // the number of arrivals, or unbounded, or unknown
+	length() time.Duration // planned, or endless
+	rate(at time.Duration) float64
+	until(d time.Duration) Schedule // for a positive d that is below length
+	scale(factor float64) Schedule  // for a positive, finite factor
+}
+
+// What len says of a number that it does not.
+const (
+	unknown   = -1
+	unbounded = math.MaxInt64
+)
+
+// stepper walks along a schedule.
+type stepper interface {
+	next() (at time.Duration, k int64, ok bool) // arrival number k
+	skip(n int64) int64                         // leaves out n arrivals; returns how many there were
+}
+
+// Validate returns every fault of the arguments that s was made of, joined, and nil if
+// there is none. Each matches [ErrSchedule].
+func (s Schedule) Validate() error { return s.err }
+
+// Len returns the number of arrivals, and -1 if there is no end to them or if only
+// counting would tell.
+func (s Schedule) Len() int64 {
+	if s.root == nil {
+		return 0
+	}
+	n := s.root.len()
+	if n == unbounded || n > 0 && s.root.length() == endless {
+		return -1
+	}
+	return n
+}
+
+// Duration returns the planned length, at which a schedule that follows by Then begins.
+// It is 0 if s has no end. No arrival is due at it or later, but for a recording, which
+// lasts until its last instant. A schedule cut by Take lasts until the first
+// arrival that was left out would be due, as n arrivals of a rate last n/rate; where
+// arrivals are at random, Duration walks through them once.
+func (s Schedule) Duration() time.Duration {
+	if s.length() == endless {
+		return 0
+	}
+	return s.length()
+}
+
+func (s Schedule) length() time.Duration {
+	if s.root == nil {
+		return 0
+	}
+	return s.root.length()
+}
+
+// Rate returns the intended arrivals per second at an offset from the start: of what is
+// random the expected rate, of bursts their mean, of a recording what the second around
+// the offset holds. It is 0 before the start and from the end on.
+func (s Schedule) Rate(at time.Duration) float64 {
+	if s.root == nil || at < 0 || at >= s.root.length() {
+		return 0
+	}
+	return s.root.rate(at)
+}
+
+// All returns the arrivals in order.
+func (s Schedule) All() iter.Seq[time.Duration] {
+	return func(yield func(time.Duration) bool) {
+		c := s.Cursor()
+		for at, ok := c.Next(); ok && yield(at); at, ok = c.Next() {
+		}
+	}
+}
+
+// Cursor returns a cursor before the first arrival.
+func (s Schedule) Cursor() *Cursor {
+	if s.root == nil {
+		return &Cursor{index: -1}
+	}
+	return &Cursor{steps: s.root.steps(), index: -1}
+}
+
+// Cursor walks through a schedule. It is not safe for concurrent use.
+type Cursor struct {
+	steps stepper
+	index int64
+}
+
+// Next returns the next arrival, an offset from the start, and false if there is none.
+// It does not allocate.
+func (c *Cursor) Next() (at time.Duration, ok bool) {
+	if c.steps == nil {
+		return 0, false
+	}
+	at, k, ok := c.steps.next()
+	if ok {
+		c.index = k
+	}
+	return at, ok
+}
+
+// Index returns the number, from 0, of the arrival that Next returned last, -1 before
+// the first. A shard's arrivals keep the numbers that they have in the whole.
+func (c *Cursor) Index() int64 { return c.index }
+
+func faulty(err error) Schedule { return Schedule{err: err} }
+
+// with returns s with a fault more.
+func (s Schedule) with(err error) Schedule { return faulty(join(s.err, err)) }
+
+func join(errs ...error) error { return errors.Join(errs...) }
+
+func fault(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrSchedule}, args...)...)
+}
+
+func checkCount(name string, n int64) error {
+	if n >= 0 {
+		return nil
+	}
+	return fault("%s is %d: must not be negative", name, n)
+}

@@ -1,0 +1,121 @@
+package pace
+
+import (
+	"fmt"
+	"time"
+)
+
+// maxRate is the highest rate: more than one arrival a nanosecond cannot be told apart.
+const maxRate = 1e9
+
+// Stage is a part of [Stages].
+type Stage struct {
+	Rate     float64       // arrivals per second at its end; from 0 to 1e9
+	Duration time.Duration // until the rate is reached; 0 jumps to it
+}
+
+// Constant returns a schedule of rate arrivals per second without end: arrival n, from 0,
+// is due at n/rate. A rate of 0 is a pause once [Schedule.Until] gives it a length.
+func Constant(rate float64) Schedule {
+	if err := checkRate("Constant: rate", rate); err != nil {
+		return faulty(err)
+	}
+	return newShape(piece{from: rate, to: rate, d: endless})
+}
+
+// Ramp returns a schedule whose rate changes along a straight line within d, which is
+// positive, from from to to arrivals per second.
+func Ramp(from, to float64, d time.Duration) Schedule {
+	err := join(checkRate("Ramp: from", from), checkRate("Ramp: to", to), checkPositive("Ramp: d", d))
+	if err != nil {
+		return faulty(err)
+	}
+	return newShape(line(from, to, d))
+}
+
+// Stages returns a schedule that ramps to the rate of each stage in turn, within the
+// stage's Duration and from the rate of the stage before it; the first begins at 0.
+// Stage{Rate: 100} therefore jumps to 100 a second, and Stage{Rate: 100, Duration:
+// time.Minute} after it stays there for a minute.
+func Stages(stages ...Stage) Schedule {
+	var all Schedule
+	from := 0.0
+	for i, stage := range stages {
+		var err error
+		if stage.Duration < 0 {
+			err = fault("Stages: Duration of stage %d is %v: must not be negative", i, stage.Duration)
+		}
+		next := faulty(join(checkRate(fmt.Sprintf("Stages: Rate of stage %d", i), stage.Rate), err))
+		if next.err == nil {
+			next = newShape(line(from, stage.Rate, stage.Duration))
+		}
+		all, from = all.Then(next), stage.Rate
+	}
+	return all
+}
+
+// Sine returns a schedule without end whose rate swings around mean by amplitude, in
+// arrivals per second and as a sine that begins at the mean and rises. The amplitude
+// is at most the mean, and the period positive. Arrivals are exact to the nanosecond
+// for periods of up to a day.
+func Sine(mean, amplitude float64, period time.Duration) Schedule {
+	err := join(checkRate("Sine: mean", mean), checkRate("Sine: amplitude", amplitude), checkPositive("Sine: period", period))
+	switch {
+	case err != nil:
+		return faulty(err)
+	case amplitude > mean || mean+amplitude > maxRate:
+		return faulty(fault("Sine: amplitude is %v/s: must be at most the mean, which is %v/s, and reach at most %v/s", amplitude, mean, maxRate))
+	case amplitude == 0:
+		return Constant(mean)
+	}
+	return newShape(piece{wave: true, from: mean, to: amplitude, over: period, d: endless})
+}
+
+func line(from, to float64, d time.Duration) piece {
+	p := piece{from: from, to: to, d: d}
+	if from != to {
+		p.over = d
+	}
+	return p
+}
+
+// newShape returns the schedule of uniform arrivals along the pieces, the zero Schedule
+// if they have no length.
+func newShape(pieces ...piece) Schedule {
+	f := &flow{}
+	var start time.Duration
+	var base exact
+	for _, p := range pieces {
+		if p.d == 0 {
+			continue
+		}
+		p.start, p.end = start, endless
+		if p.d < endless-start {
+			p.end = start + p.d
+		}
+		if p.over > 0 && !p.wave {
+			p.slope = sum(p.to, -p.from).div(integer(int64(p.over)).times(2))
+		}
+		p.base, p.top = base, base.add(p.integral(p.end-start))
+		start, base = p.end, p.top
+		f.pieces = append(f.pieces, p)
+	}
+	if f.pieces == nil {
+		return Schedule{}
+	}
+	return Schedule{root: f}
+}
+
+func checkRate(name string, rate float64) error {
+	if rate >= 0 && rate <= maxRate { // not so for NaN
+		return nil
+	}
+	return fault("%s is %v/s: must be from 0 to %v/s", name, rate, maxRate)
+}
+
+func checkPositive(name string, d time.Duration) error {
+	if d > 0 {
+		return nil
+	}
+	return fault("%s is %v: must be positive", name, d)
+}
