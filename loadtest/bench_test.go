@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/loadtest/pace"
+
 	"example.com/brunt/fixtures"
 )
 
@@ -42,6 +44,9 @@ func TestARequestAllocatesNothing(t *testing.T) {
 	for _, c := range engines {
 		t.Run(c.name, func(t *testing.T) {
 			e := Start(t, c.make(Func(nop), 0))
+			if c.name == "arrival" {
+				e = Start(t, ArrivalConfig{Schedule: pace.Constant(1e6), MaxInFlight: 10, MaxCatchUp: time.Hour, Client: Func(nop)})
+			}
 			allocs := func(n int) float64 {
 				return testing.AllocsPerRun(3, func() {
 					_, err := e.Run(t.Context(), Times(n, &Request{Name: "a"}))

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/pace"
 	"go.uber.org/goleak"
 )
 
@@ -27,6 +29,9 @@ var engines = []config{
 	{"sync", 1, func(c Client, d time.Duration) EngineConfig { return SyncConfig{Client: c, Timeout: d} }},
 	{"threaded", 10, func(c Client, d time.Duration) EngineConfig { return ThreadedConfig{Client: c, Timeout: d} }},
 	{"async", 100, func(c Client, d time.Duration) EngineConfig { return AsyncConfig{Client: c, Timeout: d} }},
+	{"arrival", 10_000, func(c Client, d time.Duration) EngineConfig {
+		return ArrivalConfig{Schedule: pace.Constant(1e6), Client: c, Timeout: d}
+	}},
 }
 
 // forEngines runs f in virtual time for each kind of engine.

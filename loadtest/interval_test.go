@@ -175,9 +175,9 @@ func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 		rec := newRecorder(workers)
 		each := 200_000 / workers
 		var wg sync.WaitGroup
-		for i := range workers {
+		for range workers {
+			b := rec.buffer()
 			wg.Go(func() { // ends with its samples
-				b := rec.buffer(i)
 				for k := range each {
 					if k == 100 {
 						b.widen()
@@ -219,10 +219,11 @@ func TestHarvestsDoNotChangeTheResult(t *testing.T) {
 	names := []string{"a", "b"}
 	want := record(epoch, time.Second, names, samples)
 	rec := newRecorder(3)
+	buffers := []*buffer{rec.buffer(), rec.buffer(), rec.buffer()}
 	var rows []Interval
 	for i, s := range samples {
 		s.bytes = 10
-		b := rec.buffer(i % 3)
+		b := buffers[i%3]
 		if s.class != ClassNone {
 			b.example(s.class, errTest)
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/brunt/loadtest/pace"
 	"example.com/brunt/resilience"
 )
 
@@ -22,6 +23,9 @@ type engine struct {
 	breaker     *resilience.CircuitBreaker
 	retry       *resilience.RetryPolicy
 	progress    func(Progress) // OnProgress; may be nil
+	open        bool           // an open loop, with:
+	schedule    pace.Schedule
+	catchUp     time.Duration
 
 	mu     sync.Mutex
 	closed bool

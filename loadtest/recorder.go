@@ -45,18 +45,18 @@ type recorder struct {
 	free   []*tally
 	total  *tally     // of the intervals that are over; nil before the first
 	both   *histogram // scratch
+
+	buffers  int           // how many there are
+	arrivals func() Counts // what became of an open loop's since the last call; nil in a closed one
 }
 
+// newRecorder returns a recorder for up to so many workers.
 func newRecorder(workers int) *recorder {
 	r := &recorder{shards: make([]*shard, min(workers, runtime.GOMAXPROCS(0), maxShards))}
 	for i := range r.shards {
 		// Made at once, so that the memory of a run does not depend on which
 		// workers happen to get most of the work.
-		r.shards[i] = &shard{named: &r.named, interval: newTally(), buffers: make([]*buffer, 0, (workers+len(r.shards)-1)/len(r.shards))}
-	}
-	for i := range workers {
-		s := r.shards[i%len(r.shards)]
-		s.buffers = append(s.buffers, &buffer{shard: s, samples: make([]sample, ringSize), free: ringSize})
+		r.shards[i] = &shard{named: &r.named, interval: newTally()}
 	}
 	return r
 }
@@ -73,9 +73,15 @@ type buffer struct {
 	_       [64]byte      // keeps other workers off these cache lines
 }
 
-func (r *recorder) buffer(worker int) *buffer {
-	n := len(r.shards)
-	return r.shards[worker%n].buffers[worker/n]
+// buffer returns the buffer of a further worker. It is called by one goroutine at a time.
+func (r *recorder) buffer() *buffer {
+	s := r.shards[r.buffers%len(r.shards)]
+	r.buffers++
+	b := &buffer{shard: s, samples: make([]sample, ringSize), free: ringSize}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buffers = append(s.buffers, b)
+	return b
 }
 
 // add records one sample and reports whether it had to drain the ring.
@@ -123,11 +129,11 @@ func (b *buffer) example(class ErrorClass, err error) {
 
 // shard is what some of the workers have recorded.
 type shard struct {
-	buffers []*buffer
-	named   *[maxEndpoints]endpointTally
+	named *[maxEndpoints]endpointTally
 
 	mu       sync.Mutex
-	interval *tally // of the interval that is going on
+	buffers  []*buffer // more may come, none goes
+	interval *tally    // of the interval that is going on
 	examples map[ErrorClass]string
 }
 
@@ -170,7 +176,10 @@ func (e *endpointTally) release() {
 // The lock is released between rings: there may be thousands, and workers may wait for
 // it.
 func (s *shard) collect(next *tally) *tally {
-	for _, b := range s.buffers {
+	s.mu.Lock()
+	buffers := s.buffers
+	s.mu.Unlock()
+	for _, b := range buffers {
 		s.mu.Lock()
 		s.take(b)
 		s.mu.Unlock()
@@ -199,6 +208,9 @@ func (r *recorder) harvest(last bool) (row Interval) {
 		}
 		sum.merge(got)
 		r.putTally(got)
+	}
+	if r.arrivals != nil {
+		sum.add(r.arrivals())
 	}
 	row.Counts = sum.Counts
 	all := r.latencies(sum)

@@ -17,7 +17,7 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // record makes a result of samples as an engine would.
 func record(start time.Time, elapsed time.Duration, names []string, samples []sample) *EngineResult {
 	rec := newRecorder(3)
-	bufs := []*buffer{rec.buffer(0), rec.buffer(1), rec.buffer(2)}
+	bufs := []*buffer{rec.buffer(), rec.buffer(), rec.buffer()}
 	for i, s := range samples {
 		b := bufs[i%3]
 		s.bytes += 10

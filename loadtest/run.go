@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest/internal/text"
+	"example.com/brunt/loadtest/internal/wake"
 )
 
 // run is one Run of an engine. This file has every go statement of a run.
@@ -31,6 +33,8 @@ type run struct {
 	goexit bool
 
 	workers     []*worker
+	dispatcher  *dispatcher // of an open loop; nil in a closed one
+	dog         *watchdog
 	active      atomic.Int64 // workers that have not ended
 	connections atomic.Int64 // opened for requests of this run
 	recorder    *recorder
@@ -47,7 +51,13 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{engine: e, feed: feed, sink: sink, until: feed.planned(), done: make(chan struct{})}
+	r := &run{engine: e, feed: feed, sink: sink, done: make(chan struct{})}
+	r.recorder, r.dog = newRecorder(e.concurrency), &watchdog{limit: e.timeout, clock: r.now}
+	if e.open {
+		r.dispatcher = &dispatcher{run: r, arrivals: newArrivals(e.schedule, feed.planned(), feed.size(), e.catchUp, e.concurrency)}
+	} else {
+		r.until = feed.planned()
+	}
 	r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, connectionsKey{}, &r.connections))
 	defer r.cancel(nil)
 	if err := e.enter(r); err != nil {
@@ -68,62 +78,81 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 	return r.result(names.names)
 }
 
-// openSessions opens a session for each worker that the source can keep busy.
+// openSessions opens a session for each worker that the source can keep busy. In an open
+// loop it opens one, to see that it can be done, and the workers open theirs.
 func (r *run) openSessions() error {
 	n := r.engine.concurrency
 	if size := r.feed.size(); size >= 0 {
 		n = int(min(int64(n), size))
 	}
-	r.recorder = newRecorder(n)
-	r.workers = make([]*worker, n)
-	for i := range r.workers {
+	if r.dispatcher != nil {
+		s, err := r.engine.getSession()
+		if err == nil {
+			r.engine.putSession(s, false)
+		}
+		return err
+	}
+	for range n {
 		s, err := r.engine.getSession()
 		if err != nil {
-			for _, w := range r.workers[:i] {
+			for _, w := range r.workers {
 				r.engine.putSession(w.session, false)
 			}
 			return err
 		}
-		w := &worker{run: r, session: s, out: r.recorder.buffer(i), batch: 1}
-		w.items = w.few[:]
-		if f, ok := s.(funcSession); ok {
-			w.fn = f.fn
-		}
-		if r.engine.breaker != nil || r.engine.retry != nil {
-			w.policies = newPolicies(w)
-		}
-		r.workers[i] = w
+		r.newWorker().adopt(s)
 	}
 	return nil
 }
 
+// newWorker adds a worker, which has no session yet.
+func (r *run) newWorker() *worker {
+	w := &worker{run: r, out: r.recorder.buffer(), batch: 1}
+	w.items = w.few[:]
+	if r.engine.breaker != nil || r.engine.retry != nil {
+		w.policies = newPolicies(w)
+	}
+	r.workers = append(r.workers, w)
+	r.dog.watchFor(&w.slot)
+	return w
+}
+
 // runWorkers returns when all workers have ended and everything is counted.
 func (r *run) runWorkers() {
-	dog := &watchdog{limit: r.engine.timeout, clock: r.now}
-	for _, w := range r.workers {
-		w.renew()
-		dog.slots = append(dog.slots, &w.slot)
-	}
 	var workers, helpers, reporting sync.WaitGroup
 	stop := make(chan struct{})
 	memory := newPeakSampler()
 	r.base = time.Now()
-	r.active.Store(int64(len(r.workers)))
 	r.collector = &collector{recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight}
 	reports := &reporter{report: r.engine.progress, recordPanic: r.recordPanic, next: make(chan Progress, 1)}
 	if r.engine.progress != nil {
 		r.collector.report = func(row Interval, now time.Duration, done bool) { reports.put(r.progress(row, now, done)) }
 		reporting.Go(reports.run) // ends when next is closed, below
 	}
-
-	// The helpers end when stop is closed, below.
-	helpers.Go(func() { memory.watch(stop) })
-	helpers.Go(func() { dog.watch(stop) })
-	helpers.Go(func() { r.collector.watch(stop) })
-	for _, w := range r.workers {
+	start := func(w *worker) {
+		r.active.Add(1)
 		// A worker ends when the source does, or after the request during which
 		// the run is halted or its context ends.
 		workers.Go(w.main)
+	}
+	// The helpers end when stop is closed, below.
+	helpers.Go(func() { memory.watch(stop) })
+	helpers.Go(func() { r.dog.watch(stop) })
+	helpers.Go(func() { r.collector.watch(stop) })
+	if d := r.dispatcher; d != nil {
+		timer := wake.New(r.base)
+		defer timer.Close()
+		r.mu.Lock()
+		d.timer = timer
+		r.mu.Unlock()
+		r.recorder.arrivals = d.harvest
+		defer context.AfterFunc(r.ctx, timer.Interrupt)()
+		d.start = start
+		d.dispatch()
+	} else {
+		for _, w := range r.workers {
+			start(w)
+		}
 	}
 	workers.Wait()
 	close(stop)
@@ -135,6 +164,9 @@ func (r *run) runWorkers() {
 
 // inFlight returns how many requests are being attempted.
 func (r *run) inFlight() (n int) {
+	if r.dispatcher != nil {
+		return r.dispatcher.inFlight()
+	}
 	for _, w := range r.workers {
 		if w.slot.state.Load() != slotIdle {
 			n++
@@ -147,9 +179,33 @@ func (r *run) inFlight() (n int) {
 func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
 	total := r.collector.total
 	return Progress{
-		Engine: r.engine.name, Elapsed: now, Planned: r.feed.planned(), Size: r.feed.size(),
+		Engine: r.engine.name, Elapsed: now, Planned: r.planned(), Size: r.size(),
 		Counts: total, RPS: text.PerSecond(total.Requests, now), Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
 	}
+}
+
+// size returns how many requests are due in all; -1 if that is not known.
+func (r *run) size() int64 {
+	size := r.feed.size()
+	if r.dispatcher == nil {
+		return size
+	}
+	if n := r.engine.schedule.Len(); n >= 0 && r.feed.planned() == 0 && (size < 0 || n < size) {
+		return n
+	}
+	return size
+}
+
+// planned returns the time limit of the run; 0 without one.
+func (r *run) planned() time.Duration {
+	limit := r.feed.planned()
+	if r.dispatcher == nil {
+		return limit
+	}
+	if d := r.engine.schedule.Duration(); d > 0 && (limit == 0 || d < limit) {
+		return d
+	}
+	return limit
 }
 
 // sinkTime returns how long the workers were in the sink or waited for it. They must
@@ -161,8 +217,12 @@ func (r *run) sinkTime() (sum time.Duration) {
 	return sum
 }
 
-// elapsed returns the end of the last request. All workers must have ended.
+// elapsed returns the end of the last request, or of the schedule if that is later. All
+// workers must have ended.
 func (r *run) elapsed() (last time.Duration) {
+	if d := r.dispatcher; d != nil {
+		last = d.stopped
+	}
 	for _, w := range r.workers {
 		last = max(last, w.ended)
 	}
@@ -179,6 +239,9 @@ func (r *run) halt(cause error) {
 		r.cause = cause
 	}
 	r.halted.Store(true)
+	if d := r.dispatcher; d != nil && d.timer != nil {
+		d.timer.Interrupt()
+	}
 }
 
 // over reports whether no request may begin any more at now, which is since base.
@@ -215,8 +278,11 @@ func (r *run) result(names []string) (*EngineResult, error) {
 	res.StartedAt, res.Elapsed = r.base, r.elapsed()
 	res.SinkTime = r.sinkTime()
 	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
-	if size := r.feed.size(); size >= 0 {
+	if size := r.size(); size >= 0 {
 		res.Unsent = size - res.due()
+	}
+	if d := r.dispatcher; d != nil {
+		res.Schedule, res.PeakInFlight = fmt.Sprint(r.engine.schedule), d.peak
 	}
 	res.ConnectionsOpened = r.connections.Load()
 	res.pooled, res.ConnectionsUnknown = r.engine.pooled()
@@ -233,5 +299,12 @@ func (r *run) result(names []string) (*EngineResult, error) {
 // complete reports whether a run that was halted had in fact sent everything, and its
 // sink has received everything.
 func (r *run) complete(res *EngineResult) bool {
-	return r.feed.size() == res.due() && res.Errors[ClassCanceled] == 0 && (r.sink == nil || !r.sink.ended())
+	if d := r.dispatcher; d != nil {
+		if d.cut || res.Canceled > 0 {
+			return false
+		}
+	} else if r.feed.size() != res.due() {
+		return false
+	}
+	return res.Errors[ClassCanceled] == 0 && (r.sink == nil || !r.sink.ended())
 }

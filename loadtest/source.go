@@ -27,6 +27,10 @@ type feed interface {
 	// many; 0 means that there are no more. share is the number of workers that
 	// claim from this feed.
 	claim(dst []item, share int) int
+	// at fills the one item of dst with request number i, or with the next where the
+	// source has no numbers, and returns 1; 0 means that there is none, nor any after it.
+	// A feed is used either by at or by claim.
+	at(i int64, dst []item) int
 	// size is how many requests the feed holds, or -1 when that is not known.
 	size() int64
 	// planned is the time since the run began from which on no request is to begin,
@@ -175,6 +179,8 @@ func (f *takeFeed) claim(dst []item, share int) int {
 	}
 	return n
 }
+
+func (f *takeFeed) at(_ int64, dst []item) int { return f.claim(dst, 1) }
 
 func (f *takeFeed) size() int64 {
 	if n := f.feed.size(); n >= 0 {

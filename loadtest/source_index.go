@@ -42,7 +42,18 @@ func (f *indexFeed) claim(dst []item, share int) int {
 		}
 	}
 	first, want := f.reserve(int64(len(dst)), int64(share))
-	n, err := f.pick(dst[:want], first)
+	return f.pickFrom(first, dst[:want])
+}
+
+func (f *indexFeed) at(i int64, dst []item) int {
+	if f.ended.Load() {
+		return 0
+	}
+	return f.pickFrom(i, dst)
+}
+
+func (f *indexFeed) pickFrom(first int64, dst []item) int {
+	n, err := f.pick(dst, first)
 	if err != nil {
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -44,6 +44,8 @@ func (f *seqFeed) claim(dst []item, _ int) int {
 	return 1
 }
 
+func (f *seqFeed) at(_ int64, dst []item) int { return f.claim(dst, 1) }
+
 func (f *seqFeed) size() int64            { return -1 }
 func (f *seqFeed) planned() time.Duration { return 0 }
 

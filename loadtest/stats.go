@@ -57,8 +57,8 @@ func (c *Counts) add(o Counts) {
 // Attempts returns how often something was sent: Requests + Retries.
 func (c Counts) Attempts() int64 { return c.Requests + c.Retries }
 
-// due returns how many requests were due: sent, or rejected.
-func (c Counts) due() int64 { return c.Requests + c.RejectedCount }
+// due returns how many requests were due.
+func (c Counts) due() int64 { return max(c.Requests+c.RejectedCount, c.Scheduled) }
 
 // ErrorRate returns ErrorCount ÷ Requests, from 0 to 1; 0 if nothing was sent.
 func (c Counts) ErrorRate() float64 {

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -42,13 +43,25 @@ func (s *slot) end(began time.Duration) bool {
 type watchdog struct {
 	limit time.Duration
 	clock func() time.Duration
+
+	mu    sync.Mutex
 	slots []*slot
+}
+
+// watchFor adds a worker's slot.
+func (w *watchdog) watchFor(s *slot) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slots = append(w.slots, s)
 }
 
 // scan cancels what is overdue at now, and returns how long nothing else can be.
 func (w *watchdog) scan(now time.Duration) time.Duration {
 	oldest := now // an idle worker may begin a request at once
-	for _, s := range w.slots {
+	w.mu.Lock()
+	slots := w.slots
+	w.mu.Unlock()
+	for _, s := range slots {
 		cancel, stamp := s.cancel.Load(), s.state.Load()
 		if stamp <= slotIdle {
 			continue

@@ -21,11 +21,14 @@ type worker struct {
 	sinking  time.Duration // how long it has waited for the sink and been in it
 	batch    int           // how many requests to claim at once
 	policies *policies     // nil without breaker and retry
+	handed   chan arrival  // by the dispatcher of an open loop, one at a time; nil in a closed one
+	lag      time.Duration // of the arrival in hand
+	inHand   bool          // an arrival that has not been counted
 	seen     [numClasses]bool
 	items    []item // has room for a batch
 	few      [4]item
 	slot     slot
-	_        [32]byte // workers are whole cache lines, so that none shares one
+	_        [8]byte // workers are whole cache lines, so that none shares one
 }
 
 const (
@@ -42,13 +45,73 @@ func (w *worker) main() {
 		if !orderly {
 			w.run.recordPanic(recover())
 		}
+		if w.inHand {
+			w.run.dispatcher.release(false)
+		}
 		w.slot.state.Store(slotIdle)
 		(*w.slot.cancel.Load())(nil)
-		w.run.engine.putSession(w.session, !orderly)
+		if w.session != nil {
+			w.run.engine.putSession(w.session, !orderly)
+		}
 		w.run.active.Add(-1)
 	}()
-	w.loop()
+	w.renew()
+	if w.handed == nil {
+		w.loop()
+	} else {
+		w.serve()
+	}
 	orderly = true
+}
+
+// serve sends the arrivals that the dispatcher of an open loop hands out.
+func (w *worker) serve() {
+	d := w.run.dispatcher
+	for it := range w.handed {
+		d.accept(w.run.now())
+		for ok, more := true, true; ok; {
+			if !w.arrive(it) {
+				return
+			}
+			if it, ok, more = d.next(w, w.run.now()); !more {
+				return
+			}
+		}
+	}
+}
+
+// arrive sends the request of an arrival, and reports whether there may be more.
+func (w *worker) arrive(it arrival) bool {
+	r := w.run
+	w.inHand = true
+	if w.session == nil {
+		s, err := r.engine.getSession()
+		if err != nil {
+			r.halt(err)
+			return false
+		}
+		w.adopt(s)
+	}
+	if r.feed.at(it.number, w.items[:1]) == 0 {
+		w.inHand = false
+		r.dispatcher.exhaust()
+		return false
+	}
+	now := r.now()
+	if r.over(now) {
+		return false
+	}
+	w.lag = max(now-it.due, 0)
+	w.send(w.items[0], now)
+	return true
+}
+
+// adopt gives the worker its session.
+func (w *worker) adopt(s Session) {
+	w.session = s
+	if f, ok := s.(funcSession); ok {
+		w.fn = f.fn
+	}
 }
 
 func (w *worker) loop() {
@@ -150,12 +213,13 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 		dirty = true
 	}
 	x := sample{
-		latency: now - began, bytes: out.resp.Bytes, retries: uint32(attempts - 1),
+		latency: now - began, lag: w.lag, bytes: out.resp.Bytes, retries: uint32(attempts - 1),
 		status: uint16(out.resp.StatusCode), endpoint: int8(it.endpoint), class: out.class,
 	}
 	if out.class == ClassNone && it.req.expected(out.resp.StatusCode) {
 		x.class = classExpected
 	}
+	w.inHand = false
 	if w.out.add(x) {
 		dirty = true
 	}
@@ -177,11 +241,14 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration {
 	if out.class == ClassRejected {
 		w.ended = w.run.now()
+		w.inHand = false
 		w.out.add(sample{endpoint: int8(it.endpoint), class: ClassRejected})
 		if w.run.sink != nil {
 			w.report(it.req, began, 0, out)
 		}
-		w.policies.pause()
+		if w.run.dispatcher == nil {
+			w.policies.pause()
+		}
 	}
 	return w.run.now()
 }
@@ -216,7 +283,7 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out out
 	start := w.run.now()
 	err := w.run.sink.put(RequestResult{
 		Name: req.Name, Method: req.Method, URL: withoutUserinfo(req.URL),
-		StatusCode: out.resp.StatusCode, Latency: latency, Timestamp: w.run.base.Add(began),
+		StatusCode: out.resp.StatusCode, Latency: latency, Lag: w.lag, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
 		Expected: out.class == ClassNone && req.expected(out.resp.StatusCode),
 	})
