@@ -5,6 +5,8 @@
 // taken over by [Group.Adopt], and used through [Conn.Exchange], which writes a
 // request and waits for the first bytes of its response in a [Buffer]. On other
 // systems a Group has no rings, and callers do without.
+//
+// [NewTimerFD] and [SetTimerFD] are here because unsafe is.
 package ring
 
 import "errors"

@@ -1,0 +1,40 @@
+//go:build linux
+
+package wake
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// With the last descriptor there is, a timer works all the same.
+func TestNoDescriptor(t *testing.T) {
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	none := limit
+	none.Cur = 3 // the standard ones
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none))
+	timer := New(time.Now())
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	require.Nil(t, timer.fd)
+	require.True(t, timer.WaitUntil(time.Millisecond))
+	require.NoError(t, timer.Close())
+	timer = New(time.Now())
+	defer timer.Close()
+	require.NotNil(t, timer.fd, "the limit was the reason")
+}
+
+// A timer that somebody else has set to now makes no wait end early, nor one last.
+func TestExpiredBefore(t *testing.T) {
+	timer := New(time.Now())
+	defer timer.Close()
+	for range 100 {
+		timer.fd.wake()
+		at := time.Since(timer.base) + 200*time.Microsecond
+		require.True(t, timer.WaitUntil(at))
+		require.GreaterOrEqual(t, time.Since(timer.base), at)
+	}
+}
