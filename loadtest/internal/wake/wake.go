@@ -68,7 +68,7 @@ func (t *Timer) WaitUntil(at time.Duration) bool {
 		case t.fd == nil:
 			t.sleep(left)
 		case left > t.lead.d:
-			t.fd.sleep(left - t.lead.d)
+			t.fd.sleep(min(left-t.lead.d, time.Hour)) // not every system can set it to centuries
 			slept = true
 		}
 	}
