@@ -3,59 +3,372 @@ package loadtest
 import (
 	"context"
 	"fmt"
-	"syscall"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/fixtures"
 	"example.com/brunt/loadtest/pace"
+	"example.com/brunt/resilience"
 )
 
-func TestOpenLoopQuick(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, err := NewArrivalEngine(ArrivalConfig{
-			Schedule: pace.Constant(100).Until(2 * time.Second),
-			Client:   Func(func(ctx context.Context) error { time.Sleep(25 * time.Millisecond); return nil }),
-		})
-		require.NoError(t, err)
-		r, err := e.Run(t.Context(), Times(1000))
-		require.NoError(t, err)
-		t.Log(r, r.Counts, r.PeakInFlight)
-		require.NoError(t, e.Close(t.Context()))
-	})
+// fates is what a naive reading of the rules says of arrivals: those are looked at when
+// due, or when the generator comes to it, one after the other.
+func fates(dues, looks, takes []time.Duration, catchUp time.Duration, most int) Counts {
+	var c Counts
+	var busy []time.Duration // when the requests in flight end
+	for i, due := range dues {
+		now := looks[i]
+		busy = slices.DeleteFunc(busy, func(end time.Duration) bool { return end <= now })
+		c.Scheduled++
+		switch {
+		case now > due+catchUp:
+			c.Missed++
+		case len(busy) == most:
+			c.Dropped++
+		default:
+			busy = append(busy, now+takes[i])
+			c.Requests++
+		}
+	}
+	return c
 }
-func TestOpenLoopReal(t *testing.T) {
-	e, err := NewArrivalEngine(ArrivalConfig{
-		Schedule: pace.Constant(10000).Until(2 * time.Second),
-		Client:   Func(func(ctx context.Context) error { time.Sleep(2 * time.Millisecond); return nil }),
-	})
-	require.NoError(t, err)
-	r, err := e.Run(t.Context(), Times(100000))
-	require.NoError(t, err)
-	t.Log(r, r.Counts, r.PeakInFlight, r.LagQuantile(0.5), r.LagQuantile(0.99))
-	require.NoError(t, e.Close(t.Context()))
-}
-func BenchmarkArrivals(b *testing.B) {
-	for _, rate := range []float64{1e4, 1e5, 1e6, 3e6, 1e7} {
-		b.Run(fmt.Sprintf("rate=%.0f", rate), func(b *testing.B) {
-			e, err := NewArrivalEngine(ArrivalConfig{
-				Schedule: pace.Constant(rate), MaxCatchUp: time.Hour,
-				Client: Func(func(ctx context.Context) error { return nil }),
+
+// Arrivals meet the fate that the rules say, whatever the schedule, the service and the
+// stalls of the generator.
+func TestArrivalsMeetTheirFate(t *testing.T) {
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		n, most, catchUp := 1+rng.IntN(200), 1+rng.IntN(8), time.Duration(rng.IntN(50))
+		dues, looks, takes := make([]time.Duration, n), make([]time.Duration, n), make([]time.Duration, n)
+		var due, look time.Duration
+		for i := range n {
+			due += time.Duration(rng.IntN(10))
+			if due > look { // the generator has nothing to do, or has stalled
+				look = due + time.Duration(rng.IntN(2)*rng.IntN(2)*rng.IntN(100))
+			}
+			dues[i], looks[i], takes[i] = due, look, time.Duration(1+rng.IntN(30))
+		}
+
+		a := newArrivals(pace.Recorded(dues...), 0, -1, catchUp, most)
+		var got Counts
+		var busy []time.Duration
+		for _, now := range slices.Compact(slices.Clone(looks)) {
+			busy = slices.DeleteFunc(busy, func(end time.Duration) bool {
+				if end <= now {
+					a.ended(true)
+				}
+				return end <= now
 			})
-			require.NoError(b, err)
-			b.ReportAllocs()
-			var x, y syscall.Rusage
-			syscall.Getrusage(syscall.RUSAGE_SELF, &x)
-			r, err := e.Run(b.Context(), Times(b.N))
-			syscall.Getrusage(syscall.RUSAGE_SELF, &y)
-			b.ReportMetric(float64(y.Utime.Nano()+y.Stime.Nano()-x.Utime.Nano()-x.Stime.Nano())/float64(b.N), "cpu-ns/op")
-			b.ReportMetric(float64(r.PeakInFlight), "peak")
-			b.ReportMetric(float64(r.LagQuantile(0.5)), "lag-p50")
-			b.ReportMetric(float64(r.Dropped), "dropped")
-			require.NoError(b, err)
-			require.NoError(b, e.Close(b.Context()))
+			for it, ok := a.take(now); ok; it, ok = a.take(now) {
+				got.Requests++
+				busy = append(busy, now+takes[it.number])
+			}
+		}
+		require.Equal(t, len(busy), a.open)
+		got.add(a.counted())
+		require.Equal(t, fates(dues, looks, takes, catchUp, most), got, "seed %d", seed)
+		require.Equal(t, got.Scheduled, got.Requests+got.Missed+got.Dropped)
+	}
+}
+
+// A schedule ends by itself, by the time limit of the source, or by its size; only then
+// what comes after its last arrival is part of the run.
+func TestArrivalsEnd(t *testing.T) {
+	tenASecond := pace.Constant(10)
+	for name, tt := range map[string]struct {
+		schedule pace.Schedule
+		until    time.Duration
+		total    int64
+		n        int64
+		end      time.Duration
+	}{
+		"by itself":             {tenASecond.Until(time.Second), 0, -1, 10, time.Second},
+		"by the time limit":     {tenASecond, 500 * time.Millisecond, -1, 5, 500 * time.Millisecond},
+		"by a longer limit":     {tenASecond.Until(time.Second), time.Minute, -1, 10, time.Second},
+		"by its size":           {tenASecond.Until(time.Second), 0, 3, 3, 0},
+		"by its size, a shard":  {tenASecond.Shard(1, 3), 0, 8, 3, 0}, // 1, 4, 7
+		"at once":               {tenASecond, 0, 0, 0, 0},
+		"as the source is done": {tenASecond.Until(time.Second), 0, 10, 10, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArrivals(tt.schedule, tt.until, tt.total, time.Hour, 100)
+			var n int64
+			for _, ok := a.take(time.Hour); ok; _, ok = a.take(time.Hour) {
+				n++
+			}
+			require.Equal(t, tt.n, n)
+			require.Equal(t, tt.end, a.end)
+			require.False(t, a.more)
 		})
 	}
+}
+
+// open runs src in an open loop in virtual time, and returns what OnProgress was told
+// last, which a panic does not take away.
+func openLoop(t *testing.T, cfg ArrivalConfig, run func(Engine) (*EngineResult, error)) (Progress, *EngineResult, error) {
+	t.Helper()
+	var last Progress
+	cfg.OnProgress = func(p Progress) { last = p }
+	e := newEngine(t, cfg)
+	res, err := run(e)
+	closeEngine(t, e)
+	return last, res, err
+}
+
+// Whatever ends a run, each arrival that came due was sent, refused, missed, dropped or
+// canceled.
+func TestNoArrivalIsLost(t *testing.T) {
+	const rate = 1000
+	half := 500 * time.Millisecond
+	forever := ArrivalConfig{Schedule: pace.Constant(rate).Until(time.Second), Client: Func(sleep(20 * time.Millisecond))}
+	source := Until(time.Hour, Pick(func(int64) *Request { return &Request{Name: "a"} }))
+	at := func(n int64, hit func()) func() {
+		var calls atomic.Int64
+		return func() {
+			if calls.Add(1) == n {
+				hit()
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		cfg ArrivalConfig // forever if it has no schedule
+		run func(t *testing.T, e Engine) (*EngineResult, error)
+		err error
+		// scheduled is how many arrivals came due.
+		scheduled, dropped, canceled int64
+	}{
+		"the schedule": {scheduled: 1000},
+		"the source": {scheduled: 77, run: func(t *testing.T, e Engine) (*EngineResult, error) { return e.Run(t.Context(), Times(77)) }},
+		"a sequence": {scheduled: 77, run: func(t *testing.T, e Engine) (*EngineResult, error) {
+			return e.Run(t.Context(), Seq(slices.Values(make77())))
+		}},
+		"the source's limit": {scheduled: 500, run: func(t *testing.T, e Engine) (*EngineResult, error) { return e.Run(t.Context(), Until(half, source)) }},
+		"the context": {scheduled: 501, canceled: 1, err: context.Canceled, run: func(t *testing.T, e Engine) (*EngineResult, error) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(half-1, cancel).Stop()
+			return e.Run(ctx, source)
+		}},
+		"Close": {scheduled: 501, err: ErrClosed, run: func(t *testing.T, e Engine) (*EngineResult, error) {
+			defer time.AfterFunc(half+1, func() { _ = e.Close(context.Background()) }).Stop()
+			return e.Run(t.Context(), source)
+		}},
+		"the sink": {scheduled: 500, err: errTest, run: func(t *testing.T, e Engine) (*EngineResult, error) {
+			n := 0
+			return e.RunStreaming(t.Context(), source, func(RequestResult) error {
+				if n++; n == 480 {
+					return errTest
+				}
+				return nil
+			})
+		}},
+		"an invalid request": {scheduled: 100, err: ErrInvalidRequest, run: func(t *testing.T, e Engine) (*EngineResult, error) {
+			return e.Run(t.Context(), Pick(func(i int64) *Request {
+				if i == 100 {
+					return nil
+				}
+				return &Request{}
+			}))
+		}},
+		"the bound": {scheduled: 1000, dropped: 750, cfg: ArrivalConfig{
+			Schedule: forever.Schedule, MaxInFlight: 5, Client: forever.Client,
+		}},
+		"the breaker": {scheduled: 1000, cfg: ArrivalConfig{
+			Schedule: forever.Schedule, Client: Func(func(context.Context) error { return errTest }), Breaker: newBreaker(t, resilience.BreakerConfig{Name: "b", FailureThreshold: 10}),
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg, run := tt.cfg, tt.run
+				if cfg.Schedule.Len() == 0 {
+					cfg = forever
+				}
+				if run == nil {
+					run = func(t *testing.T, e Engine) (*EngineResult, error) { return e.Run(t.Context(), source) }
+				}
+				last, res, err := openLoop(t, cfg, func(e Engine) (*EngineResult, error) { return run(t, e) })
+				require.ErrorIs(t, err, tt.err)
+				if tt.err == nil {
+					require.NoError(t, err)
+				}
+				accounted(t, res.Scheduled+res.Unsent, res)
+				require.InDelta(t, tt.scheduled, res.Scheduled, 1, "the last may be due in the instant of the end")
+				require.Equal(t, tt.dropped, res.Dropped)
+				require.LessOrEqual(t, res.Canceled, max(tt.canceled, 1))
+				require.Zero(t, res.Missed)
+				require.Equal(t, res.Counts, last.Counts)
+				var sum Counts
+				for _, row := range res.Intervals {
+					sum.add(row.Counts)
+				}
+				require.Equal(t, res.Counts, sum)
+			})
+		})
+	}
+	for name, hit := range map[string]func(testing.TB){
+		"a panic": func(testing.TB) { panic(errTest) },
+		"FailNow": func(tb testing.TB) { tb.FailNow() },
+	} {
+		for where, make := range map[string]func(hit func()) (Client, *Request, func(RequestResult) error){
+			"the function": func(hit func()) (Client, *Request, func(RequestResult) error) {
+				return Func(func(ctx context.Context) error { hit(); return sleep(20 * time.Millisecond)(ctx) }), &Request{}, nil
+			},
+			"a check": func(hit func()) (Client, *Request, func(RequestResult) error) {
+				return forever.Client, &Request{Check: func(Response) error { hit(); return nil }}, nil
+			},
+			"the sink": func(hit func()) (Client, *Request, func(RequestResult) error) {
+				return forever.Client, &Request{}, func(RequestResult) error { hit(); return nil }
+			},
+		} {
+			t.Run(name+" in "+where, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var last Progress
+					tb := watch(t, func(tb testing.TB) {
+						defer func() { _ = recover() }()
+						client, req, sink := make(at(300, func() { hit(tb) }))
+						if sink == nil {
+							sink = func(RequestResult) error { return nil }
+						}
+						e, err := NewArrivalEngine(ArrivalConfig{Schedule: forever.Schedule, Client: client, OnProgress: func(p Progress) { last = p }})
+						require.NoError(t, err)
+						defer func() { require.NoError(t, e.Close(context.Background())) }()
+						_, _ = e.RunStreaming(t.Context(), Times(1000, req), sink)
+						t.Error("Run returned")
+					})
+					_ = tb
+					require.True(t, last.Done)
+					c := last.Counts
+					require.InDelta(t, 300, c.Scheduled, 30)
+					require.Equal(t, c.Scheduled, c.Requests+c.RejectedCount+c.Missed+c.Dropped+c.Canceled)
+				})
+			})
+		}
+	}
+}
+
+func make77() []*Request {
+	reqs := make([]*Request, 77)
+	for i := range reqs {
+		reqs[i] = &Request{Name: fmt.Sprint("n", i%2)}
+	}
+	return reqs
+}
+
+// A service that stands still for a second is one that each user who came in it waited
+// for: response times say so, service times and a closed loop do not.
+func TestResponseTimesHoldWhatUsersWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := time.Now()
+		frozen := Func(func(ctx context.Context) error {
+			if at := time.Since(base); at >= 4*time.Second && at < 5*time.Second {
+				return sleep(5*time.Second - at)(ctx)
+			}
+			return nil
+		})
+		e := newEngine(t, ArrivalConfig{Schedule: pace.Constant(1000).Until(10 * time.Second), Client: frozen})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Times(1e6))
+		require.NoError(t, err)
+		require.EqualValues(t, 10_000, r.Requests)
+		require.Equal(t, 10*time.Second, r.Elapsed)
+		require.EqualValues(t, 1000, r.RPS())
+		require.Equal(t, 1000, r.PeakInFlight)
+		for q, want := range map[float64]time.Duration{0.5: 0, 0.9: 0, 0.95: 500 * time.Millisecond, 0.99: 900 * time.Millisecond, 0.999: 990 * time.Millisecond, 1: time.Second} {
+			require.InDelta(t, want, r.Quantile(q), float64(3*time.Millisecond), "%v", q)
+		}
+		require.Zero(t, r.LagQuantile(1))
+	})
+}
+
+// What waits behind two workers was late to begin, and took no longer than the others
+// once it had.
+func TestLagAndServiceTimeMakeUpTheResponseTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// The source takes its time, so that requests begin late.
+		slow := Seq(func(yield func(*Request) bool) {
+			for i := range 100 {
+				time.Sleep(10 * time.Millisecond)
+				if !yield(&Request{Name: fmt.Sprint("n", i%2)}) {
+					return
+				}
+			}
+		})
+		e := newEngine(t, ArrivalConfig{Schedule: pace.Constant(200), Client: Func(sleep(time.Millisecond))})
+		defer closeEngine(t, e)
+		var seen []RequestResult
+		r, err := e.RunStreaming(t.Context(), slow, func(r RequestResult) error { seen = append(seen, r); return nil })
+		require.NoError(t, err)
+		require.Len(t, seen, 100)
+		base := seen[0].Intended()
+		slices.SortFunc(seen, func(a, b RequestResult) int { return a.Timestamp.Compare(b.Timestamp) })
+		var dues []time.Duration
+		for i, s := range seen {
+			dues = append(dues, s.Intended().Sub(base))
+			require.Equal(t, time.Millisecond, s.Latency)
+			require.Equal(t, base.Add(time.Duration(i+1)*10*time.Millisecond), s.Timestamp)
+			require.Equal(t, s.Ended().Sub(s.Intended()), s.ResponseTime())
+			require.Equal(t, s.Lag+s.Latency, s.ResponseTime())
+		}
+		slices.Sort(dues)
+		for i, due := range dues {
+			require.Equal(t, time.Duration(i)*5*time.Millisecond, due)
+		}
+		require.InEpsilon(t, time.Millisecond, r.ServiceQuantile(1), 0.001)
+		require.InEpsilon(t, 505*time.Millisecond, r.LagQuantile(1), 0.02)
+		require.InEpsilon(t, r.LagQuantile(1)+time.Millisecond, r.Quantile(1), 0.002)
+		for _, name := range []string{"n0", "n1"} {
+			require.EqualValues(t, 50, r.Endpoints[name].Requests)
+			require.InEpsilon(t, time.Millisecond, r.Endpoints[name].ServiceQuantile(1), 0.001)
+			require.Positive(t, r.Endpoints[name].LagQuantile(0.5))
+		}
+	})
+}
+
+// As many connections are opened as there are requests at once.
+func TestFewInFlightOpenFewConnections(t *testing.T) {
+	srv := fixtures.NewServer(t)
+	for name, client := range map[string]func() Client{
+		"net/http": func() Client { return NetHTTP(ConnectionConfig{}) },
+		"wire":     func() Client { return Wire(ConnectionConfig{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := Start(t, ArrivalConfig{Schedule: pace.Constant(200), MaxInFlight: 2000, Client: client()})
+			r, err := e.Run(t.Context(), Times(100, Get(srv.URL+"/get")))
+			require.NoError(t, err)
+			accounted(t, 100, r)
+			require.EqualValues(t, 100, r.SuccessCount)
+			require.LessOrEqual(t, r.ConnectionsOpened, int64(r.PeakInFlight))
+			require.Less(t, r.PeakInFlight, 50)
+		})
+	}
+}
+
+func TestArrivalConfigReportsEveryFault(t *testing.T) {
+	_, err := NewArrivalEngine(ArrivalConfig{Schedule: pace.Constant(-1), MaxInFlight: -1, MaxCatchUp: -1, Timeout: -1})
+	require.ErrorIs(t, err, ErrConfig)
+	require.ErrorIs(t, err, pace.ErrSchedule)
+	for _, want := range []string{"Schedule: ", "MaxInFlight is -1", "MaxCatchUp is -1ns", "Timeout is -1ns"} {
+		require.ErrorContains(t, err, want)
+	}
+	_, err = NewArrivalEngine(ArrivalConfig{})
+	require.ErrorContains(t, err, "Schedule has no arrivals")
+}
+
+// A session that cannot be opened ends the run as in a closed loop, and the arrival that
+// it was for is not lost.
+func TestASessionThatCannotBeOpenedEndsAnOpenLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bookkeeper{do: sleep(20 * time.Millisecond), failAfter: 3}
+		e := newEngine(t, ArrivalConfig{Schedule: pace.Constant(1000), Client: b})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Times(100))
+		require.ErrorIs(t, err, errTest)
+		accounted(t, 100, r)
+		require.EqualValues(t, 1, r.Canceled)
+	})
 }

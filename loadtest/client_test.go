@@ -90,7 +90,7 @@ func (s capableSession) Park() { s.c.parked.Add(1) }
 
 // A client written elsewhere loses nothing against those of this package.
 func TestAClientMayHaveEveryCapability(t *testing.T) {
-	forEngines(t, func(t *testing.T, cfg config) {
+	forClosedLoops(t, func(t *testing.T, cfg config) {
 		c := &capable{reuses: true}
 		c.do = func(ctx context.Context) error {
 			time.Sleep(time.Millisecond)

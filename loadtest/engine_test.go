@@ -25,17 +25,36 @@ type config struct {
 	make    func(Client, time.Duration) EngineConfig
 }
 
-var engines = []config{
-	{"sync", 1, func(c Client, d time.Duration) EngineConfig { return SyncConfig{Client: c, Timeout: d} }},
-	{"threaded", 10, func(c Client, d time.Duration) EngineConfig { return ThreadedConfig{Client: c, Timeout: d} }},
-	{"async", 100, func(c Client, d time.Duration) EngineConfig { return AsyncConfig{Client: c, Timeout: d} }},
-	{"arrival", 10_000, func(c Client, d time.Duration) EngineConfig {
-		return ArrivalConfig{Schedule: pace.Constant(1e6), Client: c, Timeout: d}
-	}},
-}
+// closedLoops are the engines that keep requests in flight; the other one keeps a
+// schedule, which all requests of most tests follow in time.
+var (
+	closedLoops = []config{
+		{"sync", 1, func(c Client, d time.Duration) EngineConfig { return SyncConfig{Client: c, Timeout: d} }},
+		{"threaded", 10, func(c Client, d time.Duration) EngineConfig { return ThreadedConfig{Client: c, Timeout: d} }},
+		{"async", 100, func(c Client, d time.Duration) EngineConfig { return AsyncConfig{Client: c, Timeout: d} }},
+	}
+	engines = append(slices.Clip(closedLoops), config{"arrival", defaultMaxInFlight, func(c Client, d time.Duration) EngineConfig {
+		rate := 1e6
+		if virtual(time.Now()) {
+			rate = 1000 // each instant has to come
+		}
+		return ArrivalConfig{Schedule: pace.Constant(rate), Client: c, Timeout: d}
+	}})
+)
 
 // forEngines runs f in virtual time for each kind of engine.
 func forEngines(t *testing.T, f func(t *testing.T, c config)) {
+	t.Helper()
+	forEach(t, engines, f)
+}
+
+// forClosedLoops is forEngines without the one whose requests begin when a schedule says.
+func forClosedLoops(t *testing.T, f func(t *testing.T, c config)) {
+	t.Helper()
+	forEach(t, closedLoops, f)
+}
+
+func forEach(t *testing.T, engines []config, f func(t *testing.T, c config)) {
 	t.Helper()
 	for _, c := range engines {
 		t.Run(c.name, func(t *testing.T) {
@@ -75,7 +94,10 @@ func closeEngine(t *testing.T, e Engine) {
 func accounted(t *testing.T, n int64, r *EngineResult) {
 	t.Helper()
 	require.NotNil(t, r)
-	require.Equal(t, n, r.Requests+r.Unsent, "sent and unsent")
+	require.Equal(t, n, r.Requests+r.RejectedCount+r.Missed+r.Dropped+r.Canceled+r.Unsent, "sent and unsent")
+	if r.Engine == "arrival" {
+		require.Equal(t, r.Scheduled, r.Requests+r.RejectedCount+r.Missed+r.Dropped+r.Canceled, "no arrival is lost")
+	}
 	require.Equal(t, r.Requests, r.SuccessCount+r.ErrorCount+r.OtherCount, "outcomes")
 	require.Equal(t, r.Requests, r.good.count()+r.bad.count(), "latencies")
 	var classed int64
@@ -86,7 +108,7 @@ func accounted(t *testing.T, n int64, r *EngineResult) {
 }
 
 func TestEnginesKeepTheirConcurrencyBusy(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		var (
 			mu           sync.Mutex
 			inside, peak int
@@ -146,7 +168,7 @@ func TestUnequalRequestsLeaveNoWorkerIdle(t *testing.T) {
 }
 
 func TestForSendsUntilItsTimeHasPassed(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		e := newEngine(t, c.make(Func(sleep(300*time.Millisecond)), 0))
 		defer closeEngine(t, e)
 		r, err := e.Run(t.Context(), For(time.Second))
@@ -217,7 +239,7 @@ func TestSuccessAtTheInstantOfTheTimeoutStands(t *testing.T) {
 }
 
 func TestCancelledContextSendsNothing(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		var calls atomic.Int64
 		e := newEngine(t, c.make(Func(func(context.Context) error { calls.Add(1); return nil }), 0))
 		defer closeEngine(t, e)
@@ -234,7 +256,7 @@ func TestCancelledContextSendsNothing(t *testing.T) {
 }
 
 func TestCancellationCutsRequestsInFlight(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 			"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(ctx, 250*time.Millisecond)
@@ -289,7 +311,7 @@ func TestCompleteRunIsNoErrorWhenItsContextEndsLater(t *testing.T) {
 }
 
 func TestCloseAwaitsRequestsInFlight(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		e := newEngine(t, c.make(Func(sleep(time.Second)), 0))
 		var (
 			r   *EngineResult
@@ -314,7 +336,7 @@ func TestCloseAwaitsRequestsInFlight(t *testing.T) {
 }
 
 func TestCloseCancelsWhatOutlastsItsContext(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		var cause atomic.Value
 		e := newEngine(t, c.make(Func(func(ctx context.Context) error {
 			<-ctx.Done()
@@ -385,7 +407,7 @@ func TestConcurrentCloseAndRunNeverHang(t *testing.T) {
 }
 
 func TestOverlappingRunsAreIndependent(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		e := newEngine(t, c.make(Func(sleep(10*time.Millisecond)), 0))
 		defer closeEngine(t, e)
 		var wg sync.WaitGroup
@@ -432,7 +454,7 @@ func (s *bookkeeperSession) Do(ctx context.Context, _ *Request) (Response, error
 func (s *bookkeeperSession) Close() error { s.b.closed.Add(1); return nil }
 
 func TestEachWorkerHasASessionThatLaterRunsReuse(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		b := &bookkeeper{do: sleep(time.Millisecond)}
 		e := newEngine(t, c.make(b, 0))
 		for range 3 {
@@ -449,7 +471,7 @@ func TestEachWorkerHasASessionThatLaterRunsReuse(t *testing.T) {
 }
 
 func TestSessionsThatComeBackAfterCloseAreClosed(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		b := &bookkeeper{do: sleep(time.Second)}
 		e := newEngine(t, c.make(b, 0))
 		var wg sync.WaitGroup

@@ -38,7 +38,7 @@ func addUp(t *testing.T, r *EngineResult) {
 const oddly = 30*time.Millisecond + 100*time.Microsecond
 
 func TestAStallShowsInTheIntervals(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		start := time.Now()
 		const from, to, length = 5 * time.Second, 8200 * time.Millisecond, 12 * time.Second
 		ends := func(began time.Duration) time.Duration { // when a request does
@@ -99,7 +99,7 @@ func TestAStallShowsInTheIntervals(t *testing.T) {
 // A run that outlasts a second by a moment has no interval of that moment, in which
 // a few requests would look like a rate; nor is there one in the last progress.
 func TestASliverAtTheEndIsNoInterval(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		for _, tt := range []struct {
 			took time.Duration
 			ends []time.Duration // of the intervals
@@ -130,7 +130,7 @@ func TestASliverAtTheEndIsNoInterval(t *testing.T) {
 }
 
 func TestIntervalsAddUpAtTheirEdges(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		for _, tt := range []struct {
 			reason string
 			took   time.Duration

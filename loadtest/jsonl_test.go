@@ -384,7 +384,7 @@ func (w *failing) Write(p []byte) (int, error) {
 }
 
 func TestADiskThatFillsUpStopsTheRun(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		e := newEngine(t, c.make(Func(sleep(time.Millisecond)), 0))
 		defer closeEngine(t, e)
 		w := &failing{left: 50_000, err: syscall.ENOSPC}
