@@ -12,7 +12,7 @@ func Burst(n int64, every time.Duration) Schedule {
 	if err = join(err, checkPositive("Burst: every", every)); err != nil {
 		return faulty(err)
 	}
-	return Schedule{root: &bursts{n, every, endless}}
+	return Schedule{root: &bursts{n, every, forever}}
 }
 
 type bursts struct {
@@ -20,9 +20,10 @@ type bursts struct {
 	every, d time.Duration
 }
 
+func (b *bursts) endless() bool              { return b.d == forever }
 func (b *bursts) length() time.Duration      { return b.d }
 func (b *bursts) rate(time.Duration) float64 { return float64(b.n) / b.every.Seconds() }
-func (b *bursts) steps() stepper             { return &burstSteps{bursts: b, end: b.len()} }
+func (b *bursts) steps() stepper             { return &burstSteps{b, count{n: b.len()}} }
 
 func (b *bursts) len() int64 {
 	if times := int64((b.d-1)/b.every) + 1; times <= unbounded/b.n {
@@ -31,11 +32,13 @@ func (b *bursts) len() int64 {
 	return unbounded
 }
 
-func (b *bursts) until(d time.Duration) Schedule { return Schedule{root: &bursts{b.n, b.every, d}} }
+func (b *bursts) until(d time.Duration) Schedule {
+	return Schedule{root: &bursts{b.n, b.every, min(d, b.d)}}
+}
 
 func (b *bursts) scale(factor float64) Schedule {
 	every := float64(b.every) / factor
-	if every < 1 || every >= float64(endless) {
+	if every < 1 || every >= float64(forever) {
 		return faulty(fault("Scale: factor is %v: must leave between bursts that come every %v from 1ns to 292 years", factor, b.every))
 	}
 	return Schedule{root: &bursts{b.n, time.Duration(every + 0.5), b.d}}
@@ -43,19 +46,12 @@ func (b *bursts) scale(factor float64) Schedule {
 
 type burstSteps struct {
 	*bursts
-	k, end int64
+	count
 }
 
 func (s *burstSteps) next() (time.Duration, int64, bool) {
-	if s.k >= s.end {
+	if !s.more() {
 		return 0, 0, false
 	}
-	s.k++
-	return time.Duration((s.k-1)/s.n) * s.every, s.k - 1, true
-}
-
-func (s *burstSteps) skip(n int64) int64 {
-	n = min(n, s.end-s.k)
-	s.k += n
-	return n
+	return time.Duration((s.k-1)/s.bursts.n) * s.every, s.k - 1, true
 }

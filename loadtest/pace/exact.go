@@ -13,6 +13,12 @@ func sum(a, b float64) exact {
 	return exact{hi, (a - (hi - other)) + (b - other)}
 }
 
+// rounded is sum where a is not the smaller one.
+func rounded(a, b float64) exact {
+	hi := a + b
+	return exact{hi, b - (hi - a)}
+}
+
 // product returns a · b without error.
 func product(a, b float64) exact {
 	hi := a * b
@@ -26,24 +32,34 @@ func integer(n int64) exact {
 
 func (a exact) add(b exact) exact {
 	high, low := sum(a.hi, b.hi), sum(a.lo, b.lo)
-	high = sum(high.hi, high.lo+low.hi)
-	return sum(high.hi, high.lo+low.lo)
+	high = rounded(high.hi, high.lo+low.hi)
+	return rounded(high.hi, high.lo+low.lo)
+}
+
+// plus is add for a float64.
+func (a exact) plus(b float64) exact {
+	high := sum(a.hi, b)
+	return rounded(high.hi, high.lo+a.lo)
 }
 
 func (a exact) sub(b exact) exact { return a.add(exact{-b.hi, -b.lo}) }
 
 func (a exact) mul(b exact) exact {
 	p := product(a.hi, b.hi)
-	return sum(p.hi, p.lo+(a.hi*b.lo+a.lo*b.hi))
+	return rounded(p.hi, p.lo+(a.hi*b.lo+a.lo*b.hi))
 }
 
-func (a exact) times(b float64) exact { return a.mul(exact{b, 0}) }
+// times is mul for a float64.
+func (a exact) times(b float64) exact {
+	p := product(a.hi, b)
+	return rounded(p.hi, p.lo+a.lo*b)
+}
 
 func (a exact) div(b exact) exact {
 	q := exact{a.hi / b.hi, 0}
 	for range 2 {
 		rest := a.sub(b.mul(q))
-		q = q.add(exact{rest.hi / b.hi, 0})
+		q = q.plus(rest.hi / b.hi)
 	}
 	return q
 }

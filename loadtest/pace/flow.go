@@ -20,9 +20,8 @@ const (
 type flow struct {
 	pieces  []piece // none of them empty
 	process process
-	n       int64         // of exactly
-	seed    uint64        // of poisson and exactly
-	limit   time.Duration // of exactly, where the flow ends before its shape; else 0
+	n       int64  // of exactly
+	seed    uint64 // of poisson and exactly
 }
 
 // Poisson returns a schedule of rate arrivals per second without end, independent of
@@ -66,7 +65,7 @@ func (s Schedule) process(name string, f flow) Schedule {
 		return s
 	case !ok || shape.process != uniform:
 		return s.with(fault("%s: it has its arrivals already: must follow constants, ramps, stages and sines, and precede all else", name))
-	case f.process == exactly && shape.length() == endless:
+	case f.process == exactly && shape.endless():
 		return s.with(fault("%s: the schedule has no end: must have one, by Until", name))
 	case f.n > 0 && shape.top().hi <= 0:
 		return s.with(fault("%s: n is %d: must be 0 where the rate is 0", name, f.n))
@@ -75,15 +74,10 @@ func (s Schedule) process(name string, f flow) Schedule {
 	return Schedule{root: &f}
 }
 
-func (f *flow) last() *piece { return &f.pieces[len(f.pieces)-1] }
-func (f *flow) top() exact   { return f.last().top }
-
-func (f *flow) length() time.Duration {
-	if f.limit > 0 {
-		return f.limit
-	}
-	return f.last().end
-}
+func (f *flow) last() *piece          { return &f.pieces[len(f.pieces)-1] }
+func (f *flow) top() exact            { return f.last().top }
+func (f *flow) length() time.Duration { return f.last().end }
+func (f *flow) endless() bool         { return f.length() == forever }
 
 // find returns the number of the piece that holds x, of which it is known that it is
 // not before number i, and the instant at which Λ is x.
@@ -97,9 +91,9 @@ func (f *flow) find(i int, x exact) (int, time.Duration) {
 
 func (f *flow) len() int64 {
 	switch {
-	case f.process == exactly && f.limit == 0:
+	case f.process == exactly:
 		return f.n
-	case f.process == poisson && f.length() == endless && f.last().from > 0:
+	case f.process == poisson && f.endless() && f.last().from > 0:
 		return unbounded
 	case f.process != uniform:
 		return unknown
@@ -131,10 +125,11 @@ func (f *flow) rate(at time.Duration) float64 {
 }
 
 func (f *flow) until(d time.Duration) Schedule {
-	if f.process == exactly {
-		cut := *f
-		cut.limit = d
-		return Schedule{root: &cut}
+	switch {
+	case d >= f.length():
+		return Schedule{root: f}
+	case f.process == exactly:
+		return Schedule{root: &cut{f, d}}
 	}
 	pieces := make([]piece, 0, len(f.pieces))
 	for _, p := range f.pieces {
@@ -157,7 +152,7 @@ func (f *flow) steps() stepper {
 	case exactly:
 		return &exactSteps{flow: f, draw: random(f.seed)}
 	default:
-		return &uniformSteps{flow: f, n: f.len()}
+		return &uniformSteps{flow: f, count: count{n: f.len()}}
 	}
 }
 
@@ -165,23 +160,16 @@ func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
 type uniformSteps struct {
 	*flow
-	i    int // the piece
-	k, n int64
+	i int // the piece
+	count
 }
 
 func (s *uniformSteps) next() (at time.Duration, k int64, ok bool) {
-	if s.k >= s.n {
+	if !s.more() {
 		return 0, 0, false
 	}
-	s.i, at = s.find(s.i, arrival(s.k))
-	s.k++
+	s.i, at = s.find(s.i, arrival(s.k-1))
 	return at, s.k - 1, true
-}
-
-func (s *uniformSteps) skip(n int64) int64 {
-	n = min(n, s.n-s.k)
-	s.k += n
-	return n
 }
 
 // poissonSteps adds up exponential gaps, exactly.
@@ -195,7 +183,7 @@ type poissonSteps struct {
 }
 
 func (s *poissonSteps) next() (at time.Duration, k int64, ok bool) {
-	s.x = s.x.add(exact{s.draw.ExpFloat64() * nano, 0})
+	s.x = s.x.plus(s.draw.ExpFloat64() * nano)
 	if !s.x.less(s.top()) {
 		return 0, 0, false
 	}
@@ -226,27 +214,14 @@ func (s *exactSteps) next() (at time.Duration, k int64, ok bool) {
 	if s.k >= s.n {
 		return 0, 0, false
 	}
-	s.log = s.log.add(exact{s.draw.ExpFloat64() / float64(s.n-s.k), 0})
+	s.log = s.log.plus(s.draw.ExpFloat64() / float64(s.n-s.k))
 	s.i, at = s.find(s.i, s.top().times(-math.Expm1(-s.log.hi)))
-	s.at = min(max(s.at, at), s.last().end-1)
-	if s.at >= s.length() {
-		return 0, 0, false
-	}
+	s.at = min(max(s.at, at), s.length()-1)
 	s.k++
 	return s.at, s.k - 1, true
 }
 
 func (s *exactSteps) skip(n int64) int64 { return walk(s, n) }
-
-// walk skips one by one.
-func walk(s stepper, n int64) int64 {
-	for i := range n {
-		if _, _, ok := s.next(); !ok {
-			return i
-		}
-	}
-	return n
-}
 
 func (f *flow) scale(factor float64) Schedule {
 	n := math.Round(float64(f.n) * factor)

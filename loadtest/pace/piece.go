@@ -5,13 +5,9 @@ import (
 	"time"
 )
 
-const (
-	// nano is how many billionths make an arrival: a rate per second times
-	// nanoseconds is a number of arrivals in billionths.
-	nano = 1e9
-	// endless is the length of what has no end.
-	endless = time.Duration(math.MaxInt64)
-)
+// nano is how many billionths make an arrival: a rate per second times nanoseconds is
+// a number of arrivals in billionths.
+const nano = 1e9
 
 // piece is a stretch of a shape: a rate λ(t) that is constant, a straight line or a
 // sine, its integral Λ and the inverse of that.
@@ -19,7 +15,7 @@ type piece struct {
 	wave     bool
 	from, to float64       // the rates of a line, of which there is no end at over; of a wave mean and amplitude
 	over     time.Duration // after which a line has reached to, 0 where it does not change; a wave's period
-	d        time.Duration // how long the piece lasts, or endless
+	d        time.Duration // how long the piece lasts, or forever
 
 	// Derived by newShape.
 	start, end time.Duration
@@ -43,6 +39,9 @@ func (p *piece) integral(t time.Duration) exact {
 // period returns Λ of a whole period of a wave.
 func (p *piece) period() exact { return integer(int64(p.over)).times(p.from) }
 
+// lastRate returns the rate at the end of the piece.
+func (p *piece) lastRate() float64 { return p.rate(p.end - p.start) }
+
 // rate returns λ(t).
 func (p *piece) rate(t time.Duration) float64 {
 	switch {
@@ -62,13 +61,16 @@ func (p *piece) inverse(x exact) time.Duration {
 	if p.wave {
 		return p.inverseOfWave(x)
 	}
-	slope := p.slope.hi
-	t := p.nearest(solve(p.from, slope, x.hi))
-	at := integer(int64(t))
-	rise := p.slope.mul(at)
-	half := exact{p.from, 0}.add(rise)
-	rest := x.sub(at.mul(half))
-	return p.shift(t, solve(half.add(rise).hi, slope, rest.hi))
+	if p.over == 0 {
+		t := math.Floor(x.hi / p.from)
+		return p.nearest(0, t, (math.FMA(-t, p.from, x.hi)+x.lo)/p.from)
+	}
+	t := math.Floor(min(solve(p.from, p.slope.hi, x.hi), float64(p.over)))
+	rise := p.slope.times(t)
+	half := rise.plus(p.from)
+	rest := x.sub(half.times(t))
+	rate := (half.hi + rise.hi) + (half.lo + rise.lo)
+	return p.nearest(0, t, solve(rate, p.slope.hi, rest.hi))
 }
 
 // solve returns the t of which t · (rate + slope · t) is x.
@@ -82,17 +84,11 @@ func solve(rate, slope, x float64) float64 {
 	return 0
 }
 
-// nearest returns the whole nanosecond of the piece that is nearest to t.
-func (p *piece) nearest(t float64) time.Duration { return p.shift(0, t) }
-
-// shift returns t + by, to the nearest nanosecond of the piece.
-func (p *piece) shift(t time.Duration, by float64) time.Duration {
-	switch length := p.end - p.start; {
-	case by >= float64(length-t):
+// nearest returns start + t + by to the nearest nanosecond of the piece. t is whole.
+func (p *piece) nearest(start time.Duration, t, by float64) time.Duration {
+	length := p.end - p.start
+	if max(t, t+by) >= float64(forever-start) {
 		return length
-	case by <= -float64(t):
-		return 0
-	default:
-		return t + time.Duration(math.Floor(by+0.5))
 	}
+	return min(length, max(0, start+time.Duration(t)+time.Duration(math.Floor(by+0.5))))
 }

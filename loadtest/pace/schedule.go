@@ -25,12 +25,17 @@ type Schedule struct {
 // node is a schedule without faults. Each is immutable.
 type node interface {
 	steps() stepper
-	len() int64            // the number of arrivals, or unbounded, or unknown
-	length() time.Duration // planned, or endless
-	rate(at time.Duration) float64
-	until(d time.Duration) Schedule // for a positive d that is below length
-	scale(factor float64) Schedule  // for a positive, finite factor
+	len() int64                    // the number of arrivals, or unbounded, or unknown
+	endless() bool                 // reports whether length would be forever
+	length() time.Duration         // where the next begins; where a Take follows what is random, at the cost of walking there
+	rate(at time.Duration) float64 // for an offset from 0 to below length
+	until(d time.Duration) Schedule
+	scale(factor float64) Schedule // for a positive factor
+	text() string
 }
+
+// forever is the length of what has no end.
+const forever = time.Duration(math.MaxInt64)
 
 // What len says of a number that it does not.
 const (
@@ -44,6 +49,34 @@ type stepper interface {
 	skip(n int64) int64                         // leaves out n arrivals; returns how many there were
 }
 
+// walk skips one by one.
+func walk(s stepper, n int64) int64 {
+	for i := range n {
+		if _, _, ok := s.next(); !ok {
+			return i
+		}
+	}
+	return n
+}
+
+// count is the part of a stepper that knows how many arrivals there are: k of n are behind it.
+type count struct{ k, n int64 }
+
+// more counts the next arrival, if there is one.
+func (c *count) more() bool {
+	if c.k >= c.n {
+		return false
+	}
+	c.k++
+	return true
+}
+
+func (c *count) skip(n int64) int64 {
+	n = min(n, c.n-c.k)
+	c.k += n
+	return n
+}
+
 // Validate returns every fault of the arguments that s was made of, joined, and nil if
 // there is none. Each matches [ErrSchedule].
 func (s Schedule) Validate() error { return s.err }
@@ -55,7 +88,7 @@ func (s Schedule) Len() int64 {
 		return 0
 	}
 	n := s.root.len()
-	if n == unbounded || n > 0 && s.root.length() == endless {
+	if n == unbounded || n > 0 && s.root.endless() {
 		return -1
 	}
 	return n
@@ -67,14 +100,7 @@ func (s Schedule) Len() int64 {
 // arrival that was left out would be due, as n arrivals of a rate last n/rate; where
 // arrivals are at random, Duration walks through them once.
 func (s Schedule) Duration() time.Duration {
-	if s.length() == endless {
-		return 0
-	}
-	return s.length()
-}
-
-func (s Schedule) length() time.Duration {
-	if s.root == nil {
+	if s.root == nil || s.root.endless() {
 		return 0
 	}
 	return s.root.length()

@@ -20,7 +20,7 @@ func Constant(rate float64) Schedule {
 	if err := checkRate("Constant: rate", rate); err != nil {
 		return faulty(err)
 	}
-	return newShape(piece{from: rate, to: rate, d: endless})
+	return newShape(piece{from: rate, to: rate, d: forever})
 }
 
 // Ramp returns a schedule whose rate changes along a straight line within d, which is
@@ -68,7 +68,7 @@ func Sine(mean, amplitude float64, period time.Duration) Schedule {
 	case amplitude == 0:
 		return Constant(mean)
 	}
-	return newShape(piece{wave: true, from: mean, to: amplitude, over: period, d: endless})
+	return newShape(piece{wave: true, from: mean, to: amplitude, over: period, d: forever})
 }
 
 func line(from, to float64, d time.Duration) piece {
@@ -89,8 +89,8 @@ func newShape(pieces ...piece) Schedule {
 		if p.d == 0 {
 			continue
 		}
-		p.start, p.end = start, endless
-		if p.d < endless-start {
+		p.start, p.end = start, forever
+		if p.d < forever-start {
 			p.end = start + p.d
 		}
 		if p.over > 0 && !p.wave {

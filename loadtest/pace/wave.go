@@ -7,7 +7,7 @@ import (
 
 // inverseOfWave is inverse for a rate mean + amplitude · sin(2πt/period). With
 // e = amplitude/mean and an angle E a quarter of a turn ahead of t's, Λ(t) = x becomes
-// Kepler's equation: E - e·sin E = M.
+// Kepler's equation, E - e·sin E = M. Whole periods are exact; within one a float64 is.
 func (p *piece) inverseOfWave(x exact) time.Duration {
 	period := p.period()
 	turns := int64(x.hi / period.hi)
@@ -19,16 +19,9 @@ func (p *piece) inverseOfWave(x exact) time.Duration {
 		turns, x = turns+1, x.sub(period)
 	}
 	e := min(1, p.to/p.from)
-	turn := float64(p.over) / (2 * math.Pi)
 	angle := kepler(2*math.Pi*(x.hi/period.hi)+math.Pi/2-e, e) - math.Pi/2
-	t := time.Duration(min(max(0, math.Round(angle*turn)), float64(p.over)))
-
-	// What is left of x, with the curve's own slope at t.
-	sin, cos := math.Sincos(float64(t) / (2 * turn))
-	rest := x.sub(integer(int64(t)).times(p.from)).sub(exact{2 * p.to * turn * sin * sin, 0})
-	rate := max(0, p.from+2*p.to*sin*cos)
-	by := solve(rate, p.to*(1-2*sin*sin)/(2*turn), rest.hi)
-	return p.shift(time.Duration(turns)*p.over+t, by)
+	t := angle / (2 * math.Pi) * float64(p.over)
+	return p.nearest(time.Duration(turns)*p.over, 0, max(0, t))
 }
 
 // kepler returns the E of which E - e·sin E is m, for e from 0 to 1, without iteration

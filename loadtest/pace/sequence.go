@@ -1,0 +1,93 @@
+package pace
+
+import "time"
+
+// sequence is one node after another: at least two, none of them a sequence, and no two
+// neighbors shapes.
+type sequence []node
+
+func (q sequence) endless() bool { return q[len(q)-1].endless() }
+
+func (q sequence) length() (d time.Duration) {
+	for _, part := range q {
+		d = later(d, part.length())
+	}
+	return d
+}
+
+// later returns start + d, or forever if that is later.
+func later(start, d time.Duration) time.Duration {
+	if d >= forever-start {
+		return forever
+	}
+	return start + d
+}
+
+func (q sequence) len() (n int64) {
+	for _, part := range q {
+		if n = total(n, part.len()); n == unknown || n == unbounded {
+			break
+		}
+	}
+	return n
+}
+
+// total returns a + b of two results of len.
+func total(a, b int64) int64 {
+	switch {
+	case a == unbounded || b == unbounded:
+		return unbounded
+	case a == unknown || b == unknown:
+		return unknown
+	case a > unbounded-b:
+		return unbounded
+	}
+	return a + b
+}
+
+func (q sequence) rate(at time.Duration) float64 {
+	for _, part := range q {
+		d := part.length()
+		if at < d {
+			return part.rate(at)
+		}
+		at -= d
+	}
+	return 0
+}
+
+func (q sequence) until(d time.Duration) Schedule { return Schedule{root: &cut{q, d}} }
+
+func (q sequence) scale(factor float64) (s Schedule) {
+	for _, part := range q {
+		s = s.Then(part.scale(factor))
+	}
+	return s
+}
+
+func (q sequence) steps() stepper { return &sequenceSteps{rest: q, of: q[0].steps()} }
+
+type sequenceSteps struct {
+	rest  sequence
+	of    stepper       // of rest[0]
+	start time.Duration // of rest[0]
+	k     int64
+}
+
+func (s *sequenceSteps) next() (time.Duration, int64, bool) {
+	for {
+		at, _, ok := s.of.next()
+		if at = later(s.start, at); ok && at < forever {
+			s.k++
+			return at, s.k - 1, true
+		}
+		if len(s.rest) == 1 {
+			return 0, 0, false
+		}
+		s.start = later(s.start, s.rest[0].length())
+		s.rest = s.rest[1:]
+		s.of = s.rest[0].steps()
+	}
+}
+
+func (s *sequenceSteps) skip(n int64) int64 { return walk(s, n) }

@@ -1,0 +1,150 @@
+package pace
+
+import (
+	"sync"
+	"time"
+)
+
+// taken is the first n arrivals of a node.
+type taken struct {
+	of   node
+	n    int64
+	ends func() time.Duration
+}
+
+func newTaken(of node, n int64) Schedule {
+	return Schedule{root: &taken{of, n, sync.OnceValue(func() time.Duration {
+		steps := of.steps()
+		steps.skip(n)
+		if at, _, ok := steps.next(); ok {
+			return at
+		}
+		return of.length()
+	})}}
+}
+
+// endless reports whether the n arrivals never come together.
+func (t *taken) endless() bool {
+	n := t.of.len()
+	return t.of.endless() && n != unknown && n <= t.n
+}
+
+func (t *taken) length() time.Duration { return t.ends() }
+
+func (t *taken) len() int64 {
+	if n := t.of.len(); n != unknown {
+		return min(n, t.n)
+	}
+	return unknown
+}
+
+func (t *taken) rate(at time.Duration) float64  { return t.of.rate(at) }
+func (t *taken) until(d time.Duration) Schedule { return t.of.until(d).Take(t.n) }
+func (t *taken) scale(factor float64) Schedule  { return t.of.scale(factor).Take(t.n) }
+func (t *taken) steps() stepper                 { return &takenSteps{t.of.steps(), t.n} }
+
+type takenSteps struct {
+	of   stepper
+	left int64
+}
+
+func (s *takenSteps) next() (time.Duration, int64, bool) {
+	if s.left == 0 {
+		return 0, 0, false
+	}
+	s.left--
+	return s.of.next()
+}
+
+func (s *takenSteps) skip(n int64) int64 {
+	n = s.of.skip(min(n, s.left))
+	s.left -= n
+	return n
+}
+
+// sharded is every n-th arrival of a node, from number i on.
+type sharded struct {
+	of   node
+	i, n int64
+}
+
+func (d *sharded) endless() bool         { return d.of.endless() }
+func (d *sharded) length() time.Duration { return d.of.length() }
+
+func (d *sharded) len() int64 {
+	switch n := d.of.len(); {
+	case n == unknown || n == unbounded:
+		return n
+	case n <= d.i:
+		return 0
+	default:
+		return (n-d.i-1)/d.n + 1
+	}
+}
+
+func (d *sharded) rate(at time.Duration) float64 { return d.of.rate(at) / float64(d.n) }
+
+func (d *sharded) until(t time.Duration) Schedule {
+	return d.of.until(t).Shard(int(d.i), int(d.n))
+}
+
+func (d *sharded) scale(factor float64) Schedule {
+	return d.of.scale(factor).Shard(int(d.i), int(d.n))
+}
+
+func (d *sharded) steps() stepper { return &shardedSteps{of: d.of.steps(), gap: d.i, n: d.n} }
+
+type shardedSteps struct {
+	of     stepper
+	gap, n int64 // how many to leave out before the next
+}
+
+func (s *shardedSteps) next() (time.Duration, int64, bool) {
+	if s.of.skip(s.gap) < s.gap {
+		return 0, 0, false
+	}
+	s.gap = s.n - 1
+	return s.of.next()
+}
+
+func (s *shardedSteps) skip(n int64) int64 {
+	if n == 0 {
+		return 0
+	}
+	all := s.gap + 1 + (n-1)*s.n // up to and with the last
+	had := s.of.skip(all)
+	if had == all {
+		s.gap = s.n - 1
+		return n
+	}
+	if had <= s.gap {
+		return 0
+	}
+	return (had-s.gap-1)/s.n + 1
+}
+
+// cut is the arrivals of a node that are due before d.
+type cut struct {
+	of node
+	d  time.Duration
+}
+
+func (c *cut) endless() bool                  { return false }
+func (c *cut) length() time.Duration          { return min(c.of.length(), c.d) }
+func (c *cut) len() int64                     { return unknown }
+func (c *cut) rate(at time.Duration) float64  { return c.of.rate(at) }
+func (c *cut) until(d time.Duration) Schedule { return Schedule{root: &cut{c.of, min(c.d, d)}} }
+func (c *cut) scale(factor float64) Schedule  { return c.of.scale(factor).Until(c.d) }
+func (c *cut) steps() stepper                 { return &cutSteps{c.of.steps(), c.d} }
+
+type cutSteps struct {
+	of stepper
+	d  time.Duration
+}
+
+func (s *cutSteps) next() (time.Duration, int64, bool) {
+	at, k, ok := s.of.next()
+	return at, k, ok && at < s.d
+}
+
+func (s *cutSteps) skip(n int64) int64 { return walk(s, n) }

@@ -1,0 +1,104 @@
+package pace
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// String returns the text of which [Parse] makes the same schedule; for one with faults
+// it returns those.
+func (s Schedule) String() string {
+	switch {
+	case s.err != nil:
+		return s.err.Error()
+	case s.root == nil:
+		return "none"
+	default:
+		return s.root.text()
+	}
+}
+
+func (f *flow) text() string {
+	items := make([]string, 0, len(f.pieces)+2)
+	for i, p := range f.pieces {
+		item := p.text()
+		if i > 0 && p.over > 0 && !p.wave && p.from == f.pieces[i-1].lastRate() {
+			item = strings.Replace(item, " from "+rateText(p.from), "", 1)
+		}
+		items = append(items, item)
+	}
+	switch f.process {
+	case poisson:
+		items = append(items, fmt.Sprint("poisson seed ", f.seed))
+	case exactly:
+		items = append(items, fmt.Sprintf("exactly %d seed %d", f.n, f.seed))
+	}
+	return strings.Join(items, ", ")
+}
+
+func (p *piece) text() string {
+	switch {
+	case p.wave:
+		return fmt.Sprintf("sine %s by %s every %v", rateText(p.from), rateText(p.to), p.over) + p.lengthText()
+	case p.over == 0:
+		return rateText(p.from) + p.lengthText()
+	case p.d == p.over:
+		return fmt.Sprintf("ramp from %s to %s over %v", rateText(p.from), rateText(p.to), p.over)
+	default:
+		return fmt.Sprintf("ramp from %s to %s over %v", rateText(p.from), rateText(p.to), p.over) + p.lengthText()
+	}
+}
+
+func (p *piece) lengthText() string { return lengthText(p.end-p.start, p.end) }
+
+func rateText(rate float64) string { return strconv.FormatFloat(rate, 'f', -1, 64) + "/s" }
+
+func lengthText(d, end time.Duration) string {
+	if end == forever {
+		return ""
+	}
+	return fmt.Sprint(" for ", d)
+}
+
+func (b *bursts) text() string {
+	return fmt.Sprintf("burst %d every %v", b.n, b.every) + lengthText(b.d, b.d)
+}
+
+func (r recorded) text() string {
+	var text strings.Builder
+	text.WriteString("at")
+	for _, t := range r {
+		text.WriteByte(' ')
+		text.WriteString(t.String())
+	}
+	return text.String()
+}
+
+func (q sequence) text() string {
+	text := q[0].text()
+	for _, part := range q[1:] {
+		text += ", " + operand(part)
+	}
+	return text
+}
+
+// operand returns the text of a node that stands behind another: in parentheses if
+// it ends with a word that would speak of all before it.
+func operand(n node) string {
+	switch n := n.(type) {
+	case *flow:
+		if n.process == uniform {
+			return n.text()
+		}
+	case *bursts, recorded:
+		return n.text()
+	}
+	return "(" + n.text() + ")"
+}
+
+func (m *merged) text() string  { return m.a.text() + ", merge (" + m.b.text() + ")" }
+func (c *cut) text() string     { return c.of.text() + ", until " + c.d.String() }
+func (t *taken) text() string   { return t.of.text() + ", take " + strconv.FormatInt(t.n, 10) }
+func (d *sharded) text() string { return fmt.Sprintf("%s, shard %d of %d", d.of.text(), d.i, d.n) }
