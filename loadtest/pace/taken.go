@@ -143,8 +143,10 @@ type cutSteps struct {
 }
 
 func (s *cutSteps) next() (time.Duration, int64, bool) {
-	at, k, ok := s.of.next()
-	return at, k, ok && at < s.d
+	if at, k, ok := s.of.next(); ok && at < s.d {
+		return at, k, true
+	}
+	return 0, 0, false
 }
 
 func (s *cutSteps) skip(n int64) int64 { return walk(s, n) }

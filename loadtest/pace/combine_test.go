@@ -1,0 +1,344 @@
+package pace
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// model is what a schedule is: its arrivals, the numbers that they have, and its length.
+type model struct {
+	at     []time.Duration
+	number []int64
+	length time.Duration
+}
+
+func counted(at []time.Duration, length time.Duration) model {
+	m := model{at: at, length: length}
+	for i := range at {
+		m.number = append(m.number, int64(i))
+	}
+	return m
+}
+
+func (m model) then(next model) model {
+	at := slices.Clone(m.at)
+	for _, t := range next.at {
+		at = append(at, m.length+t)
+	}
+	return counted(at, m.length+next.length)
+}
+
+func (m model) merge(other model) model {
+	at := slices.Concat(m.at, other.at)
+	slices.Sort(at)
+	return counted(at, max(m.length, other.length))
+}
+
+func (m model) take(n int) model {
+	if n < len(m.at) {
+		return model{m.at[:n], m.number[:n], m.at[n]}
+	}
+	return m
+}
+
+func (m model) until(d time.Duration) model {
+	n, _ := slices.BinarySearch(m.at, d)
+	return model{m.at[:n], m.number[:n], min(m.length, d)}
+}
+
+func (m model) shard(i, n int) model {
+	part := model{length: m.length}
+	for k := i; k < len(m.at); k += n {
+		part.at, part.number = append(part.at, m.at[k]), append(part.number, m.number[k])
+	}
+	return part
+}
+
+// anyLeaf returns a schedule that nothing was combined for, and its model. What arrivals
+// a leaf has, other tests say.
+func anyLeaf(rng *rand.Rand, factor float64) (Schedule, model) {
+	ms := func(n int) time.Duration { return time.Duration(1+rng.IntN(n)) * time.Millisecond }
+	seed := rng.Uint64()
+	var s Schedule
+	switch rng.IntN(8) {
+	case 0:
+		s = Constant(rng.Float64() * 300).Until(ms(1000))
+	case 1:
+		s = Ramp(float64(rng.IntN(200)), float64(rng.IntN(200)), ms(1000))
+	case 2:
+		s = Sine(100, 100*rng.Float64(), ms(300)).Until(ms(1000))
+	case 3:
+		s = Poisson(rng.Float64()*200, seed).Until(ms(500))
+	case 4:
+		s = Ramp(0, 200, ms(500)).Exactly(int64(rng.IntN(60)), seed)
+	case 5:
+		s = Burst(int64(1+rng.IntN(9)), ms(200)).Until(ms(1000))
+	case 6:
+		at := []time.Duration{ms(100)}
+		for range rng.IntN(30) {
+			at = append(at, at[len(at)-1]+ms(30)*time.Duration(rng.IntN(2)))
+		}
+		s = Recorded(at...)
+	default:
+		return Schedule{}, model{}
+	}
+	s = s.Scale(factor)
+	return s, counted(slices.Collect(s.All()), s.Duration())
+}
+
+// anySchedule returns a schedule and what it should be, of a tree of a depth. The same
+// source gives the same tree at a factor of 1 as at another.
+func anySchedule(rng *rand.Rand, depth int, factor float64) (Schedule, model) {
+	if depth == 0 {
+		return anyLeaf(rng, factor)
+	}
+	s, m := anySchedule(rng, depth-1, factor)
+	n := rng.IntN(100)
+	d := time.Duration(rng.IntN(int(2 * time.Second)))
+	switch rng.IntN(6) {
+	case 0:
+		next, nextModel := anySchedule(rng, rng.IntN(depth), factor)
+		if endsWithShape(s) && startsWithShape(next) { // they would be one shape
+			return next.Merge(s), m.merge(nextModel)
+		}
+		switch (Schedule{}) {
+		case s:
+			return s.Then(next), nextModel
+		case next:
+			return s.Then(next), m
+		}
+		return s.Then(next), m.then(nextModel)
+	case 1:
+		other, otherModel := anySchedule(rng, rng.IntN(depth), factor)
+		switch (Schedule{}) { // the zero Schedule changes nothing, numbers included
+		case s:
+			return s.Merge(other), otherModel
+		case other:
+			return s.Merge(other), m
+		}
+		return s.Merge(other), m.merge(otherModel)
+	case 2:
+		return s.Take(int64(n)), m.take(n)
+	case 3:
+		return s.Until(d), m.until(d)
+	case 4:
+		of := 1 + n%5
+		return s.Shard(n%of, of), m.shard(n%of, of)
+	default:
+		return s, m
+	}
+}
+
+func endsWithShape(s Schedule) bool {
+	return s.root != nil && isShape(partsOf(s.root)[len(partsOf(s.root))-1])
+}
+
+func startsWithShape(s Schedule) bool { return s.root != nil && isShape(partsOf(s.root)[0]) }
+
+// observed walks through s.
+func observed(s Schedule) model {
+	m := model{length: s.Duration()}
+	c := s.Cursor()
+	for at, ok := c.Next(); ok; at, ok = c.Next() {
+		m.at, m.number = append(m.at, at), append(m.number, c.Index())
+	}
+	return m
+}
+
+func requireModel(t *testing.T, want model, s Schedule, args ...any) {
+	t.Helper()
+	got := observed(s)
+	message := fmt.Sprint(args...) + ": " + s.String()
+	require.NoError(t, s.Validate(), message)
+	require.True(t, slices.Equal(want.at, got.at), "%s\nwant %v\ngot  %v", message, want.at, got.at)
+	require.True(t, slices.Equal(want.number, got.number), "%s\nwant numbers %v\ngot          %v", message, want.number, got.number)
+	require.Equal(t, want.length, got.length, message)
+	require.True(t, slices.IsSorted(got.at), message)
+	if n := s.Len(); n != -1 {
+		require.EqualValues(t, len(want.at), n, message)
+	}
+}
+
+func TestCombinationsAreAsTheModelSays(t *testing.T) {
+	for seed := range uint64(5000) {
+		s, m := anySchedule(rand.New(rand.NewPCG(seed, 0)), int(seed%6), 1)
+		requireModel(t, m, s, "seed ", seed)
+		again, err := Parse(s.String())
+		require.NoError(t, err, "seed %d", seed)
+		requireModel(t, m, again, "parsed, seed ", seed)
+		require.Equal(t, s.String(), again.String(), "seed %d", seed)
+	}
+}
+
+// Shards together are the whole, and each walks through its own no matter how it is skipped through.
+func TestShardsAreTheWhole(t *testing.T) {
+	for seed := range uint64(3000) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		whole, m := anySchedule(rng, int(seed%5), 1)
+		n := 1 + rng.IntN(7)
+		var together Schedule
+		for i := range n {
+			shard := whole.Shard(i, n)
+			requireModel(t, m.shard(i, n), shard, "seed ", seed)
+			requireModel(t, m.shard(i, n).shard(1, 3), shard.Shard(1, 3), "seed ", seed)
+			together = together.Merge(shard)
+		}
+		require.True(t, slices.Equal(m.at, observed(together).at), "seed %d: %d shards of %v", seed, n, whole)
+	}
+}
+
+func TestScaleOfACombinationIsThatOfItsParts(t *testing.T) {
+	for seed := range uint64(2000) {
+		for _, factor := range []float64{0.37, 1, 2.5} {
+			s, _ := anySchedule(rand.New(rand.NewPCG(seed, 0)), int(seed%5), 1)
+			want, _ := anySchedule(rand.New(rand.NewPCG(seed, 0)), int(seed%5), factor)
+			require.Equal(t, want.String(), s.Scale(factor).String(), "seed %d: %v at %v", seed, s, factor)
+		}
+	}
+}
+
+func TestShardOfAConstantRateCostsNoMore(t *testing.T) {
+	// One of a billion shards: who steps through the others does not end.
+	for _, s := range []Schedule{Constant(1e9), Ramp(1e9, 0, year), Burst(100, time.Microsecond), Constant(1e9).Take(1e18)} {
+		c := s.Shard(1e9-1, 1e9).Cursor()
+		for k := range int64(1000) {
+			_, ok := c.Next()
+			require.True(t, ok)
+			require.Equal(t, (k+1)*1e9-1, c.Index())
+		}
+	}
+}
+
+func TestThenOfShapesKeepsTheRhythm(t *testing.T) {
+	// 1.5 arrivals, and then three times as many a second: the next is due when half a second's worth is.
+	s := Constant(1).Until(1500 * time.Millisecond).Then(Constant(3).Until(time.Second))
+	require.Equal(t, []time.Duration{0, time.Second, 1666666667, 2 * time.Second, 2333333333}, slices.Collect(s.All()))
+	a, b, c := Constant(7).Until(time.Second/3), Ramp(3, 9, time.Second/7), Burst(3, time.Second).Until(time.Second)
+	for _, parts := range [][3]Schedule{{a, b, c}, {c, a, b}, {a, c, b}, {a, b, a}, {{}, a, b}, {a, {}, b}, {a, b, {}}} {
+		left := parts[0].Then(parts[1]).Then(parts[2])
+		right := parts[0].Then(parts[1].Then(parts[2]))
+		require.Equal(t, observed(left), observed(right))
+		require.Equal(t, left.String(), right.String())
+	}
+}
+
+func TestStages(t *testing.T) {
+	s := Stages(Stage{100, 0}, Stage{100, time.Minute}, Stage{500, 30 * time.Second}, Stage{0, time.Second})
+	require.Equal(t, "100/s for 1m0s, ramp to 500/s over 30s, ramp to 0/s over 1s", s.String())
+	require.Equal(t, 91*time.Second, s.Duration())
+	require.EqualValues(t, 6000+9000+250, s.Len())
+	require.Zero(t, Stages())
+}
+
+func TestLenAndDurationOfWhatHasNoEnd(t *testing.T) {
+	for _, s := range []Schedule{
+		Constant(1), Sine(2, 1, time.Second), Poisson(1, 1), Burst(1, time.Second), Recorded(1).Then(Constant(1)),
+		Constant(1).Merge(Recorded(1)), Constant(1).Shard(0, 2), Poisson(5, 1).Shard(0, 2),
+	} {
+		require.EqualValues(t, -1, s.Len(), s)
+		require.Zero(t, s.Duration(), s)
+		require.EqualValues(t, 3, len(slices.Collect(s.Take(3).All())), s)
+		require.NotZero(t, s.Take(3).Duration(), s)
+	}
+	require.EqualValues(t, 1e12, Poisson(5, 1).Take(1e12).Len())
+	require.EqualValues(t, -1, Poisson(5, 1).Until(time.Hour).Len())
+	require.Zero(t, Constant(0).Len())
+	require.Zero(t, Constant(0).Take(5).Duration())
+	require.Empty(t, slices.Collect(Constant(0).All()))
+	require.Empty(t, slices.Collect(Constant(0).Take(1).Then(Constant(1)).All()))
+	var zero Schedule
+	require.Zero(t, zero.Len())
+	require.Zero(t, zero.Duration())
+	require.NoError(t, zero.Validate())
+	require.Equal(t, zero, zero.Take(3).Until(time.Second).Scale(2).Shard(0, 3).Poisson(1).Merge(zero).Then(zero))
+}
+
+func TestCursorPastTheEnd(t *testing.T) {
+	for seed := range uint64(300) {
+		s, m := anySchedule(rand.New(rand.NewPCG(seed, 0)), int(seed%5), 1)
+		c := s.Cursor()
+		require.EqualValues(t, -1, c.Index())
+		for range m.at {
+			c.Next()
+		}
+		last := c.Index()
+		for range 100 {
+			at, ok := c.Next()
+			require.False(t, ok, s)
+			require.Zero(t, at, s)
+			require.Equal(t, last, c.Index())
+		}
+	}
+}
+
+func TestTheEndOfTime(t *testing.T) {
+	last := time.Duration(math.MaxInt64 - 5)
+	s := Recorded(last).Then(Burst(1, time.Nanosecond))
+	require.Equal(t, []time.Duration{last, last, last + 1, last + 2, last + 3, last + 4}, slices.Collect(s.All()))
+	require.Len(t, slices.Collect(Constant(1.0/(200*365*24*3600)).All()), 2)
+	require.Len(t, slices.Collect(Burst(2, 200*year).All()), 4)
+}
+
+func TestFaults(t *testing.T) {
+	nan := math.NaN()
+	for want, s := range map[string]Schedule{
+		"Constant: rate is -1/s: must be from 0 to 1e+09/s":                                                          Constant(-1),
+		"Constant: rate is NaN/s: must be from 0 to 1e+09/s":                                                         Poisson(nan, 1),
+		"Constant: rate is +Inf/s: must be from 0 to 1e+09/s":                                                        Constant(math.Inf(1)).Until(time.Second).Take(4),
+		"Ramp: to is 2e+09/s: must be from 0 to 1e+09/s":                                                             Ramp(1, 2e9, time.Second),
+		"Ramp: d is 0s: must be positive":                                                                            Ramp(1, 2, 0),
+		"Stages: Rate of stage 1 is -3/s: must be from 0 to 1e+09/s":                                                 Stages(Stage{1, 1}, Stage{-3, 1}),
+		"Stages: Duration of stage 0 is -1ns: must not be negative":                                                  Stages(Stage{1, -1}),
+		"Sine: amplitude is 3/s: must be at most the mean, which is 2/s, and reach at most 1e+09/s":                  Sine(2, 3, 1),
+		"Sine: amplitude is 3e+08/s: must be at most the mean, which is 9e+08/s, and reach at most 1e+09/s":          Sine(9e8, 3e8, 1),
+		"Sine: period is -1ns: must be positive":                                                                     Sine(2, 1, -1),
+		"Exactly: d is 0s: must be positive":                                                                         Exactly(5, 0, 1),
+		"Exactly: n is -5: must not be negative":                                                                     Exactly(-5, 1, 1),
+		"Exactly: the schedule has no end: must have one, by Until":                                                  Constant(4).Exactly(5, 1),
+		"Exactly: n is 5: must be 0 where the rate is 0":                                                             Constant(0).Until(5).Exactly(5, 1),
+		"Poisson: it has its arrivals already: must follow constants, ramps, stages and sines, and precede all else": Constant(1).Take(4).Poisson(1),
+		"Burst: n is 0: must be positive":                                                                            Burst(0, 1),
+		"Burst: every is 0s: must be positive":                                                                       Burst(1, 0),
+		"Recorded: instant 1 is 1ns: must not be before 2ns":                                                         Recorded(2, 1),
+		"Recorded: instant 0 is -2ns: must not be before 0s":                                                         Recorded(-2),
+		"Then: what comes before it has no end: must have one, by Until or Take":                                     Constant(1).Then(Constant(2)),
+		"Take: n is -1: must not be negative":                                                                        Constant(1).Take(-1),
+		"Until: d is -1ns: must not be negative":                                                                     Constant(1).Until(-1),
+		"Shard: shard 3 of 3: must be from 0 to the number of shards less one":                                       Constant(1).Shard(3, 3),
+		"Shard: shard 0 of 0: must be from 0 to the number of shards less one":                                       Constant(1).Shard(0, 0),
+		"Scale: factor is -1: must be positive, and at most 1e+09":                                                   Constant(1).Scale(-1),
+		"Scale: factor is NaN: must be positive, and at most 1e+09":                                                  Schedule{}.Scale(nan),
+		"Scale: the rate is 2e+09/s: must be from 0 to 1e+09/s":                                                      Constant(1e9).Scale(2),
+	} {
+		err := s.Validate()
+		require.ErrorIs(t, err, ErrSchedule, want)
+		require.Equal(t, "pace: bad schedule: "+want, err.Error())
+		require.Equal(t, err.Error(), s.String())
+		// And it is a schedule still.
+		for _, s := range []Schedule{s, s.Take(4), s.Until(1), s.Until(0), s.Scale(2), s.Shard(0, 2), s.Merge(Constant(1)), Constant(1).Merge(s), s.Then(s), Constant(1).Until(1).Then(s), s.Poisson(1), s.Exactly(4, 1)} {
+			require.Error(t, s.Validate(), want)
+			require.Empty(t, slices.Collect(s.All()))
+			require.Zero(t, s.Len())
+			require.Zero(t, s.Duration())
+			require.Zero(t, s.Rate(0))
+		}
+	}
+	all := Ramp(-1, -2, -3).Take(-4)
+	require.Equal(t, []string{"Ramp: from is -1/s", "Ramp: to is -2/s", "Ramp: d is -3ns", "Take: n is -4"}, faultsOf(all.Validate()))
+}
+
+// faultsOf returns the lines of err up to the remedy.
+func faultsOf(err error) (faults []string) {
+	for line := range strings.Lines(err.Error()) {
+		text, _, _ := strings.Cut(strings.TrimPrefix(line, "pace: bad schedule: "), ": must")
+		faults = append(faults, text)
+	}
+	return faults
+}
