@@ -29,14 +29,14 @@ func (s Schedule) Then(next Schedule) Schedule {
 		left, right = left[:len(left)-1], slices.Concat([]node{joined.root}, right[1:])
 	}
 	if parts := slices.Concat(left, right); len(parts) > 1 {
-		return Schedule{root: sequence(parts)}
+		return Schedule{root: &sequence{parts}}
 	}
 	return Schedule{root: right[0]}
 }
 
 func partsOf(n node) []node {
-	if parts, ok := n.(sequence); ok {
-		return parts
+	if q, ok := n.(*sequence); ok {
+		return q.parts
 	}
 	return []node{n}
 }

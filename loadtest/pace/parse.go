@@ -20,7 +20,7 @@ type ParseError struct {
 func (e *ParseError) Error() string {
 	problem := "want " + e.Want
 	if e.Err != nil {
-		problem = strings.TrimPrefix(e.Err.Error(), ErrSchedule.Error()+": ")
+		problem = strings.ReplaceAll(e.Err.Error(), ErrSchedule.Error()+": ", "")
 	}
 	if e.Word == "" {
 		return fmt.Sprintf("%v: at the end of %q: %s", ErrSchedule, e.Text, problem)

@@ -18,37 +18,37 @@ func Recorded(at ...time.Duration) Schedule {
 	if len(at) == 0 {
 		return Schedule{}
 	}
-	return Schedule{root: recorded(slices.Clone(at))}
+	return Schedule{root: &recorded{slices.Clone(at)}}
 }
 
-type recorded []time.Duration
+type recorded struct{ at []time.Duration }
 
-func (r recorded) endless() bool                  { return false }
-func (r recorded) length() time.Duration          { return r[len(r)-1] }
-func (r recorded) len() int64                     { return int64(len(r)) }
-func (r recorded) until(d time.Duration) Schedule { return Schedule{root: &cut{r, d}} }
-func (r recorded) steps() stepper                 { return &recordedSteps{r, count{n: r.len()}} }
+func (r *recorded) endless() bool                  { return false }
+func (r *recorded) length() time.Duration          { return r.at[len(r.at)-1] }
+func (r *recorded) len() int64                     { return int64(len(r.at)) }
+func (r *recorded) until(d time.Duration) Schedule { return Schedule{root: &cut{r, d}} }
+func (r *recorded) steps() stepper                 { return &recordedSteps{r, count{n: r.len()}} }
 
-func (r recorded) rate(at time.Duration) float64 {
-	from, _ := slices.BinarySearch(r, at.Truncate(time.Second))
-	to, _ := slices.BinarySearch(r, later(at.Truncate(time.Second), time.Second))
+func (r *recorded) rate(at time.Duration) float64 {
+	from, _ := slices.BinarySearch(r.at, at.Truncate(time.Second))
+	to, _ := slices.BinarySearch(r.at, later(at.Truncate(time.Second), time.Second))
 	return float64(to - from)
 }
 
-func (r recorded) scale(factor float64) Schedule {
-	scaled := slices.Clone(r)
-	for i, t := range r {
+func (r *recorded) scale(factor float64) Schedule {
+	scaled := slices.Clone(r.at)
+	for i, t := range r.at {
 		at := float64(t)/factor + 0.5
 		if at >= float64(forever) {
 			return faulty(fault("Scale: factor is %v: must leave instant %d, %v, within 292 years", factor, i, t))
 		}
 		scaled[i] = time.Duration(at)
 	}
-	return Schedule{root: scaled}
+	return Schedule{root: &recorded{scaled}}
 }
 
 type recordedSteps struct {
-	recorded
+	*recorded
 	count
 }
 
@@ -56,5 +56,5 @@ func (s *recordedSteps) next() (time.Duration, int64, bool) {
 	if !s.more() {
 		return 0, 0, false
 	}
-	return s.recorded[s.k-1], s.k - 1, true
+	return s.at[s.k-1], s.k - 1, true
 }

@@ -4,12 +4,12 @@ import "time"
 
 // sequence is one node after another: at least two, none of them a sequence, and no two
 // neighbors shapes.
-type sequence []node
+type sequence struct{ parts []node }
 
-func (q sequence) endless() bool { return q[len(q)-1].endless() }
+func (q *sequence) endless() bool { return q.parts[len(q.parts)-1].endless() }
 
-func (q sequence) length() (d time.Duration) {
-	for _, part := range q {
+func (q *sequence) length() (d time.Duration) {
+	for _, part := range q.parts {
 		d = later(d, part.length())
 	}
 	return d
@@ -23,8 +23,8 @@ func later(start, d time.Duration) time.Duration {
 	return start + d
 }
 
-func (q sequence) len() (n int64) {
-	for _, part := range q {
+func (q *sequence) len() (n int64) {
+	for _, part := range q.parts {
 		if n = total(n, part.len()); n == unknown || n == unbounded {
 			break
 		}
@@ -45,8 +45,8 @@ func total(a, b int64) int64 {
 	return a + b
 }
 
-func (q sequence) rate(at time.Duration) float64 {
-	for _, part := range q {
+func (q *sequence) rate(at time.Duration) float64 {
+	for _, part := range q.parts {
 		d := part.length()
 		if at < d {
 			return part.rate(at)
@@ -56,19 +56,19 @@ func (q sequence) rate(at time.Duration) float64 {
 	return 0
 }
 
-func (q sequence) until(d time.Duration) Schedule { return Schedule{root: &cut{q, d}} }
+func (q *sequence) until(d time.Duration) Schedule { return Schedule{root: &cut{q, d}} }
 
-func (q sequence) scale(factor float64) (s Schedule) {
-	for _, part := range q {
+func (q *sequence) scale(factor float64) (s Schedule) {
+	for _, part := range q.parts {
 		s = s.Then(part.scale(factor))
 	}
 	return s
 }
 
-func (q sequence) steps() stepper { return &sequenceSteps{rest: q, of: q[0].steps()} }
+func (q *sequence) steps() stepper { return &sequenceSteps{rest: q.parts, of: q.parts[0].steps()} }
 
 type sequenceSteps struct {
-	rest  sequence
+	rest  []node
 	of    stepper       // of rest[0]
 	start time.Duration // of rest[0]
 	k     int64

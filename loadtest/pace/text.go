@@ -66,19 +66,19 @@ func (b *bursts) text() string {
 	return fmt.Sprintf("burst %d every %v", b.n, b.every) + lengthText(b.d, b.d)
 }
 
-func (r recorded) text() string {
+func (r *recorded) text() string {
 	var text strings.Builder
 	text.WriteString("at")
-	for _, t := range r {
+	for _, t := range r.at {
 		text.WriteByte(' ')
 		text.WriteString(t.String())
 	}
 	return text.String()
 }
 
-func (q sequence) text() string {
-	text := q[0].text()
-	for _, part := range q[1:] {
+func (q *sequence) text() string {
+	text := q.parts[0].text()
+	for _, part := range q.parts[1:] {
 		text += ", " + operand(part)
 	}
 	return text
@@ -92,7 +92,7 @@ func operand(n node) string {
 		if n.process == uniform {
 			return n.text()
 		}
-	case *bursts, recorded:
+	case *bursts, *recorded:
 		return n.text()
 	}
 	return "(" + n.text() + ")"
