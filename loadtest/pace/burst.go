@@ -23,7 +23,6 @@ type bursts struct {
 func (b *bursts) endless() bool              { return b.d == forever }
 func (b *bursts) length() time.Duration      { return b.d }
 func (b *bursts) rate(time.Duration) float64 { return float64(b.n) / b.every.Seconds() }
-func (b *bursts) steps() stepper             { return &burstSteps{b, count{n: b.len()}} }
 
 func (b *bursts) len() int64 {
 	if times := int64((b.d-1)/b.every) + 1; times <= unbounded/b.n {
@@ -44,14 +43,6 @@ func (b *bursts) scale(factor float64) Schedule {
 	return Schedule{root: &bursts{b.n, time.Duration(every + 0.5), b.d}}
 }
 
-type burstSteps struct {
-	*bursts
-	count
-}
-
-func (s *burstSteps) next() (time.Duration, int64, bool) {
-	if !s.more() {
-		return 0, 0, false
-	}
-	return time.Duration((s.k-1)/s.bursts.n) * s.every, s.k - 1, true
+func (b *bursts) steps() stepper {
+	return numbered(b.len(), func(k int64) time.Duration { return time.Duration(k/b.n) * b.every })
 }

@@ -146,82 +146,41 @@ func (f *flow) until(d time.Duration) Schedule {
 }
 
 func (f *flow) steps() stepper {
-	switch f.process {
-	case poisson:
-		return &poissonSteps{flow: f, draw: random(f.seed)}
-	case exactly:
-		return &exactSteps{flow: f, draw: random(f.seed)}
-	default:
-		return &uniformSteps{flow: f, count: count{n: f.len()}}
+	i := 0 // the piece
+	if f.process == uniform {
+		return numbered(f.len(), func(k int64) (at time.Duration) {
+			i, at = f.find(i, arrival(k))
+			return at
+		})
 	}
-}
-
-func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
-
-type uniformSteps struct {
-	*flow
-	i int // the piece
-	count
-}
-
-func (s *uniformSteps) next() (at time.Duration, k int64, ok bool) {
-	if !s.more() {
-		return 0, 0, false
+	draw := rand.New(rand.NewPCG(f.seed, 0))
+	var last time.Duration // below which no arrival is rounded
+	if f.process == exactly {
+		left := f.n
+		var log exact
+		return oneByOne(func() (at time.Duration, ok bool) {
+			// Of n sorted uniform numbers that are left, the next falls at a share of
+			// 1 - V^(1/n) of the rest; the logarithm is an exponential gap divided by n.
+			if left == 0 {
+				return 0, false
+			}
+			log = log.plus(draw.ExpFloat64() / float64(left))
+			left--
+			i, at = f.find(i, f.top().times(-math.Expm1(-log.hi)))
+			last = min(max(last, at), f.length()-1)
+			return last, true
+		})
 	}
-	s.i, at = s.find(s.i, arrival(s.k-1))
-	return at, s.k - 1, true
+	var x exact
+	return oneByOne(func() (at time.Duration, ok bool) {
+		if x = x.plus(draw.ExpFloat64() * nano); !x.less(f.top()) {
+			return 0, false
+		}
+		i, at = f.find(i, x)
+		last = max(last, at)
+		return last, last < f.length()
+	})
 }
-
-// poissonSteps adds up exponential gaps, exactly.
-type poissonSteps struct {
-	*flow
-	draw *rand.Rand
-	i    int
-	k    int64
-	x    exact
-	at   time.Duration
-}
-
-func (s *poissonSteps) next() (at time.Duration, k int64, ok bool) {
-	s.x = s.x.plus(s.draw.ExpFloat64() * nano)
-	if !s.x.less(s.top()) {
-		return 0, 0, false
-	}
-	s.i, at = s.find(s.i, s.x)
-	s.at = max(s.at, at) // what rounds may round apart
-	if s.at >= s.length() {
-		return 0, 0, false
-	}
-	s.k++
-	return s.at, s.k - 1, true
-}
-
-func (s *poissonSteps) skip(n int64) int64 { return walk(s, n) }
-
-// exactSteps draws n sorted uniform numbers one by one: of m that are still to come,
-// the share of the rest at which the next falls is 1 - V^(1/m), of which the logarithm
-// is an exponential gap divided by m.
-type exactSteps struct {
-	*flow
-	draw *rand.Rand
-	i    int
-	k    int64
-	log  exact
-	at   time.Duration
-}
-
-func (s *exactSteps) next() (at time.Duration, k int64, ok bool) {
-	if s.k >= s.n {
-		return 0, 0, false
-	}
-	s.log = s.log.plus(s.draw.ExpFloat64() / float64(s.n-s.k))
-	s.i, at = s.find(s.i, s.top().times(-math.Expm1(-s.log.hi)))
-	s.at = min(max(s.at, at), s.length()-1)
-	s.k++
-	return s.at, s.k - 1, true
-}
-
-func (s *exactSteps) skip(n int64) int64 { return walk(s, n) }
 
 func (f *flow) scale(factor float64) Schedule {
 	n := math.Round(float64(f.n) * factor)

@@ -22,32 +22,17 @@ func (m *merged) until(d time.Duration) Schedule {
 func (m *merged) scale(factor float64) Schedule { return m.a.scale(factor).Merge(m.b.scale(factor)) }
 
 func (m *merged) steps() stepper {
-	s := &mergedSteps{a: m.a.steps(), b: m.b.steps()}
-	s.atA, _, s.okA = s.a.next()
-	s.atB, _, s.okB = s.b.next()
-	return s
+	a, b := m.a.steps(), m.b.steps()
+	atA, _, okA := a(0)
+	atB, _, okB := b(0)
+	return oneByOne(func() (at time.Duration, ok bool) {
+		if okA && (!okB || atA <= atB) {
+			at = atA
+			atA, _, okA = a(0)
+			return at, true
+		}
+		at, ok = atB, okB
+		atB, _, okB = b(0)
+		return at, ok
+	})
 }
-
-type mergedSteps struct {
-	a, b     stepper
-	atA, atB time.Duration // what is next of each
-	okA, okB bool
-	k        int64
-}
-
-func (s *mergedSteps) next() (at time.Duration, k int64, ok bool) {
-	switch {
-	case s.okA && (!s.okB || s.atA <= s.atB):
-		at = s.atA
-		s.atA, _, s.okA = s.a.next()
-	case s.okB:
-		at = s.atB
-		s.atB, _, s.okB = s.b.next()
-	default:
-		return 0, 0, false
-	}
-	s.k++
-	return at, s.k - 1, true
-}
-
-func (s *mergedSteps) skip(n int64) int64 { return walk(s, n) }

@@ -27,7 +27,6 @@ func (r *recorded) endless() bool                  { return false }
 func (r *recorded) length() time.Duration          { return r.at[len(r.at)-1] }
 func (r *recorded) len() int64                     { return int64(len(r.at)) }
 func (r *recorded) until(d time.Duration) Schedule { return Schedule{root: &cut{r, d}} }
-func (r *recorded) steps() stepper                 { return &recordedSteps{r, count{n: r.len()}} }
 
 func (r *recorded) rate(at time.Duration) float64 {
 	from, _ := slices.BinarySearch(r.at, at.Truncate(time.Second))
@@ -47,14 +46,6 @@ func (r *recorded) scale(factor float64) Schedule {
 	return Schedule{root: &recorded{scaled}}
 }
 
-type recordedSteps struct {
-	*recorded
-	count
-}
-
-func (s *recordedSteps) next() (time.Duration, int64, bool) {
-	if !s.more() {
-		return 0, 0, false
-	}
-	return s.at[s.k-1], s.k - 1, true
+func (r *recorded) steps() stepper {
+	return numbered(r.len(), func(k int64) time.Duration { return r.at[k] })
 }

@@ -43,38 +43,40 @@ const (
 	unbounded = math.MaxInt64
 )
 
-// stepper walks along a schedule.
-type stepper interface {
-	next() (at time.Duration, k int64, ok bool) // arrival number k
-	skip(n int64) int64                         // leaves out n arrivals; returns how many there were
-}
+// stepper walks along a schedule: it leaves out skip arrivals, and returns the next and
+// its number.
+type stepper func(skip int64) (at time.Duration, k int64, ok bool)
 
-// walk skips one by one.
-func walk(s stepper, n int64) int64 {
-	for i := range n {
-		if _, _, ok := s.next(); !ok {
-			return i
+// oneByOne is the stepper that counts what next returns.
+func oneByOne(next func() (at time.Duration, ok bool)) stepper {
+	k := int64(-1)
+	return func(skip int64) (time.Duration, int64, bool) {
+		for ; skip > 0; skip-- {
+			if _, ok := next(); !ok {
+				return 0, 0, false
+			}
+			k++
 		}
+		at, ok := next()
+		if !ok {
+			return 0, 0, false
+		}
+		k++
+		return at, k, true
 	}
-	return n
 }
 
-// count is the part of a stepper that knows how many arrivals there are: k of n are behind it.
-type count struct{ k, n int64 }
-
-// more counts the next arrival, if there is one.
-func (c *count) more() bool {
-	if c.k >= c.n {
-		return false
+// numbered is the stepper of n arrivals of which at says when each is due.
+func numbered(n int64, at func(k int64) time.Duration) stepper {
+	next := int64(0)
+	return func(skip int64) (time.Duration, int64, bool) {
+		if skip >= n-next {
+			next = n
+			return 0, 0, false
+		}
+		next += skip + 1
+		return at(next - 1), next - 1, true
 	}
-	c.k++
-	return true
-}
-
-func (c *count) skip(n int64) int64 {
-	n = min(n, c.n-c.k)
-	c.k += n
-	return n
 }
 
 // Validate returns every fault of the arguments that s was made of, joined, and nil if
@@ -145,7 +147,7 @@ func (c *Cursor) Next() (at time.Duration, ok bool) {
 	if c.steps == nil {
 		return 0, false
 	}
-	at, k, ok := c.steps.next()
+	at, k, ok := c.steps(0)
 	if ok {
 		c.index = k
 	}

@@ -65,29 +65,20 @@ func (q *sequence) scale(factor float64) (s Schedule) {
 	return s
 }
 
-func (q *sequence) steps() stepper { return &sequenceSteps{rest: q.parts, of: q.parts[0].steps()} }
-
-type sequenceSteps struct {
-	rest  []node
-	of    stepper       // of rest[0]
-	start time.Duration // of rest[0]
-	k     int64
-}
-
-func (s *sequenceSteps) next() (time.Duration, int64, bool) {
-	for {
-		at, _, ok := s.of.next()
-		if at = later(s.start, at); ok && at < forever {
-			s.k++
-			return at, s.k - 1, true
+func (q *sequence) steps() stepper {
+	rest, of := q.parts, q.parts[0].steps()
+	var start time.Duration // of rest[0]
+	return oneByOne(func() (time.Duration, bool) {
+		for {
+			at, _, ok := of(0)
+			if at = later(start, at); ok && at < forever {
+				return at, true
+			}
+			if len(rest) == 1 {
+				return 0, false
+			}
+			start, rest = later(start, rest[0].length()), rest[1:]
+			of = rest[0].steps()
 		}
-		if len(s.rest) == 1 {
-			return 0, 0, false
-		}
-		s.start = later(s.start, s.rest[0].length())
-		s.rest = s.rest[1:]
-		s.of = s.rest[0].steps()
-	}
+	})
 }
-
-func (s *sequenceSteps) skip(n int64) int64 { return walk(s, n) }

@@ -14,9 +14,7 @@ type taken struct {
 
 func newTaken(of node, n int64) Schedule {
 	return Schedule{root: &taken{of, n, sync.OnceValue(func() time.Duration {
-		steps := of.steps()
-		steps.skip(n)
-		if at, _, ok := steps.next(); ok {
+		if at, _, ok := of.steps()(n); ok {
 			return at
 		}
 		return of.length()
@@ -41,25 +39,17 @@ func (t *taken) len() int64 {
 func (t *taken) rate(at time.Duration) float64  { return t.of.rate(at) }
 func (t *taken) until(d time.Duration) Schedule { return t.of.until(d).Take(t.n) }
 func (t *taken) scale(factor float64) Schedule  { return t.of.scale(factor).Take(t.n) }
-func (t *taken) steps() stepper                 { return &takenSteps{t.of.steps(), t.n} }
 
-type takenSteps struct {
-	of   stepper
-	left int64
-}
-
-func (s *takenSteps) next() (time.Duration, int64, bool) {
-	if s.left == 0 {
-		return 0, 0, false
+func (t *taken) steps() stepper {
+	of, left := t.of.steps(), t.n
+	return func(skip int64) (time.Duration, int64, bool) {
+		if skip >= left {
+			left = 0
+			return 0, 0, false
+		}
+		left -= skip + 1
+		return of(skip)
 	}
-	s.left--
-	return s.of.next()
-}
-
-func (s *takenSteps) skip(n int64) int64 {
-	n = s.of.skip(min(n, s.left))
-	s.left -= n
-	return n
 }
 
 // sharded is every n-th arrival of a node, from number i on.
@@ -92,35 +82,15 @@ func (d *sharded) scale(factor float64) Schedule {
 	return d.of.scale(factor).Shard(int(d.i), int(d.n))
 }
 
-func (d *sharded) steps() stepper { return &shardedSteps{of: d.of.steps(), gap: d.i, n: d.n} }
-
-type shardedSteps struct {
-	of     stepper
-	gap, n int64 // how many to leave out before the next
-}
-
-func (s *shardedSteps) next() (time.Duration, int64, bool) {
-	if s.of.skip(s.gap) < s.gap {
-		return 0, 0, false
+func (d *sharded) steps() stepper {
+	of, gap := d.of.steps(), d.i
+	return func(skip int64) (time.Duration, int64, bool) {
+		if skip > (unbounded-gap)/d.n {
+			skip, gap = unbounded/d.n, 0 // beyond all of them
+		}
+		skip, gap = gap+skip*d.n, d.n-1
+		return of(skip)
 	}
-	s.gap = s.n - 1
-	return s.of.next()
-}
-
-func (s *shardedSteps) skip(n int64) int64 {
-	if n == 0 {
-		return 0
-	}
-	all := s.gap + 1 + (n-1)*s.n // up to and with the last
-	had := s.of.skip(all)
-	if had == all {
-		s.gap = s.n - 1
-		return n
-	}
-	if had <= s.gap {
-		return 0
-	}
-	return (had-s.gap-1)/s.n + 1
 }
 
 // cut is the arrivals of a node that are due before d.
@@ -135,18 +105,13 @@ func (c *cut) len() int64                     { return unknown }
 func (c *cut) rate(at time.Duration) float64  { return c.of.rate(at) }
 func (c *cut) until(d time.Duration) Schedule { return Schedule{root: &cut{c.of, min(c.d, d)}} }
 func (c *cut) scale(factor float64) Schedule  { return c.of.scale(factor).Until(c.d) }
-func (c *cut) steps() stepper                 { return &cutSteps{c.of.steps(), c.d} }
 
-type cutSteps struct {
-	of stepper
-	d  time.Duration
-}
-
-func (s *cutSteps) next() (time.Duration, int64, bool) {
-	if at, k, ok := s.of.next(); ok && at < s.d {
-		return at, k, true
+func (c *cut) steps() stepper {
+	of := c.of.steps()
+	return func(skip int64) (time.Duration, int64, bool) {
+		if at, k, ok := of(skip); ok && at < c.d {
+			return at, k, true
+		}
+		return 0, 0, false
 	}
-	return 0, 0, false
 }
-
-func (s *cutSteps) skip(n int64) int64 { return walk(s, n) }
