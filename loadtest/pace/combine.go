@@ -17,7 +17,7 @@ func (s Schedule) Then(next Schedule) Schedule {
 	case next.root == nil:
 		return s
 	case s.root.endless():
-		return s.with(fault("Then: what comes before it has no end: must have one, by Until or Take"))
+		return s.with(fault("Then: what comes before it has no end: must have one, by Until or Take (in text: for)"))
 	}
 	left, right := partsOf(s.root), partsOf(next.root)
 	a, b := left[len(left)-1], right[0]
@@ -64,7 +64,8 @@ func (s Schedule) Merge(other Schedule) Schedule {
 
 // Scale returns s at factor times its rate, which must be positive: shapes keep their
 // length, bursts come factor times as often, a recording is replayed factor times as
-// fast. The count of Exactly is multiplied too, to the nearest whole; that of Take is not.
+// fast. The count of Exactly is multiplied too, to the nearest whole. Take and Until
+// keep their number and their offset.
 func (s Schedule) Scale(factor float64) Schedule {
 	if !(factor > 0 && factor <= maxRate) {
 		return s.with(fault("Scale: factor is %v: must be positive, and at most %v", factor, maxRate))

@@ -66,7 +66,7 @@ func (s Schedule) process(name string, f flow) Schedule {
 	case !ok || shape.process != uniform:
 		return s.with(fault("%s: it has its arrivals already: must follow constants, ramps, stages and sines, and precede all else", name))
 	case f.process == exactly && shape.endless():
-		return s.with(fault("%s: the schedule has no end: must have one, by Until", name))
+		return s.with(fault("%s: the schedule has no end: must have one, by Until (in text: for)", name))
 	case f.n > 0 && shape.top().hi <= 0:
 		return s.with(fault("%s: n is %d: must be 0 where the rate is 0", name, f.n))
 	}

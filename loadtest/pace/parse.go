@@ -2,7 +2,6 @@ package pace
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -181,9 +180,9 @@ func (p *parser) change(word string, s Schedule, depth int) Schedule {
 	case "scale":
 		return s.Scale(p.number())
 	case "shard":
-		i := p.small()
+		i := p.shard()
 		p.expect("of")
-		return s.Shard(i, p.small())
+		return s.Shard(i, p.shard())
 	default:
 		p.expect("(")
 		return s.Merge(p.group(depth))
@@ -220,7 +219,7 @@ func (p *parser) ramp(from float64) Schedule {
 
 func (p *parser) recorded() Schedule {
 	at := []time.Duration{p.duration()}
-	for p.word != "" && strings.Contains("0123456789.+-", p.word[:1]) {
+	for p.word != "" && strings.IndexByte("0123456789.+-", p.word[0]) >= 0 {
 		at = append(at, p.duration())
 	}
 	return Recorded(at...)
@@ -272,9 +271,10 @@ func (p *parser) integer() int64 {
 	return n
 }
 
-func (p *parser) small() int {
-	n := p.integer()
-	return int(max(math.MinInt32, min(n, math.MaxInt32)))
+func (p *parser) shard() int {
+	n, err := strconv.Atoi(p.word)
+	p.check(err, "a whole number")
+	return n
 }
 
 func (p *parser) number() float64 {

@@ -1,7 +1,6 @@
 package pace
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -67,8 +66,8 @@ func TestParseErrorsPointAtTheWord(t *testing.T) {
 		strings.Repeat("(", 102):     `"(" at offset 101 of "` + strings.Repeat("(", 102) + `": want at most 100 parentheses in each other`,
 		// What was understood, and is at fault.
 		"5/s for 1s, -5/s": `"-5/s" at offset 12 of "5/s for 1s, -5/s": Constant: rate is -5/s: must be from 0 to 1e+09/s`,
-		"5/s, 6/s":         `"6/s" at offset 5 of "5/s, 6/s": Then: what comes before it has no end: must have one, by Until or Take`,
-		"5/s, exactly 6":   `"exactly" at offset 5 of "5/s, exactly 6": Exactly: the schedule has no end: must have one, by Until`,
+		"5/s, 6/s":         `"6/s" at offset 5 of "5/s, 6/s": Then: what comes before it has no end: must have one, by Until or Take (in text: for)`,
+		"5/s, exactly 6":   `"exactly" at offset 5 of "5/s, exactly 6": Exactly: the schedule has no end: must have one, by Until (in text: for)`,
 		"burst 0 every 0s": "\"burst\" at offset 0 of \"burst 0 every 0s\": Burst: n is 0: must be positive\nBurst: every is 0s: must be positive",
 	} {
 		s, err := Parse(text)
@@ -76,7 +75,7 @@ func TestParseErrorsPointAtTheWord(t *testing.T) {
 		require.Equal(t, "pace: bad schedule: "+want, err.Error())
 		require.Zero(t, s)
 		var wrong *ParseError
-		require.True(t, errors.As(err, &wrong))
+		require.ErrorAs(t, err, &wrong)
 		require.Equal(t, text, wrong.Text)
 		require.True(t, strings.HasPrefix(text[wrong.Offset:], wrong.Word))
 	}

@@ -27,7 +27,7 @@ type node interface {
 	steps() stepper
 	len() int64                    // the number of arrivals, or unbounded, or unknown
 	endless() bool                 // reports whether length would be forever
-	length() time.Duration         // where the next begins; where a Take follows what is random, at the cost of walking there
+	length() time.Duration         // where the next begins; of a Take of what is random at the cost of walking there
 	rate(at time.Duration) float64 // for an offset from 0 to below length
 	until(d time.Duration) Schedule
 	scale(factor float64) Schedule // for a positive factor
@@ -97,10 +97,11 @@ func (s Schedule) Len() int64 {
 }
 
 // Duration returns the planned length, at which a schedule that follows by Then begins.
-// It is 0 if s has no end. No arrival is due at it or later, but for a recording, which
-// lasts until its last instant. A schedule cut by Take lasts until the first
-// arrival that was left out would be due, as n arrivals of a rate last n/rate; where
-// arrivals are at random, Duration walks through them once.
+// It is 0 if s has no end, as it is if all arrivals are due at the start. No arrival is
+// due at it or later, but for a recording, which lasts until its last instant. A
+// schedule cut by Take lasts until the first arrival that was left out would be due,
+// as n arrivals of a rate last n/rate; where arrivals are at random, the first call
+// of Duration or Rate walks through them to know.
 func (s Schedule) Duration() time.Duration {
 	if s.root == nil || s.root.endless() {
 		return 0
@@ -122,7 +123,10 @@ func (s Schedule) Rate(at time.Duration) float64 {
 func (s Schedule) All() iter.Seq[time.Duration] {
 	return func(yield func(time.Duration) bool) {
 		c := s.Cursor()
-		for at, ok := c.Next(); ok && yield(at); at, ok = c.Next() {
+		for {
+			if at, ok := c.Next(); !ok || !yield(at) {
+				return
+			}
 		}
 	}
 }
@@ -155,7 +159,8 @@ func (c *Cursor) Next() (at time.Duration, ok bool) {
 }
 
 // Index returns the number, from 0, of the arrival that Next returned last, -1 before
-// the first. A shard's arrivals keep the numbers that they have in the whole.
+// the first. A shard's arrivals keep the numbers that they have in the whole; Then and
+// Merge number anew.
 func (c *Cursor) Index() int64 { return c.index }
 
 func faulty(err error) Schedule { return Schedule{err: err} }

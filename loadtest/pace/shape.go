@@ -57,7 +57,7 @@ func Stages(stages ...Stage) Schedule {
 // Sine returns a schedule without end whose rate swings around mean by amplitude, in
 // arrivals per second and as a sine that begins at the mean and rises. The amplitude
 // is at most the mean, and the period positive. Arrivals are exact to the nanosecond
-// for periods of up to a day.
+// for periods of up to a day, but for where the rate is close to 0.
 func Sine(mean, amplitude float64, period time.Duration) Schedule {
 	err := join(checkRate("Sine: mean", mean), checkRate("Sine: amplitude", amplitude), checkPositive("Sine: period", period))
 	switch {
