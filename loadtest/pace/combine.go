@@ -46,8 +46,7 @@ func isShape(n node) bool {
 	return ok && f.process == uniform
 }
 
-// Merge returns the arrivals of s and other together. Of two that are due at once that
-// of s comes first.
+// Merge returns the arrivals of s and other together.
 func (s Schedule) Merge(other Schedule) Schedule {
 	switch {
 	case s.err != nil || other.err != nil:

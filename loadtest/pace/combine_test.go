@@ -102,6 +102,9 @@ func anySchedule(rng *rand.Rand, depth int, factor float64) (Schedule, model) {
 	s, m := anySchedule(rng, depth-1, factor)
 	n := rng.IntN(100)
 	d := time.Duration(rng.IntN(int(2 * time.Second)))
+	if n%2 == 0 {
+		d = time.Duration(n) * 3 * time.Millisecond // at which something may be due
+	}
 	switch rng.IntN(6) {
 	case 0:
 		next, nextModel := anySchedule(rng, rng.IntN(depth), factor)
@@ -296,8 +299,10 @@ func TestFaults(t *testing.T) {
 		"Ramp: d is 0s: must be positive":                                                                            Ramp(1, 2, 0),
 		"Stages: Rate of stage 1 is -3/s: must be from 0 to 1e+09/s":                                                 Stages(Stage{1, 1}, Stage{-3, 1}),
 		"Stages: Duration of stage 0 is -1ns: must not be negative":                                                  Stages(Stage{1, -1}),
-		"Sine: amplitude is 3/s: must be at most the mean, which is 2/s, and reach at most 1e+09/s":                  Sine(2, 3, 1),
-		"Sine: amplitude is 3e+08/s: must be at most the mean, which is 9e+08/s, and reach at most 1e+09/s":          Sine(9e8, 3e8, 1),
+		"Sine: amplitude is 3/s: must be at most the mean, which is 2/s":                                             Sine(2, 3, 1),
+		"Sine: mean and amplitude are 9e+08/s and 3e+08/s: must be at most 1e+09/s together":                         Sine(9e8, 3e8, 1),
+		"Sine: a period of 1000h0m0s at 9e+08/s has 3.24e+15 arrivals: must have at most 1e+14":                      Sine(9e8, 1, 1000*time.Hour),
+		"Sine: mean and amplitude are 9e+08/s and 4e+08/s: must be at most 1e+09/s together":                         Sine(9e7, 4e7, 1).Scale(10),
 		"Sine: period is -1ns: must be positive":                                                                     Sine(2, 1, -1),
 		"Exactly: d is 0s: must be positive":                                                                         Exactly(5, 0, 1),
 		"Exactly: n is -5: must not be negative":                                                                     Exactly(-5, 1, 1),

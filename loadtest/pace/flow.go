@@ -191,11 +191,11 @@ func (f *flow) scale(factor float64) Schedule {
 	for i := range pieces {
 		p := &pieces[i]
 		p.from, p.to = p.from*factor, p.to*factor
-		highest := max(p.from, p.to)
-		if p.wave {
-			highest = p.from + p.to
+		err := checkRate("Scale: the rate", max(p.from, p.to))
+		if err == nil && p.wave {
+			err = p.checkWave()
 		}
-		if err := checkRate("Scale: the rate", highest); err != nil {
+		if err != nil {
 			return faulty(err)
 		}
 	}

@@ -134,6 +134,25 @@ func TestPoissonDoesNotDrift(t *testing.T) {
 	}
 }
 
+// Arrivals that are closer together than a wave is exact are in order nevertheless.
+func TestArrivalsAreInOrder(t *testing.T) {
+	for _, s := range []Schedule{
+		Sine(9e8, 1e8, 100_000*time.Second), // the most that there may be
+		Sine(9e8, 1e8, 100_000*time.Second).Poisson(1),
+		Sine(9e8, 1e8, 100_000*time.Second).Until(100_000*time.Second).Exactly(9e13, 2),
+		Ramp(0, 1e9, year).Poisson(1),
+		Poisson(1e9, 1),
+	} {
+		last := time.Duration(0)
+		for at := range s.Take(100_000).All() {
+			if at < last {
+				require.GreaterOrEqual(t, at, last, s)
+			}
+			last = at
+		}
+	}
+}
+
 func TestSeeds(t *testing.T) {
 	first := func(s Schedule) []time.Duration { return slices.Collect(s.Take(100).All()) }
 	for _, random := range []func(seed uint64) Schedule{

@@ -8,6 +8,10 @@ import (
 // maxRate is the highest rate: more than one arrival a nanosecond cannot be told apart.
 const maxRate = 1e9
 
+// maxPeriod is how many arrivals a period of a sine has at most: of 10¹⁵ a float64 can
+// no longer tell neighbors apart.
+const maxPeriod = 1e14
+
 // Stage is a part of [Stages].
 type Stage struct {
 	Rate     float64       // arrivals per second at its end; from 0 to 1e9
@@ -56,19 +60,37 @@ func Stages(stages ...Stage) Schedule {
 
 // Sine returns a schedule without end whose rate swings around mean by amplitude, in
 // arrivals per second and as a sine that begins at the mean and rises. The amplitude
-// is at most the mean, and the period positive. Arrivals are exact to the nanosecond
-// for periods of up to a day, but for where the rate is close to 0.
+// is at most the mean, and the period positive and of at most 1e14 arrivals. Arrivals
+// are exact to the nanosecond for periods of up to a day, but for where the rate is
+// close to 0.
 func Sine(mean, amplitude float64, period time.Duration) Schedule {
 	err := join(checkRate("Sine: mean", mean), checkRate("Sine: amplitude", amplitude), checkPositive("Sine: period", period))
-	switch {
-	case err != nil:
+	if err != nil {
 		return faulty(err)
-	case amplitude > mean || mean+amplitude > maxRate:
-		return faulty(fault("Sine: amplitude is %v/s: must be at most the mean, which is %v/s, and reach at most %v/s", amplitude, mean, maxRate))
-	case amplitude == 0:
+	}
+	if amplitude == 0 {
 		return Constant(mean)
 	}
-	return newShape(piece{wave: true, from: mean, to: amplitude, over: period, d: forever})
+	p := piece{wave: true, from: mean, to: amplitude, over: period, d: forever}
+	if err := p.checkWave(); err != nil {
+		return faulty(err)
+	}
+	return newShape(p)
+}
+
+// checkWave returns what a wave's rates, each of them in range, must not be together.
+func (p *piece) checkWave() error {
+	var errs [3]error
+	if p.to > p.from {
+		errs[0] = fault("Sine: amplitude is %v/s: must be at most the mean, which is %v/s", p.to, p.from)
+	}
+	if p.from+p.to > maxRate {
+		errs[1] = fault("Sine: mean and amplitude are %v/s and %v/s: must be at most %v/s together", p.from, p.to, maxRate)
+	}
+	if n := p.from * p.over.Seconds(); n > maxPeriod {
+		errs[2] = fault("Sine: a period of %v at %v/s has %v arrivals: must have at most %v", p.over, p.from, n, maxPeriod)
+	}
+	return join(errs[:]...)
 }
 
 func line(from, to float64, d time.Duration) piece {
