@@ -166,7 +166,7 @@ func (f *flow) steps() stepper {
 			}
 			log = log.plus(draw.ExpFloat64() / float64(left))
 			left--
-			i, at = f.find(i, f.top().times(-math.Expm1(-log.hi)))
+			i, at = f.find(i, f.top().times(min(-math.Expm1(-log.hi), 1-0x1p-53)))
 			last = min(max(last, at), f.length()-1)
 			return last, true
 		})

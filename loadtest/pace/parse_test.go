@@ -90,6 +90,7 @@ func FuzzParse(f *testing.F) {
 		"burst 50 every 1s, take 120, at 0s 1ms 5ms for 3ms", "5/s, merge (6/s, poisson), shard 1 of 3, shard 0 of 2, scale 0.3",
 		"5/s for 1s, poisson, take 999999999999, (7/s for 1s, poisson seed 3), until 1h", "((at 0s), none)", "5/s,", "(", "1/s fro 3s",
 		"0/s for 10s, exactly 0", "1e-300/s, scale 1e9", "at 9223372036854775807ns, 5/s",
+		"ramp from 5e-324/s to 1e-323/s over 1s, scale 0.1", "sine 1/s by 5e-324/s every 1s, scale 0.1, poisson", "5e-324/s for 1h, 0/s for 1h, exactly 9",
 	} {
 		f.Add(text)
 	}

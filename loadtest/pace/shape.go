@@ -34,7 +34,7 @@ func Ramp(from, to float64, d time.Duration) Schedule {
 	if err != nil {
 		return faulty(err)
 	}
-	return newShape(line(from, to, d))
+	return newShape(piece{from: from, to: to, over: d, d: d})
 }
 
 // Stages returns a schedule that ramps to the rate of each stage in turn, within the
@@ -51,7 +51,7 @@ func Stages(stages ...Stage) Schedule {
 		}
 		next := faulty(join(checkRate(fmt.Sprintf("Stages: Rate of stage %d", i), stage.Rate), err))
 		if next.err == nil {
-			next = newShape(line(from, stage.Rate, stage.Duration))
+			next = newShape(piece{from: from, to: stage.Rate, over: stage.Duration, d: stage.Duration})
 		}
 		all, from = all.Then(next), stage.Rate
 	}
@@ -67,9 +67,6 @@ func Sine(mean, amplitude float64, period time.Duration) Schedule {
 	err := join(checkRate("Sine: mean", mean), checkRate("Sine: amplitude", amplitude), checkPositive("Sine: period", period))
 	if err != nil {
 		return faulty(err)
-	}
-	if amplitude == 0 {
-		return Constant(mean)
 	}
 	p := piece{wave: true, from: mean, to: amplitude, over: period, d: forever}
 	if err := p.checkWave(); err != nil {
@@ -93,14 +90,6 @@ func (p *piece) checkWave() error {
 	return join(errs[:]...)
 }
 
-func line(from, to float64, d time.Duration) piece {
-	p := piece{from: from, to: to, d: d}
-	if from != to {
-		p.over = d
-	}
-	return p
-}
-
 // newShape returns the schedule of uniform arrivals along the pieces, the zero Schedule
 // if they have no length.
 func newShape(pieces ...piece) Schedule {
@@ -115,7 +104,14 @@ func newShape(pieces ...piece) Schedule {
 		if p.d < forever-start {
 			p.end = start + p.d
 		}
-		if p.over > 0 && !p.wave {
+		if p.wave && p.to == 0 {
+			p.wave, p.to = false, p.from
+		}
+		switch {
+		case p.wave:
+		case p.from == p.to:
+			p.over = 0
+		default:
 			p.slope = sum(p.to, -p.from).div(integer(int64(p.over)).times(2))
 		}
 		p.base, p.top = base, base.add(p.integral(p.end-start))

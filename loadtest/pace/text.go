@@ -39,19 +39,18 @@ func (f *flow) text() string {
 }
 
 func (p *piece) text() string {
+	text := rateText(p.from)
 	switch {
 	case p.wave:
-		return fmt.Sprintf("sine %s by %s every %v", rateText(p.from), rateText(p.to), p.over) + p.lengthText()
-	case p.over == 0:
-		return rateText(p.from) + p.lengthText()
-	case p.d == p.over:
-		return fmt.Sprintf("ramp from %s to %s over %v", rateText(p.from), rateText(p.to), p.over)
-	default:
-		return fmt.Sprintf("ramp from %s to %s over %v", rateText(p.from), rateText(p.to), p.over) + p.lengthText()
+		text = fmt.Sprintf("sine %s by %s every %v", text, rateText(p.to), p.over)
+	case p.over > 0:
+		text = fmt.Sprintf("ramp from %s to %s over %v", text, rateText(p.to), p.over)
+		if p.d == p.over {
+			return text
+		}
 	}
+	return text + lengthText(p.end-p.start, p.end)
 }
-
-func (p *piece) lengthText() string { return lengthText(p.end-p.start, p.end) }
 
 func rateText(rate float64) string { return strconv.FormatFloat(rate, 'f', -1, 64) + "/s" }
 
