@@ -32,9 +32,8 @@ type dispatcher struct {
 // dispatch returns when the schedule has ended, or the run is over.
 func (d *dispatcher) dispatch() {
 	for {
-		now := d.run.now()
-		over := d.run.over(now)
-		at, ended := d.advanceTo(now, over)
+		stopped, now := d.run.stopped(), d.run.now()
+		at, ended := d.advanceTo(now, stopped)
 		if ended {
 			return
 		}
@@ -46,10 +45,10 @@ func (d *dispatcher) dispatch() {
 
 // advanceTo hands out what is due, and returns when to come again. Once there is nothing
 // more to come it lets the workers end.
-func (d *dispatcher) advanceTo(now time.Duration, over bool) (at time.Duration, ended bool) {
+func (d *dispatcher) advanceTo(now time.Duration, stop bool) (at time.Duration, ended bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if over {
+	if stop {
 		d.cut = d.more
 		d.cancel(now)
 		d.end = now

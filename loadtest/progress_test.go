@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/pace"
 	"go.uber.org/goleak"
 )
 
@@ -19,12 +21,14 @@ func listening(name string, client Client, on func(Progress)) EngineConfig {
 		return SyncConfig{Client: client, OnProgress: on}
 	case "threaded":
 		return ThreadedConfig{Client: client, OnProgress: on}
+	case "arrival":
+		return ArrivalConfig{Schedule: pace.Constant(1000), Client: client, OnProgress: on}
 	}
 	return AsyncConfig{Client: client, OnProgress: on}
 }
 
 func TestProgressIsToldEverySecondAndAtTheEnd(t *testing.T) {
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		var got []Progress
 		start := time.Now()
 		var at []time.Duration

@@ -3,7 +3,6 @@ package loadtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -51,12 +50,10 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{engine: e, feed: feed, sink: sink, done: make(chan struct{})}
+	r := &run{engine: e, feed: feed, sink: sink, until: feed.planned(), done: make(chan struct{})}
 	r.recorder, r.dog = newRecorder(e.concurrency), &watchdog{limit: e.timeout, clock: r.now}
 	if e.open {
-		r.dispatcher = &dispatcher{run: r, arrivals: newArrivals(e.schedule, feed.planned(), feed.size(), e.catchUp, e.concurrency)}
-	} else {
-		r.until = feed.planned()
+		r.dispatcher = &dispatcher{run: r, arrivals: newArrivals(e.schedule, r.until, feed.size(), e.catchUp, e.concurrency)}
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, connectionsKey{}, &r.connections))
 	defer r.cancel(nil)
@@ -245,8 +242,11 @@ func (r *run) halt(cause error) {
 }
 
 // over reports whether no request may begin any more at now, which is since base.
-// A context that is done wins over a request that is ready.
-func (r *run) over(now time.Duration) bool {
+func (r *run) over(now time.Duration) bool { return r.stopped() || r.until > 0 && now >= r.until }
+
+// stopped reports whether the run has been halted, or its context is done, which wins
+// over a request that is ready.
+func (r *run) stopped() bool {
 	if r.halted.Load() {
 		return true
 	}
@@ -255,7 +255,7 @@ func (r *run) over(now time.Duration) bool {
 		r.halt(context.Cause(r.ctx))
 		return true
 	default:
-		return r.until > 0 && now >= r.until
+		return false
 	}
 }
 
@@ -282,7 +282,7 @@ func (r *run) result(names []string) (*EngineResult, error) {
 		res.Unsent = size - res.due()
 	}
 	if d := r.dispatcher; d != nil {
-		res.Schedule, res.PeakInFlight = fmt.Sprint(r.engine.schedule), d.peak
+		res.Schedule, res.PeakInFlight = r.engine.schedule.String(), d.peak
 	}
 	res.ConnectionsOpened = r.connections.Load()
 	res.pooled, res.ConnectionsUnknown = r.engine.pooled()
@@ -300,7 +300,7 @@ func (r *run) result(names []string) (*EngineResult, error) {
 // sink has received everything.
 func (r *run) complete(res *EngineResult) bool {
 	if d := r.dispatcher; d != nil {
-		if d.cut || res.Canceled > 0 {
+		if d.cut || res.Canceled > 0 && r.halted.Load() {
 			return false
 		}
 	} else if r.feed.size() != res.due() {

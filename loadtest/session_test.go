@@ -49,7 +49,7 @@ func forKeepersAndEngines(t *testing.T, f func(t *testing.T, k keeper, c config)
 	t.Helper()
 	for _, k := range keepers[:2] { // they all get a dialer
 		t.Run(k.name, func(t *testing.T) {
-			forEngines(t, func(t *testing.T, c config) { f(t, k, c) })
+			forClosedLoops(t, func(t *testing.T, c config) { f(t, k, c) })
 		})
 	}
 }

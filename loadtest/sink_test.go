@@ -80,7 +80,7 @@ func TestASlowSinkHoldsTheRunBackAndSaysSo(t *testing.T) {
 		"threaded": "the sink was the limit: workers waited 1m33.01s in total (> 99.9 % of their time) for room in its queue",
 		"async":    "the sink was the limit: workers waited 14m54.1s in total (100 % of their time) for room in its queue",
 	}
-	forEngines(t, func(t *testing.T, c config) {
+	forClosedLoops(t, func(t *testing.T, c config) {
 		e := newEngine(t, c.make(Func(sleep(time.Millisecond)), 0))
 		defer closeEngine(t, e)
 		w := &ledger{before: slowly(100)}

@@ -46,7 +46,7 @@ func (f *indexFeed) claim(dst []item, share int) int {
 }
 
 func (f *indexFeed) at(i int64, dst []item) int {
-	if f.ended.Load() {
+	if f.ended.Load() || f.total >= 0 && i >= f.total {
 		return 0
 	}
 	return f.pickFrom(i, dst)

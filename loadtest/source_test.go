@@ -107,7 +107,7 @@ func TestUntilEndsAnySource(t *testing.T) {
 		"until in until": Until(time.Hour, Until(d, Seq(endless))),
 	} {
 		t.Run(name, func(t *testing.T) {
-			forEngines(t, func(t *testing.T, c config) {
+			forClosedLoops(t, func(t *testing.T, c config) {
 				e := newEngine(t, c.make(Func(sleep(took)), 0))
 				defer closeEngine(t, e)
 				r, err := e.Run(t.Context(), src)
