@@ -12,7 +12,7 @@ import (
 var ErrEmptySource = errors.New("loadtest: nothing to send")
 
 // Source says what a run sends and when there is no more. Make one with [URLs],
-// [Times], [For], [Mix], [Pick] or [Seq], and limit it with [Take] or [Until]; the
+// [Times], [For], [Cycle], [Mix], [Pick] or [Seq], and limit it with [Take] or [Until]; the
 // zero Source is empty. A Source may be used by many runs, except that one made with
 // [Seq] is only as repeatable as its iterator.
 type Source struct {
@@ -88,6 +88,15 @@ func For(d time.Duration, reqs ...*Request) Source {
 		}
 		f, err := newCycle(reqs, -1, names, validate)
 		return untilFeed{f, d}, err
+	}}
+}
+
+// Cycle sends requests without an end, cycling through reqs: limit it with [Take] or
+// [Until], or use it with an [ArrivalEngine], which its schedule limits. Without reqs it
+// sends empty ones, which only a [Func] client takes.
+func Cycle(reqs ...*Request) Source {
+	return Source{open: func(names *endpoints, validate func(*Request) error) (feed, error) {
+		return newCycle(reqs, -1, names, validate)
 	}}
 }
 

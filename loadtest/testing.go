@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest/internal/text"
+	"example.com/brunt/loadtest/pace"
 )
 
 // closePatience is how long Start's cleanup lets requests in flight go on.
@@ -47,6 +48,9 @@ Unit p95-ns better=lower
 Unit p99-ns better=lower
 Unit err/op better=lower
 Unit peak-B better=lower
+Unit missed/op better=lower
+Unit dropped/op better=lower
+Unit lag-p99-ns better=lower
 `
 
 // printUnits writes the Unit lines once a process. The first call comes from the
@@ -67,13 +71,19 @@ var printUnits = sync.OnceFunc(func() {
 //	err/op   share of requests that failed
 //	peak-B   largest heap during the run, in bytes, after a collection before it
 //
+// and, of an [ArrivalEngine], whose latencies are response times,
+//
+//	missed/op   share of arrivals for which this process was too late
+//	dropped/op  share of arrivals that found MaxInFlight requests open
+//	lag-p99-ns  how late requests began
+//
 // next to ns/op, which is the wall time of the run divided by b.N: so
 // -benchtime=5000x means 5000 requests. The collection, and whatever came before
 // the call, are outside the measured time. Without reqs it sends empty ones,
 // which only a [Func] client takes.
 //
-// A run that cannot start, or in which no request got a response, fails the
-// benchmark. Errors and warnings of the run are logged. Bench does not close e.
+// A run that cannot start, in which no request got a response, or whose schedule ends
+// before b.N arrivals, fails the benchmark. Errors and warnings of the run are logged. Bench does not close e.
 //
 // Bench is itself the loop of the benchmark. Within b.Loop, which would measure it as
 // one operation, it fails.
@@ -89,6 +99,9 @@ func Bench(b *testing.B, e Engine, reqs ...*Request) *EngineResult {
 	b.StopTimer()
 	if err != nil {
 		b.Fatalf("loadtest: %v", err)
+	}
+	if due := r.due(); due < int64(b.N) {
+		b.Fatalf("loadtest: Bench: the schedule %q has %d arrivals, and b.N is %d: use one without an end, or a shorter -benchtime", r.Schedule, due, b.N)
 	}
 	if r.ErrorCount == r.Requests && len(r.StatusCodes) == 0 {
 		b.Fatalf("loadtest: no request succeeded\n%v", r)
@@ -124,6 +137,53 @@ func ReportMetrics(b *testing.B, r *EngineResult) {
 	}
 	b.ReportMetric(r.ErrorRate(), "err/op")
 	b.ReportMetric(float64(r.PeakMemory), "peak-B")
+	if r.Scheduled > 0 {
+		b.ReportMetric(float64(r.Missed)/float64(r.Scheduled), "missed/op")
+		b.ReportMetric(float64(r.Dropped)/float64(r.Scheduled), "dropped/op")
+		b.ReportMetric(float64(max(r.LagQuantile(0.99), time.Nanosecond)), "lag-p99-ns")
+	}
+}
+
+// ReportEndpoints reports p50-ns, p99-ns and err/op of each name in r.Endpoints, with the
+// name before it: home-p99-ns. White space in a name becomes an underscore. brunt
+// compare knows which way these are better.
+func ReportEndpoints(b *testing.B, r *EngineResult) {
+	b.Helper()
+	for name, ep := range r.Endpoints {
+		name = strings.Join(strings.Fields(name), "_")
+		for _, m := range []struct {
+			q    float64
+			unit string
+		}{{0.50, "-p50-ns"}, {0.99, "-p99-ns"}} {
+			if ep.Requests >= text.SamplesToShow(m.q) {
+				b.ReportMetric(float64(max(ep.Quantile(m.q), time.Nanosecond)), name+m.unit)
+			}
+		}
+		b.ReportMetric(ep.ErrorRate(), name+"-err/op")
+	}
+}
+
+// Pace sends requests over net/http when schedule says, in the words of [pace.Parse] such
+// as "1000/s for 10s", cycling through reqs, and returns the result: an [ArrivalEngine]
+// with default settings, for a test. It ends the test if schedule is not valid or has no
+// end, or if the run ends with an error.
+//
+//	r := loadtest.Pace(t, "1000/s for 10s", loadtest.Get(url))
+//	loadtest.Check(t, r, loadtest.SLO{P99: 50 * time.Millisecond})
+func Pace(tb testing.TB, schedule string, reqs ...*Request) *EngineResult {
+	tb.Helper()
+	s, err := pace.Parse(schedule)
+	if err != nil {
+		tb.Fatalf("loadtest: Pace: %v", err)
+	}
+	if s.Duration() == 0 && s.Len() < 0 {
+		tb.Fatalf("loadtest: Pace: the schedule %q has no end: say how long, as in %q", schedule, schedule+" for 10s")
+	}
+	r, err := Start(tb, ArrivalConfig{Schedule: s}).Run(tb.Context(), Cycle(reqs...))
+	if err != nil {
+		tb.Fatalf("loadtest: Pace: %v", err)
+	}
+	return r
 }
 
 // Check fails the test, which goes on, if r misses an objective of slo. One message has

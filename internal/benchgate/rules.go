@@ -118,7 +118,19 @@ func (r *Rules) threshold(unit, bench string) float64 {
 
 // better returns the direction of a unit on a side: +1 higher, -1 lower, 0 not known.
 func (r *Rules) better(set *Set, side Side, unit string) int {
-	return cmp.Or(set.readers[side].Units().GetBetter(unit), wayOf(r.Better, unit), wayOf(directions, unit))
+	return cmp.Or(set.readers[side].Units().GetBetter(unit), wayOf(r.Better, unit), wayOf(directions, unit), wayOf(directions, unnamed(unit)))
+}
+
+// unnamed returns the unit without the name of a request, which loadtest.ReportEndpoints
+// puts before it.
+func unnamed(unit string) string {
+	for _, plain := range named {
+		_, tidied := benchunit.Tidy(1, plain)
+		if strings.HasSuffix(unit, "-"+plain) || strings.HasSuffix(unit, "-"+tidied) {
+			return plain
+		}
+	}
+	return unit
 }
 
 // off reports whether a metric is for information only.

@@ -245,7 +245,11 @@ func isCount(s string) bool {
 var directions = map[string]int{
 	"ns/op": -1, "B/op": -1, "allocs/op": -1, "MB/s": +1,
 	"req/s": +1, "p50-ns": -1, "p95-ns": -1, "p99-ns": -1, "err/op": -1, "peak-B": -1,
+	"missed/op": -1, "dropped/op": -1, "lag-p99-ns": -1,
 }
+
+// named are the units that loadtest.ReportEndpoints puts after the name of a request.
+var named = []string{"p50-ns", "p95-ns", "p99-ns", "err/op"}
 
 // wayOf looks a unit up under either of its names: as it is printed, or tidied.
 func wayOf(directions map[string]int, unit string) int {
