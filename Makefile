@@ -11,6 +11,8 @@ N       ?= 5000
 LATENCY ?= 1ms
 # TARGET=http://127.0.0.1:8080/ drives your own server instead of brunt's.
 TARGET  ?=
+# benchmark-open: how many requests per second.
+RATE        ?= 1000
 # benchmark-full: how long, how hard, and where the records go.
 DURATION    ?= 60s
 CONCURRENCY ?= 200
@@ -34,6 +36,7 @@ help: ## list the targets
 	@echo
 	@echo '  make benchmark LATENCY=10ms COUNT=3                 a slower server, fewer rounds'
 	@echo '  make benchmark TARGET=http://127.0.0.1:8080/        your own server'
+	@echo '  make benchmark-open RATE=1000 DURATION=10s          so many requests a second, however slow the server'
 	@echo '  make benchmark-full DURATION=10s CONCURRENCY=200 WORKERS=32 OUT=results.jsonl'
 
 $(BUILD):
@@ -176,6 +179,11 @@ benchmark-full: bench-binary ## sustained load, every record kept: DURATION, CON
 		$(BUILD)/brunt.test -test.run '^$$' -test.bench '^BenchmarkSustained$$' -test.benchtime 1x \
 		-test.v -test.timeout 0; echo $$? > $(BUILD)/full.status; } | tee $(BUILD)/full.txt
 	@exit $$(cat $(BUILD)/full.status)
+
+.PHONY: benchmark-open
+benchmark-open: bench-binary ## an open loop: response times at RATE requests per second for DURATION
+	@BRUNT_LATENCY='$(LATENCY)' BRUNT_TARGET='$(TARGET)' BRUNT_RATE='$(RATE)' BRUNT_DURATION='$(DURATION)' \
+		$(BUILD)/brunt.test -test.run '^$$' -test.bench '^BenchmarkOpenLoop$$' -test.benchtime 1x -test.v -test.timeout 0
 
 .PHONY: benchmark-persistence
 benchmark-persistence: bench-binary ## what keeping every record costs

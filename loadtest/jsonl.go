@@ -210,7 +210,7 @@ func appendRecord(b []byte, r *RequestResult) ([]byte, error) {
 	}
 	if r.Lag != 0 {
 		b = append(b, `,"lag_ms":`...)
-		b = appendMillionths(b, int64(r.Lag), millis(r.Lag))
+		b = appendFloat(b, millis(r.Lag))
 	}
 	return append(b, '}'), nil
 }
