@@ -71,8 +71,8 @@ race: ## run every test 20 times under the race detector (minutes)
 
 .PHONY: soak
 soak: ## the long forms of the tests of sinks and streams
-	BRUNT_SOAK=1 $(GO) test $(RACE) -count=1 -run 'LeavingAStream|TwoMillion' ./loadtest
-	BRUNT_SOAK=1 $(GO) test -count=1 -run 'LeavingAStream|TwoMillion' ./loadtest
+	BRUNT_SOAK=1 $(GO) test $(RACE) -count=1 -run 'LeavingAStream|TwoMillion|AnHour' ./loadtest
+	BRUNT_SOAK=1 $(GO) test -count=1 -run 'LeavingAStream|TwoMillion|AnHour' ./loadtest
 
 .PHONY: vet
 vet: ## go vet, for this system and cross-wise for the others
@@ -112,7 +112,7 @@ apidiff: ## what has changed in the exported API since REF (default: the last ta
 	@GO='$(GO)' bash tools/apidiff.sh $(REF)
 
 # mutate: of which packages the core; FILES='a.go b*.go' instead of it; JOBS at a time.
-PKG ?= internal/benchgate resilience loadtest
+PKG ?= internal/benchgate resilience loadtest loadtest/pace loadtest/internal/http1
 .PHONY: mutate
 mutate: ## plant bugs, one at a time, and see which no test notices (PKG=resilience FILES=budget.go)
 	@for pkg in $(PKG); do \

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -368,4 +370,31 @@ func TestASessionThatCannotBeOpenedEndsAnOpenLoop(t *testing.T) {
 		accounted(t, 100, r)
 		require.EqualValues(t, 1, r.Canceled)
 	})
+}
+
+// An hour of arrivals takes no more memory than a minute of them.
+func TestAnHourOfArrivalsTakesConstantMemory(t *testing.T) {
+	if os.Getenv("BRUNT_SOAK") == "" {
+		t.Skip("BRUNT_SOAK is not set")
+	}
+	heap := func(d time.Duration) (peak uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, 2)) // of one worker at a time: requests do not overlap
+			e := newEngine(t, ArrivalConfig{Schedule: pace.Constant(1000).Until(d), Client: Func(func(ctx context.Context) error {
+				return sleep(time.Duration(rng.Int64N(int64(900 * time.Microsecond))))(ctx)
+			})})
+			defer closeEngine(t, e)
+			runtime.GC()
+			r, err := e.Run(t.Context(), Cycle(&Request{Name: "a"}))
+			require.NoError(t, err)
+			require.EqualValues(t, d/time.Millisecond, r.Requests)
+			for _, row := range r.Intervals[len(r.Intervals)/2:] {
+				peak = max(peak, row.HeapBytes)
+			}
+		})
+		return peak
+	}
+	minute, hour := heap(time.Minute), heap(time.Hour)
+	t.Logf("peak heap in the second half: %d B of a minute, %d B of an hour", minute, hour)
+	require.Less(t, hour, minute+4<<20)
 }
