@@ -31,6 +31,8 @@ type Bench struct {
 	Threads int
 	// Duration is how long it sends; tools round it up to what they take.
 	Duration time.Duration
+	// Rate is as in [Work].
+	Rate int
 	// Tools is where to look for programs before the PATH, if not empty.
 	Tools string
 	// Profiles is the directory for CPU profiles of the contestants that are not
@@ -62,7 +64,7 @@ func (b Bench) Takes(c Contestant) time.Duration {
 // matches [ErrNotInstalled].
 func (b Bench) Measure(ctx context.Context, c Contestant, connections int) (Measurement, error) {
 	m := Measurement{Contestant: c.Name, Connections: connections}
-	work := Work{URL: b.URL, Connections: connections, Duration: b.Duration, Threads: b.Threads}
+	work := Work{URL: b.URL, Connections: connections, Duration: b.Duration, Threads: b.Threads, Rate: b.Rate}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.Duration+grace, fmt.Errorf("peers: %s does not end", c.Name))
 	defer cancel()
 	cmd, parse, err := b.command(ctx, c, work)
@@ -89,7 +91,7 @@ func (b Bench) Measure(ctx context.Context, c Contestant, connections int) (Meas
 		}
 		a.Hits, a.Open = after.Hits-before.Hits, after.Open
 	}
-	m.Succeeded, m.Failed, m.Elapsed = a.Succeeded, a.Failed, a.Elapsed
+	m.Succeeded, m.Failed, m.Elapsed, m.Unsent, m.Latency = a.Succeeded, a.Failed, a.Elapsed, a.Unsent, a.Latency
 	m.Memory, m.Allocs, m.Open, m.ServerCPU = a.Memory, a.Allocs, a.Open, after.CPU-before.CPU
 	return m, audit(c, connections, a)
 }

@@ -18,10 +18,14 @@ func bombardier(client string) Tool {
 		Version: "v1.2.6",
 		Step:    time.Second, // the least that it takes
 		Args: func(w Work) []string {
-			return []string{
+			args := []string{
 				client, "-c", strconv.Itoa(w.Connections), "-d", w.Duration.String(), "-t", Limit.String(),
 				"-p", "r", "-o", "json", w.URL,
 			}
+			if w.Rate > 0 {
+				args = append(args, "--rate", strconv.Itoa(w.Rate), "--latencies")
+			}
+			return args
 		},
 		Parse: parseBombardier,
 	}
@@ -37,15 +41,25 @@ func parseBombardier(stdout []byte) (Outcome, error) {
 			Status4xx int     `json:"req4xx"`
 			Status5xx int     `json:"req5xx"`
 			Others    int     `json:"others"`
+			Latency   struct {
+				Max         float64            `json:"max"` // µs
+				Percentiles map[string]float64 `json:"percentiles"`
+			} `json:"latency"`
 		} `json:"result"`
 	}
 	if err := json.Unmarshal(stdout, &report); err != nil || report.Result == nil {
 		return Outcome{}, errOutput("bombardier", stdout)
 	}
 	r := report.Result
-	return Outcome{
+	out := Outcome{
 		Succeeded: r.Status2xx,
 		Failed:    r.Status1xx + r.Status3xx + r.Status4xx + r.Status5xx + r.Others,
 		Elapsed:   seconds(r.Seconds),
-	}, nil
+	}
+	if p := r.Latency.Percentiles; p != nil {
+		out.Latency = Latency{
+			P50: seconds(p["50"] / 1e6), P90: seconds(p["90"] / 1e6), P99: seconds(p["99"] / 1e6), Max: seconds(r.Latency.Max / 1e6),
+		}
+	}
+	return out, nil
 }

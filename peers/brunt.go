@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/pace"
 )
 
 // brunt is the engines on each of their wires.
@@ -40,6 +42,28 @@ func brunt() []Contestant {
 	return out
 }
 
+// arrivals is the open-loop engine on the two wires.
+func arrivals() []Contestant {
+	var out []Contestant
+	for _, client := range []struct {
+		name, about string
+		make        func() loadtest.Client
+	}{
+		{BruntArrival, "net/http, its codec over own connections", func() loadtest.Client { return nil }},
+		{WireArrival, "own HTTP/1.1 client", wire},
+	} {
+		out = append(out, Contestant{
+			Name: client.name, About: "ArrivalEngine, " + client.about,
+			Run: engine(func(w Work) loadtest.EngineConfig {
+				return loadtest.ArrivalConfig{
+					Schedule: pace.Constant(float64(w.Rate)).Until(w.Duration), Timeout: Limit, Client: client.make(),
+				}
+			}),
+		})
+	}
+	return out
+}
+
 // engine uses an engine as its documentation says, with no settings but its size
 // and, if it is not net/http, its client.
 func engine(config func(Work) loadtest.EngineConfig) func(context.Context, Work) (Outcome, error) {
@@ -53,9 +77,16 @@ func engine(config func(Work) loadtest.EngineConfig) func(context.Context, Work)
 			err = errors.Join(err, e.Close(ctx))
 			out.Elapsed = time.Since(start)
 		}()
-		r, err := e.Run(ctx, loadtest.For(w.Duration, loadtest.Get(w.URL)))
+		source := loadtest.For(w.Duration, loadtest.Get(w.URL))
+		if w.Rate > 0 {
+			source = loadtest.Times(math.MaxInt, loadtest.Get(w.URL)) // the schedule ends it
+		}
+		r, err := e.Run(ctx, source)
 		if r != nil {
-			out = Outcome{Succeeded: int(r.SuccessCount), Failed: int(r.ErrorCount)}
+			out = Outcome{Succeeded: int(r.SuccessCount), Failed: int(r.ErrorCount), Unsent: int(r.Missed + r.Dropped + r.Canceled)}
+			if w.Rate > 0 {
+				out.Latency = Latency{r.P50(), r.Quantile(0.9), r.P99(), r.Quantile(0.999), r.Quantile(1)}
+			}
 		}
 		if err != nil {
 			return out, fmt.Errorf("peers: run an engine: %w", err)

@@ -47,7 +47,7 @@ func RunIfChild(more ...Contestant) {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := runChild(ctx, append(All(), more...), text, os.Stdout)
+	err := runChild(ctx, slices.Concat(All(), Open(), more), text, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

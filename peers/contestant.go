@@ -24,6 +24,8 @@ type Contestant struct {
 	// Loose contestants may leave up to a request for each connection out of their
 	// account: one of a warm-up, or one in flight when they stop.
 	Loose bool
+	// WarmsUp contestants send a request on each connection first.
+	WarmsUp bool
 }
 
 // Work is what a contestant is to do.
@@ -31,6 +33,9 @@ type Work struct {
 	URL         string
 	Connections int
 	Duration    time.Duration
+	// Rate is how many requests a second it is to send, in an open loop if it has one;
+	// 0 is as many as it can, in a closed loop.
+	Rate int
 	// Threads is how many CPUs it may use at once: GOMAXPROCS for Go.
 	Threads int
 }
@@ -42,7 +47,15 @@ type Outcome struct {
 	Succeeded, Failed int
 	// Elapsed is how long it took, without the start of the process.
 	Elapsed time.Duration
+	// Unsent is how many requests of its schedule it says that it has not sent.
+	Unsent int
+	// Latency is what it reports, if it was given a rate.
+	Latency Latency
 }
+
+// Latency is what a contestant reports, in its own words: from where it measures is
+// its affair. What it does not report is 0.
+type Latency struct{ P50, P90, P99, P999, Max time.Duration }
 
 // The names that bounds and ratios refer to.
 const (
@@ -54,16 +67,21 @@ const (
 	WireAsync            = "brunt-wire-async"
 	WirePortableThreaded = "brunt-wire-portable-threaded"
 	WirePortableAsync    = "brunt-wire-portable-async"
+	BruntArrival         = "brunt-arrival"
+	WireArrival          = "brunt-wire-arrival"
 	PlainRoundTrip       = "plain-roundtrip"
 	PlainAgain           = "plain-roundtrip-again"
 	PlainDo              = "plain-do"
 	PlainGet             = "runparallel-get"
 	Vegeta               = "vegeta"
 	VegetaBare           = "vegeta-bare"
+	VegetaBounded        = "vegeta-bounded"
 	FortioStandard       = "fortio-standard"
 	FortioFast           = "fortio-fast"
 	Wrk                  = "wrk"
 	WrkAgain             = "wrk-again"
+	Wrk2                 = "wrk2"
+	H2load               = "h2load"
 	Hey                  = "hey"
 	BombardierFast       = "bombardier-fasthttp"
 	BombardierPlain      = "bombardier-nethttp"
@@ -83,6 +101,21 @@ func All() []Contestant {
 		{Name: BombardierFast, About: "fasthttp client, 30 s limit", Tool: &bombardierFast, Loose: true},
 		{Name: BombardierPlain, About: "net/http client, 30 s limit", Tool: &bombardierPlain, Loose: true},
 		{Name: K6, About: "net/http under a JavaScript engine", Tool: &k6, Loose: true},
+	})
+}
+
+// Open are those that can send at a rate.
+func Open() []Contestant {
+	return slices.Concat(arrivals(), []Contestant{
+		{Name: Vegeta, About: "Attacker, as many workers and connections as it wants", Tool: &vegeta},
+		{Name: VegetaBounded, About: "Attacker, a worker for each connection", Tool: &vegeta},
+		{Name: FortioStandard, About: "RunHTTPTest, net/http client", Tool: &fortio, Loose: true, WarmsUp: true},
+		{Name: FortioFast, About: "RunHTTPTest, own HTTP/1.1 client", Tool: &fortio, Loose: true, WarmsUp: true},
+		{Name: Wrk2, About: "C, epoll", Tool: &wrk2, Loose: true},
+		{Name: H2load, About: "C, libev, HTTP/1.1; --rps for each connection", Tool: &h2load, Loose: true},
+		{Name: Hey, About: "net/http; -q for each worker", Tool: &hey, Loose: true},
+		{Name: BombardierFast, About: "fasthttp client, --rate", Tool: &bombardierFast, Loose: true},
+		{Name: K6, About: "constant-arrival-rate, a VU for each connection", Tool: &k6, Loose: true},
 	})
 }
 

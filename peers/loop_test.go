@@ -26,7 +26,7 @@ func TestClosedLoop(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			out, err := closedLoop(t.Context(), 3, 95*time.Millisecond, worker(0))
 			// What has begun is finished.
-			if want := (Outcome{30, 0, 100 * time.Millisecond}); err != nil || out != want {
+			if want := (Outcome{Succeeded: 30, Elapsed: 100 * time.Millisecond}); err != nil || out != want {
 				t.Errorf("got %+v, %v, want %+v", out, err, want)
 			}
 		})
@@ -34,7 +34,7 @@ func TestClosedLoop(t *testing.T) {
 	t.Run("until something fails", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			out, err := closedLoop(t.Context(), 1, time.Hour, worker(4))
-			if want := (Outcome{3, 1, 30 * time.Millisecond}); !errors.Is(err, bad) || out != want {
+			if want := (Outcome{Succeeded: 3, Failed: 1, Elapsed: 30 * time.Millisecond}); !errors.Is(err, bad) || out != want {
 				t.Errorf("got %+v, %v, want %+v, %v", out, err, want, bad)
 			}
 		})
@@ -44,7 +44,7 @@ func TestClosedLoop(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(15*time.Millisecond, func() { cancel(enough) })
 			out, err := closedLoop(ctx, 2, time.Hour, worker(0))
-			if want := (Outcome{4, 0, 20 * time.Millisecond}); !errors.Is(err, enough) || out != want {
+			if want := (Outcome{Succeeded: 4, Elapsed: 20 * time.Millisecond}); !errors.Is(err, enough) || out != want {
 				t.Errorf("got %+v, %v, want %+v, %v", out, err, want, enough)
 			}
 		})

@@ -8,6 +8,9 @@ type Measurement struct {
 	Connections int
 	// Succeeded and Failed are the requests it has accounted for.
 	Succeeded, Failed int
+	// Unsent and Latency are as in [Outcome].
+	Unsent  int
+	Latency Latency
 	// Open is how many connections the server had at once.
 	Open int64
 	// Elapsed is the time it has taken by its own account, Lifetime that of its

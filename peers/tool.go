@@ -144,7 +144,7 @@ func (t *Tool) describe(ctx context.Context, path string) string {
 		return t.Program + " " + v
 	}
 	// C tools tell it in their first line, and some fail then.
-	out, _ := exec.CommandContext(ctx, path, "-v").CombinedOutput()
+	out, _ := exec.CommandContext(ctx, path, "--version").CombinedOutput()
 	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	first, _, _ = strings.Cut(first, " Copyright")
 	return first

@@ -17,14 +17,16 @@ func TestParseOutputs(t *testing.T) {
 		parse func([]byte) (Outcome, error)
 		want  Outcome
 	}{
-		{"wrk.txt", parseWrk, Outcome{112744, 0, 1004 * time.Millisecond}},
-		{"wrk-errors.txt", parseWrk, Outcome{0, 70942, 1099 * time.Millisecond}},
-		{"wrk-sockets.txt", parseWrk, Outcome{0, 9780, 0}},
-		{"hey.txt", parseHey, Outcome{18520, 0, 502 * time.Millisecond}},
-		{"hey-errors.txt", parseHey, Outcome{0, 3498, 202 * time.Millisecond}},
-		{"bombardier.json", parseBombardier, Outcome{79476, 0, 1000 * time.Millisecond}},
-		{"bombardier-errors.json", parseBombardier, Outcome{0, 37820, 1000 * time.Millisecond}},
-		{"k6.json", parseK6, Outcome{12000, 15, 1001 * time.Millisecond}},
+		{"wrk.txt", parseWrk, Outcome{Succeeded: 112744, Elapsed: 1004 * time.Millisecond}},
+		{"wrk-errors.txt", parseWrk, Outcome{Failed: 70942, Elapsed: 1099 * time.Millisecond}},
+		{"wrk-sockets.txt", parseWrk, Outcome{Failed: 9780}},
+		{"hey.txt", parseHey, Outcome{Succeeded: 18520, Elapsed: 502 * time.Millisecond, Latency: Latency{
+			P50: 300 * time.Microsecond, P90: 400 * time.Microsecond, P99: 700 * time.Microsecond, Max: 4600 * time.Microsecond,
+		}}},
+		{"hey-errors.txt", parseHey, Outcome{Failed: 3498, Elapsed: 202 * time.Millisecond}},
+		{"bombardier.json", parseBombardier, Outcome{Succeeded: 79476, Elapsed: 1000 * time.Millisecond}},
+		{"bombardier-errors.json", parseBombardier, Outcome{Failed: 37820, Elapsed: 1000 * time.Millisecond}},
+		{"k6.json", parseK6, Outcome{Succeeded: 12000, Failed: 15, Elapsed: 1001 * time.Millisecond}},
 	}
 	for _, tt := range tests {
 		text, err := os.ReadFile(filepath.Join("testdata", tt.file))

@@ -37,7 +37,7 @@ func (s *Server) answer(head []byte) (reply []byte, last bool) {
 	last = wantsClose(head)
 	switch {
 	case bytes.HasPrefix(head, hitLine):
-		s.hits.Add(1)
+		s.hit()
 		if last {
 			return helloLast, true
 		}

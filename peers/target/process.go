@@ -9,12 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"example.com/brunt/peers/internal/proc"
 )
 
 // kindVariable tells a process that it is to be the server, and of which kind.
 const kindVariable = "BRUNT_PEERS_SERVER"
+
+// logVariable is set to the file for the log, if there is to be one.
+const logVariable = "BRUNT_PEERS_LOG"
 
 // ServeIfChild turns this process into the server if [Spawn] started it for
 // that, and then does not return. A program that calls Spawn calls it first.
@@ -23,7 +27,7 @@ func ServeIfChild() {
 	if kind == "" {
 		return
 	}
-	if err := serveChild(Kind(kind), os.Stdin, os.Stdout); err != nil {
+	if err := serveChild(Kind(kind), os.Getenv(logVariable), os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -33,8 +37,12 @@ func ServeIfChild() {
 // serveChild tells its address, and what it serves over, on out and serves until in
 // ends. The parent holds the other end of in, so the server cannot outlive it,
 // however it dies.
-func serveChild(kind Kind, in io.Reader, out io.Writer) error {
-	s, err := Start(kind)
+func serveChild(kind Kind, file string, in io.Reader, out io.Writer) error {
+	var log *hitLog
+	if file != "" {
+		log = newHitLog()
+	}
+	s, err := start(kind, log)
 	if err != nil {
 		return err
 	}
@@ -42,7 +50,11 @@ func serveChild(kind Kind, in io.Reader, out io.Writer) error {
 		return errors.Join(fmt.Errorf("target: tell the address: %w", err), s.Close())
 	}
 	_, err = io.Copy(io.Discard, in)
-	return errors.Join(err, s.Close())
+	err = errors.Join(err, s.Close())
+	if log != nil {
+		err = errors.Join(err, log.write(file))
+	}
+	return err
 }
 
 // Process is a server in a process of its own.
@@ -56,12 +68,18 @@ type Process struct {
 // Spawn starts this program again as a server, bound to the given CPUs, if any. It
 // ends with Close, with ctx, and with this process.
 func Spawn(ctx context.Context, kind Kind, cpus ...int) (*Process, error) {
+	return SpawnLogged(ctx, kind, "", cpus...)
+}
+
+// SpawnLogged is Spawn, and the server writes into file, when it ends, when it answered
+// each hit; [ReadLog] reads it.
+func SpawnLogged(ctx context.Context, kind Kind, file string, cpus ...int) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("target: find this program: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), kindVariable+"="+string(kind))
+	cmd.Env = append(os.Environ(), kindVariable+"="+string(kind), logVariable+"="+file)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -81,6 +99,12 @@ func Spawn(ctx context.Context, kind Kind, cpus ...int) (*Process, error) {
 	}
 	p.URL, p.Over, _ = strings.Cut(strings.TrimSpace(line), " ")
 	return p, nil
+}
+
+// Freeze stops the server for d, as if its machine had: connections are still made,
+// and what they send waits. It tells how long it really was.
+func (p *Process) Freeze(d time.Duration) (time.Duration, error) {
+	return proc.Freeze(p.cmd.Process, d)
 }
 
 // Close ends the server and returns when its process has ended.

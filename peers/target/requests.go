@@ -14,7 +14,7 @@ type requests struct {
 // says that data holds no whole one. After last there is nothing to follow.
 func (r *requests) next(data []byte) (reply, rest []byte, last bool) {
 	if len(r.hit) > 0 && bytes.HasPrefix(data, r.hit) {
-		r.owner.hits.Add(1)
+		r.owner.hit()
 		return hello, data[len(r.hit):], false
 	}
 	end := bytes.Index(data, endOfHead)

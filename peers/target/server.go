@@ -48,6 +48,7 @@ type Server struct {
 	Over string
 
 	hits  atomic.Int64
+	log   *hitLog // nil: none is asked for
 	conns gauge
 	stop  func() error
 	done  chan struct{} // closed when serving has ended
@@ -62,15 +63,17 @@ type serving struct {
 }
 
 // Start serves on a free port of the loopback interface until Close.
-func Start(kind Kind) (*Server, error) {
-	s := &Server{done: make(chan struct{})}
-	start, ok := map[Kind]func(*Server) (*serving, error){
+func Start(kind Kind) (*Server, error) { return start(kind, nil) }
+
+func start(kind Kind, log *hitLog) (*Server, error) {
+	s := &Server{log: log, done: make(chan struct{})}
+	listen, ok := map[Kind]func(*Server) (*serving, error){
 		Fast: startFast, URing: startURing, Epoll: startEpoll, Plain: startPlain, NetHTTP: startNetHTTP,
 	}[kind]
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", errKind, kind)
 	}
-	running, err := start(s)
+	running, err := listen(s)
 	if err != nil {
 		return nil, fmt.Errorf("target: start: %w", err)
 	}
@@ -117,6 +120,14 @@ func (s *Server) Close() error {
 	return s.fault
 }
 
+// hit counts a request that is answered with [Body].
+func (s *Server) hit() {
+	s.hits.Add(1)
+	if s.log != nil {
+		s.log.note()
+	}
+}
+
 // Hits is how many requests it has answered with [Body].
 func (s *Server) Hits() int64 { return s.hits.Load() }
 
@@ -126,7 +137,7 @@ func (s *Server) Open() int64 { return s.conns.takePeak() }
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		s.hits.Add(1)
+		s.hit()
 		io.WriteString(w, Body) //nolint:errcheck // the client has gone: nobody is left to tell
 	})
 	mux.HandleFunc("GET "+CountPath, func(w http.ResponseWriter, _ *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"fortio.org/fortio/fhttp"
 	"fortio.org/fortio/periodic"
@@ -34,7 +35,7 @@ func runFast(ctx context.Context, w peers.Work) (peers.Outcome, error) {
 // quiet keeps fortio's log, which is global, to errors.
 var quiet = sync.OnceFunc(func() { log.SetLogLevelQuiet(log.Error) })
 
-// run runs at full speed (a negative rate). It sends a request on each
+// run runs at full speed (a negative rate), if the work has no rate. It sends a request on each
 // connection beforehand that it does not count. An Aborter of our own keeps fortio
 // from installing a signal handler, and an Out of our own from printing to
 // standard output.
@@ -43,13 +44,19 @@ func run(ctx context.Context, http1 fhttp.HTTPOptions, w peers.Work) (peers.Outc
 	aborter := periodic.NewAborter()
 	defer context.AfterFunc(ctx, func() { aborter.Abort(false) })()
 	http1.HTTPReqTimeOut = peers.Limit
+	qps := -1.0
+	if w.Rate > 0 {
+		qps = float64(w.Rate)
+	}
 	r, err := fhttp.RunHTTPTest(&fhttp.HTTPRunnerOptions{
 		RunnerOptions: periodic.RunnerOptions{
-			QPS:        -1,
-			NumThreads: w.Connections,
-			Duration:   w.Duration,
-			Out:        io.Discard,
-			Stop:       aborter,
+			QPS:         qps,
+			NumThreads:  w.Connections,
+			Resolution:  1e-4, // seconds; its default is 1e-3, which is more than a response takes
+			Percentiles: []float64{50, 90, 99, 99.9},
+			Duration:    w.Duration,
+			Out:         io.Discard,
+			Stop:        aborter,
 		},
 		HTTPOptions: http1,
 	})
@@ -57,6 +64,14 @@ func run(ctx context.Context, http1 fhttp.HTTPOptions, w peers.Work) (peers.Outc
 		return peers.Outcome{}, fmt.Errorf("peers: run fortio: %w", err)
 	}
 	out := peers.Outcome{Succeeded: int(r.RetCodes[http.StatusOK]), Elapsed: r.ActualDuration}
+	if w.Rate > 0 {
+		at := func(i int) time.Duration {
+			return time.Duration(r.DurationHistogram.Percentiles[i].Value * float64(time.Second))
+		}
+		out.Latency = peers.Latency{
+			P50: at(0), P90: at(1), P99: at(2), P999: at(3), Max: time.Duration(r.DurationHistogram.Max * float64(time.Second)),
+		}
+	}
 	for code, n := range r.RetCodes {
 		if code != http.StatusOK {
 			out.Failed += int(n)
