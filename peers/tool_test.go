@@ -26,6 +26,18 @@ func TestParseOutputs(t *testing.T) {
 		{"hey-errors.txt", parseHey, Outcome{Failed: 3498, Elapsed: 202 * time.Millisecond}},
 		{"bombardier.json", parseBombardier, Outcome{Succeeded: 79476, Elapsed: 1000 * time.Millisecond}},
 		{"bombardier-errors.json", parseBombardier, Outcome{Failed: 37820, Elapsed: 1000 * time.Millisecond}},
+		{"bombardier-latencies.json", parseBombardier, Outcome{Succeeded: 202, Elapsed: 1001 * time.Millisecond, Latency: Latency{
+			P50: 276 * time.Microsecond, P90: 745 * time.Microsecond, P99: 31142 * time.Microsecond, Max: 40440 * time.Microsecond,
+		}}},
+		{"wrk2.txt", parseWrk2, Outcome{Succeeded: 401, Elapsed: 2007 * time.Millisecond, Latency: Latency{
+			P50: 1310 * time.Microsecond, P90: 22620 * time.Microsecond, P99: 58880 * time.Microsecond, P999: 59100 * time.Microsecond, Max: 59100 * time.Microsecond,
+		}}},
+		{"h2load.txt", parseH2load, Outcome{Succeeded: 20, Elapsed: 1050 * time.Millisecond, Latency: Latency{
+			P50: 395 * time.Microsecond, P90: 471 * time.Microsecond, P99: 485 * time.Microsecond, P999: 485 * time.Microsecond, Max: 485 * time.Microsecond,
+		}}},
+		{"k6-rate.json", parseK6, Outcome{Succeeded: 9100, Elapsed: 10 * time.Second, Unsent: 901, Latency: Latency{
+			P50: 200 * time.Microsecond, P90: 340 * time.Microsecond, P99: 913 * time.Millisecond, P999: 990500 * time.Microsecond, Max: 1001 * time.Millisecond,
+		}}},
 		{"k6.json", parseK6, Outcome{Succeeded: 12000, Failed: 15, Elapsed: 1001 * time.Millisecond}},
 	}
 	for _, tt := range tests {
@@ -55,6 +67,18 @@ func TestArgs(t *testing.T) {
 		&hey:            "-c 100 -z 2s -cpus 2 -t 30 -disable-compression http://a/",
 		&bombardierFast: "--fasthttp -c 100 -d 2s -t 30s -p r -o json http://a/",
 		&k6:             "run --quiet --no-usage-report --vus 100 --duration 2s --env TARGET=http://a/ -",
+	} {
+		if got := strings.Join(tool.Args(w), " "); got != want {
+			t.Errorf("%s: got %q, want %q", tool.Program, got, want)
+		}
+	}
+	w.Rate = 1500
+	for tool, want := range map[*Tool]string{
+		&wrk2:           "-R1500 --latency -t2 -c100 -d2s --timeout 30s http://a/",
+		&h2load:         "--h1 -c 100 -t 1 -D 2 --rps 15 --log-file /dev/stdout http://a/",
+		&hey:            "-q 15 -c 100 -z 2s -cpus 2 -t 30 -disable-compression http://a/",
+		&bombardierFast: "--fasthttp -c 100 -d 2s -t 30s -p r -o json http://a/ --rate 1500 --latencies",
+		&k6:             "run --quiet --no-usage-report --env RATE=1500 --env VUS=100 --env DURATION=2s --env TARGET=http://a/ -",
 	} {
 		if got := strings.Join(tool.Args(w), " "); got != want {
 			t.Errorf("%s: got %q, want %q", tool.Program, got, want)

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"time"
@@ -64,4 +65,4 @@ func errOutput(program string, stdout []byte) error {
 	return fmt.Errorf("peers: %s printed what is not understood: %.*q", program, most, stdout)
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }

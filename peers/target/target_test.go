@@ -7,11 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"example.com/brunt/peers/internal/proc"
 	"example.com/brunt/peers/target"
 )
 
@@ -357,4 +360,41 @@ func TestRawConnections(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The log of a server in another process has each hit and nothing else, and a freeze
+// is a gap in it.
+func TestSpawnLogged(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	p, err := target.SpawnLogged(t.Context(), target.Fast, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hit := func() {
+		resp, err := http.Get(p.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	hit()
+	if _, err := target.ReadCount(t.Context(), p.URL); err != nil {
+		t.Fatal(err)
+	}
+	took, err := p.Freeze(50 * time.Millisecond)
+	if err != nil && !errors.Is(err, proc.ErrUnsupported) {
+		t.Error(err)
+	}
+	hit()
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log, err := target.ReadLog(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(log) != 2 || log[0] < 0 || log[1]-log[0] < took {
+		t.Errorf("got the log %v of two hits with %v between them", log, took)
+	}
 }
