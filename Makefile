@@ -234,6 +234,10 @@ compare-thirdparty: ## compare two versions of real modules, and the verdicts wi
 bench-peers: ## the same work by wrk, hey, bombardier, k6 and other libraries, side by side
 	cd peers && $(GO) run ./cmd/benchpeers $(ARGS)
 
+.PHONY: bench-open-peers
+bench-open-peers: ## whether load generators send at the rate they are told, and what they say of a stall
+	cd peers && $(GO) run ./cmd/benchopen $(ARGS)
+
 .PHONY: bench-resilience-peers
 bench-resilience-peers: ## breaker, limiter and retry beside other libraries'
 	cd peers && $(GO) run ./cmd/benchresilience $(ARGS)

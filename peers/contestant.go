@@ -24,8 +24,9 @@ type Contestant struct {
 	// Loose contestants may leave up to a request for each connection out of their
 	// account: one of a warm-up, or one in flight when they stop.
 	Loose bool
-	// WarmsUp contestants send a request on each connection first.
-	WarmsUp bool
+	// WarmsUp contestants send a request on each connection first, and Bursts are those
+	// that at a rate send on all connections at once, or nearly.
+	WarmsUp, Bursts bool
 }
 
 // Work is what a contestant is to do.
@@ -109,11 +110,11 @@ func Open() []Contestant {
 	return slices.Concat(arrivals(), []Contestant{
 		{Name: Vegeta, About: "Attacker, as many workers and connections as it wants", Tool: &vegeta},
 		{Name: VegetaBounded, About: "Attacker, a worker for each connection", Tool: &vegeta},
-		{Name: FortioStandard, About: "RunHTTPTest, net/http client", Tool: &fortio, Loose: true, WarmsUp: true},
-		{Name: FortioFast, About: "RunHTTPTest, own HTTP/1.1 client", Tool: &fortio, Loose: true, WarmsUp: true},
-		{Name: Wrk2, About: "C, epoll", Tool: &wrk2, Loose: true},
-		{Name: H2load, About: "C, libev, HTTP/1.1; --rps for each connection", Tool: &h2load, Loose: true},
-		{Name: Hey, About: "net/http; -q for each worker", Tool: &hey, Loose: true},
+		{Name: FortioStandard, About: "RunHTTPTest, net/http client", Tool: &fortio, Loose: true, WarmsUp: true, Bursts: true},
+		{Name: FortioFast, About: "RunHTTPTest, own HTTP/1.1 client", Tool: &fortio, Loose: true, WarmsUp: true, Bursts: true},
+		{Name: Wrk2, About: "C, epoll", Tool: &wrk2, Loose: true, Bursts: true},
+		{Name: H2load, About: "C, libev, HTTP/1.1; --rps for each connection", Tool: &h2load, Loose: true, Bursts: true},
+		{Name: Hey, About: "net/http; -q for each worker", Tool: &hey, Loose: true, Bursts: true},
 		{Name: BombardierFast, About: "fasthttp client, --rate", Tool: &bombardierFast, Loose: true},
 		{Name: K6, About: "constant-arrival-rate, a VU for each connection", Tool: &k6, Loose: true},
 	})

@@ -11,6 +11,10 @@
 // median over the rounds. [Bounds] are the claims. The command in cmd/benchpeers
 // puts it together.
 //
+// The contestants of [Open] send at a rate as well, as a [Bench] with one asks for. The
+// command in cmd/benchopen holds what they report against the log of the server
+// ([Distances], [Frozen]).
+//
 // # What is equal
 //
 // Every contestant sends GET requests over HTTP/1.1 to one address, keeps its

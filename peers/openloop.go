@@ -36,11 +36,11 @@ func Distances(log []time.Duration, rate int) []time.Duration {
 	return out
 }
 
-// Truth tells, in ascending order, how long n users who come at a rate would have
+// Frozen tells, in ascending order, how long n users who come at a rate would have
 // waited for a server that was frozen once, for about that time, and has kept a log.
 // Those who came while it was frozen waited until it went on, which is the end of the
 // longest gap in its log, and the others not at all.
-func Truth(log []time.Duration, rate, n int, frozen time.Duration) []time.Duration {
+func Frozen(log []time.Duration, rate, n int, frozen time.Duration) []time.Duration {
 	var from, to time.Duration
 	for i := 1; i < len(log); i++ {
 		if log[i]-log[i-1] > to-from {

@@ -28,7 +28,7 @@ func TestDistances(t *testing.T) {
 }
 
 // A freeze is the same to users, however a contestant fared in it.
-func TestTruth(t *testing.T) {
+func TestFrozen(t *testing.T) {
 	const rate, n, frozen = 10, 20, 500 * ms
 	// Due at 0, 100, …: those of 700, 800, 900, 1000 and 1100 ms wait until 1150.
 	want := append(make([]time.Duration, n-5), 50*ms, 150*ms, 250*ms, 350*ms, 450*ms)
@@ -48,7 +48,7 @@ func TestTruth(t *testing.T) {
 		"silent for longer":      slices.Concat(prompt[:3], prompt[7:]),
 		"the schedule cut short": prompt[:15],
 	} {
-		if got := Truth(log, rate, n, frozen); !slices.Equal(got, want) {
+		if got := Frozen(log, rate, n, frozen); !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", reason, got, want)
 		}
 	}

@@ -371,13 +371,16 @@ func TestSpawnLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	hit := func() {
-		resp, err := http.Get(p.URL)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
 	}
-	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	hit()
 	if _, err := target.ReadCount(t.Context(), p.URL); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,17 @@
 // early, by as much as its wake-ups have turned out to be late, and looks at the clock
 // for the rest of the time: a few microseconds in one wait of four.
 //
+// How late waits ended on a virtual machine with two CPUs (AMD EPYC, Linux 6.18), with
+// priority over what else ran, by BenchmarkLateness:
+//
+//	              1,000 waits a second      10,000 waits a second
+//	              median       99 %         median       99 %
+//	Linux         3 µs         46–85 µs     1–2 µs       0.2–0.5 ms
+//	time.Timer    0.5 ms       1.03 ms      0.5 ms       1.03 ms
+//
+// A wait takes 18 to 28 µs of CPU time there, and 22 in a loop in C: it is what the
+// kernel needs to set the clock of a virtual CPU, and to have that sleep and wake up.
+//
 // Elsewhere, where no descriptor is to be had, and in a testing/synctest bubble, where
 // instants are exact, it is a [time.Timer].
 //

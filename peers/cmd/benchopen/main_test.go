@@ -39,7 +39,7 @@ func TestWholeRun(t *testing.T) {
 	}
 	for _, want := range []string{
 		"each request came, at 100/s", "30 requests are due", "| brunt-arrival      |       30 |", "| brunt-wire-arrival |       30 |",
-		"frozen for 100ms, at 100/s", "| *the truth* ", "- k6, in 2 of 2 rounds: k6: not installed: no k6 on the PATH",
+		"frozen for 100ms, at 100/s", "| *the freeze* ", "- k6, in 2 of 2 rounds: k6: not installed: no k6 on the PATH",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s\n%s", want, out.String(), progress.String())

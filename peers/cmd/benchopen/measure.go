@@ -25,7 +25,8 @@ type trial struct {
 	answered int           // requests, by the server's log
 	over     time.Duration // from the first to the last of them
 	distance peers.Latency // how long after it was due each was answered
-	truth    peers.Latency // how long users would have waited
+	freeze   peers.Latency // how long users would have waited for the freeze alone
+	truth    peers.Latency // distance, if all requests were answered and each was sent when due; else freeze
 }
 
 // results are the trials of an experiment by contestant, and why one has none.
@@ -120,7 +121,11 @@ func (o options) trial(ctx context.Context, c peers.Contestant, what string, rat
 	}
 	t.answered, t.over = len(log), log[len(log)-1]-log[0]
 	t.distance = peers.LatencyOf(peers.Distances(log, rate))
-	t.truth = peers.LatencyOf(peers.Truth(log, rate, o.due(rate), frozen))
+	t.freeze = peers.LatencyOf(peers.Frozen(log, rate, o.due(rate), frozen))
+	t.truth = t.freeze
+	if len(log) == o.due(rate) && !c.Bursts {
+		t.truth = t.distance
+	}
 	return t, nil
 }
 
