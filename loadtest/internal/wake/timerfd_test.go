@@ -38,3 +38,13 @@ func TestExpiredBefore(t *testing.T) {
 		require.GreaterOrEqual(t, time.Since(timer.base), at)
 	}
 }
+
+// A call between the waiter's last look and its setting of the timer is not lost: the
+// sleep would last an hour.
+func TestCalledJustBefore(t *testing.T) {
+	timer := New(time.Now())
+	defer timer.Close()
+	timer.Interrupt()
+	timer.fd.sleep(time.Hour)
+	require.False(t, timer.WaitUntil(time.Hour))
+}
