@@ -48,7 +48,7 @@ var imports = map[string]string{
 
 	"goleak": "go.uber.org/goleak", "httpmock": "github.com/jarcoal/httpmock",
 
-	"fixtures": module + "/fixtures", "loadtest": module + "/loadtest",
+	"fixtures": module + "/fixtures", "loadtest": module + "/loadtest", "pace": module + "/loadtest/pace",
 	"htmlreport": module + "/loadtest/htmlreport", "progress": module + "/loadtest/progress",
 	"sqlitesink": module + "/loadtest/sqlitesink", "resilience": module + "/resilience",
 	"resiliencetest": module + "/resilience/resiliencetest",
