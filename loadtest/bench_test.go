@@ -19,7 +19,7 @@ func nop(context.Context) error { return nil }
 
 // BenchmarkOverhead is what the engines themselves cost: the client does nothing.
 func BenchmarkOverhead(b *testing.B) {
-	for _, c := range engines {
+	for _, c := range closedLoops {
 		b.Run("engine="+c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			Bench(b, Start(b, c.make(Func(nop), 0)), &Request{})
@@ -31,6 +31,14 @@ func BenchmarkOverhead(b *testing.B) {
 func BenchmarkOverheadNamed(b *testing.B) {
 	b.ReportAllocs()
 	Bench(b, Start(b, ThreadedConfig{Client: Func(nop)}), &Request{Name: "a"}, &Request{Name: "b"})
+}
+
+// BenchmarkArrivals is what an arrival costs in an open loop whose schedule is always
+// ahead of it: the client does nothing.
+func BenchmarkArrivals(b *testing.B) {
+	e := Start(b, ArrivalConfig{Schedule: pace.Constant(1e8), MaxCatchUp: time.Hour, Client: Func(nop)})
+	b.ReportAllocs()
+	Bench(b, e)
 }
 
 // ofTheRun bounds what a run of up to 100 workers allocates the more for lasting
@@ -164,7 +172,7 @@ func TestBenchCountsErrors(t *testing.T) {
 
 // BenchmarkOverheadStreaming adds a sink that does nothing.
 func BenchmarkOverheadStreaming(b *testing.B) {
-	for _, c := range engines {
+	for _, c := range closedLoops {
 		b.Run("engine="+c.name, func(b *testing.B) {
 			e := Start(b, c.make(Func(nop), 0))
 			b.ReportAllocs()
