@@ -12,6 +12,7 @@ type collector struct {
 	recorder *recorder
 	memory   *peakSampler
 	series   series
+	blocks   blockSeries
 	watcher  generatorWatch
 	total    Counts // since the run began
 
@@ -57,6 +58,9 @@ func (c *collector) finish(elapsed time.Duration) {
 func (c *collector) harvest(now time.Duration, last bool) {
 	row := c.recorder.harvest(last)
 	row.From, row.To = c.series.end(), now
+	b := c.recorder.recent
+	b.from, b.to = row.From, row.To
+	c.blocks.add(b)
 	row.HeapBytes, row.InFlight = c.memory.interval(), c.inFlight()
 	c.total.add(row.Counts)
 	if n := len(c.series.rows); n == 0 || row.To > row.From {
@@ -79,6 +83,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 func (c *collector) result(names []string) *EngineResult {
 	res := c.recorder.result(names)
 	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.rows, c.memory.peak
+	res.blocks = c.blocks.close()
 	return res
 }
 

@@ -25,12 +25,13 @@
 // Percentiles cover every request that was sent, failed or not;
 // [Stats.SuccessQuantile] and [Stats.ErrorQuantile] tell the two apart. They
 // come from an HDR histogram with a relative error of at most 0.1 %, in memory
-// that does not grow with the length of a run.
+// that does not grow with the length of a run. How far chance may have moved them in
+// a single run says [EngineResult.ConfidenceInterval].
 //
 // A run is divided into seconds: OnProgress of an engine's configuration is called with
 // each, and [EngineResult.Intervals] keeps them. A stall in the middle is among
-// [EngineResult.Warnings], and so is a process that did not have the CPU time that it
-// needed; see [EngineResult.Generator].
+// [EngineResult.Warnings], and so are latencies that drifted or stepped, and a process
+// that did not have the CPU time that it needed; see [EngineResult.Generator].
 //
 // An [SLO] holds the objectives of a run. [Check] fails a test that misses one, and
 // [SLO.Judge] returns the verdict without a test.

@@ -60,7 +60,7 @@ func (i Interval) and(next Interval) Interval {
 }
 
 // pair joins each two neighbors.
-func pair(rows []Interval) []Interval {
+func pair[T interface{ and(T) T }](rows []T) []T {
 	out := rows[:0]
 	for i := 0; i < len(rows); i += 2 {
 		row := rows[i]

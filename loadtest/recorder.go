@@ -45,6 +45,7 @@ type recorder struct {
 	free   []*tally
 	total  *tally     // of the intervals that are over; nil before the first
 	both   *histogram // scratch
+	recent block      // the latencies of the last interval
 
 	buffers  int           // how many there are
 	arrivals func() Counts // what became of an open loop's since the last call; nil in a closed one
@@ -214,6 +215,7 @@ func (r *recorder) harvest(last bool) (row Interval) {
 	}
 	row.Counts = sum.Counts
 	all := r.latencies(sum)
+	r.recent = newBlock(all)
 	row.P50, row.P99, row.Lag = all.quantile(0.50), all.quantile(0.99), sum.lag.quantile(0.99)
 	if r.total == nil {
 		r.total = sum

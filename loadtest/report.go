@@ -10,6 +10,7 @@ import (
 )
 
 // String returns a report for people of several lines, without a newline at its end.
+// In brackets behind a percentile is its 95 % confidence interval, if there is one.
 func (r *EngineResult) String() string {
 	var b strings.Builder
 	name := r.Engine
@@ -49,11 +50,21 @@ func (r *EngineResult) String() string {
 
 func (r *EngineResult) writeLatency(b *strings.Builder) {
 	if r.Requests > 0 {
-		fmt.Fprintf(b, "  latency   %s\n", latencyLine(r.latencies()))
+		fmt.Fprintf(b, "  latency   p50 %s  p95 %s  p99 %s  max %v\n",
+			r.quantileText(0.50), r.quantileText(0.95), r.quantileText(0.99), text.Duration(r.Quantile(1)))
 	}
 	if r.ErrorCount > 0 && r.SuccessCount > 0 {
 		fmt.Fprintf(b, "  … errors  %s\n", latencyLine(r.bad))
 	}
+}
+
+// quantileText returns a quantile with its confidence interval, if it has one.
+func (r *EngineResult) quantileText(q float64) string {
+	line := text.Duration(r.Quantile(q))
+	if lo, hi, err := r.ConfidenceInterval(q); err == nil {
+		line += fmt.Sprintf(" [%v, %v]", text.Duration(lo), text.Duration(hi))
+	}
+	return line
 }
 
 func (r *EngineResult) writeErrors(b *strings.Builder) {

@@ -98,6 +98,7 @@ type EngineResult struct {
 
 	pooled bool // the client keeps connections alive, so churn is worth a warning
 	spans  []span
+	blocks []block // in the order of time
 }
 
 // span is a stretch of wall-clock time.
@@ -175,8 +176,9 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.StartedAt, r.Elapsed = measure(r.spans)
 	r.Intervals = interleave(
 		shift(r.Intervals, before.Sub(r.StartedAt)), shift(other.Intervals, other.StartedAt.Sub(r.StartedAt)))
-	stalls := slices.DeleteFunc(slices.Concat(r.Warnings, other.Warnings), func(w Warning) bool { return w.Kind != WarnStall })
-	r.Warnings = append(r.assess(), stalls...)
+	r.blocks = uniteBlocks(r.blocks, before.Sub(r.StartedAt), other.blocks, other.StartedAt.Sub(r.StartedAt))
+	single := slices.DeleteFunc(slices.Concat(r.Warnings, other.Warnings), func(w Warning) bool { return w.Kind != WarnStall && w.Kind != WarnUnsteady })
+	r.Warnings = append(r.assess(), single...)
 }
 
 // overlap reports whether any two spans do.

@@ -48,6 +48,10 @@ type resultJSON struct {
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
 	Intervals     []Interval            `json:"intervals,omitempty"`
+	P50CI         []float64             `json:"p50_ci_ms,omitempty"` // the ends of the 95 % interval, as the next
+	P95CI         []float64             `json:"p95_ci_ms,omitempty"`
+	P99CI         []float64             `json:"p99_ci_ms,omitempty"`
+	Blocks        []block               `json:"blocks,omitempty"`
 	Sink          *SinkStats            `json:"sink,omitempty"`
 	Generator     Generator             `json:"generator,omitzero"`
 	Pooled        bool                  `json:"pooled"`
@@ -156,6 +160,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
 		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
+		P50CI: r.intervalJSON(0.50), P95CI: r.intervalJSON(0.95), P99CI: r.intervalJSON(0.99), Blocks: r.blocks,
 	}
 	for _, s := range r.spans {
 		j.Spans = append(j.Spans, [2]int64{s.From.UnixNano(), s.To.UnixNano()})
@@ -178,6 +183,13 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency, Schedule: j.Schedule, PeakInFlight: j.PeakInFlight,
 		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, ConnectionsUnknown: j.Uncounted, PeakMemory: j.PeakBytes,
 		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
+		blocks: j.Blocks,
+	}
+	var held int64
+	for _, b := range j.Blocks {
+		if held += b.n; held > got.Requests || b.n > got.Requests {
+			return fmt.Errorf("loadtest: result does not add up: %d requests, but more in its blocks", got.Requests)
+		}
 	}
 	for _, s := range j.Spans {
 		got.spans = append(got.spans, span{From: time.Unix(0, s[0]), To: time.Unix(0, s[1])})
@@ -185,6 +197,16 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got.StartedAt, got.Elapsed = measure(got.spans)
 	*r = got
 	return nil
+}
+
+// intervalJSON returns the ends of a confidence interval in milliseconds; nil if there
+// is none.
+func (r *EngineResult) intervalJSON(q float64) []float64 {
+	lo, hi, err := r.ConfidenceInterval(q)
+	if err != nil {
+		return nil
+	}
+	return []float64{millis(lo), millis(hi)}
 }
 
 type intervalJSON struct {

@@ -290,6 +290,9 @@ func (r *run) result(names []string) (*EngineResult, error) {
 	if stall := res.stallText(); stall != "" {
 		res.Warnings = append(res.Warnings, Warning{Kind: WarnStall, Text: stall})
 	}
+	if moved := res.unsteadyText(); moved != "" {
+		res.Warnings = append(res.Warnings, Warning{Kind: WarnUnsteady, Text: moved})
+	}
 	if r.complete(res) {
 		return res, r.feed.fault()
 	}

@@ -24,6 +24,9 @@ const (
 	WarnGeneratorStarved WarningKind = "generator_starved"
 	// WarnStall: for a while next to nothing ended.
 	WarnStall WarningKind = "stall"
+	// WarnUnsteady: the latencies drifted or stepped in the course of the run, so that its
+	// percentiles are a mixture, and their intervals mean nothing.
+	WarnUnsteady WarningKind = "unsteady"
 )
 
 // Warning is a caveat that travels with the numbers.
@@ -43,7 +46,7 @@ func samplesToJudge(q float64) int64 { return int64(math.Ceil(10/(1-q) - 1e-6)) 
 const churnShare = 0.1
 
 // assess returns the warnings that follow from the rest of the result, except for those
-// of a stall, which only a single run shows.
+// of a stall or an unsteady run, which only a single run shows.
 func (r *EngineResult) assess() []Warning {
 	var out []Warning
 	warn := func(kind WarningKind, format string, args ...any) {

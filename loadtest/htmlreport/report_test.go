@@ -2,6 +2,7 @@ package htmlreport
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -215,4 +217,22 @@ func TestANumberReadsTheSameEverywhere(t *testing.T) {
 	require.Contains(t, page, `<dd data-tile="p99">`+p99+"<")
 	require.Contains(t, page, `<dd data-tile="rps">`+rps+"/s<")
 	require.Contains(t, page, `<td class="num">`+heap+"<")
+}
+
+func TestPercentilesHaveTheirIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		engine := loadtest.Start(t, loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error {
+			n++
+			time.Sleep(5*time.Millisecond + time.Duration(n*7919%1000)*10*time.Microsecond)
+			return nil
+		})})
+		r, err := engine.Run(t.Context(), loadtest.For(20*time.Second))
+		require.NoError(t, err)
+		lo, hi, err := r.ConfidenceInterval(0.5)
+		require.NoError(t, err)
+		page := withoutAssets(written(t, fixed, r))
+		require.Contains(t, page, fmt.Sprintf(`<tr data-key="p50"><th scope="row">p50</th><td class="num">%s [%s, %s]</td>`,
+			text.Duration(r.P50()), text.Duration(lo), text.Duration(hi)))
+	})
 }

@@ -66,6 +66,15 @@ func quantile(s *loadtest.Stats, q float64) string {
 	return text.Duration(s.Quantile(q))
 }
 
+// quantileOf is a quantile with its confidence interval, if it has one.
+func quantileOf(r *loadtest.EngineResult, q float64) string {
+	line := quantile(&r.Stats, q)
+	if lo, hi, err := r.ConfidenceInterval(q); err == nil {
+		line += fmt.Sprintf(" [%s, %s]", text.Duration(lo), text.Duration(hi))
+	}
+	return line
+}
+
 // extreme is a latency that one request suffices for.
 func extreme(s *loadtest.Stats, d time.Duration) string {
 	if s.Requests == 0 {
@@ -191,7 +200,7 @@ func summary(results []*loadtest.EngineResult) []row {
 		key string
 		q   float64
 	}{{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p99.9", 0.999}} {
-		add(q.key, q.key, func(r *loadtest.EngineResult) string { return quantile(&r.Stats, q.q) })
+		add(q.key, q.key, func(r *loadtest.EngineResult) string { return quantileOf(r, q.q) })
 	}
 	add("max", "Slowest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(1)) })
 	number("success", "Succeeded", func(r *loadtest.EngineResult) int64 { return r.SuccessCount })

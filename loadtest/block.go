@@ -1,0 +1,242 @@
+package loadtest
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"time"
+)
+
+const (
+	// cellBits makes 64 cells in an octave: a cell is at most 1.6 % of its values wide.
+	cellBits = 6
+	// maxCell is the cell of the last bucket of a histogram.
+	maxCell = 36<<cellBits + 1<<cellBits - 1
+	// maxBlocks bounds the blocks of a run. A variance gains next to nothing from more
+	// (Schmeiser 1982: 10 to 30 batches), and loses where blocks become so short that
+	// neighbors are alike.
+	maxBlocks = 32
+)
+
+// block is the distribution of the latencies in a part of a run, coarser than a
+// histogram: some kilobytes, be it of a second or an hour. The blocks of a run show how
+// much its quantiles vary, which the histogram of the whole run does not.
+type block struct {
+	from, to time.Duration // as Interval.From and To
+	n        int64
+	cells    []cell // by index, none empty
+}
+
+type cell struct {
+	index int
+	n     int64
+}
+
+// cellOf returns the index of the cell of a value.
+func cellOf(v uint64) int {
+	shift := max(bits.Len64(v)-cellBits-1, 0)
+	return shift<<cellBits + int(v>>shift)
+}
+
+// newBlock returns the distribution of h, which it does not keep.
+func newBlock(h *histogram) block {
+	b := block{n: h.count()}
+	if b.n == 0 {
+		return b
+	}
+	for i, p := range h.pages {
+		if p == nil {
+			continue
+		}
+		for k, n := range p {
+			if n == 0 {
+				continue
+			}
+			index := cellOf(uint64(highest(i<<pageBits + k)))
+			if last := len(b.cells) - 1; last >= 0 && b.cells[last].index == index {
+				b.cells[last].n += n
+			} else {
+				b.cells = append(b.cells, cell{index, n})
+			}
+		}
+	}
+	return b
+}
+
+// and joins b with next, which starts later or overlaps it. Neither is changed.
+func (b block) and(next block) block {
+	out := block{from: min(b.from, next.from), to: max(b.to, next.to), n: b.n + next.n}
+	for x, y := b.cells, next.cells; len(x)+len(y) > 0; {
+		switch {
+		case len(y) == 0 || len(x) > 0 && x[0].index < y[0].index:
+			out.cells, x = append(out.cells, x[0]), x[1:]
+		case len(x) == 0 || y[0].index < x[0].index:
+			out.cells, y = append(out.cells, y[0]), y[1:]
+		default:
+			out.cells = append(out.cells, cell{x[0].index, x[0].n + y[0].n})
+			x, y = x[1:], y[1:]
+		}
+	}
+	return out
+}
+
+// joinAll joins blocks, of which there is one or more.
+func joinAll(blocks []block) block {
+	sum := blocks[0]
+	for _, b := range blocks[1:] {
+		sum = sum.and(b)
+	}
+	return sum
+}
+
+// at returns the cell of the value at rank q·n, and the share of the cell's values that
+// lie below that rank. b must not be empty.
+func (b block) at(q float64) (index int, share float64) {
+	rank := q * float64(b.n)
+	for _, c := range b.cells {
+		if float64(c.n) >= rank {
+			return c.index, rank / float64(c.n)
+		}
+		rank -= float64(c.n)
+	}
+	return b.cells[len(b.cells)-1].index, 1
+}
+
+// upTo returns how many values lie below the cell with that index, and how many in it.
+func (b block) upTo(index int) (below, in int64) {
+	for _, c := range b.cells {
+		switch {
+		case c.index < index:
+			below += c.n
+		case c.index == index:
+			return below, c.n
+		}
+	}
+	return below, 0
+}
+
+// quantile returns the value at rank q·n to within a cell, or 1 ns at the least. b must
+// not be empty.
+func (b block) quantile(q float64) time.Duration {
+	index, share := b.at(q)
+	shift := max(index>>cellBits-1, 0)
+	low := (index - shift<<cellBits) << shift
+	return time.Duration(max(float64(low)+share*float64(int(1)<<shift), 1))
+}
+
+// blockSeries holds the blocks of a run in progress. When there are too many, neighbors
+// are joined, and further ones are twice as long.
+type blockSeries struct {
+	blocks []block
+	width  int // how many harvests make a block; 0 counts as 1
+	last   int // of how many the last block consists
+}
+
+func (s *blockSeries) add(b block) {
+	n := len(s.blocks)
+	if n > 0 && (s.last < s.width || b.to <= b.from) {
+		s.blocks[n-1] = s.blocks[n-1].and(b)
+		s.last++
+		return
+	}
+	if n == maxBlocks {
+		s.blocks = pair(s.blocks)
+		s.width = 2 * max(s.width, 1)
+	}
+	s.blocks, s.last = append(s.blocks, b), 1
+}
+
+// close joins a last block that is less than half as long as the one before to that one.
+func (s *blockSeries) close() []block {
+	if n := len(s.blocks); n > 1 {
+		if a, b := s.blocks[n-2], s.blocks[n-1]; b.to-b.from < (a.to-a.from)/2 {
+			s.blocks[n-2] = a.and(b)
+			s.blocks = s.blocks[:n-1]
+		}
+	}
+	return s.blocks
+}
+
+// uniteBlocks returns the blocks of two results: a's later by shiftA, b's by shiftB. Those
+// of the same time are joined, because what happened then happened to both.
+func uniteBlocks(a []block, shiftA time.Duration, b []block, shiftB time.Duration) []block {
+	all := slices.Concat(a, b)
+	for i := range all {
+		by := shiftA
+		if i >= len(a) {
+			by = shiftB
+		}
+		all[i].from += by
+		all[i].to += by
+	}
+	slices.SortStableFunc(all, func(a, b block) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	var out []block
+	for _, x := range all {
+		if n := len(out); n > 0 && x.from < out[n-1].from+(out[n-1].to-out[n-1].from)/2 {
+			out[n-1] = out[n-1].and(x)
+		} else {
+			out = append(out, x)
+		}
+	}
+	for len(out) > maxBlocks {
+		out = pair(out)
+	}
+	return out
+}
+
+type blockJSON struct {
+	From  float64 `json:"from_seconds"`
+	To    float64 `json:"to_seconds"`
+	Cells []byte  `json:"cells"` // for each, as uvarints: how far its index is from the one before, and its count
+}
+
+// MarshalJSON writes offsets in seconds, and the cells in base64.
+func (b block) MarshalJSON() ([]byte, error) {
+	j := blockJSON{From: b.from.Seconds(), To: b.to.Seconds()}
+	last := 0
+	for _, c := range b.cells {
+		j.Cells = binary.AppendUvarint(j.Cells, uint64(c.index-last))
+		j.Cells = binary.AppendUvarint(j.Cells, uint64(c.n))
+		last = c.index
+	}
+	return json.Marshal(j)
+}
+
+var errBlock = errors.New("loadtest: decoding a block of latencies: malformed cells")
+
+// UnmarshalJSON reads what MarshalJSON wrote, without loss for times of up to a month.
+func (b *block) UnmarshalJSON(data []byte) error {
+	var j blockJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	const most = math.MaxInt64 / 1e9 // seconds
+	if j.From < 0 || j.To < j.From || j.To > most {
+		return fmt.Errorf("loadtest: decoding a block of latencies: from %v s to %v s: out of range", j.From, j.To)
+	}
+	got := block{from: fromSeconds(j.From), to: fromSeconds(j.To)}
+	next := func() (uint64, bool) {
+		v, size := binary.Uvarint(j.Cells)
+		j.Cells = j.Cells[max(size, 0):]
+		return v, size > 0
+	}
+	for index := uint64(0); len(j.Cells) > 0; {
+		step, ok1 := next()
+		n, ok2 := next()
+		if !ok1 || !ok2 || step > maxCell || n == 0 || n > math.MaxInt64-uint64(got.n) || len(got.cells) > 0 && step == 0 {
+			return errBlock
+		}
+		if index += step; index > maxCell {
+			return errBlock
+		}
+		got.cells = append(got.cells, cell{int(index), int64(n)})
+		got.n += int64(n)
+	}
+	*b = got
+	return nil
+}

@@ -1,0 +1,156 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"example.com/brunt/loadtest/internal/text"
+)
+
+// ErrNoInterval is matched by the errors of [EngineResult.ConfidenceInterval].
+var ErrNoInterval = errors.New("loadtest: no confidence interval")
+
+const (
+	// minBlocks is how many blocks a variance needs.
+	minBlocks = 5
+	// minBeyond is to how many independent requests those beyond a quantile must amount.
+	minBeyond = 4
+	// tailFactor says how much larger is the tail whose clustering is averaged with that
+	// of the tail beyond a quantile, in which there is little to see it by.
+	tailFactor = 3
+)
+
+// ConfidenceInterval returns the 95 % confidence interval of Quantile(q), for q between 0
+// and 1: in 95 of 100 runs like this one it contains the quantile that a run without end
+// would have.
+//
+// Requests that are slow together, in a queue or a slow second, tell less than as many
+// that are slow each for itself. So the interval rests on how much the parts of the run,
+// of a second or longer, differ from each other and resemble their neighbors, not on the
+// number of requests alone. It cannot know of what changes more slowly than the run is
+// long, nor of what differs from one run to the next: it is too narrow where latencies
+// hold on to a level for more than about a twentieth of the run, and means nothing for a
+// run with a [WarnUnsteady].
+//
+// There is no interval, but an error that matches [ErrNoInterval] and says why, if the run
+// has fewer than five parts, which takes about five seconds, if the requests beyond the
+// quantile amount to fewer than four that are independent of each other, and if r was not
+// measured by an engine's Run.
+func (r *EngineResult) ConfidenceInterval(q float64) (lo, hi time.Duration, err error) {
+	no := func(format string, args ...any) (time.Duration, time.Duration, error) {
+		return 0, 0, fmt.Errorf("%w of p%v: %s", ErrNoInterval, math.Round(q*1e5)/1e3, fmt.Sprintf(format, args...))
+	}
+	if !(q > 0 && q < 1) {
+		return no("q is %v: must be between 0 and 1", q)
+	}
+	blocks := busy(r.blocks)
+	if len(blocks) < minBlocks {
+		return no("parts of the run with requests: %d, needed: %d; run for longer", len(blocks), minBlocks)
+	}
+	all := joinAll(blocks)
+	if all.n != r.Requests {
+		return no("requests: %s, of them in a known part of the run: %s", text.Count(r.Requests), text.Count(all.n))
+	}
+	s := spreadAt(blocks, all, q)
+	tail := min(q, 1-q)
+	beyond := float64(all.n) * tail
+	independent := beyond / ((s.clustering + spreadAt(blocks, all, wider(q)).clustering) / 2) / (1 - tail)
+	few, many := gammaQuantiles(beyond, independent, studentT(s.freedom))
+	if independent < minBeyond || few < 0.5 {
+		return no("requests beyond it: %s, which amount to %.1f independent ones, needed: %d; run for longer",
+			text.Count(int64(math.Round(beyond))), independent, minBeyond)
+	}
+	h, n := r.latencies(), float64(all.n)
+	if q < 0.5 {
+		return h.quantile(math.Ceil(few) / n), h.quantile((math.Floor(many) + 1) / n), nil
+	}
+	return h.quantile(math.Ceil(n-many) / n), h.quantile((math.Floor(n-few) + 1) / n), nil
+}
+
+// busy returns the blocks that hold requests.
+func busy(blocks []block) (out []block) {
+	for _, b := range blocks {
+		if b.n > 0 {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// wider returns the quantile whose tail is tailFactor times that of q, or the median.
+func wider(q float64) float64 {
+	if q < 0.5 {
+		return min(tailFactor*q, 0.5)
+	}
+	return max(1-tailFactor*(1-q), 0.5)
+}
+
+// spread says how much the number of requests beyond a quantile varies.
+type spread struct {
+	clustering float64 // its variance, as a multiple of what it would be if they were independent
+	freedom    float64 // degrees of freedom of that estimate
+}
+
+// spreadAt compares blocks, whose sum is all, at the quantile q. The number of requests
+// below the quantile is, in each block, q times its requests and a rest; from the rests
+// follows the variance of their sum, as that of a ratio.
+func spreadAt(blocks []block, all block, q float64) spread {
+	index, share := all.at(q)
+	n := float64(len(blocks))
+	rests := make([]float64, len(blocks))
+	// Where exactly in its cell a value lies is not known, and adds to the variance.
+	_, in := all.upTo(index)
+	unseen := share * (1 - share) * float64(in)
+	var sum2, sum4, neighbors float64
+	for i, b := range blocks {
+		below, in := b.upTo(index)
+		x := float64(below) + share*float64(in) - q*float64(b.n)
+		rests[i] = x
+		sum2 += x * x
+		sum4 += x * x * x * x
+		if i > 0 {
+			neighbors += x * rests[i-1]
+		}
+	}
+	variance, freedom := sum2*n/(n-1)+unseen, n-1
+	if sum2 > 0 {
+		// A few blocks that differ much from the others tell the variance less exactly
+		// (Satterthwaite's degrees of freedom).
+		if kurtosis := n * sum4 / (sum2 * sum2); kurtosis > 1 {
+			freedom = max(min(freedom, 2*n/(kurtosis-1)), 2)
+		}
+		// Neighbors that are alike, as in a first-order autoregression. What is within one
+		// standard error is taken for chance.
+		if r := neighbors/sum2 + 1/n; r > 1/math.Sqrt(n) {
+			r = min(r, 0.8)
+			variance *= (1 + r) / (1 - r)
+		}
+	}
+	return spread{variance / (float64(all.n) * q * (1 - q)), freedom}
+}
+
+// gammaQuantiles returns between which numbers a count lies, by the quantile t of a
+// standardized distribution, if its mean is mean and its variance mean²/shape. Counts of
+// clusters are skewed as a gamma distribution is (the cube root of which is close to
+// normal: Wilson and Hilferty).
+func gammaQuantiles(mean, shape, t float64) (few, many float64) {
+	root := func(t float64) float64 {
+		c := max(1-1/(9*shape)+t/(3*math.Sqrt(shape)), 0)
+		return mean * c * c * c
+	}
+	return root(-t), root(t)
+}
+
+// studentT returns the 97.5th percentile of Student's t distribution, for two degrees of
+// freedom or more to within 0.8 %, from four on within 0.03 % (the expansion of Cornish and
+// Fisher, Abramowitz and Stegun 26.7.5).
+func studentT(freedom float64) float64 {
+	const z = 1.959963984540054
+	z2 := z * z
+	return z * (1 + ((z2+1)/4+
+		((5*z2+16)*z2+3)/96/freedom+
+		(((3*z2+19)*z2+17)*z2-15)/384/(freedom*freedom)+
+		((((79*z2+776)*z2+1482)*z2-1920)*z2-945)/92160/(freedom*freedom*freedom))/freedom)
+}

@@ -1,0 +1,118 @@
+package loadtest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// How a latency moves in the course of a run, by the share of it that is over.
+var (
+	drift  = func(x float64) float64 { return 1 + 0.5*x }
+	step   = func(x float64) float64 { return 1 + 0.5*float64(int(2*x)) }
+	warmup = func(x float64) float64 {
+		if x < 0.2 {
+			return 1.5
+		}
+		return 1
+	}
+)
+
+func flagged(p synthetic, runs, seconds, rate int, factor func(float64) float64) (percent float64) {
+	for i := range runs {
+		if p.result(uint64(i), seconds, rate, factor).unsteadyText() != "" {
+			percent += 100 / float64(runs)
+		}
+	}
+	return percent
+}
+
+func TestSteadyRunsAreSeldomFlagged(t *testing.T) {
+	if raceEnabled {
+		t.Skip("arithmetic in one goroutine")
+	}
+	for _, tt := range []struct {
+		process       synthetic
+		seconds, rate int
+		most          float64 // of 100
+	}{
+		{independent, 10, 1000, 2},
+		{independent, 60, 100, 2},
+		{bimodal, 10, 100, 5},
+		{queue(0.8), 10, 1000, 2},
+		{queue(0.8), 60, 100, 2},
+		{levels(0.3, 0.1, 0.5), 10, 100, 3},
+		{levels(0.5, 0.1, 0.5), 60, 100, 3},
+	} {
+		t.Run(fmt.Sprintf("%s/%d s at %d per s", tt.process.name, tt.seconds, tt.rate), func(t *testing.T) {
+			got := flagged(tt.process, 100, tt.seconds, tt.rate, nil)
+			t.Logf("%.1f %%", got)
+			require.LessOrEqual(t, got, tt.most)
+		})
+	}
+}
+
+func TestUnsteadyRunsAreFlagged(t *testing.T) {
+	for _, tt := range []struct {
+		reason        string
+		process       synthetic
+		seconds, rate int
+		factor        func(float64) float64
+		least         float64 // of 100
+	}{
+		{"drift", independent, 10, 1000, drift, 100},
+		{"step", independent, 10, 1000, step, 100},
+		{"warm-up", independent, 10, 1000, warmup, 100},
+		{"drift, bimodal", bimodal, 10, 1000, drift, 100},
+		{"step, bimodal", bimodal, 10, 1000, step, 100},
+		{"warm-up, bimodal", bimodal, 10, 1000, warmup, 100},
+		{"step, at a hundredth of the requests", independent, 10, 100, step, 90},
+		{"warm-up, at a hundredth of the requests", independent, 10, 100, warmup, 85},
+		{"step, levels", levels(0.5, 0.1, 0.5), 60, 100, step, 90},
+	} {
+		t.Run(tt.reason, func(t *testing.T) {
+			got := flagged(tt.process, 20, tt.seconds, tt.rate, tt.factor)
+			t.Logf("%.0f %%", got)
+			require.GreaterOrEqual(t, got, tt.least)
+		})
+	}
+}
+
+// evenly returns blocks of a second in which all latencies are the same.
+func evenly(ms ...float64) *EngineResult {
+	r := new(EngineResult)
+	for i, v := range ms {
+		h := newHistogram()
+		for range 100 {
+			h.record(time.Duration(v * 1e6))
+		}
+		b := newBlock(h)
+		b.from, b.to = time.Duration(i)*time.Second, time.Duration(i+1)*time.Second
+		r.blocks = append(r.blocks, b)
+	}
+	return r
+}
+
+func TestUnsteadyText(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		r      *EngineResult
+		want   string
+	}{
+		{"nothing", new(EngineResult), ""},
+		{"level", evenly(10, 10, 10, 10, 10, 10, 10, 10), ""},
+		{"too few to tell", evenly(10, 10, 10, 10, 20, 20, 20), ""},
+		{"a step of less than a tenth", evenly(10, 10, 10, 10, 10.9, 10.9, 10.9, 10.9), ""},
+		{"one slow second in the middle is a stall, not a level", evenly(10, 10, 10, 10, 1000, 10, 10, 10, 10, 10), ""},
+		{"one slow second at the end", evenly(10, 10, 10, 10, 10, 10, 10, 10, 10, 20), ""},
+		{"up and down", evenly(10, 15, 10, 15, 10, 15, 10, 15, 10, 15), ""},
+		{"a step", evenly(10, 10, 10, 10, 15, 15, 15, 15), "not steady: p50 was 10.03ms until 4s and 15.01ms from then on: the percentiles are of neither"},
+		{"a warm-up", evenly(15, 15, 10, 10, 10, 10, 10, 10), "not steady: p50 was 15.01ms until 2s and 10.03ms from then on: leave the warm-up out, in a run of its own"},
+		{"a first second", evenly(30, 10, 10, 10, 10, 10, 10, 10), "not steady: p50 was 30.02ms until 1s and 10.03ms from then on: leave the warm-up out, in a run of its own"},
+		{"a drift", evenly(10, 11, 12, 13, 14, 15, 16, 17, 18), "not steady: p99 drifted from 12.05ms in the first third of the run to 18.08ms in the last: a longer run would have other percentiles"},
+	} {
+		t.Run(tt.reason, func(t *testing.T) { require.Equal(t, tt.want, tt.r.unsteadyText()) })
+	}
+}
