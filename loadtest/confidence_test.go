@@ -60,7 +60,8 @@ func queue(busy float64) synthetic {
 }
 
 // levels is log-normal with a level that changes by the second, as an autoregression.
-func levels(phi, levelSD, sd float64) synthetic {
+func levels(phi float64) synthetic {
+	const levelSD, sd = 0.1, 0.5
 	return synthetic{
 		fmt.Sprintf("level by the second, correlation %v", phi),
 		logNormal(math.Hypot(levelSD, sd)),
@@ -149,11 +150,11 @@ func TestConfidenceIntervalCoversTheLongRun(t *testing.T) {
 		{queue(0.7), 30, 1000, 0.99, 100, 92, 98, 5},
 		{queue(0.8), 10, 1000, 0.50, 100, 93, 98, 0},
 		{queue(0.8), 60, 1000, 0.99, 60, 90, 99, 20},
-		{levels(0.3, 0.1, 0.5), 10, 1000, 0.99, 100, 92, 98, 10},
-		{levels(0.3, 0.1, 0.5), 60, 100, 0.99, 200, 93, 98, 0},
-		{levels(0.5, 0.1, 0.5), 60, 100, 0.50, 200, 91, 98, 0},
+		{levels(0.3), 10, 1000, 0.99, 100, 92, 98, 10},
+		{levels(0.3), 60, 100, 0.99, 200, 93, 98, 0},
+		{levels(0.5), 60, 100, 0.50, 200, 91, 98, 0},
 		// What the documentation warns of: a level that holds for seconds, in ten.
-		{levels(0.5, 0.1, 0.5), 10, 1000, 0.50, 100, 70, 92, 0},
+		{levels(0.5), 10, 1000, 0.50, 100, 70, 92, 0},
 	} {
 		t.Run(fmt.Sprintf("%s/%d s at %d per s/p%v", tt.process.name, tt.seconds, tt.rate, 100*tt.q), func(t *testing.T) {
 			want := time.Duration(tt.process.quantile(tt.q, tt.rate) * 1e6)
@@ -357,4 +358,45 @@ func TestBlocksThatDoNotAddUpAreRefused(t *testing.T) {
 	data, err := json.Marshal(r)
 	require.NoError(t, err)
 	require.EqualError(t, json.Unmarshal(data, new(EngineResult)), "loadtest: result does not add up: 100 requests, but more in its blocks")
+}
+
+// split returns blocks of 100 requests, of which so many are slow.
+func split(slow ...int) (blocks []block) {
+	for _, n := range slow {
+		h := newHistogram()
+		for i := range 100 {
+			if i < n {
+				h.record(time.Second)
+			} else {
+				h.record(time.Millisecond)
+			}
+		}
+		blocks = append(blocks, newBlock(h))
+	}
+	return blocks
+}
+
+// A tenth of the requests is slow: 1 s and 1 ms are on either side of p90.
+func TestSpread(t *testing.T) {
+	for _, tt := range []struct {
+		reason              string
+		slow                []int
+		clustering, freedom float64
+	}{
+		{"none at all", []int{10, 10, 10, 10, 10, 10}, 0, 5},
+		// ±3 in each: 9·6/5 each, of 100·0.9·0.1.
+		{"as by chance", []int{13, 7, 13, 7, 7, 13}, 1.2, 5},
+		{"ten at a time", []int{20, 0, 20, 0, 0, 20}, 13.33, 5},
+		// Of ten blocks nine have 5 and one 55: a variance that one block makes.
+		{"all in one block", []int{5, 5, 5, 5, 55, 5, 5, 5, 5, 5}, 27.78, 20. / 7.1},
+		// Neighbors that are alike: r = 7/10 − a tenth for the mean, so (1 + 0.8)/(1 − 0.8).
+		{"slow for half of the run", []int{15, 15, 15, 15, 15, 5, 5, 5, 5, 5}, 3.086 * 9, 9},
+	} {
+		t.Run(tt.reason, func(t *testing.T) {
+			blocks := split(tt.slow...)
+			got := spreadAt(blocks, joinAll(blocks), 0.9)
+			require.InDelta(t, tt.clustering, got.clustering, 0.01)
+			require.InDelta(t, tt.freedom, got.freedom, 0.05)
+		})
+	}
 }

@@ -43,8 +43,8 @@ func TestSteadyRunsAreSeldomFlagged(t *testing.T) {
 		{bimodal, 10, 100, 5},
 		{queue(0.8), 10, 1000, 2},
 		{queue(0.8), 60, 100, 2},
-		{levels(0.3, 0.1, 0.5), 10, 100, 3},
-		{levels(0.5, 0.1, 0.5), 60, 100, 3},
+		{levels(0.3), 10, 100, 3},
+		{levels(0.5), 60, 100, 3},
 	} {
 		t.Run(fmt.Sprintf("%s/%d s at %d per s", tt.process.name, tt.seconds, tt.rate), func(t *testing.T) {
 			got := flagged(tt.process, 100, tt.seconds, tt.rate, nil)
@@ -70,7 +70,7 @@ func TestUnsteadyRunsAreFlagged(t *testing.T) {
 		{"warm-up, bimodal", bimodal, 10, 1000, warmup, 100},
 		{"step, at a hundredth of the requests", independent, 10, 100, step, 90},
 		{"warm-up, at a hundredth of the requests", independent, 10, 100, warmup, 85},
-		{"step, levels", levels(0.5, 0.1, 0.5), 60, 100, step, 90},
+		{"step, levels", levels(0.5), 60, 100, step, 90},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
 			got := flagged(tt.process, 20, tt.seconds, tt.rate, tt.factor)
