@@ -58,10 +58,7 @@ func (s *Stats) Corrected(interval time.Duration) *Corrected {
 func (c *Corrected) add(latency time.Duration, n int64) {
 	for v := latency - c.interval; v >= c.interval; {
 		bucket := bucketOf(uint64(v))
-		least := c.interval
-		if bucket > 0 {
-			least = max(least, highest(bucket-1)+1)
-		}
+		least := highest(bucket-1) + 1 // v is 1 ns at the least, so there is a bucket before
 		values := int64((v-least)/c.interval) + 1
 		last := v - time.Duration(values-1)*c.interval
 		c.h.page(bucket)[bucket%pageSize] += n * values
