@@ -95,7 +95,7 @@ func TestBenchOutputIsCleanBenchfmt(t *testing.T) {
 				}
 			}
 			require.NoError(t, reader.Err())
-			require.Equal(t, map[string]int{"%limit": 1, "req/s": 1, "p50-sec": 1, "p95-sec": 1, "p99-sec": 1, "err/op": 1, "peak-B": 1}, better, out)
+			require.Equal(t, map[string]int{"%limit": 1, "req/s": 1, "p50-sec": 1, "p95-sec": 1, "p99-sec": 1, "err/op": 1, "peak-B": 1, "missed/op": 1, "dropped/op": 1, "lag-p99-sec": 1}, better, out)
 			want := 3
 			if strings.Contains(name, "count") {
 				want *= 3
