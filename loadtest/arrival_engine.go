@@ -36,8 +36,9 @@ type ArrivalConfig struct {
 	Timeout time.Duration
 	Breaker *resilience.CircuitBreaker
 	Retry   *resilience.RetryPolicy
-	// OnProgress is as in SyncConfig.
+	// OnProgress and Abort are as in SyncConfig.
 	OnProgress func(Progress)
+	Abort      *AbortConfig
 }
 
 // ArrivalEngine sends requests when a schedule says, however long they take: an open
@@ -52,7 +53,7 @@ type ArrivalEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c ArrivalConfig) Validate() error {
-	faults := []error{validateEngine(c.Client, c.Conn, c.Timeout, "MaxInFlight", c.MaxInFlight)}
+	faults := []error{validateEngine(c.Client, c.Conn, c.Timeout, "MaxInFlight", c.MaxInFlight), c.Abort.Validate()}
 	if err := c.Schedule.Validate(); err != nil {
 		faults = append(faults, fault("Schedule: %w", err))
 	} else if _, ok := c.Schedule.Cursor().Next(); !ok {
@@ -74,6 +75,6 @@ func NewArrivalEngine(c ArrivalConfig) (*ArrivalEngine, error) {
 	}
 	e := &ArrivalEngine{makeEngine("arrival", cmp.Or(c.MaxInFlight, defaultMaxInFlight), c.Client, c.Conn, c.Timeout)}
 	e.open, e.schedule, e.catchUp = true, c.Schedule, cmp.Or(c.MaxCatchUp, defaultMaxCatchUp)
-	e.breaker, e.retry, e.progress = c.Breaker, c.Retry, c.OnProgress
+	e.breaker, e.retry, e.progress, e.abort = c.Breaker, c.Retry, c.OnProgress, c.Abort
 	return e, nil
 }

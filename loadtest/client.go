@@ -78,13 +78,47 @@ type ConnectionCounter interface {
 // for, or one derived from it. Without such a run it does nothing. It is safe for
 // concurrent use by multiple goroutines.
 func CountConnection(ctx context.Context) {
-	if n, ok := ctx.Value(connectionsKey{}).(*atomic.Int64); ok {
-		n.Add(1)
+	if c := connectionsOf(ctx); c != nil {
+		c.opened.Add(1)
 	}
 }
 
+// CountConnectionWait says that a request that ends had to wait for d before it got a
+// connection, or a stream of one: the limit on connections was reached. What it takes to
+// open one is no such wait. An open loop in which requests go on having to wait is
+// INVALID, with [CauseConnections]. ctx is as for [CountConnection].
+// It is safe for concurrent use by multiple goroutines.
+func CountConnectionWait(ctx context.Context, d time.Duration) {
+	if c := connectionsOf(ctx); c != nil {
+		c.wait(d)
+	}
+}
+
+// connections counts those of a run. It is safe for concurrent use.
+type connections struct {
+	opened  atomic.Int64
+	waited  atomic.Int64 // requests that waited for one, since the last take
+	waiting atomic.Int64 // how long they did
+}
+
+func (c *connections) wait(d time.Duration) {
+	c.waited.Add(1)
+	c.waiting.Add(int64(d))
+}
+
+// takeWaits returns how many requests waited since the last call, and how long they did
+// together.
+func (c *connections) takeWaits() (requests int64, sum time.Duration) {
+	return c.waited.Swap(0), time.Duration(c.waiting.Swap(0))
+}
+
+func connectionsOf(ctx context.Context) *connections {
+	c, _ := ctx.Value(connectionsKey{}).(*connections)
+	return c
+}
+
 // connectionsKey is the key under which the context of a run holds the
-// *atomic.Int64 that counts its connections.
+// *connections that counts its connections.
 type connectionsKey struct{}
 
 // Func returns a client that calls fn for each request: a gRPC call, a query, a plain

@@ -14,12 +14,15 @@ type collector struct {
 	series   series
 	blocks   blockSeries
 	watcher  generatorWatch
-	total    Counts // since the run began
+	total    Counts   // since the run began
+	labeler  *labeler // of an open loop; nil in a closed one
 
 	base     time.Time
 	now      func() time.Duration // since base
 	inFlight func() int
+	waits    func() (requests int64, sum time.Duration)       // for connections, since the last call
 	report   func(row Interval, now time.Duration, done bool) // nil without OnProgress
+	abort    func(now time.Duration)                          // nil without an Abort
 }
 
 // watch harvests until stop is closed. A harvest that comes late makes its
@@ -63,6 +66,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	c.blocks.add(b)
 	row.HeapBytes, row.InFlight = c.memory.interval(), c.inFlight()
 	c.total.add(row.Counts)
+	c.label(&row)
 	if n := len(c.series.rows); n == 0 || row.To > row.From {
 		c.series.add(row)
 	} else if row.due() > 0 {
@@ -72,11 +76,31 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	}
 	if last {
 		c.series.close()
+		if c.labeler != nil && c.labeler.windows < latchAfter {
+			c.series.relabel(c.labeler.finish(), latchAfter)
+		}
 		row = c.series.rows[len(c.series.rows)-1]
 	}
 	if c.report != nil {
 		c.report(row, now, last)
 	}
+	if c.abort != nil && !last {
+		c.abort(now)
+	}
+}
+
+// label labels the interval of an open loop that ends, and those before it that turn out
+// to have the same cause.
+func (c *collector) label(row *Interval) {
+	if c.labeler == nil {
+		return
+	}
+	s := c.recorder.window
+	s.length = row.To - row.From
+	s.waited, s.wait = c.waits()
+	var back int
+	row.Cause, back = c.labeler.add(s)
+	c.series.relabel(row.Cause, back)
 }
 
 // result returns what was seen, after finish.

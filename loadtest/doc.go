@@ -34,7 +34,8 @@
 // that did not have the CPU time that it needed; see [EngineResult.Generator].
 //
 // An [SLO] holds the objectives of a run. [Check] fails a test that misses one, and
-// [SLO.Judge] returns the verdict without a test.
+// [SLO.Judge] returns the verdict without a test: PASS, FAIL, or INVALID where the load of
+// an open loop was not what its schedule says. A [Cause] then names what was the limit.
 //
 // # Who stops what
 //

@@ -62,6 +62,9 @@ type SyncConfig struct {
 	// Run. A panic or Goexit in it, such as that of FailNow, stops the run and continues
 	// in the caller of Run. It must not close the engine.
 	OnProgress func(Progress)
+	// Abort, if not nil, ends a run when it cannot meet an objective any more; the error
+	// is an [AbortError].
+	Abort *AbortConfig
 }
 
 // SyncEngine sends one request after another.
@@ -69,7 +72,7 @@ type SyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c SyncConfig) Validate() error {
-	return validateEngine(c.Client, c.Conn, c.Timeout, "", 0)
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "", 0), c.Abort.Validate())
 }
 
 // New calls [NewSyncEngine].
@@ -81,7 +84,7 @@ func NewSyncEngine(c SyncConfig) (*SyncEngine, error) {
 		return nil, err
 	}
 	e := &SyncEngine{makeEngine("sync", 1, c.Client, c.Conn, c.Timeout)}
-	e.progress = c.OnProgress
+	e.progress, e.abort = c.OnProgress, c.Abort
 	return e, nil
 }
 
@@ -93,8 +96,9 @@ type ThreadedConfig struct {
 	Client  Client
 	Conn    ConnectionConfig
 	Timeout time.Duration
-	// OnProgress is as in SyncConfig.
+	// OnProgress and Abort are as in SyncConfig.
 	OnProgress func(Progress)
+	Abort      *AbortConfig
 }
 
 // ThreadedEngine keeps a fixed number of workers busy, each with its own session and
@@ -104,7 +108,7 @@ type ThreadedEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c ThreadedConfig) Validate() error {
-	return validateEngine(c.Client, c.Conn, c.Timeout, "MaxWorkers", c.MaxWorkers)
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxWorkers", c.MaxWorkers), c.Abort.Validate())
 }
 
 // New calls [NewThreadedEngine].
@@ -116,7 +120,7 @@ func NewThreadedEngine(c ThreadedConfig) (*ThreadedEngine, error) {
 		return nil, err
 	}
 	e := &ThreadedEngine{makeEngine("threaded", cmp.Or(c.MaxWorkers, defaultMaxWorkers), c.Client, c.Conn, c.Timeout)}
-	e.private, e.progress = true, c.OnProgress
+	e.private, e.progress, e.abort = true, c.OnProgress, c.Abort
 	return e, nil
 }
 
@@ -140,8 +144,9 @@ type AsyncConfig struct {
 	// a request then runs from the beginning of its first attempt to the end of its last,
 	// the waits included.
 	Retry *resilience.RetryPolicy
-	// OnProgress is as in SyncConfig.
+	// OnProgress and Abort are as in SyncConfig.
 	OnProgress func(Progress)
+	Abort      *AbortConfig
 }
 
 // AsyncEngine keeps a bounded number of requests in flight over one shared pool, with
@@ -150,7 +155,7 @@ type AsyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c AsyncConfig) Validate() error {
-	return validateEngine(c.Client, c.Conn, c.Timeout, "MaxConcurrent", c.MaxConcurrent)
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxConcurrent", c.MaxConcurrent), c.Abort.Validate())
 }
 
 // New calls [NewAsyncEngine].
@@ -162,7 +167,7 @@ func NewAsyncEngine(c AsyncConfig) (*AsyncEngine, error) {
 		return nil, err
 	}
 	e := &AsyncEngine{makeEngine("async", cmp.Or(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}
-	e.breaker, e.retry, e.progress = c.Breaker, c.Retry, c.OnProgress
+	e.breaker, e.retry, e.progress, e.abort = c.Breaker, c.Retry, c.OnProgress, c.Abort
 	return e, nil
 }
 

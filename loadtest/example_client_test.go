@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/pace"
 )
 
 // pingClient sends each request as one line over TCP, and takes the line that comes
@@ -111,4 +112,44 @@ func ExampleClient() {
 	// loadtest: bad configuration: ping: no address
 	// 100 ok, 500 bytes, 1 connections, <nil>
 	// 100 ok, 500 bytes, 1 connections, <nil>
+}
+
+// lent is a client that lends out connections, of which there are as many as fit.
+type lent struct{ conns chan net.Conn }
+
+func (c lent) Session() (loadtest.Session, error) { return c, nil }
+func (c lent) Close() error                       { return nil }
+
+func (c lent) Do(ctx context.Context, _ *loadtest.Request) (loadtest.Response, error) {
+	began := time.Now()
+	select {
+	case conn := <-c.conns:
+		defer func() { c.conns <- conn }()
+	case <-ctx.Done():
+		return loadtest.Response{}, ctx.Err()
+	}
+	waited := time.Since(began)
+	time.Sleep(10 * time.Millisecond)
+	loadtest.CountConnectionWait(ctx, waited)
+	return loadtest.Response{}, nil
+}
+
+// A client that has requests wait for a connection says so: then the verdict on an open
+// loop names it if there are too few.
+func ExampleCountConnectionWait() {
+	client := lent{make(chan net.Conn, 2)}
+	for range cap(client.conns) {
+		client.conns <- nil
+	}
+	engine, err := loadtest.NewArrivalEngine(loadtest.ArrivalConfig{
+		Client: client, Schedule: pace.Constant(400).Until(time.Second / 2),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(200))
+	fmt.Println(loadtest.SLO{}.Judge(result).Kind, result.Causes[0].Cause)
+	// Output: INVALID connections
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/pace"
 	"example.com/brunt/resilience"
 )
 
@@ -389,6 +390,53 @@ func ExampleSLO_Judge() {
 	// true p99
 	// false error rate
 	// true requests
+}
+
+// Where the generator was the limit, the verdict names what to change, and no objective
+// counts.
+func ExampleVerdict() {
+	engine, err := loadtest.NewArrivalEngine(loadtest.ArrivalConfig{
+		Schedule:    pace.Constant(200).Until(time.Second / 2),
+		MaxInFlight: 2, // 200 a second that take 50 ms need 10
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(context.Background())
+	result, _ := engine.Run(context.Background(), loadtest.Times(100, loadtest.Call("query", func(context.Context) error {
+		time.Sleep(50 * time.Millisecond)
+		return nil
+	})))
+	verdict := loadtest.SLO{P95: time.Second}.Judge(result)
+	fmt.Println(verdict.Kind)
+	for _, f := range verdict.Causes {
+		fmt.Println(f.Cause, f.Cause.Generator())
+	}
+	// Output:
+	// INVALID
+	// in flight true
+}
+
+// A run that cannot meet its objectives any more is not waited for.
+func ExampleAbortConfig() {
+	engine, err := loadtest.NewArrivalEngine(loadtest.ArrivalConfig{
+		Schedule: pace.Constant(100).Until(10 * time.Second),
+		Abort:    &loadtest.AbortConfig{SLO: loadtest.SLO{MaxErrorRate: 0.01}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(context.Background())
+	result, err := engine.Run(context.Background(), loadtest.For(time.Minute, loadtest.Call("query", func(context.Context) error {
+		return errors.New("no such table")
+	})))
+	var aborted *loadtest.AbortError
+	if errors.As(err, &aborted) {
+		fmt.Println(aborted.Objective, aborted.After.Round(time.Second), result.Elapsed < 5*time.Second)
+	}
+	// Output: error rate 1s true
 }
 
 func ExampleStart() {

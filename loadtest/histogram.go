@@ -125,6 +125,23 @@ func (h *histogram) merge(from *histogram) {
 	h.beyond += from.beyond
 }
 
+// above returns how many values are certain to be larger than d: those in the bucket of
+// d may be.
+func (h *histogram) above(d time.Duration) (n int64) {
+	if h.count() == 0 || d >= h.max {
+		return 0
+	}
+	first := bucketOf(uint64(min(max(d, 0), histMax))) + 1
+	for i := first >> pageBits; i < histPages; i++ {
+		if p := h.pages[i]; p != nil {
+			for k := max(first-i<<pageBits, 0); k < pageSize; k++ {
+				n += p[k]
+			}
+		}
+	}
+	return n
+}
+
 // quantile returns the value at rank ceil(q·n), never outside what was recorded; 0
 // if nothing was.
 func (h *histogram) quantile(q float64) time.Duration {

@@ -20,6 +20,9 @@ type Interval struct {
 	P50, P99 time.Duration
 	// Lag is the 99th percentile of the lags; 0 in a closed loop.
 	Lag time.Duration
+	// Cause is what kept the interval from being what the schedule of an open loop asked
+	// for, or how the service changed: what three intervals in a row show, at the least.
+	Cause Cause
 	// InFlight is how many requests were being attempted at To.
 	InFlight int
 	// HeapBytes is the largest heap seen in the interval, as in
@@ -46,6 +49,7 @@ func (i Interval) and(next Interval) Interval {
 		Counts:    i.Counts,
 		P99:       max(i.P99, next.P99),
 		Lag:       max(i.Lag, next.Lag),
+		Cause:     worse(i.Cause, next.Cause),
 		InFlight:  next.InFlight,
 		HeapBytes: max(i.HeapBytes, next.HeapBytes),
 	}
@@ -101,6 +105,14 @@ func (s *series) close() {
 	if n > 1 && s.rows[n-1].To-s.rows[n-1].From < harvestEvery*time.Duration(max(s.width, 1))/2 {
 		s.rows[n-2] = s.rows[n-2].and(s.rows[n-1])
 		s.rows = s.rows[:n-1]
+	}
+}
+
+// relabel gives the windows that were added last another cause.
+func (s *series) relabel(cause Cause, windows int) {
+	n := len(s.rows)
+	for i := range s.rows[n-min(n, windows/max(s.width, 1)):] {
+		s.rows[n-1-i].Cause = cause
 	}
 }
 

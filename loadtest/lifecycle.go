@@ -23,6 +23,7 @@ type engine struct {
 	breaker     *resilience.CircuitBreaker
 	retry       *resilience.RetryPolicy
 	progress    func(Progress) // OnProgress; may be nil
+	abort       *AbortConfig   // may be nil
 	open        bool           // an open loop, with:
 	schedule    pace.Schedule
 	catchUp     time.Duration

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 
 	"example.com/brunt/loadtest/internal/http1"
 )
@@ -28,6 +29,7 @@ type httpSession struct {
 	requests kept[*prepared]
 
 	phase atomic.Uint32 // a Phase; the transport's dialing goroutine sets it too
+	wait  connectionWait
 	body  http1.BodyReader
 }
 
@@ -54,6 +56,18 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 		return Response(resp), err
 	}
 	s.phase.Store(uint32(PhasePool))
+	s.wait.begin()
+	out, err := s.roundTrip(ctx, req, p)
+	// What is to be had takes microseconds, and is no wait. It counts when the request
+	// has ended, as its latency does.
+	if d := s.wait.end(); d >= waitedTime {
+		CountConnectionWait(ctx, d)
+	}
+	return out, err
+}
+
+// roundTrip sends p by way of the transport, and reads the response.
+func (s *httpSession) roundTrip(ctx context.Context, req *Request, p *prepared) (Response, error) {
 	resp, err := s.send.RoundTrip(s.again(p.http))
 	if err != nil {
 		return Response{}, s.explain(ctx, err)
@@ -155,21 +169,62 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 		}
 	}
 	ctx, foreign := s.ctx, s.client.cfg.Transport != nil
+	leave := func(to Phase) {
+		advance(to)
+		s.wait.stop()
+	}
 	return &httptrace.ClientTrace{
 		// Whatever happened before: a redirect, or a connection that broke.
-		GetConn:           func(string) { s.phase.Store(uint32(PhasePool)) },
-		DNSStart:          func(httptrace.DNSStartInfo) { advance(PhaseDNS) },
-		ConnectStart:      func(_, _ string) { advance(PhaseConnect) },
+		GetConn: func(string) {
+			s.phase.Store(uint32(PhasePool))
+			s.wait.start()
+		},
+		DNSStart:          func(httptrace.DNSStartInfo) { leave(PhaseDNS) },
+		ConnectStart:      func(_, _ string) { leave(PhaseConnect) },
 		TLSHandshakeStart: func() { advance(PhaseTLS) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			s.phase.Store(uint32(PhaseHeaders))
+			s.wait.stop()
 			if foreign && !info.Reused {
 				CountConnection(ctx)
 			}
 		},
 		// A limitedPool does not tell of a stream, which may have to wait still.
-		WroteHeaders: func() { s.phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseHeaders)) },
+		WroteHeaders: func() {
+			s.phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseHeaders))
+			s.wait.stop()
+		},
 	}
+}
+
+// connectionWait is how long the request in hand has waited for connections. Hooks of the
+// dialing goroutine use it too.
+type connectionWait struct {
+	since atomic.Int64 // when it began to wait, plus one; 0 if it does not
+	sum   atomic.Int64
+}
+
+// begin forgets the request before.
+func (w *connectionWait) begin() {
+	w.since.Store(0)
+	w.sum.Store(0)
+}
+
+// waitClock is the beginning of the clock of waits: any instant does.
+var waitClock = time.Now()
+
+func (w *connectionWait) start() { w.since.CompareAndSwap(0, int64(time.Since(waitClock))+1) }
+
+func (w *connectionWait) stop() {
+	if since := w.since.Swap(0); since != 0 {
+		w.sum.Add(int64(time.Since(waitClock)) - since + 1)
+	}
+}
+
+// end returns how long the request waited in all.
+func (w *connectionWait) end() time.Duration {
+	w.stop()
+	return time.Duration(w.sum.Load())
 }
 
 func (s *httpSession) Close() error {

@@ -49,6 +49,7 @@ type recorder struct {
 
 	buffers  int           // how many there are
 	arrivals func() Counts // what became of an open loop's since the last call; nil in a closed one
+	window   signals       // of the latest interval of an open loop
 }
 
 // newRecorder returns a recorder for up to so many workers.
@@ -216,6 +217,9 @@ func (r *recorder) harvest(last bool) (row Interval) {
 	row.Counts = sum.Counts
 	all := r.latencies(sum)
 	r.recent = newBlock(all)
+	if r.arrivals != nil {
+		r.window = signalsOf(sum, all)
+	}
 	row.P50, row.P99, row.Lag = all.quantile(0.50), all.quantile(0.99), sum.lag.quantile(0.99)
 	if r.total == nil {
 		r.total = sum

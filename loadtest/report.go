@@ -44,7 +44,7 @@ func (r *EngineResult) String() string {
 	if r.Sink != nil {
 		fmt.Fprintf(&b, "  sink      %v\n", r.Sink)
 	}
-	r.writeWarnings(&b)
+	r.writeWarnings(&b, "")
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
@@ -84,9 +84,12 @@ func (r *EngineResult) writeErrors(b *strings.Builder) {
 	}
 }
 
-func (r *EngineResult) writeWarnings(b *strings.Builder) {
+// writeWarnings writes a line for each warning, but for those of kind except.
+func (r *EngineResult) writeWarnings(b *strings.Builder, except WarningKind) {
 	for _, w := range r.Warnings {
-		fmt.Fprintf(b, "  warning   %s\n", w.Text)
+		if w.Kind != except {
+			fmt.Fprintf(b, "  warning   %s\n", w.Text)
+		}
 	}
 }
 

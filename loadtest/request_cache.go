@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"weak"
 
 	"example.com/brunt/loadtest/internal/http1"
@@ -55,14 +54,14 @@ func (k *kept[P]) other(req *Request, build func(*Request) (P, error)) (P, error
 // all of them send the same. It is safe for concurrent use by multiple goroutines.
 type wireRequests struct {
 	mu   sync.Mutex
-	run  weak.Pointer[atomic.Int64]  // whose requests these are, known by its counter: they may change until the next
+	run  weak.Pointer[connections]   // whose requests these are, known by its counter: they may change until the next
 	kept map[*Request]*http1.Request // at most maxKeptRequests
 }
 
 // request returns what Wire sends for req in the run of ctx. The result is shared.
 func (c *wireClient) request(ctx context.Context, req *Request) (*http1.Request, error) {
-	counter, ok := ctx.Value(connectionsKey{}).(*atomic.Int64)
-	if !ok || req == nil || len(req.Body) > http1.MaxInlineBody { // it would be kept until the next run
+	counter := connectionsOf(ctx)
+	if counter == nil || req == nil || len(req.Body) > http1.MaxInlineBody { // it would be kept until the next run
 		return c.write(req)
 	}
 	run, k := weak.Make(counter), &c.made

@@ -18,7 +18,7 @@ import (
 
 // inRun is the context of a run of its own.
 func inRun(t *testing.T) context.Context {
-	return context.WithValue(t.Context(), connectionsKey{}, new(atomic.Int64))
+	return context.WithValue(t.Context(), connectionsKey{}, new(connections))
 }
 
 func TestWireSessionsShareARequest(t *testing.T) {
@@ -104,11 +104,11 @@ func TestWireForgetsARunThatIsOver(t *testing.T) {
 	freed := make(chan struct{})
 	func() {
 		counter := new(struct {
-			atomic.Int64
+			connections
 			_ [1 << 10]byte
 		})
 		runtime.AddCleanup(counter, func(freed chan struct{}) { close(freed) }, freed)
-		_, err := c.request(context.WithValue(t.Context(), connectionsKey{}, &counter.Int64), Get("http://h/"))
+		_, err := c.request(context.WithValue(t.Context(), connectionsKey{}, &counter.connections), Get("http://h/"))
 		require.NoError(t, err)
 	}()
 	require.Eventually(t, func() bool {

@@ -93,6 +93,9 @@ type EngineResult struct {
 	Sink *SinkStats
 	// Generator reports whether this process was itself the limit.
 	Generator Generator
+	// Causes say what made seconds of an open loop other than its schedule, and how the
+	// service changed; nil in a closed loop, or if there is nothing to say.
+	Causes []CauseFinding
 	// Warnings are caveats: why the numbers may not mean what they seem to.
 	Warnings []Warning
 
@@ -146,6 +149,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.Sink = mergeSinks(r.Sink, other.Sink)
 	r.pooled = r.pooled || other.pooled
 	r.Generator.merge(other.Generator)
+	r.Causes = mergeFindings(r.Causes, other.Causes)
 	for class, example := range other.ErrorExamples {
 		if r.ErrorExamples == nil {
 			r.ErrorExamples = make(map[ErrorClass]string)

@@ -46,6 +46,7 @@ type resultJSON struct {
 	Connections   int64                 `json:"connections_opened"`
 	Uncounted     bool                  `json:"connections_unknown,omitempty"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
+	Causes        []CauseFinding        `json:"causes,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
 	Intervals     []Interval            `json:"intervals,omitempty"`
 	P50CI         []float64             `json:"p50_ci_ms,omitempty"` // the ends of the 95 % interval, as the next
@@ -158,7 +159,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
-		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
+		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Causes: r.Causes, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: stats, Endpoints: r.Endpoints,
 		P50CI: r.intervalJSON(0.50), P95CI: r.intervalJSON(0.95), P99CI: r.intervalJSON(0.99), Blocks: r.blocks,
 	}
@@ -182,7 +183,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency, Schedule: j.Schedule, PeakInFlight: j.PeakInFlight,
 		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, ConnectionsUnknown: j.Uncounted, PeakMemory: j.PeakBytes,
-		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
+		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Causes: j.Causes, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 		blocks: j.Blocks,
 	}
 	var held int64
@@ -217,6 +218,7 @@ type intervalJSON struct {
 	P50      float64 `json:"p50_latency_ms"`
 	P99      float64 `json:"p99_latency_ms"`
 	Lag      float64 `json:"p99_lag_ms,omitempty"`
+	Cause    Cause   `json:"cause,omitempty"`
 	InFlight int     `json:"in_flight"`
 	Heap     uint64  `json:"heap_bytes"`
 }
@@ -226,7 +228,7 @@ func (i Interval) MarshalJSON() ([]byte, error) {
 	return json.Marshal(intervalJSON{
 		From: i.From.Seconds(), To: i.To.Seconds(),
 		Counts: i.Counts, RPS: i.RPS(),
-		P50: millis(i.P50), P99: millis(i.P99), Lag: millis(i.Lag), InFlight: i.InFlight, Heap: i.HeapBytes,
+		P50: millis(i.P50), P99: millis(i.P99), Lag: millis(i.Lag), Cause: i.Cause, InFlight: i.InFlight, Heap: i.HeapBytes,
 	})
 }
 
@@ -246,7 +248,7 @@ func (i *Interval) UnmarshalJSON(data []byte) error {
 	*i = Interval{
 		From: fromSeconds(j.From), To: fromSeconds(j.To),
 		Counts: j.Counts,
-		P50:    fromMillis(j.P50), P99: fromMillis(j.P99), Lag: fromMillis(j.Lag), InFlight: j.InFlight, HeapBytes: j.Heap,
+		P50:    fromMillis(j.P50), P99: fromMillis(j.P99), Lag: fromMillis(j.Lag), Cause: j.Cause, InFlight: j.InFlight, HeapBytes: j.Heap,
 	}
 	return nil
 }

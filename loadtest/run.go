@@ -35,7 +35,7 @@ type run struct {
 	dispatcher  *dispatcher // of an open loop; nil in a closed one
 	dog         *watchdog
 	active      atomic.Int64 // workers that have not ended
-	connections atomic.Int64 // opened for requests of this run
+	connections connections
 	recorder    *recorder
 	collector   *collector
 }
@@ -126,6 +126,9 @@ func (r *run) runWorkers() {
 		r.collector.report = func(row Interval, now time.Duration, done bool) { reports.put(r.progress(row, now, done)) }
 		reporting.Go(reports.run) // ends when next is closed, below
 	}
+	if r.engine.abort != nil {
+		r.collector.abort = r.abort
+	}
 	start := func(w *worker) {
 		r.active.Add(1)
 		// A worker ends when the source does, or after the request during which
@@ -143,6 +146,7 @@ func (r *run) runWorkers() {
 		d.timer = timer
 		r.mu.Unlock()
 		r.recorder.arrivals = d.harvest
+		r.collector.labeler, r.collector.waits = new(labeler), r.connections.takeWaits
 		defer context.AfterFunc(r.ctx, timer.Interrupt)()
 		d.start = start
 		d.dispatch()
@@ -172,6 +176,22 @@ func (r *run) inFlight() (n int) {
 	return n
 }
 
+// abort halts the run if an objective of its Abort cannot be met any more.
+func (r *run) abort(now time.Duration) {
+	cfg := r.engine.abort
+	if now < cfg.Grace {
+		return
+	}
+	t := r.recorder.total
+	x := soFar{
+		Counts: t.Counts, timings: &t.timings, local: t.classes[ClassLocal],
+		rows: r.collector.series.rows, elapsed: now, planned: r.size(),
+	}
+	if objective, reason := unreachable(x, cfg.SLO); objective != "" {
+		r.halt(&AbortError{Objective: objective, Reason: reason, After: now})
+	}
+}
+
 // progress returns the state of the run at the end of an interval.
 func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
 	total := r.collector.total
@@ -187,7 +207,11 @@ func (r *run) size() int64 {
 	if r.dispatcher == nil {
 		return size
 	}
-	if n := r.engine.schedule.Len(); n >= 0 && r.feed.planned() == 0 && (size < 0 || n < size) {
+	schedule := r.engine.schedule
+	if limit := r.feed.planned(); limit > 0 {
+		schedule = schedule.Until(limit)
+	}
+	if n := schedule.Len(); n >= 0 && (size < 0 || n < size) {
 		return n
 	}
 	return size
@@ -283,8 +307,9 @@ func (r *run) result(names []string) (*EngineResult, error) {
 	}
 	if d := r.dispatcher; d != nil {
 		res.Schedule, res.PeakInFlight = r.engine.schedule.String(), d.peak
+		res.Causes = r.collector.labeler.findings(res.Concurrency, res.sinkShare())
 	}
-	res.ConnectionsOpened = r.connections.Load()
+	res.ConnectionsOpened = r.connections.opened.Load()
 	res.pooled, res.ConnectionsUnknown = r.engine.pooled()
 	res.Warnings = res.assess()
 	if stall := res.stallText(); stall != "" {

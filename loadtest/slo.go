@@ -2,196 +2,185 @@ package loadtest
 
 import (
 	"errors"
-	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
-
-	"example.com/brunt/loadtest/internal/text"
 )
 
 // SLO is a set of objectives for a run. A zero duration, rate or size sets no
-// objective; a zero MaxErrorRate or MaxRejectedRate allows none at all.
+// objective, except where said; a zero MaxErrorRate, MaxRejectedRate or MaxDroppedRate
+// allows none at all.
 type SLO struct {
-	// P50, P95 and P99 are the longest latencies allowed at these quantiles, over
-	// all requests sent. A quantile is judged only if ten requests lie beyond it:
-	// P50 needs 20 requests, P95 200, P99 1000.
-	P50, P95, P99 time.Duration
+	// P50, P95, P99 and P999 are the longest latencies allowed at these quantiles, over
+	// all requests sent: response times in an open loop. A quantile is judged only if ten
+	// requests lie beyond it: P50 needs 20 requests, P95 200, P99 1,000, P999 10,000.
+	P50, P95, P99, P999 time.Duration
+	// Max is the longest latency allowed for any request.
+	Max time.Duration
+	// ServiceP50, ServiceP95 and ServiceP99 are likewise for service times, as
+	// Stats.ServiceQuantile.
+	ServiceP50, ServiceP95, ServiceP99 time.Duration
 	// MaxErrorRate is the share of requests that may fail, from 0 to 1.
 	MaxErrorRate float64
 	// MaxRejectedRate is the share of the requests due that the engine's own
 	// Breaker may refuse, from 0 to 1.
 	MaxRejectedRate float64
+	// MaxMissedRate, from 0 to 1, is the share of the arrivals scheduled that may be
+	// missed; 0 means 0.001. A run that misses more is INVALID. This and the next two are
+	// for open loops only.
+	MaxMissedRate float64
+	// MaxDroppedRate, from 0 to 1, is the share of them that may be dropped.
+	MaxDroppedRate float64
+	// MinAchievedRate, from 0 to 1, is the share of the schedule's rate that must have
+	// been delivered: of its arrivals those that were neither missed nor dropped nor
+	// canceled, and did not fail for a limit of this machine. A run with less is INVALID.
+	// 0 means 0.99, less what MaxMissedRate and MaxDroppedRate allow.
+	MinAchievedRate float64
 	// MinRPS is the least number of requests per second.
 	MinRPS float64
-	// MinRequests is the least number of requests sent.
+	// MinRequests is the least number of requests sent; 0 means 1.
 	MinRequests int64
+	// WorstSecondP99 is the longest p99 allowed in any of EngineResult.Intervals, and
+	// WorstSecondErrorRate the share of requests that may fail in any. Intervals with
+	// fewer requests than 100 and 20, respectively, are not looked at.
+	WorstSecondP99       time.Duration
+	WorstSecondErrorRate float64
+	// MaxStall is the longest time for which next to no request may end, less than a
+	// tenth of the usual number, although some are due. It is told from
+	// EngineResult.Intervals: what is missing in the intervals before and after belongs
+	// to the stall, but one that fills no interval does not show. Max finds shorter ones.
+	MaxStall time.Duration
 	// MaxPeakMemory is the largest heap allowed, in bytes.
 	MaxPeakMemory uint64
+	// Endpoints are objectives for the requests of one Request.Name, on top of those for
+	// all. A name without a request misses one. What is not known by name must be zero:
+	// MaxMissedRate, MaxDroppedRate, MinAchievedRate, WorstSecondP99,
+	// WorstSecondErrorRate, MaxStall, MaxPeakMemory and Endpoints.
+	Endpoints map[string]SLO
 }
 
-// Validate reports every fault; each matches [ErrConfig].
-func (s SLO) Validate() error {
-	var faults []error
-	for _, q := range []struct {
-		name string
-		d    time.Duration
-	}{{"P50", s.P50}, {"P95", s.P95}, {"P99", s.P99}} {
-		if q.d < 0 {
-			faults = append(faults, fault("SLO.%s is %v: must be 0 for no objective, or positive", q.name, q.d))
-		}
-	}
-	if !(s.MaxErrorRate >= 0 && s.MaxErrorRate <= 1) {
-		faults = append(faults, fault("SLO.MaxErrorRate is %v: must be from 0 to 1", s.MaxErrorRate))
-	}
-	if !(s.MaxRejectedRate >= 0 && s.MaxRejectedRate <= 1) {
-		faults = append(faults, fault("SLO.MaxRejectedRate is %v: must be from 0 to 1", s.MaxRejectedRate))
-	}
-	if !(s.MinRPS >= 0) || math.IsInf(s.MinRPS, 1) {
-		faults = append(faults, fault("SLO.MinRPS is %v: must be 0 for no objective, or positive and finite", s.MinRPS))
-	}
-	if s.MinRequests < 0 {
-		faults = append(faults, fault("SLO.MinRequests is %d: must be 0 for no objective, or positive", s.MinRequests))
-	}
-	return errors.Join(faults...)
-}
-
-// VerdictKind is the outcome of a verdict.
-type VerdictKind string
-
-// The kinds of verdicts.
 const (
-	VerdictPass VerdictKind = "PASS" // every objective was met
-	VerdictFail VerdictKind = "FAIL" // one was missed, or could not be judged
+	defaultMaxMissedRate   = 0.001
+	defaultMinAchievedRate = 0.99
 )
 
-// Verdict is the judgment of a run by an SLO.
-type Verdict struct {
-	Kind VerdictKind `json:"kind"`
-	// Objectives are those that the SLO sets, in the order of its fields. Errors and
-	// requests are among them always; rejections if there were any or a rate is set.
-	Objectives []Objective `json:"objectives"`
-}
-
-// Objective is one objective of an SLO and what became of it.
-type Objective struct {
-	Name     string `json:"name"`     // such as "p99" or "error rate"
-	Observed string `json:"observed"` // for a person, with its unit
-	Wanted   string `json:"wanted"`
-	// Judged is false for a quantile that rests on too few requests. It was not met
-	// then.
-	Judged bool `json:"judged"`
-	Met    bool `json:"met"`
-	// Hint names the field of SLO to set where it is zero and that was too strict.
-	Hint string `json:"hint,omitempty"`
-}
-
-// String returns one line.
-func (o Objective) String() string {
-	if !o.Judged {
-		return fmt.Sprintf("%-11s %s (wanted %s)", o.Name, o.Observed, o.Wanted)
+// maxMissedRate returns MaxMissedRate or its default.
+func (s SLO) maxMissedRate() float64 {
+	if s.MaxMissedRate == 0 {
+		return defaultMaxMissedRate
 	}
-	line := fmt.Sprintf("%-11s observed %s, wanted %s", o.Name, o.Observed, o.Wanted)
-	if o.Hint != "" {
-		line += " (" + o.Hint + ")"
-	}
-	return line
+	return s.MaxMissedRate
 }
 
-// Missed returns the objectives that were not met.
-func (v Verdict) Missed() []Objective {
-	var out []Objective
-	for _, o := range v.Objectives {
-		if !o.Met {
-			out = append(out, o)
+// minAchievedRate returns MinAchievedRate or its default.
+func (s SLO) minAchievedRate() float64 {
+	if s.MinAchievedRate == 0 {
+		return max(defaultMinAchievedRate-s.MaxMissedRate-s.MaxDroppedRate, 0)
+	}
+	return s.MinAchievedRate
+}
+
+// quantileObjective is an objective for a quantile of latencies or service times.
+type quantileObjective struct {
+	field, name string
+	q           float64
+	max         time.Duration
+	service     bool
+}
+
+// quantiles returns the objectives for quantiles, those that are not set too.
+func (s SLO) quantiles() []quantileObjective {
+	return []quantileObjective{
+		{"P50", "p50", 0.50, s.P50, false},
+		{"P95", "p95", 0.95, s.P95, false},
+		{"P99", "p99", 0.99, s.P99, false},
+		{"P999", "p99.9", 0.999, s.P999, false},
+		{"Max", "max", 1, s.Max, false},
+		{"ServiceP50", "service p50", 0.50, s.ServiceP50, true},
+		{"ServiceP95", "service p95", 0.95, s.ServiceP95, true},
+		{"ServiceP99", "service p99", 0.99, s.ServiceP99, true},
+	}
+}
+
+// of returns the quantile that the objective is about.
+func (o quantileObjective) of(s *Stats) time.Duration {
+	if o.service {
+		return s.ServiceQuantile(o.q)
+	}
+	return s.Quantile(o.q)
+}
+
+// need returns how many requests the objective needs to be judged.
+func (o quantileObjective) need() int64 {
+	if o.q == 1 {
+		return 1
+	}
+	return samplesToJudge(o.q)
+}
+
+// Validate reports every fault, those of Endpoints too; each matches [ErrConfig].
+func (s SLO) Validate() error { return errors.Join(s.faults("SLO")...) }
+
+func (s SLO) faults(path string) []error {
+	var faults []error
+	duration := func(name string, d time.Duration) {
+		if d < 0 {
+			faults = append(faults, fault("%s.%s is %v: must be 0 for no objective, or positive", path, name, d))
 		}
 	}
-	return out
+	rate := func(name string, f float64) {
+		if !(f >= 0 && f <= 1) {
+			faults = append(faults, fault("%s.%s is %v: must be from 0 to 1", path, name, f))
+		}
+	}
+	for _, q := range s.quantiles() {
+		duration(q.field, q.max)
+	}
+	rate("MaxErrorRate", s.MaxErrorRate)
+	rate("MaxRejectedRate", s.MaxRejectedRate)
+	rate("MaxMissedRate", s.MaxMissedRate)
+	rate("MaxDroppedRate", s.MaxDroppedRate)
+	rate("MinAchievedRate", s.MinAchievedRate)
+	if !(s.MinRPS >= 0) || math.IsInf(s.MinRPS, 1) {
+		faults = append(faults, fault("%s.MinRPS is %v: must be 0 for no objective, or positive and finite", path, s.MinRPS))
+	}
+	if s.MinRequests < 0 {
+		faults = append(faults, fault("%s.MinRequests is %d: must be 0 for no objective, or positive", path, s.MinRequests))
+	}
+	duration("WorstSecondP99", s.WorstSecondP99)
+	rate("WorstSecondErrorRate", s.WorstSecondErrorRate)
+	duration("MaxStall", s.MaxStall)
+	for _, name := range slices.Sorted(maps.Keys(s.Endpoints)) {
+		faults = append(faults, s.Endpoints[name].endpointFaults(path, name)...)
+	}
+	return faults
 }
 
-// String returns PASS or FAIL, and a line for each objective that was missed.
-func (v Verdict) String() string {
-	var b strings.Builder
-	b.WriteString(string(v.Kind))
-	for _, o := range v.Missed() {
-		fmt.Fprintf(&b, "\n  %v", o)
+// endpointFaults returns the faults of s as an element of Endpoints.
+func (s SLO) endpointFaults(path, name string) []error {
+	if name == "" {
+		return []error{fault(`%s.Endpoints[""]: requests without a name are not counted apart; give them one`, path)}
 	}
-	return b.String()
-}
-
-// Judge returns the verdict on r, which it does not change. It does not validate s: a
-// value that Validate refuses is never met. A nil r has sent nothing.
-func (s SLO) Judge(r *EngineResult) Verdict {
-	if r == nil {
-		r = &EngineResult{}
-	}
-	v := Verdict{Kind: VerdictPass}
-	add := func(o Objective) {
-		if !o.Met {
-			v.Kind = VerdictFail
-		}
-		v.Objectives = append(v.Objectives, o)
-	}
-	judge := func(met bool, name, observed, wanted string) {
-		add(Objective{Name: name, Observed: observed, Wanted: wanted, Judged: true, Met: met})
-	}
-	share := func(name, field string, got, most float64, count string) {
-		o := Objective{Name: name, Wanted: "at most " + text.Percent(most), Judged: true, Met: got <= most}
-		o.Observed = apart(o.Met, text.Percent(got), text.Percent(most), exactly(100*got)+" %") + " (" + count + ")"
-		if !o.Met && most == 0 {
-			o.Hint = "set SLO." + field + " to allow some: 0 allows none"
-		}
-		add(o)
-	}
-	for _, q := range []struct {
+	path = path + ".Endpoints[" + strconv.Quote(name) + "]"
+	faults := s.faults(path)
+	for _, f := range []struct {
 		name string
-		q    float64
-		max  time.Duration
-	}{{"p50", 0.50, s.P50}, {"p95", 0.95, s.P95}, {"p99", 0.99, s.P99}} {
-		switch got, need := r.Quantile(q.q), samplesToJudge(q.q); {
-		case q.max == 0:
-		case r.Requests < need:
-			add(Objective{
-				Name: q.name, Wanted: "at most " + q.max.String(),
-				Observed: fmt.Sprintf("not judged: %s requests, needs %s", text.Count(r.Requests), text.Count(need)),
-			})
-		default:
-			judge(got <= q.max, q.name, precise(got, q.max), "at most "+q.max.String())
+		set  bool
+	}{
+		{"MaxMissedRate", s.MaxMissedRate != 0},
+		{"MaxDroppedRate", s.MaxDroppedRate != 0},
+		{"MinAchievedRate", s.MinAchievedRate != 0},
+		{"WorstSecondP99", s.WorstSecondP99 != 0},
+		{"WorstSecondErrorRate", s.WorstSecondErrorRate != 0},
+		{"MaxStall", s.MaxStall != 0},
+		{"MaxPeakMemory", s.MaxPeakMemory != 0},
+		{"Endpoints", len(s.Endpoints) > 0},
+	} {
+		if f.set {
+			faults = append(faults, fault("%s.%s is set: it is known of a whole run only", path, f.name))
 		}
 	}
-	share("error rate", "MaxErrorRate", r.ErrorRate(), s.MaxErrorRate, text.Count(r.ErrorCount)+" of "+text.Count(r.Requests))
-	if r.RejectedCount > 0 || s.MaxRejectedRate != 0 {
-		share("rejected", "MaxRejectedRate", r.RejectedRate(), s.MaxRejectedRate, text.Count(r.RejectedCount))
-	}
-	if s.MinRPS != 0 {
-		got, met := r.RPS(), r.RPS() >= s.MinRPS
-		judge(met, "req/s", apart(met, text.Rate(got), text.Rate(s.MinRPS), exactly(got)), "at least "+text.Rate(s.MinRPS))
-	}
-	least := max(s.MinRequests, 1)
-	judge(r.Requests >= least, "requests", text.Count(r.Requests), "at least "+text.Count(least))
-	if s.MaxPeakMemory > 0 {
-		got, most := r.PeakMemory, s.MaxPeakMemory
-		observed := apart(got <= most, text.Bytes(got), text.Bytes(most), text.Count(int64(got))+" B")
-		judge(got <= most, "peak memory", observed, "at most "+text.Bytes(most))
-	}
-	return v
+	return faults
 }
-
-// precise rounds for reading, but never so far that a miss looks like a hit.
-func precise(got, limit time.Duration) string {
-	if (text.Round(got) > limit) == (got > limit) {
-		return text.Duration(got)
-	}
-	return got.String()
-}
-
-// apart returns observed, or exact where a miss would otherwise read like the limit.
-func apart(met bool, observed, limit, exact string) string {
-	if !met && observed == limit {
-		return exact
-	}
-	return observed
-}
-
-func exactly(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -186,10 +187,10 @@ func Pace(tb testing.TB, schedule string, reqs ...*Request) *EngineResult {
 	return r
 }
 
-// Check fails the test, which goes on, if r misses an objective of slo. One message has
-// what was observed and wanted of every objective missed, the latencies, the errors and
-// the warnings; log r for the rest. A quantile that rests on too few requests is not judged,
-// which is a failure too.
+// Check fails the test, which goes on, if r misses an objective of slo or is INVALID. One
+// message has what was observed and wanted of every objective missed, the causes, the
+// latencies, the errors and the warnings; log r for the rest. A quantile that rests on
+// too few requests is not judged, which is a failure too.
 func Check(tb testing.TB, r *EngineResult, slo SLO) {
 	tb.Helper()
 	if err := slo.Validate(); err != nil {
@@ -198,17 +199,19 @@ func Check(tb testing.TB, r *EngineResult, slo SLO) {
 	if r == nil {
 		tb.Fatal("loadtest: Check of a nil result")
 	}
-	missed := slo.Judge(r).Missed()
-	if len(missed) == 0 {
-		return
-	}
+	v := slo.Judge(r)
 	var b strings.Builder
-	for _, o := range missed {
-		b.WriteString("\n  " + o.String())
+	switch v.Kind {
+	case VerdictPass:
+		return
+	case VerdictInvalid:
+		b.WriteString("loadtest: INVALID: the load was not what the schedule says, so this run says nothing of the service; change what is named here and run again")
+	default:
+		fmt.Fprintf(&b, "loadtest: %d of the objectives missed", len(v.Missed()))
 	}
-	b.WriteByte('\n')
+	b.WriteString(v.details() + "\n")
 	r.writeLatency(&b)
 	r.writeErrors(&b)
-	r.writeWarnings(&b)
-	tb.Errorf("loadtest: %d of the objectives missed%s", len(missed), strings.TrimSuffix(b.String(), "\n"))
+	r.writeWarnings(&b, WarnCause)
+	tb.Errorf("%s", strings.TrimSuffix(b.String(), "\n"))
 }

@@ -22,6 +22,8 @@ const (
 	// WarnGeneratorStarved: this process did not get to run as it should, so that
 	// the latencies are in part its own.
 	WarnGeneratorStarved WarningKind = "generator_starved"
+	// WarnCause: one of EngineResult.Causes.
+	WarnCause WarningKind = "cause"
 	// WarnStall: for a while next to nothing ended.
 	WarnStall WarningKind = "stall"
 	// WarnUnsteady: the latencies drifted or stepped in the course of the run, so that its
@@ -85,6 +87,9 @@ func (r *EngineResult) assess() []Warning {
 	if seen := r.Generator.starved(r.P99()); seen != "" && r.Requests > 0 {
 		warn(WarnGeneratorStarved, "this process was short of CPU, and the requests' p99 of %v is in part its own: %s; send with fewer workers, raise GOMAXPROCS if the machine has more processors, or send from another machine or process than the server's",
 			text.Duration(r.P99()), seen)
+	}
+	for _, f := range r.Causes {
+		warn(WarnCause, "%v", f)
 	}
 	return append(out, r.sinkWarnings()...)
 }

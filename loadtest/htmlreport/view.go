@@ -21,7 +21,7 @@ type page struct {
 	Runs        []string
 	Many        bool
 	Tiles       []tile
-	Verdict     string // PASS or FAIL of all runs; empty without an SLO
+	Verdict     string // PASS, FAIL or INVALID of all runs; empty without an SLO
 	Objectives  []objectiveRow
 	Warnings    []warning
 	Charts      []chart
@@ -111,9 +111,10 @@ func newPage(o Options, results []*loadtest.EngineResult) *page {
 	return p
 }
 
-// judge adds the verdict on a run. One that fails is all that counts.
+// judge adds the verdict on a run. One that is INVALID is all that counts, and else one
+// that fails.
 func (p *page) judge(run string, v loadtest.Verdict) {
-	if p.Verdict == "" || v.Kind != loadtest.VerdictPass {
+	if p.Verdict == "" || v.Kind == loadtest.VerdictInvalid || v.Kind == loadtest.VerdictFail && p.Verdict == string(loadtest.VerdictPass) {
 		p.Verdict = string(v.Kind)
 	}
 	for _, o := range v.Objectives {

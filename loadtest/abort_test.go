@@ -1,0 +1,271 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/pace"
+)
+
+// An oracle goes through a run request by request and judges it when it is over: what was
+// given up on the way was then missed, and what was missed for good and could have been
+// known is given up at the end at the latest.
+func TestWhatIsGivenUpIsMissed(t *testing.T) {
+	gave := make(map[string]int)
+	for seed := range uint64(400) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		pick := func(n int) bool { return rnd.IntN(n) == 0 }
+		var s SLO
+		limit := func(d *time.Duration) {
+			if pick(3) {
+				*d = time.Duration(1+rnd.IntN(30)) * ms
+			}
+		}
+		for _, d := range []*time.Duration{&s.P50, &s.P95, &s.P99, &s.P999, &s.Max, &s.ServiceP50, &s.ServiceP95, &s.ServiceP99, &s.WorstSecondP99} {
+			limit(d)
+		}
+		for _, f := range []*float64{&s.MaxErrorRate, &s.MaxRejectedRate, &s.MaxMissedRate, &s.MaxDroppedRate, &s.WorstSecondErrorRate} {
+			if pick(2) {
+				*f = rnd.Float64() / 5
+			} else if !pick(3) && f != &s.WorstSecondErrorRate {
+				*f = 1
+			}
+		}
+		if s.MinAchievedRate = 0.9 + rnd.Float64()/10; pick(2) {
+			s.MinAchievedRate = 0
+		}
+		if pick(3) {
+			s.MinRequests, s.MinRPS = int64(rnd.IntN(3000)), rnd.Float64()*400
+		}
+		if pick(4) {
+			s.MaxStall, s.MaxPeakMemory = time.Duration(rnd.IntN(4))*time.Second, uint64(rnd.IntN(100))
+		}
+		require.NoError(t, s.Validate())
+
+		open := pick(2)
+		planned := int64(1 + rnd.IntN(3000))
+		slow, fails := time.Duration(1+rnd.IntN(30))*ms, rnd.Float64()/5
+		r := &EngineResult{}
+		var sum tally
+		sum.timings = newTally().timings
+		type opinion struct {
+			objective string
+			at        int64
+		}
+		var opinions []opinion
+		ask := func(at int64) {
+			x := soFar{
+				Counts: sum.Counts, timings: &sum.timings, local: sum.classes[ClassLocal], rows: r.Intervals,
+				elapsed: time.Duration(len(r.Intervals)) * time.Second, planned: planned,
+			}
+			if objective, reason := unreachable(x, s); objective != "" {
+				require.NotEmpty(t, reason)
+				opinions = append(opinions, opinion{objective, at})
+			}
+		}
+		row := newTally()
+		end := func() {
+			n := len(r.Intervals)
+			latencies := newHistogram()
+			latencies.merge(row.good)
+			latencies.merge(row.bad)
+			r.Intervals = append(r.Intervals, Interval{
+				From: time.Duration(n) * time.Second, To: time.Duration(n+1) * time.Second,
+				Counts: row.Counts, P99: latencies.quantile(0.99), HeapBytes: uint64(rnd.IntN(100)),
+			})
+			sum.merge(row)
+			row = newTally()
+		}
+		for i := range planned {
+			if open {
+				row.Scheduled++
+			}
+			switch {
+			case open && rnd.Float64() < fails/20:
+				row.Missed++
+			case open && rnd.Float64() < fails/3:
+				row.Dropped++
+			default:
+				x := sample{latency: time.Duration(rnd.ExpFloat64() * float64(slow)), status: 200}
+				if open {
+					x.lag = time.Duration(rnd.ExpFloat64() * float64(ms))
+				}
+				switch f := rnd.Float64(); {
+				case f < fails/10:
+					x.class = ClassLocal
+				case f < fails:
+					x.class = ClassReset
+				case f < 2*fails && pick(4):
+					x.class = ClassRejected
+				}
+				row.count(&x)
+			}
+			if i%300 == 299 {
+				end()
+				ask(i)
+			}
+		}
+		end()
+		r.Stats = *sum.stats()
+		for _, row := range r.Intervals {
+			r.PeakMemory = max(r.PeakMemory, row.HeapBytes)
+		}
+		r.Elapsed = time.Duration(len(r.Intervals)) * time.Second
+		v := s.Judge(r)
+		missed := make(map[string]bool)
+		for _, o := range v.Missed() {
+			missed[o.Name] = o.Judged
+		}
+		for _, o := range opinions {
+			gave[o.objective]++
+			_, wasMissed := missed[o.objective]
+			require.True(t, wasMissed, "seed %d: %s given up at %d of %d\n%+v\n%v", seed, o.objective, o.at, planned, s, v)
+		}
+		before := len(opinions)
+		ask(planned)
+		for _, judged := range missed {
+			if judged {
+				// A run that is over and missed something could have been ended.
+				delete(missed, "stall") // not asked of a closed loop
+				delete(missed, "req/s") // the end of the run is not known to be its end
+			}
+		}
+		if len(missed) > 0 && before == len(opinions) {
+			for name, judged := range missed {
+				require.False(t, judged, "seed %d: %s was missed and is not given up\n%+v\n%v", seed, name, s, v)
+			}
+		}
+	}
+	for _, name := range []string{"p50", "p95", "p99", "p99.9", "max", "service p50", "service p95", "service p99", "error rate", "rejected", "missed", "dropped", "achieved", "req/s", "requests", "worst p99", "worst errors", "peak memory"} {
+		require.Positive(t, gave[name], "%s was never given up: %v", name, gave)
+	}
+}
+
+// As many may be slow as lie beyond the quantile, and not one more.
+func TestTheLastSlowRequestDecides(t *testing.T) {
+	for _, tt := range []struct {
+		slow, planned int64
+		slo           SLO
+		want          string
+	}{
+		{10, 1000, SLO{P99: ms}, ""},
+		{11, 1000, SLO{P99: ms}, "p99"},
+		{500, 1001, SLO{P50: ms}, ""},
+		{501, 1001, SLO{P50: ms}, "p50"},
+		{1, 10000, SLO{Max: 2 * time.Second}, ""},
+		{1, 10000, SLO{Max: ms}, "max"},
+	} {
+		sum := newTally()
+		for range tt.slow {
+			sum.count(&sample{latency: 2 * ms, status: 200})
+		}
+		x := soFar{Counts: sum.Counts, timings: &sum.timings, planned: tt.planned}
+		got, _ := unreachable(x, tt.slo)
+		require.Equal(t, tt.want, got, "%d of %d", tt.slow, tt.planned)
+	}
+}
+
+// Only values that are certain to lie above a limit count: those of its bucket may not.
+func TestHistogramAbove(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	h, values := newHistogram(), []time.Duration(nil)
+	for range 2000 {
+		d := time.Duration(rnd.Int64N(1 << (1 + rnd.IntN(45))))
+		h.record(d)
+		values = append(values, d)
+	}
+	for _, limit := range append(values, 0, -1, histMax, 2*histMax) {
+		want := int64(0)
+		for _, d := range values {
+			if bucketOf(uint64(min(d, histMax))) > bucketOf(uint64(min(max(limit, 0), histMax))) {
+				want++
+			}
+		}
+		require.Equal(t, want, h.above(limit), "%v", limit)
+	}
+	require.Zero(t, newHistogram().above(0))
+	require.Zero(t, (*histogram)(nil).above(0))
+}
+
+// A run whose size is not known only gives up what no later request can make good.
+func TestWithoutASizeLessIsGivenUp(t *testing.T) {
+	bad := newTally()
+	for range 100 {
+		bad.count(&sample{latency: time.Second, class: ClassReset})
+	}
+	x := soFar{Counts: bad.Counts, timings: &bad.timings, elapsed: time.Hour, planned: -1}
+	objective, _ := unreachable(x, SLO{P50: ms, P99: ms, MinRPS: 1000, MinRequests: 1e9})
+	require.Empty(t, objective)
+	objective, reason := unreachable(x, SLO{Max: ms})
+	require.Equal(t, "max", objective)
+	require.Equal(t, "100 requests took longer than 1ms", reason)
+}
+
+// Half a minute of nothing but errors is not waited for.
+func TestARunEndsEarly(t *testing.T) {
+	failing := Func(func(ctx context.Context) error {
+		_ = sleep(oddly)(ctx)
+		return errors.New("down")
+	})
+	slo := SLO{MaxErrorRate: 0.05}
+	for name, tt := range map[string]struct {
+		cfg   EngineConfig
+		src   Source
+		after time.Duration // 0: it goes on to its end
+	}{
+		"open loop": {ArrivalConfig{
+			Schedule: pace.Constant(100).Until(time.Minute), Client: failing, Abort: &AbortConfig{SLO: slo},
+		}, For(time.Minute), 4 * time.Second}, // 300 of 6,000 are 5 %
+		"open loop, grace": {ArrivalConfig{
+			Schedule: pace.Constant(100).Until(time.Minute), Client: failing, Abort: &AbortConfig{SLO: slo, Grace: 9500 * ms},
+		}, Times(6000), 10 * time.Second},
+		"sync":                {SyncConfig{Client: failing, Abort: &AbortConfig{SLO: slo}}, Times(1000), 2 * time.Second},
+		"threaded":            {ThreadedConfig{Client: failing, Abort: &AbortConfig{SLO: slo}}, Times(20000), 4 * time.Second},
+		"async":               {AsyncConfig{MaxConcurrent: 10, Client: failing, Abort: &AbortConfig{SLO: slo}}, Times(20000), 4 * time.Second},
+		"of unknown size":     {SyncConfig{Client: failing, Abort: &AbortConfig{SLO: slo}}, For(20 * time.Second), 0},
+		"within its SLO":      {SyncConfig{Client: failing, Abort: &AbortConfig{SLO: SLO{MaxErrorRate: 1}}}, Times(1000), 0},
+		"over before it asks": {SyncConfig{Client: failing, Abort: &AbortConfig{SLO: slo}}, Times(10), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, tt.cfg)
+				defer closeEngine(t, e)
+				r, err := e.Run(t.Context(), tt.src)
+				if tt.after == 0 {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorIs(t, err, ErrAborted)
+				var aborted *AbortError
+				require.ErrorAs(t, err, &aborted)
+				require.Equal(t, "error rate", aborted.Objective)
+				require.Equal(t, tt.after, aborted.After)
+				require.Contains(t, err.Error(), "loadtest: aborted after "+tt.after.String()+": error rate cannot be met any more: errors: ")
+				require.Contains(t, err.Error(), " already, and 5 % of ")
+				require.InDelta(t, tt.after, r.Elapsed, float64(2*oddly), "what is in flight is finished")
+				require.Zero(t, r.Errors[ClassCanceled])
+				v := slo.Judge(r)
+				require.Equal(t, VerdictFail, v.Kind, "%v", v)
+				require.Equal(t, "error rate", v.Missed()[0].Name)
+			})
+		})
+	}
+}
+
+func TestAbortIsValidated(t *testing.T) {
+	bad := &AbortConfig{SLO: SLO{P99: -1, Endpoints: map[string]SLO{"a": {P50: -1}}}, Grace: -1}
+	for _, cfg := range []EngineConfig{SyncConfig{Abort: bad}, ThreadedConfig{Abort: bad}, AsyncConfig{Abort: bad}, ArrivalConfig{Schedule: pace.Constant(1).Until(time.Second), Abort: bad}} {
+		err := cfg.Validate()
+		require.ErrorIs(t, err, ErrConfig)
+		for _, part := range []string{"Abort.SLO.P99 is -1ns", `Abort.SLO.Endpoints["a"].P50 is -1ns`, "Abort.Grace is -1ns: must be 0 for none, or positive"} {
+			require.ErrorContains(t, err, part, "%T", cfg)
+		}
+	}
+	require.NoError(t, (*AbortConfig)(nil).Validate())
+}

@@ -1,0 +1,300 @@
+package loadtest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/brunt/loadtest/internal/text"
+)
+
+// VerdictKind is the outcome of a verdict.
+type VerdictKind string
+
+// The kinds of verdicts.
+const (
+	VerdictPass VerdictKind = "PASS" // every objective was met
+	VerdictFail VerdictKind = "FAIL" // one was missed, or could not be judged
+	// VerdictInvalid: the load of an open loop was not what its schedule says, so that
+	// the run says nothing of the service, whether objectives were met or not.
+	VerdictInvalid VerdictKind = "INVALID"
+)
+
+// Verdict is the judgment of a run by an SLO.
+type Verdict struct {
+	Kind VerdictKind `json:"kind"`
+	// Objectives are those that the SLO sets, in the order of its fields. Errors and
+	// requests are among them always, rejections if there were any or a rate is set, and
+	// what became of the arrivals if the run was an open loop.
+	Objectives []Objective `json:"objectives"`
+	// Causes are those of the run. With INVALID they say what to change.
+	Causes []CauseFinding `json:"causes,omitempty"`
+}
+
+// Objective is one objective of an SLO and what became of it.
+type Objective struct {
+	Name     string `json:"name"`     // such as "p99" or "error rate"
+	Observed string `json:"observed"` // for a person, with its unit
+	Wanted   string `json:"wanted"`
+	// Judged is false where the run has too little to judge by, such as too few requests
+	// for a quantile. The objective was not met then.
+	Judged bool `json:"judged"`
+	Met    bool `json:"met"`
+	// Hint says what to set where the field of SLO is zero and that was too strict, or
+	// what else may be the reason.
+	Hint string `json:"hint,omitempty"`
+}
+
+// String returns one line.
+func (o Objective) String() string {
+	line := fmt.Sprintf("%-11s observed %s, wanted %s", o.Name, o.Observed, o.Wanted)
+	if !o.Judged {
+		line = fmt.Sprintf("%-11s %s (wanted %s)", o.Name, o.Observed, o.Wanted)
+	}
+	if o.Hint != "" {
+		line += " (" + o.Hint + ")"
+	}
+	return line
+}
+
+// Missed returns the objectives that were not met.
+func (v Verdict) Missed() []Objective {
+	var out []Objective
+	for _, o := range v.Objectives {
+		if !o.Met {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// String returns PASS, FAIL or INVALID, and unless it is PASS a line for each cause and
+// for each objective that was missed.
+func (v Verdict) String() string {
+	if v.Kind == VerdictPass {
+		return string(v.Kind)
+	}
+	return string(v.Kind) + v.details()
+}
+
+// details returns a line for each cause and each objective missed, with a newline
+// before each.
+func (v Verdict) details() string {
+	var b strings.Builder
+	for _, f := range v.Causes {
+		fmt.Fprintf(&b, "\n  cause       %v", f)
+	}
+	for _, o := range v.Missed() {
+		fmt.Fprintf(&b, "\n  %v", o)
+	}
+	return b.String()
+}
+
+// Judge returns the verdict on r, which it does not change. It does not validate s: a
+// value that Validate refuses is never met. A nil r has sent nothing.
+//
+// An open loop is INVALID if it missed more arrivals than MaxMissedRate allows, if it
+// delivered less than MinAchievedRate, or if for a tenth of the run something of the
+// generator's was the limit, of which Causes tells. Dropped arrivals that MaxDroppedRate
+// allows are no such limit. A closed loop promises no rate that it could fall short of,
+// and so is never INVALID: what limits its generator are Warnings.
+func (s SLO) Judge(r *EngineResult) Verdict {
+	if r == nil {
+		r = &EngineResult{}
+	}
+	j := judging{Verdict: Verdict{Kind: VerdictPass, Causes: r.Causes}}
+	j.quantiles(s, &r.Stats)
+	j.rates(s, &r.Stats)
+	if r.Scheduled > 0 {
+		j.arrivals(s, r)
+	}
+	j.requests(s, &r.Stats, r.Elapsed)
+	j.seconds(s, r)
+	if s.MaxPeakMemory > 0 {
+		got, most := r.PeakMemory, s.MaxPeakMemory
+		observed := apart(got <= most, text.Bytes(got), text.Bytes(most), text.Count(int64(got))+" B")
+		j.judge(got <= most, "peak memory", observed, "at most "+text.Bytes(most))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Endpoints)) {
+		j.endpoint(name, s.Endpoints[name], r)
+	}
+	for _, f := range r.Causes {
+		allowed := f.Cause == CauseInFlight && s.MaxDroppedRate > 0 && r.droppedRate() <= s.MaxDroppedRate
+		if f.limiting() && !allowed {
+			j.Kind = VerdictInvalid
+		}
+	}
+	return j.Verdict
+}
+
+// judging is a verdict in the making.
+type judging struct {
+	Verdict
+	prefix string // of the names of objectives
+}
+
+func (j *judging) add(o Objective) {
+	if !o.Met && j.Kind == VerdictPass {
+		j.Kind = VerdictFail
+	}
+	o.Name = j.prefix + o.Name
+	j.Objectives = append(j.Objectives, o)
+}
+
+func (j *judging) judge(met bool, name, observed, wanted string) {
+	j.add(Objective{Name: name, Observed: observed, Wanted: wanted, Judged: true, Met: met})
+}
+
+func (j *judging) unjudged(name, why, wanted string) {
+	j.add(Objective{Name: name, Observed: "not judged: " + why, Wanted: wanted})
+}
+
+// atMost judges a duration.
+func (j *judging) atMost(name string, got, most time.Duration, detail string) {
+	j.judge(got <= most, name, precise(got, most)+detail, "at most "+most.String())
+}
+
+// share judges a share of 1; with a limit of 0 the hint names the field to set.
+func (j *judging) share(name, field string, got, most float64, count string) {
+	o := Objective{Name: name, Wanted: "at most " + text.Percent(most), Judged: true, Met: got <= most}
+	o.Observed = apart(o.Met, text.Percent(got), text.Percent(most), exactly(100*got)+" %") + " (" + count + ")"
+	if !o.Met && most == 0 {
+		o.Hint = "set SLO." + field + " to allow some: 0 allows none"
+	}
+	j.add(o)
+}
+
+func (j *judging) quantiles(s SLO, st *Stats) {
+	for _, q := range s.quantiles() {
+		switch wanted := "at most " + q.max.String(); {
+		case q.max == 0:
+		case st.Requests < q.need():
+			j.unjudged(q.name, fmt.Sprintf("%s requests, needs %s", text.Count(st.Requests), text.Count(q.need())), wanted)
+		default:
+			j.atMost(q.name, q.of(st), q.max, "")
+		}
+	}
+}
+
+func (j *judging) rates(s SLO, st *Stats) {
+	j.share("error rate", "MaxErrorRate", st.ErrorRate(), s.MaxErrorRate, text.Count(st.ErrorCount)+" of "+text.Count(st.Requests))
+	if st.RejectedCount > 0 || s.MaxRejectedRate != 0 {
+		j.share("rejected", "MaxRejectedRate", st.RejectedRate(), s.MaxRejectedRate, text.Count(st.RejectedCount))
+	}
+}
+
+// arrivals judges what became of the arrivals of an open loop.
+func (j *judging) arrivals(s SLO, r *EngineResult) {
+	invalid := func() bool { return !j.Objectives[len(j.Objectives)-1].Met }
+	missed := float64(r.Missed) / float64(r.Scheduled)
+	j.share("missed", "MaxMissedRate", missed, s.maxMissedRate(), text.Count(r.Missed)+" of "+text.Count(r.Scheduled))
+	bad := invalid()
+	j.share("dropped", "MaxDroppedRate", r.droppedRate(), s.MaxDroppedRate, text.Count(r.Dropped)+" of "+text.Count(r.Scheduled))
+	got, least := r.achievedRate(), s.minAchievedRate()
+	met := got >= least
+	j.judge(met, "achieved", apart(met, text.Percent(got), text.Percent(least), exactly(100*got)+" %")+" of the arrivals", "at least "+text.Percent(least))
+	if bad || invalid() {
+		j.Kind = VerdictInvalid
+	}
+}
+
+// droppedRate returns the share of the arrivals that were dropped; 0 in a closed loop.
+func (r *EngineResult) droppedRate() float64 {
+	return float64(r.Dropped) / float64(max(r.Scheduled, 1))
+}
+
+// achievedRate returns the share of the arrivals that were delivered.
+func (r *EngineResult) achievedRate() float64 {
+	lost := r.Missed + r.Dropped + r.Canceled + r.Errors[ClassLocal]
+	return float64(r.Scheduled-lost) / float64(max(r.Scheduled, 1))
+}
+
+func (j *judging) requests(s SLO, st *Stats, elapsed time.Duration) {
+	if s.MinRPS != 0 {
+		got := text.PerSecond(st.Requests, elapsed)
+		met := got >= s.MinRPS
+		j.judge(met, "req/s", apart(met, text.Rate(got), text.Rate(s.MinRPS), exactly(got)), "at least "+text.Rate(s.MinRPS))
+	}
+	least := max(s.MinRequests, 1)
+	j.judge(st.Requests >= least, "requests", text.Count(st.Requests), "at least "+text.Count(least))
+}
+
+// seconds judges the worst interval and the longest stall.
+func (j *judging) seconds(s SLO, r *EngineResult) {
+	worst := func(few int64, less func(a, b Interval) int) (Interval, bool) {
+		rows := slices.DeleteFunc(slices.Clone(r.Intervals), func(i Interval) bool { return i.Requests < few })
+		if len(rows) == 0 {
+			return Interval{}, false
+		}
+		return slices.MaxFunc(rows, less), true
+	}
+	when := func(from, to time.Duration) string {
+		return fmt.Sprintf(", from %v to %v", from.Round(100*time.Millisecond), to.Round(100*time.Millisecond))
+	}
+	if most := s.WorstSecondP99; most != 0 {
+		few := text.SamplesToShow(0.99)
+		if row, ok := worst(few, func(a, b Interval) int { return cmp.Compare(a.P99, b.P99) }); ok {
+			j.atMost("worst p99", row.P99, most, when(row.From, row.To))
+		} else {
+			j.unjudged("worst p99", fmt.Sprintf("no second has %d requests", few), "at most "+most.String())
+		}
+	}
+	if most := s.WorstSecondErrorRate; most != 0 {
+		if row, ok := worst(fewArrivals, func(a, b Interval) int { return cmp.Compare(a.ErrorRate(), b.ErrorRate()) }); ok {
+			j.share("worst errors", "WorstSecondErrorRate", row.ErrorRate(), most,
+				text.Count(row.ErrorCount)+" of "+text.Count(row.Requests)+when(row.From, row.To))
+		} else {
+			j.unjudged("worst errors", fmt.Sprintf("no second has %d requests", fewArrivals), "at most "+text.Percent(most))
+		}
+	}
+	if most := s.MaxStall; most != 0 {
+		all, ok := r.stalls()
+		switch {
+		case !ok:
+			j.unjudged("stall", fmt.Sprintf("needs three seconds, most of them with %d requests", stallRequests), "at most "+most.String())
+		case len(all) == 0:
+			j.atMost("stall", 0, most, "")
+		default:
+			longest := longestStall(all)
+			j.atMost("stall", longest.length(), most, when(longest.From-longest.before, longest.To+longest.after))
+		}
+	}
+}
+
+// endpoint judges the requests of one name.
+func (j *judging) endpoint(name string, s SLO, r *EngineResult) {
+	st := r.Endpoints[name]
+	if st == nil {
+		st = &Stats{}
+	}
+	j.prefix = name + " "
+	defer func() { j.prefix = "" }()
+	j.quantiles(s, st)
+	j.rates(s, st)
+	j.requests(s, st, r.Elapsed)
+	if _, folded := r.Endpoints[foldedEndpoints]; folded && st.Requests == 0 {
+		j.Objectives[len(j.Objectives)-1].Hint = fmt.Sprintf("or it is among the names counted as %q: a run tells %d apart", foldedEndpoints, maxEndpoints-1)
+	}
+}
+
+// precise rounds for reading, but never so far that a miss looks like a hit.
+func precise(got, limit time.Duration) string {
+	if (text.Round(got) > limit) == (got > limit) {
+		return text.Duration(got)
+	}
+	return got.String()
+}
+
+// apart returns observed, or exact where a miss would otherwise read like the limit.
+func apart(met bool, observed, limit, exact string) string {
+	if !met && observed == limit {
+		return exact
+	}
+	return observed
+}
+
+func exactly(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
