@@ -21,7 +21,6 @@ type arrivals struct {
 	end    time.Duration // when the run ends at the earliest, once there are no more
 	open   int           // requests that were handed out and have not ended
 	peak   int           // the most that were open, of the run
-	lately int           // the same, of the interval
 	Counts               // what became of arrivals that were not sent, and Scheduled
 }
 
@@ -69,7 +68,7 @@ func (a *arrivals) take(now time.Duration) (arrival, bool) {
 			a.Dropped++
 		default:
 			a.open++
-			a.peak, a.lately = max(a.peak, a.open), max(a.lately, a.open)
+			a.peak = max(a.peak, a.open)
 			return it, true
 		}
 	}

@@ -26,7 +26,6 @@ type dispatcher struct {
 	closed  bool          // no worker gets an arrival any more
 	cut     bool          // the run was stopped before its last arrival
 	stopped time.Duration // when the schedule ended, or the run was stopped
-	late    histogram     // how late the timer woke dispatch in this interval
 }
 
 // dispatch returns when the schedule has ended, or the run is over.
@@ -37,9 +36,7 @@ func (d *dispatcher) dispatch() {
 		if ended {
 			return
 		}
-		if d.timer.WaitUntil(at) {
-			d.woke(d.run.now() - at)
-		}
+		d.timer.WaitUntil(at)
 	}
 }
 
@@ -142,12 +139,6 @@ func (d *dispatcher) exhaust() {
 	d.exhausted()
 	d.mu.Unlock()
 	d.timer.Interrupt()
-}
-
-func (d *dispatcher) woke(late time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.late.record(late)
 }
 
 func (d *dispatcher) inFlight() int {
