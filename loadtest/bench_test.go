@@ -10,9 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/brunt/loadtest/pace"
-
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/pace"
 )
 
 func nop(context.Context) error { return nil }

@@ -101,17 +101,21 @@ func (d *dispatcher) accept(now time.Duration) {
 }
 
 // next ends the arrival that w had in hand, and returns another that is due, if one is.
-// Otherwise w is idle from then on, unless there will be no more arrivals.
-func (d *dispatcher) next(w *worker, now time.Duration) (it arrival, ok, more bool) {
+// Otherwise w is idle from then on, or has no more to do.
+func (d *dispatcher) next(w *worker, now time.Duration) (arrival, bool) {
 	d.mu.Lock()
+	defer d.unlock(now)
 	d.ended(!w.inHand)
 	w.inHand = false
-	if it, ok = d.take(now); !ok && !d.closed {
+	it, ok := d.take(now)
+	switch {
+	case ok:
+	case d.closed:
+		close(w.handed)
+	default:
 		d.idle = append(d.idle, w)
 	}
-	more = !d.closed
-	d.unlock(now)
-	return it, ok, more
+	return it, ok
 }
 
 // unlock unlocks mu, and has dispatch come again if it waits for what was due at now.

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"example.com/brunt/loadtest/pace"
-	"go.uber.org/goleak"
 )
 
 // config makes the configuration of one kind of engine around a client.

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"example.com/brunt/loadtest/pace"
-	"go.uber.org/goleak"
 )
 
 // listening makes the configuration of one kind of engine with OnProgress.

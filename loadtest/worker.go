@@ -69,11 +69,8 @@ func (w *worker) serve() {
 	d := w.run.dispatcher
 	for it := range w.handed {
 		d.accept(w.run.now())
-		for ok, more := true, true; ok; {
+		for ok := true; ok; it, ok = d.next(w, w.run.now()) {
 			if !w.arrive(it) {
-				return
-			}
-			if it, ok, more = d.next(w, w.run.now()); !more {
 				return
 			}
 		}
