@@ -49,7 +49,7 @@ func Parse(text string) (s Schedule, err error) {
 	p.read()
 	s = p.schedule(0)
 	if p.word != "" {
-		p.fail("a comma, or the end")
+		p.fail("for, a comma, or the end")
 	}
 	return s, nil
 }

@@ -50,7 +50,7 @@ func TestParseErrorsPointAtTheWord(t *testing.T) {
 		"100":                        `"100" at offset 0 of "100": want a rate such as 100/s, or ramp, sine, burst, at or (`,
 		"100/s for":                  `at the end of "100/s for": want a duration such as 10s or 1h30m`,
 		"100/s for 10":               `"10" at offset 10 of "100/s for 10": want a duration such as 10s or 1h30m`,
-		"100/s fro 10s":              `"fro" at offset 6 of "100/s fro 10s": want a comma, or the end`,
+		"100/s fro 10s":              `"fro" at offset 6 of "100/s fro 10s": want for, a comma, or the end`,
 		"100/x for 10s":              `"100/x" at offset 0 of "100/x for 10s": want a rate such as 100/s, 6/m or 6/h`,
 		"ramp 5/s over 1s":           `"5/s" at offset 5 of "ramp 5/s over 1s": want "to"`,
 		"ramp to 5/s over 1s for 2s": `"2s" at offset 24 of "ramp to 5/s over 1s for 2s": want at most 1s, in which the ramp ends`,
@@ -61,7 +61,7 @@ func TestParseErrorsPointAtTheWord(t *testing.T) {
 		"5/s, scale x":               `"x" at offset 11 of "5/s, scale x": want a number such as 1.5`,
 		"5/s, merge 5/s":             `"5/s" at offset 11 of "5/s, merge 5/s": want "("`,
 		"(5/s":                       `at the end of "(5/s": want ")"`,
-		"5/s)":                       `")" at offset 3 of "5/s)": want a comma, or the end`,
+		"5/s)":                       `")" at offset 3 of "5/s)": want for, a comma, or the end`,
 		"5/s,":                       `at the end of "5/s,": want a rate such as 100/s, or ramp, sine, burst, at, ( or poisson, exactly, take, until, scale, shard, merge`,
 		strings.Repeat("(", 102):     `"(" at offset 101 of "` + strings.Repeat("(", 102) + `": want at most 100 parentheses in each other`,
 		// What was understood, and is at fault.
