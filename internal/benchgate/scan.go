@@ -24,6 +24,8 @@ type stream struct {
 func newStream(side Side, name string, data []byte) *stream {
 	s := &stream{side: side, name: name, lines: split(data), broken: make(map[int]string)}
 	pkg := ""
+	// Whether the results of pkg have ended, and whether others follow without a pkg line.
+	ended, unnamed := false, false
 	for i, l := range s.lines {
 		text := s.matters(i)
 		if len(text) > 32<<10 {
@@ -34,9 +36,18 @@ func newStream(side Side, name string, data []byte) *stream {
 			text = ""
 		}
 		if value, ok := strings.CutPrefix(text, "pkg:"); ok {
-			pkg = strings.TrimLeft(value, " \t")
+			pkg, ended, unnamed = strings.TrimLeft(value, " \t"), false, false
 		}
 		s.lines[i].feed, s.lines[i].pkg = text, pkg
+		switch {
+		case l.text == "PASS", l.text == "FAIL":
+			ended = true
+		case strings.HasPrefix(text, "goos:"):
+			unnamed = ended && pkg != ""
+		case unnamed && rank(text) == len(labels): // they would count as those of the package before
+			s.unreadable(i, "", "results without a pkg line after goos")
+			unnamed = false
+		}
 	}
 	return s
 }
