@@ -83,5 +83,5 @@ func (c *Corrected) Mean() time.Duration { return c.h.mean() }
 // String returns the estimate in one line, which says that it is one.
 func (c *Corrected) String() string {
 	return fmt.Sprintf("estimate for a request every %v: %s (%s latencies added to %s measured)",
-		c.interval, latencyLine(c.h), text.Count(c.added), text.Count(c.h.n-c.added))
+		c.interval, latencyLine(c.h.quantile), text.Count(c.added), text.Count(c.h.n-c.added))
 }

@@ -5,19 +5,21 @@ import "time"
 // Progress is the state of a run in progress, for OnProgress of an engine's
 // configuration.
 type Progress struct {
-	// Engine names the scheduling: "sync", "threaded" or "async".
+	// Engine names the scheduling: "sync", "threaded", "async" or "arrival".
 	Engine string
 	// Elapsed is the time since the run began, and Planned the time limit of its source,
-	// 0 without one. A run made with For exceeds it by the requests in flight at its
-	// end.
+	// or the length of the schedule of an ArrivalEngine if that is less; 0 without one. A
+	// run exceeds it by the requests in flight at its end.
 	Elapsed, Planned time.Duration
-	// Counts are of the requests so far.
+	// Counts are of the requests so far, and of the arrivals of an ArrivalEngine.
 	Counts
-	// Size is how many requests the source holds; -1 if that is not known.
+	// Size is how many requests the source holds, or the schedule of an ArrivalEngine if
+	// those are fewer; -1 if that is not known.
 	Size int64
 	// RPS is the number of requests sent per second of Elapsed.
 	RPS float64
-	// Last is the interval that ended just now. When Done, it is the last of
+	// Last is the interval that ended just now; of an ArrivalEngine, its Scheduled over
+	// its length is the rate that was intended, and its Lag the lag now. When Done, it is the last of
 	// EngineResult.Intervals, which may contain one reported before.
 	Last Interval
 	// InFlight is how many requests are being attempted.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"example.com/brunt/loadtest/internal/text"
 )
@@ -17,8 +18,13 @@ func (r *EngineResult) String() string {
 	if name == "" {
 		name = "no engine"
 	}
-	fmt.Fprintf(&b, "%s, concurrency %d: %s requests in %v, %s req/s\n",
-		name, r.Concurrency, text.Count(r.Requests), text.Duration(r.Elapsed), text.Rate(r.RPS()))
+	bound := fmt.Sprintf("concurrency %d", r.Concurrency)
+	if r.Engine == "arrival" {
+		bound = "MaxInFlight " + text.Count(int64(r.Concurrency))
+	}
+	fmt.Fprintf(&b, "%s, %s: %s requests in %v, %s req/s\n",
+		name, bound, text.Count(r.Requests), text.Duration(r.Elapsed), text.Rate(r.RPS()))
+	r.writeArrivals(&b)
 	fmt.Fprintf(&b, "  outcome   %s\n", r.outcome())
 	r.writeLatency(&b)
 	r.writeErrors(&b)
@@ -38,7 +44,11 @@ func (r *EngineResult) String() string {
 		}
 		for _, n := range names {
 			ep := r.Endpoints[n]
-			fmt.Fprintf(&b, "  endpoint  %-*s  %s, %s\n", width, n, ep.outcome(), latencyLine(ep.latencies()))
+			fmt.Fprintf(&b, "  endpoint  %-*s  %s, %s", width, n, ep.outcome(), latencyLine(ep.Quantile))
+			if r.openLoop() {
+				fmt.Fprintf(&b, ", service p99 %v, lag p99 %v", text.Duration(ep.ServiceQuantile(0.99)), text.Duration(ep.LagQuantile(0.99)))
+			}
+			b.WriteByte('\n')
 		}
 	}
 	if r.Sink != nil {
@@ -48,13 +58,37 @@ func (r *EngineResult) String() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// openLoop reports whether latencies are response times, of all requests or of some.
+func (r *EngineResult) openLoop() bool { return r.Schedule != "" || r.Scheduled > 0 || r.lag != nil }
+
+// scheduleWidth is how much of a schedule a report shows: one that was recorded may have
+// millions of instants.
+const scheduleWidth = 200
+
+func (r *EngineResult) writeArrivals(b *strings.Builder) {
+	if r.Schedule != "" {
+		fmt.Fprintf(b, "  schedule  %s\n", text.Cut(r.Schedule, scheduleWidth))
+	}
+	if r.Scheduled > 0 {
+		fmt.Fprintf(b, "  arrivals  %s due, %s/s; at most %s in flight\n",
+			text.Count(r.Scheduled), text.Rate(text.PerSecond(r.Scheduled, r.Elapsed)), text.Count(int64(r.PeakInFlight)))
+	}
+}
+
 func (r *EngineResult) writeLatency(b *strings.Builder) {
+	label := "latency "
+	if r.openLoop() {
+		label = "response"
+	}
 	if r.Requests > 0 {
-		fmt.Fprintf(b, "  latency   p50 %s  p95 %s  p99 %s  max %v\n",
-			r.quantileText(0.50), r.quantileText(0.95), r.quantileText(0.99), text.Duration(r.Quantile(1)))
+		fmt.Fprintf(b, "  %s  p50 %s  p95 %s  p99 %s  max %v\n",
+			label, r.quantileText(0.50), r.quantileText(0.95), r.quantileText(0.99), text.Duration(r.Quantile(1)))
 	}
 	if r.ErrorCount > 0 && r.SuccessCount > 0 {
-		fmt.Fprintf(b, "  … errors  %s\n", latencyLine(r.bad))
+		fmt.Fprintf(b, "  … errors  %s\n", latencyLine(r.ErrorQuantile))
+	}
+	if r.Requests > 0 && r.openLoop() {
+		fmt.Fprintf(b, "  service   %s\n  lag       %s\n", latencyLine(r.ServiceQuantile), latencyLine(r.LagQuantile))
 	}
 }
 
@@ -115,12 +149,20 @@ func (s *Stats) outcome() string {
 	if s.RejectedCount > 0 {
 		line += fmt.Sprintf(", %s rejected by the breaker", text.Count(s.RejectedCount))
 	}
+	for _, lost := range []struct {
+		n    int64
+		what string
+	}{{s.Missed, "missed"}, {s.Dropped, "dropped"}, {s.Canceled, "canceled"}} {
+		if lost.n > 0 {
+			line += fmt.Sprintf(", %s %s", text.Count(lost.n), lost.what)
+		}
+	}
 	return line
 }
 
-func latencyLine(h *histogram) string {
+func latencyLine(quantile func(float64) time.Duration) string {
 	return fmt.Sprintf("p50 %v  p95 %v  p99 %v  max %v",
-		text.Duration(h.quantile(0.50)), text.Duration(h.quantile(0.95)), text.Duration(h.quantile(0.99)), text.Duration(h.quantile(1)))
+		text.Duration(quantile(0.50)), text.Duration(quantile(0.95)), text.Duration(quantile(0.99)), text.Duration(quantile(1)))
 }
 
 func firstLine(s string) string {

@@ -131,7 +131,8 @@ func Terminal(w io.Writer, opts ...Option) func(loadtest.Progress) {
 		if bar.Set64(min(done, max(total, 1)-1)) != nil {
 			return // nowhere to draw: the load goes on
 		}
-		bar.Describe(cut(c.line(p), columns(w)-barWidth-beside))
+		// The line holds no characters of other widths than one.
+		bar.Describe(text.Cut(c.line(p), columns(w)-barWidth-beside))
 		if p.Done {
 			_ = bar.Exit()
 			_, _ = io.WriteString(w, "\n")
@@ -145,7 +146,7 @@ func Terminal(w io.Writer, opts ...Option) func(loadtest.Progress) {
 func extent(p loadtest.Progress) (done, total int64) {
 	switch {
 	case p.Size > 0:
-		return p.Requests + p.RejectedCount, p.Size
+		return p.Requests + p.RejectedCount + p.Missed + p.Dropped + p.Canceled, p.Size
 	case p.Planned > 0:
 		return int64(min(p.Elapsed, p.Planned)), int64(p.Planned)
 	}
@@ -161,21 +162,29 @@ func columns(w io.Writer) int {
 	return defaultWidth
 }
 
-// cut shortens a line to n columns; it holds no characters of other widths than one.
-func cut(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:max(n-1, 0)]) + "…"
-}
-
 // line starts with what matters most: narrow terminals cut off its end.
 func (c *settings) line(p loadtest.Progress) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v  %s req/s (%s overall)", p.Elapsed.Round(time.Second), text.Rate(p.Last.RPS()), text.Rate(p.RPS))
+	open := p.Engine == "arrival"
+	fmt.Fprintf(&b, "%v  %s req/s", p.Elapsed.Round(time.Second), text.Rate(p.Last.RPS()))
+	if open {
+		fmt.Fprintf(&b, " of %s due", text.Rate(text.PerSecond(p.Last.Scheduled, p.Last.To-p.Last.From)))
+		for _, lost := range []struct {
+			n    int64
+			what string
+		}{{p.Missed, "missed"}, {p.Dropped, "dropped"}, {p.Canceled, "canceled"}} {
+			if lost.n > 0 {
+				fmt.Fprintf(&b, "  %s %s", text.Count(lost.n), lost.what)
+			}
+		}
+	} else {
+		fmt.Fprintf(&b, " (%s overall)", text.Rate(p.RPS))
+	}
 	if p.Last.Requests > 0 {
 		fmt.Fprintf(&b, "  p50 %v p99 %v", text.Duration(p.Last.P50), text.Duration(p.Last.P99))
+		if open {
+			fmt.Fprintf(&b, " lag %v", text.Duration(p.Last.Lag))
+		}
 	}
 	fmt.Fprintf(&b, "  %s in flight  %s errors", text.Count(int64(p.InFlight)), text.Count(p.ErrorCount))
 	if p.RejectedCount > 0 {

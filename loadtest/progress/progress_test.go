@@ -54,6 +54,19 @@ func TestLine(t *testing.T) {
 	require.Equal(t, "1s  0 req/s (1,000 overall)  20 in flight  3 errors  7 rejected", Line(p))
 }
 
+// What an open loop was to send stands beside what it sent, and what it could not send
+// comes before the latencies.
+func TestLineOfAnOpenLoop(t *testing.T) {
+	p := at(12 * time.Second)
+	p.Engine, p.Last.Scheduled, p.Last.Lag = "arrival", 1000, 45678
+	require.Equal(t, "12s  950 req/s of 1,000 due  p50 1.235ms p99 98.77ms lag 45.68µs  20 in flight  3 errors", Line(p))
+	p.Missed, p.Dropped, p.Canceled = 1234, 5, 6
+	require.Equal(t, "12s  950 req/s of 1,000 due  1,234 missed  5 dropped  6 canceled  p50 1.235ms p99 98.77ms lag 45.68µs  20 in flight  3 errors", Line(p))
+	p.Last = loadtest.Interval{}
+	p.Missed, p.Dropped, p.Canceled = 0, 0, 0
+	require.Equal(t, "12s  0 req/s of 0 due  20 in flight  3 errors", Line(p))
+}
+
 func TestLogWritesEveryFewSecondsAndAtTheEnd(t *testing.T) {
 	tb := &logTB{TB: t}
 	show := Log(tb)
@@ -165,6 +178,7 @@ func TestExtent(t *testing.T) {
 		done, total int64
 	}{
 		{loadtest.Progress{Size: 10, Counts: loadtest.Counts{Requests: 3, RejectedCount: 1}}, 4, 10},
+		{loadtest.Progress{Size: 10, Counts: loadtest.Counts{Requests: 3, Missed: 1, Dropped: 2, Canceled: 4, Scheduled: 10}}, 10, 10},
 		{loadtest.Progress{Size: -1, Planned: 10, Elapsed: 4}, 4, 10},
 		{loadtest.Progress{Size: -1, Planned: 10, Elapsed: 14}, 10, 10},
 		{loadtest.Progress{Size: -1, Elapsed: 14}, 0, 0},
@@ -173,12 +187,6 @@ func TestExtent(t *testing.T) {
 		require.Equal(t, c.done, done, "%+v", c.p)
 		require.Equal(t, c.total, total, "%+v", c.p)
 	}
-}
-
-func TestCut(t *testing.T) {
-	require.Equal(t, "abc", cut("abc", 3))
-	require.Equal(t, "ab…", cut("abcd", 3))
-	require.Equal(t, "…", cut("abcd", 0))
 }
 
 func TestWithSinkShowsTheQueue(t *testing.T) {

@@ -88,3 +88,11 @@ func TestByCount(t *testing.T) {
 	require.Equal(t, []string{"b", "a", "c", "d"}, ByCount(map[string]int64{"a": 2, "b": math.MaxInt64, "c": 2, "d": -1}))
 	require.Empty(t, ByCount[string](nil))
 }
+
+func TestCut(t *testing.T) {
+	require.Equal(t, "abc", Cut("abc", 3))
+	require.Equal(t, "äöü", Cut("äöü", 3), "characters, not bytes")
+	require.Equal(t, "ab…", Cut("abcd", 3))
+	require.Equal(t, "äö…", Cut("äöüß", 3))
+	require.Equal(t, "…", Cut("abcd", 0))
+}
