@@ -162,6 +162,8 @@ func parseRecord(line []byte) (RequestResult, error) {
 		return RequestResult{}, fmt.Errorf("bytes %d is out of range", rec.Bytes)
 	case end.After(time.Unix(0, math.MaxInt64)):
 		return RequestResult{}, fmt.Errorf("timestamp %v with latency_ms %v is out of range", *j.Timestamp, *j.Latency)
+	case *j.Timestamp > 0 && rec.Intended().Before(time.Unix(0, 0)):
+		return RequestResult{}, fmt.Errorf("timestamp %v with lag_ms %v is out of range", *j.Timestamp, j.Lag)
 	}
 	if rec.Class == ClassNone && rec.StatusCode >= 400 && !rec.Expected {
 		rec.Class = ClassStatus // written by a tool that has no classes

@@ -57,7 +57,7 @@ func TestRecordsAreEncodedAsMarshalJSONDoes(t *testing.T) {
 	}
 	for _, n := range numbers {
 		sameJSON(t, RequestResult{
-			StatusCode: int(n), Latency: time.Duration(n), Timestamp: time.UnixMicro(n % (1 << 55)), Attempt: int(n), Bytes: n,
+			StatusCode: int(n), Latency: time.Duration(n), Lag: time.Duration(n / 2), Timestamp: time.UnixMicro(n % (1 << 55)), Attempt: int(n), Bytes: n,
 		})
 	}
 	for class := range numClasses + 2 {
@@ -65,22 +65,22 @@ func TestRecordsAreEncodedAsMarshalJSONDoes(t *testing.T) {
 	}
 	line, err := appendRecord(nil, &RequestResult{
 		Name: "home", Method: "GET", URL: "http://h/", StatusCode: 503, Latency: 1_234_567, Timestamp: time.Unix(1_700_000_000, 120_000_999),
-		Attempt: 2, Bytes: 7, Class: ClassStatus, Err: errors.New("503"),
+		Attempt: 2, Bytes: 7, Class: ClassStatus, Err: errors.New("503"), Lag: 20_500,
 	})
 	require.NoError(t, err)
 	//nolint:testifylint // the text itself is meant
 	require.Equal(t, `{"url":"http://h/","status_code":503,"latency_ms":1.234567,"timestamp":1700000000.12,"attempt":2,"error":"503",`+
-		`"error_class":"status","name":"home","method":"GET","bytes":7}`, string(line))
+		`"error_class":"status","name":"home","method":"GET","bytes":7,"lag_ms":0.0205}`, string(line))
 }
 
 func FuzzEncodeRecord(f *testing.F) {
-	f.Add("http://h/", "name", "GET", "err", true, 200, int64(1_234_567), int64(1_700_000_000_123_456), 1, int64(5), uint8(0))
-	f.Add("\xff\"\\\u2028", "\x00", "", "", false, -1, int64(-5), int64(-1), 0, int64(math.MaxInt64), uint8(22))
-	f.Add("", "", "", "", true, 0, int64(math.MaxInt64), int64(1<<53+1), math.MaxInt, int64(math.MinInt64), uint8(99))
-	f.Fuzz(func(t *testing.T, url, name, method, text string, failed bool, status int, latency, micros int64, attempt int, size int64, class uint8) {
+	f.Add("http://h/", "name", "GET", "err", true, 200, int64(1_234_567), int64(1_700_000_000_123_456), 1, int64(5), uint8(0), int64(20_500))
+	f.Add("\xff\"\\\u2028", "\x00", "", "", false, -1, int64(-5), int64(-1), 0, int64(math.MaxInt64), uint8(22), int64(-1))
+	f.Add("", "", "", "", true, 0, int64(math.MaxInt64), int64(1<<53+1), math.MaxInt, int64(math.MinInt64), uint8(99), int64(math.MaxInt64))
+	f.Fuzz(func(t *testing.T, url, name, method, text string, failed bool, status int, latency, micros int64, attempt int, size int64, class uint8, lag int64) {
 		r := RequestResult{
 			URL: url, Name: name, Method: method, StatusCode: status, Latency: time.Duration(latency),
-			Timestamp: time.UnixMicro(micros), Attempt: attempt, Bytes: size, Class: ErrorClass(class),
+			Timestamp: time.UnixMicro(micros), Attempt: attempt, Bytes: size, Class: ErrorClass(class), Lag: time.Duration(lag),
 		}
 		if failed {
 			r.Err = errors.New(text)
@@ -123,7 +123,7 @@ func random(n int, t0 time.Time) []RequestResult {
 		r := RequestResult{
 			Name: []string{"", "home", "search"}[rnd.IntN(3)], Method: "GET", URL: "http://h/" + string(rune('a'+rnd.IntN(26))),
 			StatusCode: 200, Latency: time.Duration(rnd.ExpFloat64() * 5e6), Timestamp: t0.Add(time.Duration(i) * time.Millisecond).Truncate(time.Microsecond),
-			Attempt: 1 + rnd.IntN(3), Bytes: rnd.Int64N(1000),
+			Attempt: 1 + rnd.IntN(3), Bytes: rnd.Int64N(1000), Lag: time.Duration(rnd.IntN(2)) * time.Duration(rnd.ExpFloat64()*1e5),
 		}
 		switch rnd.IntN(10) {
 		case 0:
@@ -248,6 +248,11 @@ func TestReadJSONLReportsWhatItCannotRead(t *testing.T) {
 		"status":           {strings.Replace(good, `:200`, ":65536", 1) + "\n" + good + "\n", 1, []string{"line 1: status_code 65536 is out of range"}},
 		"attempt":          {strings.Replace(good, `"attempt":1`, `"attempt":-1`, 1) + "\n", 0, []string{"line 1: attempt -1 is out of range"}},
 		"bytes":            {strings.Replace(good, `"attempt":1`, `"bytes":-1`, 1) + "\n", 0, []string{"line 1: bytes -1 is out of range"}},
+		"negative lag":     {strings.Replace(good, `"attempt":1`, `"lag_ms":-0.001`, 1) + "\n" + good + "\n", 1, []string{"line 1: request result with"}},
+		"huge lag":         {strings.Replace(good, `"attempt":1`, `"lag_ms":1e300`, 1) + "\n", 0, []string{"line 1: request result with"}},
+		"huge together":    {strings.Replace(strings.Replace(good, `"attempt":1`, `"lag_ms":9e12`, 1), "1.5", "9e12", 1) + "\n", 0, []string{"line 1: request result with"}},
+		"lag as text":      {strings.Replace(good, `"attempt":1`, `"lag_ms":"1ms"`, 1) + "\n", 0, []string{"line 1: json: cannot unmarshal"}},
+		"due before 1970":  {strings.Replace(good, `"attempt":1`, `"lag_ms":1.8e12`, 1) + "\n" + strings.Replace(good, `"attempt":1`, `"lag_ms":1.6e12`, 1) + "\n", 1, []string{"line 1: timestamp 1.70000000025e+09 with lag_ms 1.8e+12 is out of range"}},
 		"unknown class":    {strings.Replace(good, `null}`, `"x","error_class":"y"}`, 1) + "\n", 0, []string{`line 1: no error class "y"`}},
 		"long line":        {good + "\n" + `{"url":"` + strings.Repeat("x", maxLine) + "\"}\n" + good + "\n", 2, []string{"line 2: longer than 1 MiB"}},
 	} {
@@ -337,6 +342,9 @@ func FuzzReadJSONL(f *testing.F) {
 	f.Add([]byte(good + "\n" + good[:40]))
 	f.Add([]byte("{}\nnull\n\n" + good))
 	f.Add([]byte(`{"url":"u","status_code":503,"latency_ms":1e300,"timestamp":-0,"attempt":9,"error":"x","error_class":"reset","name":"n","bytes":3}` + "\n"))
+	f.Add([]byte(`{"url":"u","status_code":200,"latency_ms":1,"timestamp":1700000000,"lag_ms":0.25,"name":"n"}` + "\n" + good + "\n"))
+	f.Add([]byte(`{"url":"u","status_code":200,"latency_ms":1,"timestamp":0,"lag_ms":9e12}` + "\n"))
+	f.Add([]byte(`{"url":"u","status_code":200,"latency_ms":9e12,"timestamp":1,"lag_ms":-0}` + "\n" + `{"url":"u","status_code":200,"latency_ms":0,"timestamp":1,"lag_ms":1e3}` + "\n"))
 	f.Add([]byte(`{"url":"\ud800","status_code":99,"latency_ms":4e9,"timestamp":0.000001,"error_class":"breaker_open"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var again []byte

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/pace"
 )
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -295,6 +297,27 @@ func TestReportGolden(t *testing.T) {
 	r.ConnectionsOpened, r.PeakMemory, r.Unsent = 104, 23<<20, 12
 	golden(t, "report.golden", r.String()+"\n")
 	golden(t, "report_empty.golden", new(EngineResult).String()+"\n")
+}
+
+// The report of an open loop says what was to be sent and what became of it, and takes a
+// response time apart.
+func TestReportOfAnOpenLoopGolden(t *testing.T) {
+	var samples []sample
+	for i := range 5000 {
+		s := sample{latency: time.Duration(9000+i) * time.Microsecond, lag: time.Duration(20+i%50) * time.Microsecond, status: 200, endpoint: int8(i % 2)}
+		if i%100 == 7 {
+			s.status, s.class, s.lag = 503, ClassStatus, time.Second
+		}
+		samples = append(samples, s)
+	}
+	r := record(epoch, 10*time.Second, []string{"home", "search"}, samples)
+	r.Engine, r.Concurrency, r.Schedule, r.PeakInFlight = "arrival", 2000, "500/s for 9s, ramp to 1000/s over 1s, poisson", 37
+	r.Missed, r.Dropped, r.Canceled, r.Scheduled = 40, 1200, 3, 6243
+	r.ConnectionsOpened, r.PeakMemory, r.Unsent = 37, 23<<20, 12
+	golden(t, "report_open.golden", r.String()+"\n")
+
+	r.Schedule = pace.Recorded(make([]time.Duration, 1e6)...).String()
+	require.Less(t, len(r.String()), 2000, "a million instants fill no screen")
 }
 
 func TestFirstLine(t *testing.T) {

@@ -57,8 +57,11 @@ func (c *Counts) add(o Counts) {
 // Attempts returns how often something was sent: Requests + Retries.
 func (c Counts) Attempts() int64 { return c.Requests + c.Retries }
 
-// due returns how many requests were due.
-func (c Counts) due() int64 { return max(c.Requests+c.RejectedCount, c.Scheduled) }
+// lost returns how many arrivals were not sent.
+func (c Counts) lost() int64 { return c.Missed + c.Dropped + c.Canceled }
+
+// due returns how many requests were due, whether by a schedule or in a closed loop.
+func (c Counts) due() int64 { return max(c.Requests+c.RejectedCount+c.lost(), c.Scheduled) }
 
 // ErrorRate returns ErrorCount ÷ Requests, from 0 to 1; 0 if nothing was sent.
 func (c Counts) ErrorRate() float64 {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/pace"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,6 +40,28 @@ func TestTheDatabaseTellsWhatWasExpected(t *testing.T) {
 	var right, wrong int
 	query(t, path, `SELECT sum(expected = 1 AND error_class IS NULL AND error IS NULL), sum(expected = 0 AND error_class = 'status') FROM requests`, &right, &wrong)
 	require.Equal(t, []int{5, 5}, []int{right, wrong})
+}
+
+// The three times of a request are in the database: lag and service time make up the
+// response time.
+func TestTheDatabaseHoldsTheLag(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.db")
+	s, err := Create(path, loadtest.SinkConfig{})
+	require.NoError(t, err)
+	e := loadtest.Start(t, loadtest.ArrivalConfig{
+		Schedule: pace.Constant(1000), MaxCatchUp: time.Hour, Client: loadtest.Func(func(context.Context) error { return nil }),
+	})
+	r, err := loadtest.Record(t.Context(), e, loadtest.Times(100, &loadtest.Request{Name: "home"}), s)
+	require.NoError(t, err)
+	require.NoError(t, s.Close(t.Context()))
+	var n int
+	var lag, service, response float64
+	query(t, path, "SELECT count(*), max(lag_ms), max(latency_ms), max(lag_ms + latency_ms) FROM requests WHERE lag_ms >= 0", &n, &lag, &service, &response)
+	require.Equal(t, 100, n)
+	for want, got := range map[time.Duration]float64{r.LagQuantile(1): lag, r.ServiceQuantile(1): service, r.Quantile(1): response} {
+		require.Equal(t, want, time.Duration(got*1e6+0.5))
+	}
+	require.Positive(t, lag)
 }
 
 func query(t *testing.T, path, text string, into ...any) {
