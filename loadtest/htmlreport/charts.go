@@ -28,6 +28,9 @@ type chart struct {
 
 func (c chart) Switch() bool { return c.Unit == "ns" }
 
+// Wide charts take the width of the page, others half of it.
+func (c chart) Wide() bool { return c.Switch() && c.ID != "lag" }
+
 type series struct {
 	Label string  `json:"label"`
 	Color string  `json:"color"` // names a CSS variable: c0 to c7, good, bad, warn
@@ -70,7 +73,8 @@ func charts(runs []string, results []*loadtest.EngineResult) (out []chart, notes
 		notes = append(notes, "The run was too short to be cut into intervals, so there are no charts over time.")
 	}
 	if requests > 0 {
-		out = slices.Insert(out, min(1, len(out)), percentileChart(runs, results))
+		// Above the four that come last.
+		out = slices.Insert(out, max(0, len(out)-4), percentileChart(runs, results))
 	} else {
 		notes = slices.Insert(notes, 0, "Nothing was sent, so there are no latencies to draw.")
 	}
@@ -128,7 +132,9 @@ func wide(ss []series) bool {
 }
 
 func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
-	latency := chart{ID: "latency", Title: "Latency over time", Hint: "of the requests that ended in each interval, failed or not; a gap: none did", Unit: "ns", Step: true}
+	latency := chart{ID: "latency", Title: latencyWord(results) + " over time", Hint: "of the requests that ended in each interval, failed or not; a gap: none did", Unit: "ns", Step: true}
+	lag := chart{ID: "lag", Title: "Lag over time", Hint: "99 % of the requests that ended in each interval were sent so long after they were due, or less", Unit: "ns", Step: true}
+	lost := chart{ID: "lost", Title: "Arrivals not sent", Hint: "a second; missed: the generator was late; dropped: MaxInFlight requests were open", Unit: "rate", Step: true}
 	throughput := chart{ID: "throughput", Title: "Throughput over time", Hint: "requests that ended, a second", Unit: "rate", Step: true}
 	failures := chart{ID: "errors", Title: "Errors over time", Hint: "failed requests, a second", Unit: "rate", Step: true}
 	inFlight := chart{ID: "inflight", Title: "In flight", Hint: "requests being attempted at the end of each interval", Unit: "count"}
@@ -154,6 +160,16 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 		add(&latency, series{Label: "p50", Color: "c0", Dash: !single}, func(s slot) value { return s.p50 })
 		add(&latency, series{Label: "p99", Color: "c1"}, func(s slot) value { return s.p99 })
 		area(&throughput, "requests", "good", func(s slot) value { return round3(s.requests) })
+		if openLoop(r) {
+			throughput.Hint = "requests that ended, a second, and arrivals that came due"
+			add(&throughput, series{Label: "due", Color: "c0", Dash: true}, func(s slot) value { return round3(s.due) })
+			add(&lag, series{Label: "lag p99", Color: "c1"}, func(s slot) value { return s.lag })
+			add(&lost, series{Label: "missed", Color: "warn", Dash: true}, func(s slot) value { return round3(s.missed) })
+			add(&lost, series{Label: "dropped", Color: "bad"}, func(s slot) value { return round3(s.dropped) })
+			if r.Canceled > 0 {
+				add(&lost, series{Label: "canceled", Color: "c7"}, func(s slot) value { return round3(s.canceled) })
+			}
+		}
 		area(&failures, "errors", "bad", func(s slot) value { return round3(s.errors) })
 		if r.RejectedCount > 0 {
 			failures.Hint = "failed requests, and those the breaker rejected, a second"
@@ -162,8 +178,11 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 		area(&inFlight, "in flight", "c4", func(s slot) value { return s.inFlight })
 		area(&heap, "heap", "c3", func(s slot) value { return s.heap })
 	}
-	latency.Log = wide(latency.Series)
+	latency.Log, lag.Log = wide(latency.Series), wide(lag.Series)
 	out := []chart{latency, throughput, failures, inFlight, heap}
+	if len(lag.Series) > 0 {
+		out = slices.Insert(out, 1, lag, lost)
+	}
 	texts := map[string]func(value) string{
 		"ns":    func(v value) string { return text.Duration(time.Duration(v)) },
 		"rate":  func(v value) string { return perSecond(float64(v)) },
@@ -204,7 +223,7 @@ func curve(n int64, quantile func(float64) time.Duration) (xs, ys []value) {
 
 func percentileChart(runs []string, results []*loadtest.EngineResult) chart {
 	c := chart{
-		ID: "percentiles", Title: "Latency by percentile", X: "percentile", Unit: "ns",
+		ID: "percentiles", Title: latencyWord(results) + " by percentile", X: "percentile", Unit: "ns",
 		Hint: "that share of the requests took at most so long; each step to the right is another nine",
 	}
 	var words []string
@@ -218,10 +237,20 @@ func percentileChart(runs []string, results []*loadtest.EngineResult) chart {
 	}
 	for i, r := range results {
 		what := ""
-		if len(results) == 1 {
+		switch {
+		case len(results) > 1:
+		case openLoop(r):
+			what = "response time"
+		default:
 			what = "all requests"
 		}
 		add(series{Label: label(runs, i, what), Color: color(runs, i, "c0")}, r.Requests, r.Quantile)
+		if openLoop(r) {
+			add(series{Label: label(runs, i, "service time"), Color: color(runs, i, "c3"), Dash: true}, r.Requests, r.ServiceQuantile)
+			if len(results) == 1 {
+				add(series{Label: "lag", Color: "c1"}, r.Requests, r.LagQuantile)
+			}
+		}
 		if len(results) == 1 && r.ErrorCount > 0 && r.ErrorCount < r.Requests {
 			add(series{Label: "without error", Color: "good", Dash: true}, r.Requests-r.ErrorCount, r.SuccessQuantile)
 			add(series{Label: "with error", Color: "bad"}, r.ErrorCount, r.ErrorQuantile)

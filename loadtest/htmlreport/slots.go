@@ -5,18 +5,21 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // slot is what a chart shows between two instants of a run.
 type slot struct {
 	from, to                  time.Duration
 	requests, errors, refused float64 // a second
-	p50, p99                  value   // nanoseconds, or a gap
+	due, missed, dropped      float64 // arrivals of an open loop, a second
+	canceled                  float64
+	p50, p99, lag             value // nanoseconds, or a gap
 	inFlight, heap            value
 }
 
 // slots puts intervals end to end. Those of a merged result may overlap: then
-// the rates and the requests in flight add up, P99 is the largest, P50 the mean
+// the rates and the requests in flight add up, P99 and Lag are the largest, P50 the mean
 // weighted by rate, and the heap the largest, as in the intervals themselves.
 func slots(ivs []loadtest.Interval) []slot {
 	var cuts []time.Duration
@@ -29,7 +32,7 @@ func slots(ivs []loadtest.Interval) []slot {
 	var open []loadtest.Interval // may reach into the slot
 	next := 0
 	for i := 1; i < len(cuts); i++ {
-		s := slot{from: cuts[i-1], to: cuts[i], p50: gap, p99: gap}
+		s := slot{from: cuts[i-1], to: cuts[i], p50: gap, p99: gap, lag: gap}
 		for ; next < len(ivs) && ivs[next].From <= s.from; next++ {
 			open = append(open, ivs[next])
 		}
@@ -39,16 +42,20 @@ func slots(ivs []loadtest.Interval) []slot {
 		}
 		var weighted float64
 		for _, iv := range open {
-			length := (iv.To - iv.From).Seconds()
+			perSecond := func(n int64) float64 { return text.PerSecond(n, iv.To-iv.From) }
 			rps := iv.RPS()
 			s.requests += rps
-			s.errors += float64(iv.ErrorCount) / length
-			s.refused += float64(iv.RejectedCount) / length
+			s.errors += perSecond(iv.ErrorCount)
+			s.refused += perSecond(iv.RejectedCount)
+			s.due += perSecond(iv.Scheduled)
+			s.missed += perSecond(iv.Missed)
+			s.dropped += perSecond(iv.Dropped)
+			s.canceled += perSecond(iv.Canceled)
 			s.inFlight += value(iv.InFlight)
 			s.heap = max(s.heap, value(iv.HeapBytes))
 			weighted += rps * float64(iv.P50)
-			if iv.Requests > 0 && !(s.p99 >= value(iv.P99)) { // true of a gap, too
-				s.p99 = value(iv.P99)
+			if iv.Requests > 0 {
+				s.p99, s.lag = largest(s.p99, iv.P99), largest(s.lag, iv.Lag)
 			}
 		}
 		if s.requests > 0 {
@@ -57,6 +64,14 @@ func slots(ivs []loadtest.Interval) []slot {
 		out = append(out, s)
 	}
 	return out
+}
+
+// largest returns the larger one; any is larger than a gap.
+func largest(v value, d time.Duration) value {
+	if isGap(v) {
+		return value(d)
+	}
+	return max(v, value(d))
 }
 
 // stepped is one value for each slot, holding until its end. A gap begins a

@@ -20,6 +20,7 @@ type page struct {
 	Subtitle    string
 	Runs        []string
 	Many        bool
+	Open        bool // one of the runs is an open loop
 	Tiles       []tile
 	Verdict     string // PASS, FAIL or INVALID of all runs; empty without an SLO
 	Objectives  []objectiveRow
@@ -27,6 +28,8 @@ type page struct {
 	Charts      []chart
 	Notes       []string // instead of charts
 	Summary     []row
+	Times       []timesRow
+	Quantiles   []string // the columns of Times
 	Errors      []errorRow
 	Statuses    []row
 	Endpoints   []endpointRow
@@ -48,22 +51,26 @@ type objectiveRow struct {
 type row struct {
 	Key, Label string
 	Values     []string
+	Prose      bool // values are text, which may take several lines
 }
 
 type errorRow struct{ Run, Class, Count, Share, Example string }
 
-type endpointRow struct{ Run, Name, Requests, RPS, Errors, Share, P50, P95, P99, Max string }
+type endpointRow struct{ Run, Name, Requests, RPS, Errors, Share, P50, P95, P99, Max, Service, Lag string }
 
 type intervalRow struct {
 	Run, From, Requests, RPS, Errors, Rejected, P50, P99, InFlight, Heap string
+	Due, Missed, Dropped, Canceled, Lag                                  string // of an open loop
 }
 
 // quantile is a dash where it would only repeat the maximum.
-func quantile(s *loadtest.Stats, q float64) string {
+func quantile(s *loadtest.Stats, q float64) string { return percentile(s, q, s.Quantile) }
+
+func percentile(s *loadtest.Stats, q float64, of func(float64) time.Duration) string {
 	if s.Requests == 0 || s.Requests < text.SamplesToShow(q) {
 		return "–"
 	}
-	return text.Duration(s.Quantile(q))
+	return text.Duration(of(q))
 }
 
 // quantileOf is a quantile with its confidence interval, if it has one.
@@ -90,6 +97,7 @@ func newPage(o Options, results []*loadtest.EngineResult) *page {
 		Title:       cmp.Or(o.Title, "Load test"),
 		Runs:        names(o, results),
 		Many:        len(results) > 1,
+		Open:        slices.ContainsFunc(results, openLoop),
 		Environment: o.Environment,
 		Summary:     summary(results),
 		Statuses:    statuses(results),
@@ -105,6 +113,9 @@ func newPage(o Options, results []*loadtest.EngineResult) *page {
 	}
 	if !p.Many {
 		p.Tiles = tiles(results[0])
+	}
+	for _, q := range quantiles {
+		p.Quantiles = append(p.Quantiles, q.Key)
 	}
 	p.Subtitle = subtitle(p.Runs, results)
 	p.Charts, p.Notes = charts(p.Runs, results)
@@ -131,6 +142,9 @@ func names(o Options, results []*loadtest.EngineResult) []string {
 	out := make([]string, len(results))
 	for i, r := range results {
 		out[i] = fmt.Sprintf("%s × %d", cmp.Or(r.Engine, "no engine"), r.Concurrency)
+		if r.Engine == "arrival" {
+			out[i] = "arrival " + text.Cut(r.Schedule, nameWidth)
+		}
 	}
 	same := make(map[string]int)
 	for _, n := range out {
@@ -167,14 +181,19 @@ func tiles(r *loadtest.EngineResult) []tile {
 	if r.ErrorCount > 0 {
 		failed.Class = "bad"
 	}
-	return []tile{
+	median := "median " + strings.ToLower(latencyWord([]*loadtest.EngineResult{r}))
+	out := []tile{
 		{"rps", "throughput", perSecond(r.RPS()), ""},
-		{"p50", "median latency", quantile(&r.Stats, 0.50), ""},
+		{"p50", median, quantile(&r.Stats, 0.50), ""},
 		{"p99", "99 % within", quantile(&r.Stats, 0.99), ""},
 		{"max", "slowest", extreme(&r.Stats, r.Quantile(1)), ""},
 		failed,
 		{"requests", "requests", text.Count(r.Requests), ""},
 	}
+	if openLoop(r) {
+		out = append(arrivalTiles(r), out...)
+	}
+	return out
 }
 
 func summary(results []*loadtest.EngineResult) []row {
@@ -184,24 +203,48 @@ func summary(results []*loadtest.EngineResult) []row {
 		for i, r := range results {
 			values[i] = value(r)
 		}
-		rows = append(rows, row{key, label, values})
+		rows = append(rows, row{Key: key, Label: label, Values: values, Prose: key == "schedule"})
 	}
 	number := func(key, label string, n func(r *loadtest.EngineResult) int64) {
 		add(key, label, func(r *loadtest.EngineResult) string { return text.Count(n(r)) })
 	}
+	anyOpen := slices.ContainsFunc(results, openLoop)
+	ofOpen := func(key, label string, value func(r *loadtest.EngineResult) string) {
+		if anyOpen {
+			add(key, label, func(r *loadtest.EngineResult) string {
+				if !openLoop(r) {
+					return "–"
+				}
+				return value(r)
+			})
+		}
+	}
+	arrivals := func(key, label string, n func(r *loadtest.EngineResult) int64) {
+		ofOpen(key, label, func(r *loadtest.EngineResult) string {
+			return fmt.Sprintf("%s (%s)", text.Count(n(r)), share(r, n(r)))
+		})
+	}
 	add("started", "Started", started)
 	add("elapsed", "Duration", func(r *loadtest.EngineResult) string { return text.Duration(r.Elapsed) })
 	add("engine", "Engine", func(r *loadtest.EngineResult) string { return cmp.Or(r.Engine, "–") })
-	number("concurrency", "Concurrency", func(r *loadtest.EngineResult) int64 { return int64(r.Concurrency) })
+	ofOpen("schedule", "Schedule", func(r *loadtest.EngineResult) string { return cmp.Or(text.Cut(r.Schedule, scheduleWidth), "–") })
+	bound := "Concurrency"
+	if anyOpen {
+		bound = "Concurrency, MaxInFlight"
+	}
+	number("concurrency", bound, func(r *loadtest.EngineResult) int64 { return int64(r.Concurrency) })
+	ofOpen("peak_in_flight", "Peak in flight", func(r *loadtest.EngineResult) string { return text.Count(int64(r.PeakInFlight)) })
+	ofOpen("scheduled", "Arrivals due", func(r *loadtest.EngineResult) string { return text.Count(r.Scheduled) })
+	arrivals("missed", "Missed", func(r *loadtest.EngineResult) int64 { return r.Missed })
+	arrivals("dropped", "Dropped", func(r *loadtest.EngineResult) int64 { return r.Dropped })
+	arrivals("canceled", "Canceled", func(r *loadtest.EngineResult) int64 { return r.Canceled })
 	number("requests", "Requests", func(r *loadtest.EngineResult) int64 { return r.Requests })
+	ofOpen("intended", "Intended rate", intended)
 	add("rps", "Throughput", func(r *loadtest.EngineResult) string { return perSecond(r.RPS()) })
 	add("min", "Fastest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(0)) })
-	add("mean", "Mean latency", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Mean()) })
-	for _, q := range []struct {
-		key string
-		q   float64
-	}{{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p99.9", 0.999}} {
-		add(q.key, q.key, func(r *loadtest.EngineResult) string { return quantileOf(r, q.q) })
+	add("mean", "Mean "+strings.ToLower(latencyWord(results)), func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Mean()) })
+	for _, q := range quantiles {
+		add(q.Key, q.Key, func(r *loadtest.EngineResult) string { return quantileOf(r, q.q) })
 	}
 	add("max", "Slowest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(1)) })
 	number("success", "Succeeded", func(r *loadtest.EngineResult) int64 { return r.SuccessCount })
@@ -236,12 +279,15 @@ func statuses(results []*loadtest.EngineResult) []row {
 			values[i] = fmt.Sprintf("%s (%s)", text.Count(r.StatusCodes[c]), text.Share(r.StatusCodes[c], r.Requests))
 		}
 		code := strconv.Itoa(c)
-		rows = append(rows, row{code, code, values})
+		rows = append(rows, row{Key: code, Label: code, Values: values})
 	}
 	return rows
 }
 
 func (p *page) addRun(name string, r *loadtest.EngineResult) {
+	if openLoop(r) {
+		p.Times = append(p.Times, times(name, r)...)
+	}
 	for _, w := range r.Warnings {
 		p.Warnings = append(p.Warnings, warning{name, string(w.Kind), w.Text})
 	}
@@ -256,16 +302,24 @@ func (p *page) addRun(name string, r *loadtest.EngineResult) {
 			Run: name, Name: n, Requests: text.Count(ep.Requests), RPS: perSecond(text.PerSecond(ep.Requests, r.Elapsed)),
 			Errors: text.Count(ep.ErrorCount), Share: text.Share(ep.ErrorCount, ep.Requests),
 			P50: quantile(ep, 0.50), P95: quantile(ep, 0.95), P99: quantile(ep, 0.99), Max: extreme(ep, ep.Quantile(1)),
+			Service: percentile(ep, 0.99, ep.ServiceQuantile), Lag: percentile(ep, 0.99, ep.LagQuantile),
 		})
 	}
 	for _, iv := range r.Intervals {
 		row := intervalRow{
 			Run: name, From: fmt.Sprintf("%.1f–%.1f s", iv.From.Seconds(), iv.To.Seconds()),
 			Requests: text.Count(iv.Requests), RPS: perSecond(iv.RPS()), Errors: text.Count(iv.ErrorCount), Rejected: text.Count(iv.RejectedCount),
+			Due: "–", Missed: "–", Dropped: "–", Canceled: "–", Lag: "–",
 			P50: "–", P99: "–", InFlight: text.Count(int64(iv.InFlight)), Heap: text.Bytes(iv.HeapBytes),
 		}
 		if iv.Requests > 0 {
 			row.P50, row.P99 = text.Duration(iv.P50), text.Duration(iv.P99)
+		}
+		if openLoop(r) {
+			row.Due, row.Missed, row.Dropped, row.Canceled = text.Count(iv.Scheduled), text.Count(iv.Missed), text.Count(iv.Dropped), text.Count(iv.Canceled)
+			if iv.Requests > 0 {
+				row.Lag = text.Duration(iv.Lag)
+			}
 		}
 		p.Intervals = append(p.Intervals, row)
 	}
