@@ -59,14 +59,14 @@ func times(run string, r *loadtest.EngineResult) (rows []timesRow) {
 	return rows
 }
 
-// arrivalTiles are the key numbers of an open loop besides those of any run.
-func arrivalTiles(r *loadtest.EngineResult) []tile {
-	lost := r.Missed + r.Dropped + r.Canceled
-	unsent := tile{"lost", "not sent", share(r, lost), ""}
-	if lost > 0 {
-		unsent.Class = "bad"
+// lost is the share of arrivals that were not sent.
+func lost(r *loadtest.EngineResult) tile {
+	n := r.Missed + r.Dropped + r.Canceled
+	t := tile{"lost", "not sent", share(r, n), ""}
+	if n > 0 {
+		t.Class = "bad"
 	}
-	return []tile{{"intended", "intended rate", intended(r), ""}, {"lag", "lag, 99 % within", percentile(&r.Stats, 0.99, r.LagQuantile), ""}, unsent}
+	return t
 }
 
 // intended is the rate at which arrivals came due, over the same time as the throughput.

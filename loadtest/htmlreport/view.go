@@ -181,19 +181,20 @@ func tiles(r *loadtest.EngineResult) []tile {
 	if r.ErrorCount > 0 {
 		failed.Class = "bad"
 	}
-	median := "median " + strings.ToLower(latencyWord([]*loadtest.EngineResult{r}))
-	out := []tile{
-		{"rps", "throughput", perSecond(r.RPS()), ""},
-		{"p50", median, quantile(&r.Stats, 0.50), ""},
-		{"p99", "99 % within", quantile(&r.Stats, 0.99), ""},
-		{"max", "slowest", extreme(&r.Stats, r.Quantile(1)), ""},
-		failed,
+	rps := tile{"rps", "throughput", perSecond(r.RPS()), ""}
+	p99 := tile{"p99", "99 % within", quantile(&r.Stats, 0.99), ""}
+	slowest := tile{"max", "slowest", extreme(&r.Stats, r.Quantile(1)), ""}
+	if openLoop(r) {
+		return []tile{
+			{"intended", "intended rate", intended(r), ""}, rps, lost(r), failed,
+			{"p50", "median response time", quantile(&r.Stats, 0.50), ""}, p99, slowest,
+			{"lag", "99 % of lags within", percentile(&r.Stats, 0.99, r.LagQuantile), ""},
+		}
+	}
+	return []tile{
+		rps, {"p50", "median latency", quantile(&r.Stats, 0.50), ""}, p99, slowest, failed,
 		{"requests", "requests", text.Count(r.Requests), ""},
 	}
-	if openLoop(r) {
-		out = append(arrivalTiles(r), out...)
-	}
-	return out
 }
 
 func summary(results []*loadtest.EngineResult) []row {
@@ -229,8 +230,11 @@ func summary(results []*loadtest.EngineResult) []row {
 	add("engine", "Engine", func(r *loadtest.EngineResult) string { return cmp.Or(r.Engine, "–") })
 	ofOpen("schedule", "Schedule", func(r *loadtest.EngineResult) string { return cmp.Or(text.Cut(r.Schedule, scheduleWidth), "–") })
 	bound := "Concurrency"
-	if anyOpen {
-		bound = "Concurrency, MaxInFlight"
+	switch {
+	case latencyWord(results) == "Response time":
+		bound = "MaxInFlight"
+	case anyOpen:
+		bound = "Concurrency or MaxInFlight"
 	}
 	number("concurrency", bound, func(r *loadtest.EngineResult) int64 { return int64(r.Concurrency) })
 	ofOpen("peak_in_flight", "Peak in flight", func(r *loadtest.EngineResult) string { return text.Count(int64(r.PeakInFlight)) })
