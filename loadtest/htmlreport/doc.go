@@ -9,6 +9,10 @@
 //	result := loadtest.Bench(b, engine, loadtest.Get(url))
 //	htmlreport.Attach(b, htmlreport.Options{Title: "Checkout"}, result)
 //
+// The page of an open loop also shows what was due and what of that was missed, dropped
+// or canceled, the lag over time, and response time, service time and lag beside each
+// other.
+//
 // With an SLO in [Options], the verdict on each result stands first.
 //
 // Several results, such as those of two engines, share their charts and stand
