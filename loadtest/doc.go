@@ -1,8 +1,9 @@
 // Package loadtest generates load from go test and reports the results.
 //
 // Scheduling and sending are separate. An [Engine] schedules: one request after another
-// ([SyncEngine]), fixed workers that each have their own session ([ThreadedEngine]), or
-// bounded concurrency over one shared pool ([AsyncEngine]). A [Client] sends: net/http
+// ([SyncEngine]), fixed workers that each have their own session ([ThreadedEngine]),
+// bounded concurrency over one shared pool ([AsyncEngine]), or arrivals that keep a
+// schedule ([ArrivalEngine]). A [Client] sends: net/http
 // over any http.RoundTripper ([NetHTTP]), plain HTTP/1.1 at a fraction of the cost
 // ([Wire]), or any function ([Func]). Any engine runs any client. A [Source] says what
 // is sent, HTTP requests and functions ([Call]), and when there is no more.
@@ -14,13 +15,18 @@
 //
 // # What is measured
 //
-// The engines here are closed loops: a worker sends its next request when the
-// last one has ended. A latency is a service time, from the moment a worker is
+// All engines but ArrivalEngine are closed loops: a worker sends its next request when
+// the last one has ended. A latency is a service time, from the moment a worker is
 // free to send until the body has been read and discarded. A server that stalls
 // also stalls its clients, so the requests that would have arrived meanwhile
 // are never sent and never measured (coordinated omission): read closed-loop
 // percentiles as the experience of a fixed crew of workers, not of a fixed
 // stream of arrivals.
+//
+// An ArrivalEngine is an open loop: requests come when the schedule says, whatever the
+// server does. A latency is a response time there, from when the request was due;
+// [Stats.ServiceQuantile] and [Stats.LagQuantile] are its two parts. What was due and not
+// sent is counted: Missed, Dropped or Canceled, see [Counts].
 //
 // Percentiles cover every request that was sent, failed or not;
 // [Stats.SuccessQuantile] and [Stats.ErrorQuantile] tell the two apart. They
