@@ -152,7 +152,9 @@ func (s *Stats) UnmarshalJSON(data []byte) error {
 
 // MarshalJSON writes the keys rps, success_count, error_count, p50_latency_ms,
 // p95_latency_ms, p99_latency_ms and peak_memory_mb (10⁶ bytes), and more,
-// with latencies in milliseconds and times as Unix seconds.
+// with latencies in milliseconds and times as Unix seconds. The latencies of an open
+// loop are response times; beside them are p50_service_ms, p99_service_ms, p50_lag_ms
+// and p99_lag_ms.
 func (r *EngineResult) MarshalJSON() ([]byte, error) {
 	stats, err := r.toJSON()
 	if err != nil {

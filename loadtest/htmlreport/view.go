@@ -186,13 +186,17 @@ func tiles(r *loadtest.EngineResult) []tile {
 	slowest := tile{"max", "slowest", extreme(&r.Stats, r.Quantile(1)), ""}
 	if openLoop(r) {
 		return []tile{
-			{"intended", "intended rate", intended(r), ""}, rps, lost(r), failed,
-			{"p50", "median response time", quantile(&r.Stats, 0.50), ""}, p99, slowest,
+			{"intended", "intended rate", intended(r), ""},
+			rps, lost(r), failed,
+			{"p50", "median response time", quantile(&r.Stats, 0.50), ""},
+			p99, slowest,
 			{"lag", "99 % of lags within", percentile(&r.Stats, 0.99, r.LagQuantile), ""},
 		}
 	}
 	return []tile{
-		rps, {"p50", "median latency", quantile(&r.Stats, 0.50), ""}, p99, slowest, failed,
+		rps,
+		{"p50", "median latency", quantile(&r.Stats, 0.50), ""},
+		p99, slowest, failed,
 		{"requests", "requests", text.Count(r.Requests), ""},
 	}
 }
