@@ -30,6 +30,7 @@ func arriving(t *testing.T) *loadtest.EngineResult {
 			iv.Requests, iv.Missed, iv.Lag, iv.P99 = 380, 120, time.Second, 1011*time.Millisecond
 		case i >= 20 && i < 23:
 			iv.Requests, iv.Dropped, iv.InFlight, iv.P50, iv.P99, iv.Lag = 0, 450, 100, 0, 0, 0
+			iv.Cause = loadtest.CauseInFlight
 		case i == 23:
 			iv.Requests, iv.P99 = 650, 3100*time.Millisecond
 		case i == 29:
@@ -86,6 +87,7 @@ func TestPageOfAnOpenLoop(t *testing.T) {
 		}
 		require.Contains(t, page, row)
 	}
+	require.Equal(t, 3, strings.Count(page, "<td>in flight</td></tr>"), "the cause stands at the end of its intervals")
 	ep := r.Endpoints["home"]
 	require.Contains(t, page, `<td class="num">`+text.Duration(ep.ServiceQuantile(0.99))+`</td><td class="num">`+text.Duration(ep.LagQuantile(0.99))+"</td></tr>")
 }

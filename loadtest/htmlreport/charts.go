@@ -167,6 +167,7 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 			add(&lost, series{Label: "missed", Color: "warn", Dash: true}, func(s slot) value { return round3(s.missed) })
 			add(&lost, series{Label: "dropped", Color: "bad"}, func(s slot) value { return round3(s.dropped) })
 			if r.Canceled > 0 {
+				lost.Hint = "a second; missed: the generator was late; dropped: MaxInFlight requests were open; canceled: the run was stopped"
 				add(&lost, series{Label: "canceled", Color: "c7"}, func(s slot) value { return round3(s.canceled) })
 			}
 		}

@@ -60,7 +60,7 @@ type endpointRow struct{ Run, Name, Requests, RPS, Errors, Share, P50, P95, P99,
 
 type intervalRow struct {
 	Run, From, Requests, RPS, Errors, Rejected, P50, P99, InFlight, Heap string
-	Due, Missed, Dropped, Canceled, Lag                                  string // of an open loop
+	Due, Missed, Dropped, Canceled, Lag, Cause                           string // of an open loop
 }
 
 // quantile is a dash where it would only repeat the maximum.
@@ -325,6 +325,7 @@ func (p *page) addRun(name string, r *loadtest.EngineResult) {
 		}
 		if openLoop(r) {
 			row.Due, row.Missed, row.Dropped, row.Canceled = text.Count(iv.Scheduled), text.Count(iv.Missed), text.Count(iv.Dropped), text.Count(iv.Canceled)
+			row.Cause = string(iv.Cause)
 			if iv.Requests > 0 {
 				row.Lag = text.Duration(iv.Lag)
 			}
