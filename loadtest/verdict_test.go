@@ -147,7 +147,9 @@ func TestCheckSaysInvalidInOtherWords(t *testing.T) {
 	require.Equal(t, "loadtest: INVALID: the load was not what the schedule says, so this run says nothing of the service; change what is named here and run again\n"+
 		"  cause       connections in 5 of 12 seconds: seen; to change\n"+
 		"  p99         observed 10ms, wanted at most 1ms\n"+
-		"  latency   p50 10ms  p95 10ms  p99 10ms  max 10ms\n"+
+		"  response  p50 10ms  p95 10ms  p99 10ms  max 10ms\n"+
+		"  service   p50 8ms  p95 8ms  p99 8ms  max 8ms\n"+
+		"  lag       p50 2ms  p95 2ms  p99 2ms  max 2ms\n"+
 		"  status    200 × 1,000\n"+
 		"  warning   stalled", tb.text())
 	require.Contains(t, r.String(), "\n  warning   connections in 5 of 12 seconds: seen; to change\n")
