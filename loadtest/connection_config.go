@@ -57,8 +57,16 @@ type ConnectionConfig struct {
 	// Pooling is PoolOptimized unless said otherwise.
 	Pooling Pooling
 
+	// Phases has the times that requests spend in each [Phase] measured, for
+	// [Stats.PhaseQuantile]: from waiting for a connection to reading the body, they add
+	// up to the service time. A response counts for PhaseBody if it has a body. The clock
+	// is read at the end of each phase, and its time is recorded: 0.3 to 0.5 µs a request
+	// and no allocation (BenchmarkDetails, on an Intel Xeon). Without Phases the clock is
+	// read when a request begins and ends.
+	Phases bool
+
 	// Transport replaces brunt's own http.Transport, for instance by a mock or
-	// by one with middleware. The fields above except Pooling, and DialContext,
+	// by one with middleware. The fields above except Pooling and Phases, and DialContext,
 	// TLS, Protocols, Proxy and Decompress, then belong to it and must be zero
 	// here. It is used by many goroutines at once, and gets an *http.Request of its
 	// own for each sending. A panic in it, or a response that an http.Client would
@@ -118,7 +126,7 @@ func (c ConnectionConfig) Validate() error {
 	}
 	if c.Transport != nil {
 		own := c
-		own.Transport, own.Pooling, own.Jar, own.MaxRedirects, own.MaxResponseBytes = nil, 0, nil, 0, 0
+		own.Transport, own.Pooling, own.Phases, own.Jar, own.MaxRedirects, own.MaxResponseBytes = nil, 0, false, nil, 0, 0
 		if !own.isZero() {
 			faults = append(faults, fault("Conn.Transport is set: limits, timeouts, DialContext, TLS, Protocols, Proxy and Decompress must be set there"))
 		}

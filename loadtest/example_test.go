@@ -483,6 +483,81 @@ func ExampleWire() {
 	// loadtest: bad configuration: Wire has no MaxRedirects: use NetHTTP
 }
 
+func ExampleStats_ServerQuantile() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/search" {
+			w.Header().Set("Server-Timing", `db;dur=53.2;desc="two queries", total;dur=61.7`)
+		}
+		fmt.Fprint(w, "hello")
+	}))
+	defer srv.Close()
+
+	req := loadtest.Get(srv.URL + "/search")
+	req.ServerTime = &loadtest.ServerTime{} // total, as Server-Timing says
+	db := loadtest.Get(srv.URL + "/search")
+	db.Name, db.ServerTime = "database", &loadtest.ServerTime{Metric: "db"}
+	silent := loadtest.Get(srv.URL)
+	silent.ServerTime = &loadtest.ServerTime{Header: "X-Runtime", Unit: time.Second}
+
+	engine, err := loadtest.NewSyncEngine(loadtest.SyncConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(context.Background())
+	result, err := engine.Run(context.Background(), loadtest.Times(30, req, db, silent))
+	fmt.Println(result.ServerQuantile(1), result.Endpoints["database"].ServerQuantile(1), err)
+	reported, missing := result.ServerTimes()
+	fmt.Println(reported, "reported,", missing, "not")
+	// Output:
+	// 61.7ms 53.2ms <nil>
+	// 20 reported, 10 not
+}
+
+func ExampleStats_PhaseQuantile() {
+	srv := httptest.NewServer(hello)
+	defer srv.Close()
+
+	engine, err := loadtest.NewThreadedEngine(loadtest.ThreadedConfig{
+		MaxWorkers: 2,
+		Conn:       loadtest.ConnectionConfig{Phases: true},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(context.Background())
+	result, err := engine.Run(context.Background(), loadtest.Times(100, loadtest.Get(srv.URL)))
+	for _, p := range []loadtest.Phase{loadtest.PhaseConnect, loadtest.PhaseTLS, loadtest.PhaseHeaders, loadtest.PhaseBody} {
+		fmt.Println(result.PhaseCount(p), p, result.PhaseQuantile(p, 0.99) <= result.Quantile(1))
+	}
+	fmt.Println(err)
+	// Output:
+	// 2 connecting true
+	// 0 in the TLS handshake true
+	// 100 waiting for the response headers true
+	// 100 reading the response body true
+	// <nil>
+}
+
+// A function says itself what its time was spent on.
+func ExampleCountPhase() {
+	query := func(ctx context.Context) error {
+		loadtest.CountPhase(ctx, loadtest.PhasePool, 2*time.Millisecond)    // what the driver says
+		loadtest.CountPhase(ctx, loadtest.PhaseHeaders, 5*time.Millisecond) // until the first row
+		return nil
+	}
+	engine, err := loadtest.NewSyncEngine(loadtest.SyncConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(context.Background())
+	result, err := engine.Run(context.Background(), loadtest.Times(10, loadtest.Call("query", query)))
+	fmt.Println(result.Endpoints["query"].PhaseQuantile(loadtest.PhasePool, 0.5), err)
+	// Output: 2ms <nil>
+}
+
 func ExampleEngineResult_HeapGrowth() {
 	result := &loadtest.EngineResult{}
 	for i := range 60 {

@@ -105,7 +105,7 @@ func (c ConnectionConfig) http1(codec http1.Codec) http1.Config {
 	timeout := cmp.Or(c.Timeout, defaultConnTimeout)
 	cfg := http1.Config{
 		Codec: codec, Rings: codec == http1.Parse, Timeout: timeout, TLS: c.TLS, ErrClosed: ErrClosed, OnOpen: CountConnection,
-		Expiry: cmp.Or(c.KeepaliveExpiry, defaultKeepaliveExpiry), BodyLimit: cmp.Or(c.MaxResponseBytes, defaultMaxResponseBytes),
+		Expiry: cmp.Or(c.KeepaliveExpiry, defaultKeepaliveExpiry), BodyLimit: cmp.Or(c.MaxResponseBytes, defaultMaxResponseBytes), Phases: c.Phases,
 	}
 	if c.DialContext != nil {
 		cfg.Dial = c.dialer(timeout)
@@ -144,6 +144,9 @@ func (c *httpClient) session(rt http.RoundTripper) (Session, error) {
 		return nil, ErrClosed
 	}
 	s := &httpSession{client: c, body: http1.BodyReader{Limit: cmp.Or(c.cfg.MaxResponseBytes, defaultMaxResponseBytes)}}
+	if c.cfg.Phases {
+		s.clock = new(http1.PhaseClock)
+	}
 	if rt == nil {
 		s.direct = c.http1.PrivateSession()
 	} else {

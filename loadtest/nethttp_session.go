@@ -30,6 +30,7 @@ type httpSession struct {
 
 	phase atomic.Uint32 // a Phase; the transport's dialing goroutine sets it too
 	wait  connectionWait
+	clock *http1.PhaseClock // nil without ConnectionConfig.Phases
 	body  http1.BodyReader
 }
 
@@ -50,6 +51,9 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 	}
 	if p.direct != nil {
 		resp, err := s.direct.Do(ctx, p.direct, req.Check != nil)
+		if c := s.direct.Clock(); c != nil {
+			countPhases(ctx, c)
+		}
 		if err != nil {
 			err = s.explainDirect(ctx, err)
 		}
@@ -57,7 +61,12 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 	}
 	s.phase.Store(uint32(PhasePool))
 	s.wait.begin()
+	s.clock.Begin()
+	s.clock.Enter(http1.PhasePool)
 	out, err := s.roundTrip(ctx, req, p)
+	if s.clock != nil {
+		countPhases(ctx, s.clock)
+	}
 	// What is to be had takes microseconds, and is no wait. It counts when the request
 	// has ended, as its latency does.
 	if d := s.wait.end(); d >= waitedTime {
@@ -72,9 +81,11 @@ func (s *httpSession) roundTrip(ctx context.Context, req *Request, p *prepared) 
 	if err != nil {
 		return Response{}, s.explain(ctx, err)
 	}
+	s.clock.Responded()
 	out := Response{StatusCode: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
 	if resp.Body != http.NoBody {
 		s.phase.Store(uint32(PhaseBody))
+		s.clock.Enter(http1.PhaseBody)
 		out.Bytes, out.Body, err = s.body.ReadAll(resp.Body, req.Check != nil)
 		resp.Body.Close()
 	}
@@ -164,9 +175,10 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 		for {
 			now := s.phase.Load()
 			if now == uint32(PhaseUnknown) || now >= uint32(PhaseHeaders) || s.phase.CompareAndSwap(now, uint32(to)) {
-				return
+				break
 			}
 		}
+		s.clock.Dialing(http1.Phase(to))
 	}
 	ctx, foreign := s.ctx, s.client.cfg.Transport != nil
 	leave := func(to Phase) {
@@ -177,6 +189,7 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 		// Whatever happened before: a redirect, or a connection that broke.
 		GetConn: func(string) {
 			s.phase.Store(uint32(PhasePool))
+			s.clock.Enter(http1.PhasePool)
 			s.wait.start()
 		},
 		DNSStart:          func(httptrace.DNSStartInfo) { leave(PhaseDNS) },
@@ -184,6 +197,7 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 		TLSHandshakeStart: func() { advance(PhaseTLS) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			s.phase.Store(uint32(PhaseHeaders))
+			s.clock.Enter(http1.PhaseHeaders)
 			s.wait.stop()
 			if foreign && !info.Reused {
 				CountConnection(ctx)
@@ -191,7 +205,9 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 		},
 		// A limitedPool does not tell of a stream, which may have to wait still.
 		WroteHeaders: func() {
-			s.phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseHeaders))
+			if s.phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseHeaders)) {
+				s.clock.Enter(http1.PhaseHeaders)
+			}
 			s.wait.stop()
 		},
 	}

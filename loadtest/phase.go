@@ -29,6 +29,9 @@ var (
 	}
 )
 
+// phaseKeys are the names of the phases in results: the words of the error classes.
+var phaseKeys = [...]string{"", "pool", "dns", "connect", "tls", "headers", "body"}
+
 func (p Phase) String() string {
 	if int(p) < len(phaseNames) {
 		return phaseNames[p]

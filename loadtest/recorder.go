@@ -137,6 +137,7 @@ type shard struct {
 	buffers  []*buffer // more may come, none goes
 	interval *tally    // of the interval that is going on
 	examples map[ErrorClass]string
+	details  map[int8]*details // by endpoint; nil unless somebody asks for some
 }
 
 // endpointTally counts the requests of one name.
@@ -273,7 +274,9 @@ func (r *recorder) result(names []string) *EngineResult {
 	for _, s := range r.shards {
 		maps.Copy(examples, s.examples)
 	}
-	return newResult(r.total, names, named, examples)
+	res := newResult(r.total, names, named, examples)
+	r.addDetails(res, names)
+	return res
 }
 
 // newResult returns the result of total, and of named by names.

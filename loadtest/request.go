@@ -44,6 +44,11 @@ type Request struct {
 	// [ClassStatus]. Empty means that 2xx is a success, 4xx and 5xx an error, and
 	// the rest neither.
 	Expect []int
+	// ServerTime, if not nil, says in which header the responses tell how long the server
+	// worked; see [Stats.ServerQuantile]. Reading it takes 0.5 µs a request, and 1.2 µs
+	// and 6 allocations with [Wire], which skips headers otherwise (BenchmarkDetails, on
+	// an Intel Xeon).
+	ServerTime *ServerTime
 	// Func, if not nil, is called in place of sending anything, whatever the
 	// engine's client is; of the other fields only Name and Check then matter. See
 	// [Call].
@@ -62,7 +67,8 @@ type Response struct {
 	// Proto is the protocol version, such as "HTTP/1.1"; empty for a function.
 	Proto string
 	// Header must not be changed. It is only valid until Check returns. With
-	// [Wire] it is nil unless the request has a Check.
+	// [Wire] it is nil unless the request has a Check, and holds only what its
+	// ServerTime names if it has one and no Check.
 	Header http.Header
 	// Body holds the response body if the request has a Check, nil otherwise.
 	// It is only valid until Check returns: the next request reuses its memory.
@@ -134,6 +140,7 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	}
 	header := canonicalHeader(req.Header, refuse)
 	checkHeader(header, refuse)
+	req.ServerTime.validate(refuse)
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}

@@ -97,6 +97,7 @@ func (c *wireClient) write(req *Request) (*http1.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.Wants = req.wants()
 	r.Idempotent = r.Idempotent || hr.Method == http.MethodPut || hr.Method == http.MethodDelete
 	return r, nil
 }

@@ -23,12 +23,26 @@ type statsJSON struct {
 	P99Service  float64              `json:"p99_service_ms,omitempty"`
 	P50Lag      float64              `json:"p50_lag_ms,omitempty"`
 	P99Lag      float64              `json:"p99_lag_ms,omitempty"`
+	P50Server   float64              `json:"p50_server_ms,omitempty"` // of requests with a ServerTime, as the next
+	P99Server   float64              `json:"p99_server_ms,omitempty"`
+	NoServer    int64                `json:"no_server_time,omitempty"`
 	ErrorClass  map[ErrorClass]int64 `json:"errors,omitempty"`
 	StatusCodes map[int]int64        `json:"status_codes,omitempty"`
 	Good        *histogramJSON       `json:"success_histogram,omitempty"`
 	Bad         *histogramJSON       `json:"error_histogram,omitempty"`
 	Service     *histogramJSON       `json:"service_histogram,omitempty"`
 	Lag         *histogramJSON       `json:"lag_histogram,omitempty"`
+	Server      *histogramJSON       `json:"server_histogram,omitempty"`
+	Phases      map[string]phaseJSON `json:"phases,omitempty"` // by phaseKeys
+}
+
+// phaseJSON is what requests spent in a phase.
+type phaseJSON struct {
+	Requests  int64          `json:"requests"`
+	P50       float64        `json:"p50_ms"`
+	P99       float64        `json:"p99_ms"`
+	Max       float64        `json:"max_ms"`
+	Histogram *histogramJSON `json:"histogram"`
 }
 
 type resultJSON struct {
@@ -87,7 +101,7 @@ func (s *Stats) toJSON() (statsJSON, error) {
 			return statsJSON{}, err
 		}
 	}
-	return j, nil
+	return j, s.details.toJSON(&j)
 }
 
 // histograms pairs the histograms of t with their places in j.
@@ -124,7 +138,8 @@ func (j *statsJSON) stats() (Stats, error) {
 	if s.lag != nil && (s.lag.count() != n || s.service.count() != n) {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, %d service times, %d lags", n, s.service.count(), s.lag.count())
 	}
-	return s, nil
+	s.details, err = j.details()
+	return s, err
 }
 
 // MarshalJSON writes latencies in milliseconds and includes the histograms.

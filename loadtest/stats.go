@@ -94,7 +94,8 @@ type Stats struct {
 	StatusCodes map[int]int64
 
 	timings
-	all *histogram // good and bad; made when first asked for
+	all     *histogram // good and bad; made when first asked for
+	details *details   // nil without any
 }
 
 // P50 returns the median latency of every request sent.
@@ -163,13 +164,13 @@ func (s *Stats) merge(from *Stats) {
 	s.Errors = addCounts(s.Errors, from.Errors)
 	s.StatusCodes = addCounts(s.StatusCodes, from.StatusCodes)
 	s.timings.merge(&from.timings)
-	s.all = nil
+	s.all, s.details = nil, mergeDetails(s.details, from.details)
 }
 
 func (s *Stats) clone() *Stats {
 	c := *s
 	c.Errors, c.StatusCodes = maps.Clone(s.Errors), maps.Clone(s.StatusCodes)
-	c.timings, c.all = s.timings.clone(), nil
+	c.timings, c.all, c.details = s.timings.clone(), nil, mergeDetails(nil, s.details)
 	return &c
 }
 

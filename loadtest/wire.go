@@ -146,6 +146,9 @@ func (s *wireSession) Do(ctx context.Context, req *Request) (Response, error) {
 		return Response{}, err
 	}
 	resp, err := s.http1.Do(ctx, r, req.Check != nil)
+	if c := s.http1.Clock(); c != nil {
+		countPhases(ctx, c)
+	}
 	if err != nil {
 		err = fromHTTP1(err)
 	}

@@ -28,7 +28,8 @@ type worker struct {
 	items    []item // has room for a batch
 	few      [4]item
 	slot     slot
-	_        [8]byte // workers are whole cache lines, so that none shares one
+	phases   *phaseTimes // of the request in hand; nil before the first that has some
+	// Workers are whole cache lines, so that none shares one.
 }
 
 const (
@@ -224,6 +225,10 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 		out.err = withoutCredentials(it.req.URL, out.err)
 		w.explain(it.req, &out)
 	}
+	if it.req.ServerTime != nil || w.phases != nil && w.phases.any {
+		w.out.shard.record(int8(it.endpoint), it.req, &out, w.phases)
+		dirty = true
+	}
 	if w.run.sink != nil {
 		return w.report(it.req, began, attempts, out)
 	}
@@ -328,7 +333,7 @@ func (w *worker) expire(err error) error {
 
 // renew gives the worker a context; it serves every request until it is canceled.
 func (w *worker) renew() {
-	ctx, cancel := context.WithCancelCause(w.run.ctx)
+	ctx, cancel := context.WithCancelCause((*workerContext)(w))
 	w.ctx, w.call = ctx, nil
 	w.slot.cancel.Store(&cancel)
 }

@@ -256,6 +256,9 @@ func percentileChart(runs []string, results []*loadtest.EngineResult) chart {
 			add(series{Label: "without error", Color: "good", Dash: true}, r.Requests-r.ErrorCount, r.SuccessQuantile)
 			add(series{Label: "with error", Color: "bad"}, r.ErrorCount, r.ErrorQuantile)
 		}
+		if reported, _ := r.ServerTimes(); len(results) == 1 && reported > 0 {
+			add(series{Label: "server, as it says", Color: "c1", Dash: true}, reported, r.ServerQuantile)
+		}
 	}
 	c.Log = wide(c.Series)
 	c.Label = c.Title + ": " + strings.Join(words, "; ")

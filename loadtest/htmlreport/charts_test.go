@@ -95,6 +95,14 @@ func TestChartsOfOneAndOfTwo(t *testing.T) {
 	require.Equal(t, []string{"a/c0", "b/c1"}, labels(cs[1]))
 	require.Equal(t, []string{"a/c0", "b/c1", "b rejected/c1"}, labels(cs[3]))
 
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal([]byte(jsonOf(t, r)), &fields))
+	fields["server_histogram"] = fields["success_histogram"]
+	var reporting loadtest.EngineResult
+	require.NoError(t, json.Unmarshal([]byte(jsonOf(t, fields)), &reporting))
+	cs, _ = charts([]string{"a"}, []*loadtest.EngineResult{&reporting})
+	require.Contains(t, labels(cs[1]), "server, as it says/c1")
+
 	silent := &loadtest.EngineResult{Intervals: []loadtest.Interval{second(0, 0), second(1, 0)}}
 	cs, notes = charts([]string{"a"}, []*loadtest.EngineResult{silent})
 	require.Len(t, notes, 1)

@@ -32,6 +32,7 @@ type Config struct {
 	PlainRing bool                  // have rings do without io_uring
 	ErrClosed error                 // what requests fail with after Close
 	OnOpen    func(context.Context) // called for each connection, with the context that it was dialed under; may be nil
+	Phases    bool                  // measure them, by Session.Clock
 }
 
 // Client opens sessions. It is safe for concurrent use by multiple goroutines.
@@ -72,6 +73,9 @@ func (c *Client) PrivateSession() *Session { return c.session(&pool{expiry: c.cf
 
 func (c *Client) session(p *pool) *Session {
 	s := &Session{client: c, pool: p}
+	if c.cfg.Phases {
+		s.clock = new(PhaseClock)
+	}
 	if c.cfg.Codec == ReadResponse {
 		s.reader = &responseReader{body: BodyReader{Limit: c.cfg.BodyLimit}}
 	}
@@ -91,7 +95,7 @@ func (c *Client) Close() int {
 type Response struct {
 	StatusCode int
 	Proto      string      // such as "HTTP/1.1"
-	Header     http.Header // with Parse, nil unless the body is kept
+	Header     http.Header // with Parse, nil unless the body is kept; then only what Request.Wants names
 	Body       []byte      // nil unless it is kept; valid until the next request
 	Bytes      int64       // of the body
 }

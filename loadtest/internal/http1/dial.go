@@ -45,13 +45,20 @@ func (c *Client) ringDialer(dial DialFunc) DialFunc {
 	}
 }
 
-// connect dials for r. The error is an *Error.
-func (c *Client) connect(ctx context.Context, r *Request) (*conn, error) {
+// connect dials for r, a request of which clock measures the phases. The error is an
+// *Error.
+func (c *Client) connect(ctx context.Context, r *Request, clock *PhaseClock) (*conn, error) {
 	var phase atomic.Uint32 // a Phase; dialing may try addresses side by side
 	phase.Store(uint32(PhasePool))
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSStart:     func(httptrace.DNSStartInfo) { phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseDNS)) },
-		ConnectStart: func(_, _ string) { phase.Store(uint32(PhaseConnect)) },
+		DNSStart: func(httptrace.DNSStartInfo) {
+			phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseDNS))
+			clock.Dialing(PhaseDNS)
+		},
+		ConnectStart: func(_, _ string) {
+			phase.Store(uint32(PhaseConnect))
+			clock.Dialing(PhaseConnect)
+		},
 	})
 	dial := c.dialPlain
 	if r.secure {
@@ -76,6 +83,7 @@ func (c *Client) connect(ctx context.Context, r *Request) (*conn, error) {
 		cn.buffered, cn.fast = true, inner
 	}
 	if r.secure {
+		clock.Enter(PhaseTLS)
 		if cn.Conn, err = c.handshake(ctx, dialed, r.host); err != nil {
 			dialed.Close()
 			return nil, &Error{PhaseTLS, err}

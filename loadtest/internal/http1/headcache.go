@@ -23,7 +23,7 @@ const maxCachedHead = 512
 // known one. It is for the start of a response.
 func (r *parser) recall(p []byte) int {
 	k := r.cached
-	if k == nil || r.keep || k.head != r.head || k.limit != r.limit {
+	if k == nil || r.keep || r.asked != nil || k.head != r.head || k.limit != r.limit {
 		return 0
 	}
 	size := len(k.text)

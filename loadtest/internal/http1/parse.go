@@ -19,9 +19,10 @@ import (
 // chunked is the only Transfer-Encoding, and wins over a Content-Length.
 type parser struct {
 	state parseState
-	head  bool  // no body follows: the request was a HEAD
-	keep  bool  // build header and body
-	limit int64 // of the body, in bytes
+	head  bool     // no body follows: the request was a HEAD
+	keep  bool     // build header and body
+	asked *Request // build the header that it wants; nil if it wants none
+	limit int64    // of the body, in bytes
 
 	status int
 	minor  byte  // of the HTTP version, 0 to 9
@@ -240,7 +241,7 @@ func (r *parser) statusLine(line []byte) error {
 	r.minor = line[7] - '0'
 	r.status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
 	r.state = stateHeader
-	if r.keep {
+	if r.keep || r.asked != nil {
 		r.header = make(http.Header)
 	}
 	return nil
@@ -276,7 +277,7 @@ func (r *parser) headerLine(line []byte) error {
 				hasToken(value, "content-length")
 		}
 	}
-	if r.keep {
+	if r.keep || r.asked != nil && equalFold(name, r.asked.Wants) {
 		key := http.CanonicalHeaderKey(string(name))
 		r.header[key] = append(r.header[key], string(value))
 	}
@@ -343,7 +344,7 @@ func (r *parser) headEnd() error {
 
 // interim forgets a response that another is to follow, but for its size.
 func (r *parser) interim() {
-	so := r.headBytes
+	so, asked := r.headBytes, r.asked
 	r.reset(r.head, r.keep, r.limit)
-	r.headBytes = so
+	r.headBytes, r.asked = so, asked
 }

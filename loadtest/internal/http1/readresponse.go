@@ -63,7 +63,7 @@ func (r *responseReader) receive(br *bufio.Reader, head, keep bool, t *trip) (ou
 		body = br
 	}
 	if body != http.NoBody {
-		t.phase = PhaseBody
+		t.readsBody()
 		// Closing it would mean to read on, however long it is.
 		out.Bytes, out.Body, t.err = r.body.ReadAll(body, keep)
 	}

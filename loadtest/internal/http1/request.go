@@ -14,6 +14,9 @@ type Request struct {
 	// Idempotent requests are sent again if nothing came back over a connection
 	// that was kept.
 	Idempotent bool
+	// Wants names a header, in lower case, that responses have even if their
+	// bodies are not kept; empty means none.
+	Wants string
 
 	bytes  []byte // the head, and the body if it is short
 	body   []byte // a body that is not

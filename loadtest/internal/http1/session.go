@@ -26,6 +26,7 @@ type Session struct {
 	exchanging   bool // a request is under way; so it stays after a panic or Goexit in a user's connection
 
 	reader *responseReader // nil with Parse
+	clock  *PhaseClock     // nil without Config.Phases
 
 	// With Parse.
 	parser parser
@@ -39,6 +40,7 @@ type Session struct {
 // sent once more over another, if the server cannot have acted upon it: nothing of it
 // was written, or it is idempotent and nothing came back.
 func (s *Session) Do(ctx context.Context, r *Request, keep bool) (Response, error) {
+	s.clock.Begin()
 	if s.ctx != ctx {
 		s.serve(ctx)
 	}
@@ -53,10 +55,12 @@ func (s *Session) Do(ctx context.Context, r *Request, keep bool) (Response, erro
 		c := s.conn
 		if c == nil || c.key != r.key {
 			var err error
+			s.clock.Enter(PhasePool)
 			if c, err = s.getConn(ctx, r); err != nil {
 				return Response{}, s.explain(ctx, err, PhasePool)
 			}
 		}
+		s.clock.Enter(PhaseHeaders)
 		used, fresh := c.used, s.fresh
 		c.used, s.fresh = true, false
 		s.exchanging = true
@@ -76,6 +80,10 @@ func (s *Session) Do(ctx context.Context, r *Request, keep bool) (Response, erro
 	}
 }
 
+// Clock returns what Do has measured the phases with, whose End is left to the caller; nil
+// without Config.Phases.
+func (s *Session) Clock() *PhaseClock { return s.clock }
+
 // trip is how a request and its response went.
 type trip struct {
 	phase    Phase
@@ -83,13 +91,20 @@ type trip struct {
 	answered bool // something came back
 	reusable bool // both sides are done with each other
 	err      error
+	clock    *PhaseClock // of the session
+}
+
+// readsBody begins the last phase.
+func (t *trip) readsBody() {
+	t.phase = PhaseBody
+	t.clock.Enter(PhaseBody)
 }
 
 // roundTrip sends r over c and reads the response to its end. If it is wary and can
 // find out, it sends nothing over a connection that the server has given up.
 func (s *Session) roundTrip(c *conn, r *Request, keep, wary bool) (out Response, t trip) {
 	defer s.in.Free()
-	t.phase = PhaseHeaders
+	t.phase, t.clock = PhaseHeaders, s.clock
 	parse := s.reader == nil
 	var (
 		up          *upload
@@ -138,6 +153,9 @@ func (s *Session) roundTrip(c *conn, r *Request, keep, wary bool) (out Response,
 func (s *Session) parse(c *conn, r *Request, keep bool, read int, t *trip) (out Response) {
 	in, p := &s.in, &s.parser
 	p.reset(r.head, keep, s.client.cfg.BodyLimit)
+	if r.Wants != "" {
+		p.asked = r
+	}
 	t.answered = read > 0
 	for {
 		in.Filled(read)
@@ -146,6 +164,9 @@ func (s *Session) parse(c *conn, r *Request, keep bool, read int, t *trip) (out 
 		if err != nil {
 			t.err = err
 			break
+		}
+		if p.inBody() && (p.bytes > 0 || p.state != stateDone) {
+			t.clock.Enter(PhaseBody)
 		}
 		if p.state == stateDone {
 			t.reusable, t.err = in.Empty() && t.err == nil && !r.closes && !p.closes, nil
@@ -167,6 +188,8 @@ func (s *Session) parse(c *conn, r *Request, keep bool, read int, t *trip) (out 
 	out = Response{StatusCode: p.status, Proto: protos[p.minor], Bytes: p.bytes}
 	if keep {
 		out.Header, out.Body = p.header, p.body
+	} else if r.Wants != "" {
+		out.Header = p.header
 	}
 	return out
 }
@@ -199,7 +222,7 @@ func (s *Session) getConn(ctx context.Context, r *Request) (*conn, error) {
 	c := s.pool.get(r.key)
 	if c == nil {
 		var err error
-		if c, err = s.client.connect(ctx, r); err != nil {
+		if c, err = s.client.connect(ctx, r, s.clock); err != nil {
 			return nil, err
 		}
 	}
