@@ -25,21 +25,22 @@ func (r *EngineResult) HeapGrowth(from time.Duration) float64 {
 	at := func(row Interval) (x, y, weight float64) {
 		return (row.From + row.To).Seconds() / 2, float64(row.HeapBytes), (row.To - row.From).Seconds()
 	}
-	var whole, meanX, meanY float64
+	var whole, meanX float64
 	for _, row := range rows {
-		x, y, w := at(row)
-		whole, meanX, meanY = whole+w, meanX+w*x, meanY+w*y
+		x, _, w := at(row)
+		whole, meanX = whole+w, meanX+w*x
 	}
 	if whole == 0 {
 		return 0
 	}
-	meanX, meanY = meanX/whole, meanY/whole
+	meanX /= whole
 	var xx, xy float64
 	end := rows[0].To
 	for _, row := range rows {
 		x, y, w := at(row)
-		xx += w * (x - meanX) * (x - meanX)
-		xy += w * (x - meanX) * (y - meanY)
+		w *= x - meanX // of which the sum is 0: x and y need not be centered too
+		xx += w * x
+		xy += w * y
 		end = max(end, row.To)
 	}
 	if xx == 0 {

@@ -155,8 +155,8 @@ func (h *histogram) quantile(q float64) time.Duration {
 		return h.max
 	}
 	n := float64(h.n)
-	v := h.atRank(int64(math.Ceil(q*n - 1e-9*n)))
-	if v >= histMax && h.beyond > 0 {
+	v := h.atRank(int64(max(1, math.Ceil(q*n-1e-9*n))))
+	if v >= histMax {
 		return h.max
 	}
 	return min(max(v, h.min), h.max)
@@ -171,7 +171,7 @@ func (h *histogram) atRank(rank int64) time.Duration {
 			continue
 		}
 		for k, n := range p {
-			if seen += n; seen >= rank && n > 0 {
+			if seen += n; seen >= rank {
 				return highest(i<<pageBits + k)
 			}
 		}

@@ -36,6 +36,23 @@ func TestHistogramQuantileIsWithinAThousandthOfTheExactOne(t *testing.T) {
 	}
 }
 
+// The extremes and the mean are not those of buckets.
+func TestHistogramExtremesAndMeanAreExact(t *testing.T) {
+	h := newHistogram()
+	for _, d := range []time.Duration{1_000_001, 1_000_003, 1_000_002, 1_000_002} {
+		h.record(d)
+	}
+	require.EqualValues(t, 1_000_001, h.quantile(0))
+	require.EqualValues(t, 1_000_003, h.quantile(1))
+	require.EqualValues(t, 1_000_002, h.mean())
+
+	// From a billion values on, the slack of a rank is more than one.
+	h.recordZeros(3e9)
+	require.EqualValues(t, 1_000_003, h.quantile(1))
+	require.Zero(t, h.quantile(1-2e-9))
+	require.Zero(t, h.quantile(1e-10), "of rank 1")
+}
+
 func TestHistogramCountsWhatLiesBeyondItsRange(t *testing.T) {
 	h := newHistogram()
 	h.record(time.Millisecond)
@@ -45,7 +62,11 @@ func TestHistogramCountsWhatLiesBeyondItsRange(t *testing.T) {
 	require.EqualValues(t, 1, h.beyond)
 	require.Equal(t, 3*time.Hour, h.quantile(1))
 	require.Equal(t, 3*time.Hour, h.quantile(0.99))
+	require.InEpsilon(t, time.Millisecond, h.quantile(0.5), 0.001, "what is within the range is told apart")
 	require.Equal(t, time.Duration(0), h.quantile(0), "a clock that runs back counts as zero")
+
+	h.record(histMax)
+	require.EqualValues(t, 1, h.beyond, "the longest that is within")
 }
 
 func TestHistogramEmpty(t *testing.T) {
@@ -73,6 +94,7 @@ func TestHistogramMergeAndCodecAreExact(t *testing.T) {
 		require.NoError(t, err)
 		back, err := j.decode()
 		require.NoError(t, err)
+		require.Equal(t, part, back)
 		merged.merge(back)
 	}
 	require.Equal(t, whole.count(), merged.count())

@@ -86,7 +86,7 @@ type series struct {
 
 func (s *series) add(row Interval) {
 	n := len(s.rows)
-	if n > 0 && s.last < s.width {
+	if s.last < s.width {
 		s.rows[n-1] = s.rows[n-1].and(row)
 		s.last++
 		return

@@ -270,6 +270,7 @@ func TestALongRunHasBoundedRows(t *testing.T) {
 			if i+1 < len(s.rows) {
 				require.Equal(t, time.Duration(max(s.width, 1))*time.Second, row.To-row.From)
 			}
+			require.LessOrEqual(t, row.To-row.From, time.Duration(max(s.width, 1))*time.Second, "the last is not all that follows")
 			sum = sum.and(row)
 			require.Equal(t, row.To/time.Second-1, time.Duration(row.InFlight), "the later's")
 			require.EqualValues(t, row.InFlight, row.HeapBytes, "the larger")
@@ -281,12 +282,38 @@ func TestALongRunHasBoundedRows(t *testing.T) {
 	}
 }
 
+// How short a last row is, is measured by the others, however many have been joined.
+func TestASliverIsMeasuredByItsNeighbors(t *testing.T) {
+	for end, rows := range map[time.Duration]int{999 * time.Millisecond: 1, time.Second: 2, 1001 * time.Millisecond: 2} {
+		s := series{rows: []Interval{{To: 2 * time.Second}, {From: 2 * time.Second, To: 2*time.Second + end}}, width: 2}
+		s.close()
+		require.Len(t, s.rows, rows, "%v", end)
+		require.Equal(t, 2*time.Second+end, s.end())
+	}
+}
+
+// Neighbors are joined only where there are too many, and an odd one stays as it is.
+func TestInterleavedIntervalsAreBounded(t *testing.T) {
+	rows := func(n int) []Interval {
+		out := make([]Interval, n)
+		for i := range out {
+			out[i] = Interval{From: time.Duration(i), To: time.Duration(i + 1), Counts: Counts{Requests: int64(i)}}
+		}
+		return out
+	}
+	require.Equal(t, rows(maxIntervals), interleave(rows(maxIntervals), nil))
+	got := interleave(rows(maxIntervals+1), nil)
+	require.Len(t, got, maxIntervals/2+1)
+	require.Equal(t, rows(maxIntervals + 1)[maxIntervals], got[maxIntervals/2])
+}
+
 func TestJoinedIntervals(t *testing.T) {
-	a := Interval{From: 0, To: 10, Counts: Counts{Requests: 1}, P50: 40, P99: 100, InFlight: 3}
-	b := Interval{From: 10, To: 20, Counts: Counts{Requests: 3}, P50: 80, P99: 90, InFlight: 5}
-	require.Equal(t, Interval{From: 0, To: 20, Counts: Counts{Requests: 4}, P50: 70, P99: 100, InFlight: 5}, a.and(b))
+	a := Interval{From: 0, To: 10, Counts: Counts{Requests: 2}, P50: 40, P99: 100, InFlight: 3}
+	b := Interval{From: 10, To: 20, Counts: Counts{Requests: 6}, P50: 80, P99: 90, InFlight: 5}
+	require.Equal(t, Interval{From: 0, To: 20, Counts: Counts{Requests: 8}, P50: 70, P99: 100, InFlight: 5}, a.and(b))
 	b.From, b.To = 5, 15
-	require.Equal(t, Interval{From: 0, To: 15, Counts: Counts{Requests: 4}, P50: 70, P99: 100, InFlight: 8}, a.and(b), "side by side, both are in flight")
+	require.Equal(t, Interval{From: 0, To: 15, Counts: Counts{Requests: 8}, P50: 70, P99: 100, InFlight: 8}, a.and(b), "side by side, both are in flight")
+	require.Equal(t, Interval{To: 20}, Interval{To: 10}.and(Interval{From: 10, To: 20}), "nothing was sent in either")
 	require.Zero(t, Interval{Counts: Counts{Requests: 3}}.RPS())
 }
 

@@ -251,6 +251,7 @@ func TestWarnings(t *testing.T) {
 		{"a tenth of the requests is not churn", ok(5000), func(r *EngineResult) { r.ConnectionsOpened = 500 }, nil},
 		{"naive pools are meant to churn", ok(2000), func(r *EngineResult) { r.ConnectionsOpened, r.pooled = 2000, false }, nil},
 		{"out of range", with(ok(1000), sample{latency: 2 * time.Hour, status: 200}, 1), nil, []WarningKind{WarnOutOfRange}},
+		{"out of range, errors not", with(with(ok(1000), sample{latency: 2 * time.Hour, status: 200}, 1), sample{latency: time.Second, class: ClassTimeout}, 1), nil, []WarningKind{WarnOutOfRange}},
 		{"redirects", with(ok(1000), sample{latency: time.Millisecond, status: 302}, 1), nil, []WarningKind{WarnRedirects}},
 		{"not modified is none", with(ok(1000), sample{latency: time.Millisecond, status: 304}, 1), nil, nil},
 		{"local limit", with(ok(10_000), sample{latency: time.Second, class: ClassLocal}, 1), nil, []WarningKind{WarnLocalLimit}},
@@ -277,6 +278,7 @@ func TestWarnings(t *testing.T) {
 func TestOddStatusesAreCounted(t *testing.T) {
 	r := record(epoch, time.Second, []string{"a"}, []sample{{status: 999, class: ClassStatus}, {status: 999, class: ClassStatus}, {status: 99}})
 	require.Equal(t, map[int]int64{999: 2, 99: 1}, r.StatusCodes)
+	require.Nil(t, record(epoch, time.Second, nil, []sample{{}}).StatusCodes, "functions have none")
 }
 
 func TestReportGolden(t *testing.T) {
