@@ -111,6 +111,21 @@ func TestArrivalsEnd(t *testing.T) {
 	}
 }
 
+// An arrival for which the source had no request was none: nothing is in flight for it,
+// and the run does not wait for the end of the schedule.
+func TestAnArrivalWithoutARequestIsNone(t *testing.T) {
+	a := newArrivals(pace.Constant(10).Until(time.Minute), 0, -1, time.Hour, 100)
+	for range 2 {
+		_, ok := a.take(time.Second)
+		require.True(t, ok)
+	}
+	a.exhausted()
+	require.Equal(t, 1, a.open)
+	require.False(t, a.more)
+	require.Zero(t, a.end)
+	require.Equal(t, Counts{Scheduled: 1}, a.counted())
+}
+
 // open runs src in an open loop in virtual time, and returns what OnProgress was told
 // last, which a panic does not take away.
 func openLoop(t *testing.T, cfg ArrivalConfig, run func(Engine) (*EngineResult, error)) (Progress, *EngineResult, error) {

@@ -249,6 +249,7 @@ func TestWarnings(t *testing.T) {
 		{"churn", ok(2000), func(r *EngineResult) { r.ConnectionsOpened = 201 }, []WarningKind{WarnConnectionChurn}},
 		{"a few more than workers is normal", ok(2000), func(r *EngineResult) { r.ConnectionsOpened = 200 }, nil},
 		{"a tenth of the requests is not churn", ok(5000), func(r *EngineResult) { r.ConnectionsOpened = 500 }, nil},
+		{"two for each worker are no churn", ok(1000), func(r *EngineResult) { r.ConnectionsOpened = 200 }, nil},
 		{"naive pools are meant to churn", ok(2000), func(r *EngineResult) { r.ConnectionsOpened, r.pooled = 2000, false }, nil},
 		{"out of range", with(ok(1000), sample{latency: 2 * time.Hour, status: 200}, 1), nil, []WarningKind{WarnOutOfRange}},
 		{"out of range, errors not", with(with(ok(1000), sample{latency: 2 * time.Hour, status: 200}, 1), sample{latency: time.Second, class: ClassTimeout}, 1), nil, []WarningKind{WarnOutOfRange}},
@@ -256,8 +257,13 @@ func TestWarnings(t *testing.T) {
 		{"not modified is none", with(ok(1000), sample{latency: time.Millisecond, status: 304}, 1), nil, nil},
 		{"local limit", with(ok(10_000), sample{latency: time.Second, class: ClassLocal}, 1), nil, []WarningKind{WarnLocalLimit}},
 		{"fast errors", with(ok(1000), sample{latency: time.Millisecond, class: ClassRefused}, 100), nil, []WarningKind{WarnFastErrors}},
+		{"fast errors are one in a hundred", with(ok(990), sample{latency: time.Millisecond, class: ClassRefused}, 10), nil, []WarningKind{WarnFastErrors}},
+		{"errors half as long as the others", with(ok(1000), sample{latency: 5 * time.Millisecond, class: ClassRefused}, 100), nil, nil},
+		{"fast errors beside no success", with(with(nil, sample{latency: 10 * time.Millisecond, status: 302}, 1000), sample{latency: time.Millisecond, class: ClassRefused}, 100), nil, []WarningKind{WarnRedirects}},
 		{"slow errors", with(ok(1000), sample{latency: time.Second, class: ClassTimeout}, 100), nil, nil},
 		{"few fast errors", with(ok(1000), sample{latency: time.Millisecond, class: ClassRefused}, 5), nil, nil},
+		{"starved", ok(1000), func(r *EngineResult) { r.Generator = Generator{Watched: time.Minute, CPU: 1} }, []WarningKind{WarnGeneratorStarved}},
+		{"starved, but nothing was sent", nil, func(r *EngineResult) { r.Generator = Generator{Watched: time.Minute, CPU: 1} }, nil},
 		{"folded", ok(1000), func(r *EngineResult) { r.Endpoints = map[string]*Stats{foldedEndpoints: {}} }, []WarningKind{WarnFoldedEndpoints}},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
@@ -273,6 +279,17 @@ func TestWarnings(t *testing.T) {
 			require.Equal(t, tt.want, got)
 		})
 	}
+}
+
+// Redirects of every status are redirects, but for 304.
+func TestRedirectsAreCountedTogether(t *testing.T) {
+	var samples []sample
+	for i := range 1000 {
+		samples = append(samples, sample{status: uint16(301 + i%4), endpoint: noEndpoint})
+	}
+	r := record(epoch, time.Second, nil, samples)
+	require.Len(t, r.Warnings, 1)
+	require.Contains(t, r.Warnings[0].Text, "750 redirects (3xx)")
 }
 
 func TestOddStatusesAreCounted(t *testing.T) {

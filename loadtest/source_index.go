@@ -164,7 +164,7 @@ func (c cycle) pick(dst []item, first int64) (int, error) {
 // at any time.
 type mix struct {
 	items  []item
-	limits []uint64 // a part has the fractions below its limit and not below the one before, times 2⁶⁴
+	limits []uint64 // a part has the fractions up to its limit and above the one before, times 2⁶⁴
 }
 
 // goldenRatio is the golden ratio less 1, times 2⁶⁴.

@@ -66,6 +66,28 @@ func TestMixIsTheSameHoweverItIsClaimed(t *testing.T) {
 	}
 }
 
+// The numbers of a source without end begin at 0, and leave none out.
+func TestEndlessSourcesBeginAtZero(t *testing.T) {
+	var asked []int64
+	f := open(t, Pick(func(i int64) *Request { asked = append(asked, i); return Get("http://a") }))
+	for _, n := range []int{3, 1, 2} {
+		require.Equal(t, n, f.claim(make([]item, n), 10))
+	}
+	require.Equal(t, []int64{0, 1, 2, 3, 4, 5}, asked)
+}
+
+// Each fraction belongs to a part, the largest to the last one.
+func TestMixHasAPartForEachNumber(t *testing.T) {
+	const largest = 0xe217c1e66c88cc3 // times the golden ratio, modulo 2⁶⁴, is 2⁶⁴ - 1
+	m, err := newMix(weighted(1, 2), newEndpoints(), (*Request).Validate)
+	require.NoError(t, err)
+	dst := make([]item, 2)
+	n, err := m.pick(dst, largest)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	require.Equal(t, "http://1", dst[0].req.URL)
+}
+
 func TestMixRefusesWhatIsNoShare(t *testing.T) {
 	_, err := Mix().start(newEndpoints(), (*Request).Validate)
 	require.ErrorIs(t, err, ErrEmptySource)

@@ -90,6 +90,43 @@ func TestWhatIsGivenBackIsHandedOutAgain(t *testing.T) {
 	require.ElementsMatch(t, []string{"http://a", "http://b", "http://a", "http://b", "http://a", "http://b", "http://a", "http://b"}, got)
 }
 
+// What is given back near the end of a run is shared by the workers as the rest is, and
+// asked for no more once it is gone.
+func TestWhatIsGivenBackIsShared(t *testing.T) {
+	f := open(t, Times(1000, Get("http://a"))).(*indexFeed)
+	dst := make([]item, 100)
+	require.Equal(t, 100, f.claim(dst, 1))
+	f.giveBack(dst)
+	for left := 100; left > 0; {
+		n := f.claim(dst, 5)
+		require.Equal(t, max(1, left/10), n, "with %d left for 5 workers", left)
+		left -= n
+	}
+	require.False(t, f.hasBack.Load())
+
+	f.hasBack.Store(true) // as another worker has seen it that was quicker
+	require.Equal(t, 90, f.claim(dst, 5), "of the 900 that were not claimed")
+}
+
+// An open loop asks for numbers: none at the end or later, and none after a fault.
+func TestNumbersEnd(t *testing.T) {
+	dst := make([]item, 1)
+	f := open(t, Times(3, Get("http://a"), Get("http://b")))
+	for number, want := range []int{1, 1, 1, 0, 0} {
+		require.Equal(t, want, f.at(int64(number), dst), "number %d", number)
+	}
+	f = open(t, Pick(func(i int64) *Request {
+		if i == 2 {
+			return nil
+		}
+		return Get("http://a")
+	}))
+	for number, want := range []int{1, 1, 0, 0} {
+		require.Equal(t, want, f.at(int64(number), dst), "number %d", number)
+	}
+	require.ErrorIs(t, f.fault(), ErrInvalidRequest)
+}
+
 // Whatever a source is made of, Until ends it: no request begins after d, and
 // those in flight are finished and no errors.
 func TestUntilEndsAnySource(t *testing.T) {
