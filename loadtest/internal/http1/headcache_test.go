@@ -59,6 +59,10 @@ func TestCachedHeadIsWhole(t *testing.T) {
 	require.NoError(t, w.readAll([]byte(long), false, false, len(long)).err)
 	require.Nil(t, w.cached, "it is too long to be kept")
 
+	spare := maxCachedHead - (len(cachedResponse) - len("ok"))
+	long = strings.Replace(cachedResponse, "Date", "Date"+strings.Repeat("e", spare), 1)
+	require.Equal(t, maxCachedHead, caching(t, long).recalls(long, false, false, testLimit), "it is as long as may be")
+
 	bad := "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"
 	require.ErrorAs(t, w.readAll([]byte(bad), false, false, len(bad)).err, new(*ProtocolError))
 	require.Nil(t, w.cached)

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -173,6 +175,72 @@ func same(t *testing.T, want, got parsed, piece int) {
 		return
 	}
 	require.Equal(t, want, got, "in pieces of %d", piece)
+}
+
+// Only a connection that ends before the first byte of a response ends where one might:
+// its request may be sent again.
+func TestTheEndOfTheConnection(t *testing.T) {
+	const interim = "HTTP/1.1 103 Early Hints\r\n\r\n"
+	for stream, want := range map[string]error{
+		"": io.EOF, "H": io.ErrUnexpectedEOF, "HTTP/1.1 200 OK\r\n": io.ErrUnexpectedEOF, interim: io.ErrUnexpectedEOF,
+		interim + strings.Repeat("H", len(interim)): io.ErrUnexpectedEOF,
+	} {
+		require.Equal(t, want, parse([]byte(stream), false, len(stream)+1).err, "%q", stream)
+	}
+}
+
+// A body may have as many bytes as the limit says, however it ends.
+func TestBodiesMayBeAsLongAsTheLimit(t *testing.T) {
+	const limit = 5
+	for name, stream := range map[string]func(body string) string{
+		"length": func(body string) string {
+			return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		},
+		"the end": func(body string) string { return "HTTP/1.1 200 OK\r\n\r\n" + body },
+		"chunks": func(body string) string {
+			return fmt.Sprintf("%s2\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", rawserver.Chunked, body[:2], len(body)-2, body[2:])
+		},
+	} {
+		for size := limit - 1; size <= limit+1; size++ {
+			var p parser
+			p.reset(false, true, limit)
+			_, err := p.feed([]byte(stream(strings.Repeat("x", size))))
+			if size > limit {
+				require.Equal(t, &BodyLimitError{limit}, err, name)
+				continue
+			}
+			require.NoError(t, err, name)
+			require.NoError(t, p.end(), name)
+			require.Len(t, p.body, size, name)
+		}
+	}
+	var p parser
+	p.reset(false, true, limit)
+	_, err := p.feed([]byte(rawserver.Chunked + "2\r\nxx\r\n4\r\n"))
+	require.Equal(t, &BodyLimitError{limit}, err, "the size of a chunk says so before there is more of it")
+}
+
+// All lines of a head together may be as long as the limit, of which a single one is
+// far.
+func TestHeadsMayBeAsLongAsTheLimit(t *testing.T) {
+	const status, end = "HTTP/1.1 204 No Content\r\n", "\r\n"
+	line := "A: " + strings.Repeat("a", MaxHeaderLine/2-5) + "\r\n"
+	head := func(size int) string {
+		head := status + strings.Repeat(line, (size-len(status))/len(line)-1)
+		return head + "B: " + strings.Repeat("b", size-len(head)-5-len(end)) + "\r\n" + end
+	}
+	require.NoError(t, parse([]byte(head(MaxHeaderBytes)), false, MaxHeaderBytes).err)
+	var bad *ProtocolError
+	require.ErrorAs(t, parse([]byte(head(MaxHeaderBytes+1)), false, MaxHeaderBytes).err, &bad)
+	require.Equal(t, "headers too large", bad.Reason)
+	require.ErrorAs(t, parse([]byte(head(MaxHeaderBytes)[:MaxHeaderBytes-2]+line), false, MaxHeaderBytes).err, &bad)
+	require.Equal(t, "headers too large", bad.Reason, "found before the end of the head")
+}
+
+func TestValidToken(t *testing.T) {
+	for s, want := range map[string]bool{"": false, "GET": true, "a-b": true, "a b": false, "a,": false, "\u00e9": false} {
+		require.Equal(t, want, ValidToken(s), "%q", s)
+	}
 }
 
 func FuzzResponse(f *testing.F) {

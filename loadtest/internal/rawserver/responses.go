@@ -18,7 +18,20 @@ const (
 	maxHeaderBytes  = 1 << 20
 	maxChunkLine    = 4 << 10
 	maxTrailerBytes = 4 << 10
+	maxChunkExcess  = 16 << 10
 )
+
+// extensions is a chunked response with an excess of extensions: what they are longer
+// than 16 bytes and twice the data for each chunk.
+func extensions(excess int) string {
+	var b strings.Builder
+	for b.WriteString(Chunked); excess > 0; {
+		n := min(excess, 2000)
+		excess -= n
+		b.WriteString("1;" + strings.Repeat("e", n+14) + "\r\nx\r\n")
+	}
+	return b.String() + "0\r\n\r\n"
+}
 
 // Hostile are responses that clients have disagreed about, and some plain ones.
 var Hostile = []Response{
@@ -35,6 +48,7 @@ var Hostile = []Response{
 	{"HTTP/0.9 with a line", "<html>hello</html>\n", false, "malformed status line"},
 	{"lower case", "http/1.1 200 OK\r\n\r\n", false, "malformed status line"},
 	{"short version", "HTTP/1 200 OK\r\n\r\n", false, "malformed status line"},
+	{"version alone", "HTTP/1.1\r\n\r\n", false, "malformed status line"},
 	{"long version", "HTTP/1.10 200 OK\r\n\r\n", false, "malformed status line"},
 	{"version 2", "HTTP/2.0 200 OK\r\n\r\n", false, "not HTTP/1.x"},
 	{"version 0.9", "HTTP/0.9 200 OK\r\n\r\n", false, "not HTTP/1.x"},
@@ -42,6 +56,9 @@ var Hostile = []Response{
 	{"tab instead of space", "HTTP/1.1\t200 OK\r\n\r\n", false, "malformed status line"},
 	{"no code", "HTTP/1.1 \r\n\r\n", false, "malformed status code"},
 	{"words", "HTTP/1.1 two hundred\r\n\r\n", false, "malformed status code"},
+	{"a letter first", "HTTP/1.1 x00 OK\r\n\r\n", false, "malformed status code"},
+	{"a letter within", "HTTP/1.1 2x0 OK\r\n\r\n", false, "malformed status code"},
+	{"a letter last", "HTTP/1.1 20x OK\r\n\r\n", false, "malformed status code"},
 	{"two digits", "HTTP/1.1 20 OK\r\n\r\n", false, "malformed status code"},
 	{"four digits", "HTTP/1.1 2000 OK\r\n\r\n", false, "malformed status code"},
 	{"plus", "HTTP/1.1 +20 OK\r\n\r\n", false, "status code is not from 100 to 999"},
@@ -77,6 +94,8 @@ var Hostile = []Response{
 
 	{"length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-length:2 \r\n\r\nok", false, ""},
 	{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!", false, "conflicting Content-Length"},
+	{"no length, and one", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 2\r\n\r\nok", false, "conflicting Content-Length"},
+	{"bad length, and two", "HTTP/1.1 200 OK\r\nContent-Length: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!", false, "bad Content-Length"},
 	{"two spellings of a length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 02\r\n\r\nok", false, "conflicting Content-Length"},
 	{"list of lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", false, "bad Content-Length"},
 	{"empty length", "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nok", false, "bad Content-Length"},
@@ -110,7 +129,7 @@ var Hostile = []Response{
 	{"endless 100", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", maxHeaderBytes/25+1), false, "headers too large"},
 
 	{"chunked", Chunked + "3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r\n", false, ""},
-	{"chunked in capitals", "HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\nA\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", false, ""},
+	{"chunked in capitals", "HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\nA\r\n0123456789\r\na\r\n0123456789\r\nF\r\n0123456789abcde\r\n0\r\n\r\n", false, ""},
 	{"chunked with a length", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, ""},
 	{"chunked, then a length", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, ""},
 	{"chunked with two lengths", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, "conflicting Content-Length"},
@@ -144,6 +163,8 @@ var Hostile = []Response{
 	{"size line too long", Chunked + "0;" + strings.Repeat("a", maxChunkLine-3) + "\r\n\r\n", false, "chunk size line too long"},
 	{"mostly extensions", Chunked + strings.Repeat("1;"+strings.Repeat("e", 2000)+"\r\nx\r\n", 9) + "0\r\n\r\n", false, "chunked encoding contains too much non-data"},
 	{"some extensions", Chunked + strings.Repeat("1;"+strings.Repeat("e", 2000)+"\r\nx\r\n", 8) + "0\r\n\r\n", false, ""},
+	{"extensions as long as may be", extensions(maxChunkExcess), false, ""},
+	{"extensions too long", extensions(maxChunkExcess + 1), false, "chunked encoding contains too much non-data"},
 	{"single bytes", Chunked + strings.Repeat("1\r\nx\r\n", 9000) + "0\r\n\r\n", false, ""},
 	{"trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A, Digest\r\n\r\n2\r\nok\r\n0\r\nA: b\r\nContent-Length: 7\r\n\r\nrest", false, ""},
 	{"folded trailer", Chunked + "0\r\nA: b\r\n c\r\n\r\n", false, "folded header line"},
@@ -153,6 +174,10 @@ var Hostile = []Response{
 	{"trailer cut off", Chunked + "0\r\nA: b\r\n", false, "EOF"},
 	{"trailer as long as may be", Chunked + "0\r\nA: " + strings.Repeat("b", maxTrailerBytes-7) + "\r\n\r\n", false, ""},
 	{"trailer too long", Chunked + "0\r\nA: " + strings.Repeat("b", maxTrailerBytes-6) + "\r\n\r\n", false, "trailer too large"},
+	{"trailer of many lines too long", Chunked + "0\r\n" + strings.Repeat("A: "+strings.Repeat("b", maxTrailerBytes/4)+"\r\n", 4) + "\r\n", false, "trailer too large"},
+	{"coding in the trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Transfer-Encoding\r\n\r\n0\r\n\r\n", false, "bad name in Trailer"},
+	{"trailer in the trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: trailer\r\n\r\n0\r\n\r\n", false, "bad name in Trailer"},
+	{"length in the first of two trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: content-length\r\nTrailer: a\r\n\r\n0\r\n\r\n", false, "bad name in Trailer"},
 	{"length in the trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: a, content-Length\r\n\r\n0\r\n\r\n", false, "bad name in Trailer"},
 	{"trailer without chunks", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTrailer: Content-Length\r\n\r\n", false, ""},
 
