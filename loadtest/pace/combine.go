@@ -51,8 +51,6 @@ func (s Schedule) Merge(other Schedule) Schedule {
 	switch {
 	case s.err != nil || other.err != nil:
 		return s.with(other.err)
-	case s.root == nil && other.root == nil:
-		return s
 	case s.root == nil:
 		return other
 	case other.root == nil:

@@ -207,6 +207,58 @@ func TestScaleOfACombinationIsThatOfItsParts(t *testing.T) {
 	}
 }
 
+// What a schedule is made of comes factor times as often.
+func TestScaleOfTheParts(t *testing.T) {
+	const s = time.Second
+	for _, tt := range []struct{ got, want Schedule }{
+		{Constant(3).Scale(4), Constant(12)},
+		{Ramp(1, 5, s).Scale(4), Ramp(4, 20, s)},
+		{Sine(3, 2, s).Scale(4), Sine(12, 8, s)},
+		{Poisson(3, 7).Scale(4), Poisson(12, 7)},
+		{Exactly(3, s, 7).Scale(4), Exactly(12, s, 7)},
+		{Burst(3, s).Scale(4), Burst(3, s/4)},
+		{Burst(3, 1000).Scale(1000), Burst(3, 1)},
+		{Recorded(s, 2*s).Scale(4), Recorded(s/4, s/2)},
+		{Constant(1).Scale(1e9), Constant(1e9)},
+	} {
+		require.NoError(t, tt.got.Validate())
+		require.Equal(t, tt.want.String(), tt.got.String())
+		require.Equal(t, observed(tt.want.Take(30)), observed(tt.got.Take(30)), tt.got)
+	}
+}
+
+// Until ends a schedule wherever it falls, and changes none that is not longer.
+func TestUntilOfShapes(t *testing.T) {
+	const s = time.Second
+	steps := Constant(1).Until(2 * s).Then(Constant(4).Until(2 * s)).Then(Constant(2).Until(2 * s))
+	for d, want := range map[time.Duration][]time.Duration{
+		s:       {0},
+		2 * s:   {0, s},
+		3 * s:   {0, s, 2 * s, 2250 * time.Millisecond, 2500 * time.Millisecond, 2750 * time.Millisecond},
+		3*s + 1: {0, s, 2 * s, 2250 * time.Millisecond, 2500 * time.Millisecond, 2750 * time.Millisecond, 3 * s},
+	} {
+		require.Equal(t, counted(want, d), observed(steps.Until(d)), "%v", d)
+	}
+	require.Equal(t, observed(steps), observed(steps.Until(6*s)))
+	require.Equal(t, observed(steps), observed(steps.Until(7*s)))
+	for _, d := range []time.Duration{s, 2 * s} {
+		require.EqualValues(t, 5, Exactly(5, s, 1).Until(d).Len(), "nothing was cut off")
+	}
+}
+
+// An arrival that would be due at the end, to the nanosecond, is none.
+func TestNothingIsDueAtTheEnd(t *testing.T) {
+	for seed := range uint64(100) {
+		for _, shape := range []Schedule{Constant(1e9).Until(1), Constant(1e9).Until(3)} {
+			for _, s := range []Schedule{shape, shape.Poisson(seed), shape.Exactly(3, seed)} {
+				for at := range s.All() {
+					require.Less(t, at, s.Duration(), s)
+				}
+			}
+		}
+	}
+}
+
 func TestShardOfAConstantRateCostsNoMore(t *testing.T) {
 	// One of a billion shards: who steps through the others does not end.
 	for _, s := range []Schedule{Constant(1e9), Ramp(1e9, 0, year), Burst(100, time.Microsecond), Constant(1e9).Take(1e18)} {
@@ -252,6 +304,14 @@ func TestLenAndDurationOfWhatHasNoEnd(t *testing.T) {
 	}
 	require.Equal(t, int64(1e12), Poisson(5, 1).Take(1e12).Len())
 	require.EqualValues(t, -1, Poisson(5, 1).Until(time.Hour).Len())
+	require.EqualValues(t, -1, Constant(0).Poisson(1).Take(5).Len(), "there are none, of which only counting tells")
+	require.Equal(t, int64(math.MaxInt64-1), Burst(2, 2).Until(math.MaxInt64-1).Len(), "the most that can be told")
+	twice := Constant(1.0 / (200 * 365 * 24 * 3600)) // in 292 years
+	pairs := Burst(2, 1) // more than can be numbered
+	require.Equal(t, time.Duration(1<<62-1), pairs.Shard(0, 2).Take(1<<62-1).Duration(), "number 2⁶³-2")
+	require.Equal(t, forever, pairs.Shard(1, 2).Take(1<<62).Duration(), "no number is so high")
+	require.Zero(t, twice.Take(2).Duration(), "the third, at which it would end, never comes")
+	require.NotZero(t, twice.Take(1).Duration())
 	require.Zero(t, Constant(0).Len())
 	require.Zero(t, Constant(0).Take(5).Duration())
 	require.Empty(t, slices.Collect(Constant(0).All()))
@@ -292,35 +352,41 @@ func TestTheEndOfTime(t *testing.T) {
 func TestFaults(t *testing.T) {
 	nan := math.NaN()
 	for want, s := range map[string]Schedule{
-		"Constant: rate is -1/s: must be from 0 to 1e+09/s":                                                          Constant(-1),
-		"Constant: rate is NaN/s: must be from 0 to 1e+09/s":                                                         Poisson(nan, 1),
-		"Constant: rate is +Inf/s: must be from 0 to 1e+09/s":                                                        Constant(math.Inf(1)).Until(time.Second).Take(4),
-		"Ramp: to is 2e+09/s: must be from 0 to 1e+09/s":                                                             Ramp(1, 2e9, time.Second),
-		"Ramp: d is 0s: must be positive":                                                                            Ramp(1, 2, 0),
-		"Stages: Rate of stage 1 is -3/s: must be from 0 to 1e+09/s":                                                 Stages(Stage{1, 1}, Stage{-3, 1}),
-		"Stages: Duration of stage 0 is -1ns: must not be negative":                                                  Stages(Stage{1, -1}),
-		"Sine: amplitude is 3/s: must be at most the mean, which is 2/s":                                             Sine(2, 3, 1),
-		"Sine: mean and amplitude are 9e+08/s and 3e+08/s: must be at most 1e+09/s together":                         Sine(9e8, 3e8, 1),
-		"Sine: a period of 1000h0m0s at 9e+08/s has 3.24e+15 arrivals: must have at most 1e+14":                      Sine(9e8, 1, 1000*time.Hour),
-		"Sine: mean and amplitude are 9e+08/s and 4e+08/s: must be at most 1e+09/s together":                         Sine(9e7, 4e7, 1).Scale(10),
-		"Sine: period is -1ns: must be positive":                                                                     Sine(2, 1, -1),
-		"Exactly: d is 0s: must be positive":                                                                         Exactly(5, 0, 1),
-		"Exactly: n is -5: must not be negative":                                                                     Exactly(-5, 1, 1),
-		"Exactly: the schedule has no end: must have one, by Until (in text: for)":                                   Constant(4).Exactly(5, 1),
-		"Exactly: n is 5: must be 0 where the rate is 0":                                                             Constant(0).Until(5).Exactly(5, 1),
-		"Poisson: it has its arrivals already: must follow constants, ramps, stages and sines, and precede all else": Constant(1).Take(4).Poisson(1),
-		"Burst: n is 0: must be positive":                                                                            Burst(0, 1),
-		"Burst: every is 0s: must be positive":                                                                       Burst(1, 0),
-		"Recorded: instant 1 is 1ns: must not be before 2ns":                                                         Recorded(2, 1),
-		"Recorded: instant 0 is -2ns: must not be before 0s":                                                         Recorded(-2),
-		"Then: what comes before it has no end: must have one, by Until or Take (in text: for)":                      Constant(1).Then(Constant(2)),
-		"Take: n is -1: must not be negative":                                                                        Constant(1).Take(-1),
-		"Until: d is -1ns: must not be negative":                                                                     Constant(1).Until(-1),
-		"Shard: shard 3 of 3: must be from 0 to the number of shards less one":                                       Constant(1).Shard(3, 3),
-		"Shard: shard 0 of 0: must be from 0 to the number of shards less one":                                       Constant(1).Shard(0, 0),
-		"Scale: factor is -1: must be positive, and at most 1e+09":                                                   Constant(1).Scale(-1),
-		"Scale: factor is NaN: must be positive, and at most 1e+09":                                                  Schedule{}.Scale(nan),
-		"Scale: the rate is 2e+09/s: must be from 0 to 1e+09/s":                                                      Constant(1e9).Scale(2),
+		"Constant: rate is -1/s: must be from 0 to 1e+09/s":                                                              Constant(-1),
+		"Constant: rate is NaN/s: must be from 0 to 1e+09/s":                                                             Poisson(nan, 1),
+		"Constant: rate is +Inf/s: must be from 0 to 1e+09/s":                                                            Constant(math.Inf(1)).Until(time.Second).Take(4),
+		"Ramp: to is 2e+09/s: must be from 0 to 1e+09/s":                                                                 Ramp(1, 2e9, time.Second),
+		"Ramp: d is 0s: must be positive":                                                                                Ramp(1, 2, 0),
+		"Stages: Rate of stage 1 is -3/s: must be from 0 to 1e+09/s":                                                     Stages(Stage{1, 1}, Stage{-3, 1}),
+		"Stages: Duration of stage 0 is -1ns: must not be negative":                                                      Stages(Stage{1, -1}),
+		"Sine: amplitude is 3/s: must be at most the mean, which is 2/s":                                                 Sine(2, 3, 1),
+		"Sine: mean and amplitude are 9e+08/s and 3e+08/s: must be at most 1e+09/s together":                             Sine(9e8, 3e8, 1),
+		"Sine: a period of 1000h0m0s at 9e+08/s has 3.24e+15 arrivals: must have at most 1e+14":                          Sine(9e8, 1, 1000*time.Hour),
+		"Sine: mean and amplitude are 9e+08/s and 4e+08/s: must be at most 1e+09/s together":                             Sine(9e7, 4e7, 1).Scale(10),
+		"Sine: period is -1ns: must be positive":                                                                         Sine(2, 1, -1),
+		"Exactly: d is 0s: must be positive":                                                                             Exactly(5, 0, 1),
+		"Exactly: n is -5: must not be negative":                                                                         Exactly(-5, 1, 1),
+		"Exactly: the schedule has no end: must have one, by Until (in text: for)":                                       Constant(4).Exactly(5, 1),
+		"Exactly: n is 5: must be 0 where the rate is 0":                                                                 Constant(0).Until(5).Exactly(5, 1),
+		"Poisson: it has its arrivals already: must follow constants, ramps, stages and sines, and precede all else":     Constant(1).Take(4).Poisson(1),
+		"Burst: n is 0: must be positive":                                                                                Burst(0, 1),
+		"Burst: every is 0s: must be positive":                                                                           Burst(1, 0),
+		"Scale: factor is 1e+09: must leave between bursts that come every 1ms from 1ns to 292 years":                    Burst(1, time.Millisecond).Scale(1e9),
+		"Scale: factor is 0.5: must leave between bursts that come every 1281023h53m38.427387904s from 1ns to 292 years": Burst(1, 1<<62).Scale(0.5),
+		"Scale: factor is 2: must leave fewer than 2⁶³ arrivals":                                                         Constant(1).Until(time.Second).Exactly(1<<62, 1).Scale(2),
+		"Then: 2562047h47m16.854775802s and 5ns: must be less than 292 years together":                                   Constant(1).Until(math.MaxInt64 - 5).Then(Constant(2).Until(5)),
+		"Recorded: instant 1 is 1ns: must not be before 2ns":                                                             Recorded(2, 1),
+		"Recorded: instant 0 is -2ns: must not be before 0s":                                                             Recorded(-2),
+		"Then: what comes before it has no end: must have one, by Until or Take (in text: for)":                          Constant(1).Then(Constant(2)),
+		"Take: n is -1: must not be negative":                                                                            Constant(1).Take(-1),
+		"Until: d is -1ns: must not be negative":                                                                         Constant(1).Until(-1),
+		"Shard: shard 3 of 3: must be from 0 to the number of shards less one":                                           Constant(1).Shard(3, 3),
+		"Shard: shard -1 of 3: must be from 0 to the number of shards less one":                                          Constant(1).Shard(-1, 3),
+		"Shard: shard 0 of 0: must be from 0 to the number of shards less one":                                           Constant(1).Shard(0, 0),
+		"Scale: factor is -1: must be positive, and at most 1e+09":                                                       Constant(1).Scale(-1),
+		"Scale: factor is 0: must be positive, and at most 1e+09":                                                        Constant(1).Scale(0),
+		"Scale: factor is NaN: must be positive, and at most 1e+09":                                                      Schedule{}.Scale(nan),
+		"Scale: the rate is 2e+09/s: must be from 0 to 1e+09/s":                                                          Constant(1e9).Scale(2),
 	} {
 		err := s.Validate()
 		require.ErrorIs(t, err, ErrSchedule, want)

@@ -76,7 +76,7 @@ func (a exact) ceil() int64 {
 	for integer(n).less(a) {
 		n += max(1, int64(a.sub(integer(n)).hi))
 	}
-	for n > 0 && !integer(n-1).less(a) {
+	for !integer(n - 1).less(a) {
 		n--
 	}
 	return n

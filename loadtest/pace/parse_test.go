@@ -23,6 +23,8 @@ func TestParse(t *testing.T) {
 		"100/s for 10s, ramp to 500/s over 30s, poisson":               Constant(100).Until(10 * s).Then(Ramp(100, 500, 30*s)).Poisson(1),
 		"ramp to 500/s over 30s":                                       Ramp(0, 500, 30*s),
 		"ramp from 9/s to 5/s over 30s for 3s":                         Ramp(9, 5, 30*s).Until(3 * s),
+		"ramp to 5/s over 1s for 1s":                                   Ramp(0, 5, s),
+		"at 0s 0s 0.5s":                                                Recorded(0, 0, s/2),
 		"ramp to 100/s over 1m, 100/s for 5m, ramp to 0/s over 1m":     Stages(Stage{100, 60 * s}, Stage{100, 300 * s}, Stage{0, 60 * s}),
 		"sine 100/s by 50/s every 1m for 10m":                          Sine(100, 50, 60*s).Until(600 * s),
 		"100/s, poisson seed 7, until 1h":                              Poisson(100, 7).Until(3600 * s),

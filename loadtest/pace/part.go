@@ -86,7 +86,7 @@ func (d *sharded) steps() stepper {
 	of, gap := d.of.steps(), d.i
 	return func(skip int64) (time.Duration, int64, bool) {
 		if skip > (unbounded-gap)/d.n {
-			skip, gap = unbounded/d.n, 0 // beyond all of them
+			return of(unbounded) // there are never so many
 		}
 		skip, gap = gap+skip*d.n, d.n-1
 		return of(skip)

@@ -221,6 +221,7 @@ func TestRate(t *testing.T) {
 	require.Equal(t, []float64{2, 0, 0}, at(Recorded(0, 5, 2*time.Second), 0, 1, 2))
 	require.Equal(t, []float64{12, 12, 5, 5, 0}, at(Constant(5).Until(4*time.Second).Merge(Constant(7).Until(2*time.Second)), 0, 1, 2, 3, 4))
 	require.Equal(t, []float64{5, 5, 9, 0}, at(Poisson(5, 1).Until(2*time.Second).Then(Constant(9).Take(9)), 0, 1, 2, 3))
+	require.Equal(t, []float64{1, 5, 0}, at(Constant(1).Until(time.Second).Then(Constant(5).Until(time.Second)), 0, 1, 2))
 	require.InDelta(t, 150, Sine(100, 50, 4*time.Second).Rate(time.Second), 1e-9)
 	require.Zero(t, Schedule{}.Rate(0))
 }
