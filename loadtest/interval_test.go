@@ -301,9 +301,9 @@ func TestInterleavedIntervalsAreBounded(t *testing.T) {
 		}
 		return out
 	}
-	require.Equal(t, rows(maxIntervals), interleave(rows(maxIntervals), nil))
+	require.Equal(t, maxIntervals, len(interleave(rows(maxIntervals), nil)))
 	got := interleave(rows(maxIntervals+1), nil)
-	require.Len(t, got, maxIntervals/2+1)
+	require.Equal(t, maxIntervals/2+1, len(got))
 	require.Equal(t, rows(maxIntervals + 1)[maxIntervals], got[maxIntervals/2])
 }
 

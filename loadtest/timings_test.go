@@ -32,6 +32,9 @@ func TestTimingsKeepTheThreeTimes(t *testing.T) {
 					good = append(good, s+l)
 				}
 			}
+			if lags == 0 {
+				require.Nil(t, part.lag, "a closed loop has no memory of its lags")
+			}
 			if rng.IntN(2) == 0 {
 				part = part.clone()
 			}
