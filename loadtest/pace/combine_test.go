@@ -307,7 +307,7 @@ func TestLenAndDurationOfWhatHasNoEnd(t *testing.T) {
 	require.EqualValues(t, -1, Constant(0).Poisson(1).Take(5).Len(), "there are none, of which only counting tells")
 	require.Equal(t, int64(math.MaxInt64-1), Burst(2, 2).Until(math.MaxInt64-1).Len(), "the most that can be told")
 	twice := Constant(1.0 / (200 * 365 * 24 * 3600)) // in 292 years
-	pairs := Burst(2, 1) // more than can be numbered
+	pairs := Burst(2, 1)                             // more than can be numbered
 	require.Equal(t, time.Duration(1<<62-1), pairs.Shard(0, 2).Take(1<<62-1).Duration(), "number 2⁶³-2")
 	require.Equal(t, forever, pairs.Shard(1, 2).Take(1<<62).Duration(), "no number is so high")
 	require.Zero(t, twice.Take(2).Duration(), "the third, at which it would end, never comes")
@@ -375,6 +375,7 @@ func TestFaults(t *testing.T) {
 		"Scale: factor is 0.5: must leave between bursts that come every 1281023h53m38.427387904s from 1ns to 292 years": Burst(1, 1<<62).Scale(0.5),
 		"Scale: factor is 2: must leave fewer than 2⁶³ arrivals":                                                         Constant(1).Until(time.Second).Exactly(1<<62, 1).Scale(2),
 		"Then: 2562047h47m16.854775802s and 5ns: must be less than 292 years together":                                   Constant(1).Until(math.MaxInt64 - 5).Then(Constant(2).Until(5)),
+		"Scale: factor is 0.5: must leave instant 0, 1281023h53m38.427387904s, within 292 years":                         Recorded(1 << 62).Scale(0.5),
 		"Recorded: instant 1 is 1ns: must not be before 2ns":                                                             Recorded(2, 1),
 		"Recorded: instant 0 is -2ns: must not be before 0s":                                                             Recorded(-2),
 		"Then: what comes before it has no end: must have one, by Until or Take (in text: for)":                          Constant(1).Then(Constant(2)),

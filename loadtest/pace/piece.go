@@ -75,9 +75,6 @@ func (p *piece) inverse(x exact) time.Duration {
 
 // solve returns the t of which t · (rate + slope · t) is x.
 func solve(rate, slope, x float64) float64 {
-	if slope == 0 {
-		return x / rate
-	}
 	if root := rate + math.Sqrt(max(0, rate*rate+4*slope*x)); root > 0 {
 		return 2 * x / root
 	}

@@ -174,6 +174,38 @@ func keplerNear0(angle float64) (m float64) {
 	return m
 }
 
+// What is computed of an instant may be off where the rate is close to 0; the instant
+// stays within its piece.
+func TestInstantsStayWithinTheirPiece(t *testing.T) {
+	require.Zero(t, solve(0, 1, 0), "the first arrival of a ramp from 0")
+	require.Zero(t, solve(0, 0, 0))
+	require.Equal(t, 2.5, solve(2, 0, 5), "of a ramp that hardly rises")
+	p := piece{start: 10, end: 20}
+	for _, tt := range []struct {
+		start time.Duration
+		t, by float64
+		want  time.Duration
+	}{
+		{0, 3, 0.4, 3},
+		{0, 3, 0.5, 4},
+		{0, 3, -0.5, 3},
+		{4, 3, 1, 8},
+		{0, 10, 0, 10},
+		{0, 11, 0, 10},
+		{0, 9, 2, 10},
+		{4, 9, 0, 10},
+		{0, 2, -3, 0},
+		{0, 1e30, 0, 10},
+		{0, 0, 1e30, 10},
+	} {
+		require.Equal(t, tt.want, p.nearest(tt.start, tt.t, tt.by), "%+v", tt)
+	}
+	endless := piece{end: forever}
+	require.Equal(t, forever, endless.nearest(0, 0x1p63, 0))
+	require.Equal(t, forever, endless.nearest(1<<62, 0x1p62, 0))
+	require.Equal(t, time.Duration(1<<62), endless.nearest(0, 0x1p62, 0))
+}
+
 func TestIntegralIsThatOfTheRate(t *testing.T) {
 	for _, s := range []Schedule{
 		Constant(1234).Until(time.Minute),
