@@ -306,6 +306,8 @@ func TestLenAndDurationOfWhatHasNoEnd(t *testing.T) {
 	require.EqualValues(t, -1, Poisson(5, 1).Until(time.Hour).Len())
 	require.EqualValues(t, -1, Constant(0).Poisson(1).Take(5).Len(), "there are none, of which only counting tells")
 	require.Equal(t, int64(math.MaxInt64-1), Burst(2, 2).Until(math.MaxInt64-1).Len(), "the most that can be told")
+	require.EqualValues(t, 5, Burst(2, 1).Merge(Poisson(1, 1).Until(time.Second)).Take(5).Len(), "there are more than can be told")
+	require.EqualValues(t, 5, Poisson(1, 1).Until(1).Then(Burst(2, 1).Until(forever-9)).Take(5).Len(), "there are more than can be told")
 	twice := Constant(1.0 / (200 * 365 * 24 * 3600)) // in 292 years
 	pairs := Burst(2, 1)                             // more than can be numbered
 	require.Equal(t, time.Duration(1<<62-1), pairs.Shard(0, 2).Take(1<<62-1).Duration(), "number 2⁶³-2")
@@ -403,6 +405,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	all := Ramp(-1, -2, -3).Take(-4)
+	require.Equal(t, []string{"Exactly: d is 0s"}, faultsOf(Exactly(0, 0, 1).Validate()))
 	require.Equal(t, []string{"Ramp: from is -1/s", "Ramp: to is -2/s", "Ramp: d is -3ns", "Take: n is -4"}, faultsOf(all.Validate()))
 }
 

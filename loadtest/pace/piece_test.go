@@ -206,6 +206,21 @@ func TestInstantsStayWithinTheirPiece(t *testing.T) {
 	require.Equal(t, time.Duration(1<<62), endless.nearest(0, 0x1p62, 0))
 }
 
+// Whole periods of a wave are exact, on which side of their end the division of large
+// numbers comes out.
+func TestWavesKeepTheirPeriods(t *testing.T) {
+	require.NoError(t, Sine(5e8, 1, 200_000*time.Second).Validate(), "as many arrivals in a period as may be")
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 5000 {
+		p := Sine(1e6*rng.Float64()+1, 0.5, time.Duration(1+rng.Int64N(int64(time.Hour)))).root.(*flow).last()
+		k := 1 + rng.Int64N(1_000_000)
+		whole := integer(k).mul(p.period())
+		for _, by := range []float64{-1e-9, 0, 1e-9} {
+			require.InDelta(t, k*int64(p.over), int64(p.inverse(whole.plus(by))), 1, "period %d of %v, %v beyond", k, p.text(), by)
+		}
+	}
+}
+
 func TestIntegralIsThatOfTheRate(t *testing.T) {
 	for _, s := range []Schedule{
 		Constant(1234).Until(time.Minute),

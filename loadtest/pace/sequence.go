@@ -25,9 +25,7 @@ func later(start, d time.Duration) time.Duration {
 
 func (q *sequence) len() (n int64) {
 	for _, part := range q.parts {
-		if n = total(n, part.len()); n == unknown || n == unbounded {
-			break
-		}
+		n = total(n, part.len())
 	}
 	return n
 }

@@ -24,7 +24,7 @@ func (f *flow) text() string {
 	items := make([]string, 0, len(f.pieces)+2)
 	for i, p := range f.pieces {
 		item := p.text()
-		if i > 0 && p.over > 0 && !p.wave && p.from == f.pieces[i-1].lastRate() {
+		if i > 0 && p.from == f.pieces[i-1].lastRate() { // of a ramp
 			item = strings.Replace(item, " from "+rateText(p.from), "", 1)
 		}
 		items = append(items, item)
