@@ -109,6 +109,9 @@ func TestCheckDoesNotRepeatTheReport(t *testing.T) {
 
 // What was observed never reads like the limit that it missed.
 func TestAMissDoesNotReadLikeAHit(t *testing.T) {
+	const limit = 1_234_123_456
+	require.Equal(t, "1.234s", precise(limit, limit), "a hit is rounded")
+	require.Equal(t, "1.234123457s", precise(limit+1, limit))
 	r := run1000()
 	r.ErrorCount, r.PeakMemory, r.Elapsed = 11, 64<<20+1, 2000*time.Millisecond+time.Microsecond
 	v := SLO{MaxErrorRate: 0.010999, MinRPS: 500, MaxPeakMemory: 64 << 20}.Judge(r)

@@ -62,7 +62,12 @@ func TestObjectivesOfOpenLoopsNamesAndSeconds(t *testing.T) {
 	ok := Counts{Requests: 1000, SuccessCount: 1000, Scheduled: 1000}
 	bad := Counts{Requests: 1000, SuccessCount: 900, ErrorCount: 100, Scheduled: 1000}
 	few := Counts{Requests: 19, ErrorCount: 19, Scheduled: 19}
+	enough := Counts{Requests: 20, ErrorCount: 20, Scheduled: 20}
 	none := Counts{Scheduled: 1000}
+	canceled := open1000()
+	canceled.Scheduled, canceled.Canceled = 1011, 11
+	dropping := found(CauseInFlight, 12, 12, 12)
+	dropping.Scheduled, dropping.Dropped = 1250, 250
 	down := seconds(ok, ok, none, none, ok, ok)
 	closed := func(counts ...int64) *EngineResult {
 		var rows []Counts
@@ -92,6 +97,9 @@ func TestObjectivesOfOpenLoopsNamesAndSeconds(t *testing.T) {
 		"dropped as allowed":       {SLO{MaxDroppedRate: 0.05}, lose(0, 50, 0), VerdictPass, nil},
 		"delivered less":           {SLO{MaxDroppedRate: 1, MinAchievedRate: 0.95}, lose(0, 60, 0), VerdictInvalid, []string{"achieved: 94.3 % of the arrivals, at least 95 %"}},
 		"local limits are no load": {SLO{}, lose(0, 0, 11), VerdictInvalid, []string{"achieved: 98.9 % of the arrivals, at least 99 %"}},
+		"local limits at theirs":   {SLO{}, lose(0, 0, 10), VerdictPass, nil},
+		"canceled is not sent":     {SLO{}, canceled, VerdictInvalid, []string{"achieved: 98.9 % of the arrivals, at least 99 %"}},
+		"delivered a little less":  {SLO{MaxDroppedRate: 1, MinAchievedRate: 0.98913}, lose(0, 11, 0), VerdictInvalid, []string{"achieved: 98.91196834817013 % of the arrivals, at least 98.9 %"}},
 		"valid, and failed":        {SLO{P99: ms}, lose(1, 0, 0), VerdictFail, []string{"p99: 10ms, at most 1ms"}},
 		"invalid wins":             {SLO{P99: ms}, lose(2, 0, 0), VerdictInvalid, []string{"p99: 10ms, at most 1ms", "missed: 0.2 % (2 of 1,002), at most 0.1 %"}},
 
@@ -102,6 +110,9 @@ func TestObjectivesOfOpenLoopsNamesAndSeconds(t *testing.T) {
 		"a limit met twice":             {SLO{}, found(CauseConnections, 2, 0, 12), VerdictPass, nil},
 		"a limit for whole of two":      {SLO{}, found(CauseConnections, 2, 2, 2), VerdictInvalid, nil},
 		"drops that are allowed":        {SLO{MaxDroppedRate: 0.2}, found(CauseInFlight, 12, 12, 12), VerdictPass, nil},
+		"drops at their limit":          {SLO{MaxDroppedRate: 0.2}, dropping, VerdictPass, nil},
+		"no drops are allowed":          {SLO{}, found(CauseInFlight, 12, 12, 12), VerdictInvalid, nil},
+		"drops allow no other cause":    {SLO{MaxDroppedRate: 0.2}, found(CauseCPU, 12, 12, 12), VerdictInvalid, nil},
 		"the service's causes":          {SLO{}, found(CauseSlower, 12, 12, 12), VerdictPass, nil},
 		"a cause and a missed latency":  {SLO{P99: ms}, found(CauseCPU, 3, 3, 12), VerdictInvalid, []string{"p99: 10ms, at most 1ms"}},
 		"a service cause and a failure": {SLO{P99: ms}, found(CauseSlower, 3, 3, 12), VerdictFail, []string{"p99: 10ms, at most 1ms"}},
@@ -114,6 +125,7 @@ func TestObjectivesOfOpenLoopsNamesAndSeconds(t *testing.T) {
 		"worst second, within":     {SLO{MaxErrorRate: all, WorstSecondP99: 3 * ms, WorstSecondErrorRate: 0.1}, seconds(ok, bad, ok), VerdictPass, nil},
 		"worst second, beyond":     {SLO{MaxErrorRate: all, WorstSecondP99: 2 * ms, WorstSecondErrorRate: 0.09}, seconds(ok, bad, ok), VerdictFail, []string{"worst p99: 3ms, from 2s to 3s, at most 2ms", "worst errors: 10 % (100 of 1,000, from 1s to 2s), at most 9 %"}},
 		"few say nothing":          {SLO{MaxErrorRate: all, WorstSecondP99: 2 * ms, WorstSecondErrorRate: 0.01}, seconds(ok, ok, few), VerdictPass, nil},
+		"just enough":              {SLO{MaxErrorRate: all, WorstSecondErrorRate: 0.01}, seconds(ok, ok, enough), VerdictFail, []string{"worst errors: 100 % (20 of 20, from 2s to 3s), at most 1 %"}},
 		"only few":                 {SLO{MaxErrorRate: all, WorstSecondP99: 2 * ms, WorstSecondErrorRate: 0.01}, seconds(few, few), VerdictFail, []string{"worst p99: not judged: no second has 100 requests, at most 2ms", "worst errors: not judged: no second has 20 requests, at most 1 %"}},
 		"stall, within":            {SLO{MaxStall: 2 * time.Second}, down, VerdictPass, nil},
 		"stall, beyond":            {SLO{MaxStall: time.Second}, down, VerdictFail, []string{"stall: 2s, from 2s to 4s, at most 1s"}},
@@ -196,8 +208,11 @@ func TestValidateReportsNestedFaults(t *testing.T) {
 func TestAFoldedNameSaysSo(t *testing.T) {
 	r := open1000()
 	r.Endpoints[foldedEndpoints] = &Stats{}
-	v := SLO{Endpoints: map[string]SLO{"logout": {}}}.Judge(r)
-	require.Equal(t, `or it is among the names counted as "(others)": a run tells 63 apart`, v.Missed()[0].Hint)
+	slo := SLO{Endpoints: map[string]SLO{"login": {MinRequests: 101}, "logout": {}}}
+	v := slo.Judge(r)
+	require.Empty(t, v.Missed()[0].Hint, "it has requests, and so is not among them")
+	require.Equal(t, `or it is among the names counted as "(others)": a run tells 63 apart`, v.Missed()[1].Hint)
+	require.Empty(t, slo.Judge(open1000()).Missed()[1].Hint, "none are")
 }
 
 // A service that is down for 2 of 12 seconds, whenever they begin, leaves p99 as it was,
