@@ -307,6 +307,21 @@ func TestInterleavedIntervalsAreBounded(t *testing.T) {
 	require.Equal(t, rows(maxIntervals + 1)[maxIntervals], got[maxIntervals/2])
 }
 
+// A cause is of as many windows as show it, however many of them make a row.
+func TestRelabelReachesBackAsFarAsItsWindows(t *testing.T) {
+	for _, tt := range []struct{ width, windows, rows int }{{0, 3, 3}, {1, 3, 3}, {2, 4, 2}, {2, 5, 2}, {4, 3, 0}, {1, 9, 6}} {
+		s := series{rows: make([]Interval, 6), width: tt.width}
+		s.relabel(CauseCPU, tt.windows)
+		for i, row := range s.rows {
+			want := Cause("")
+			if i >= 6-tt.rows {
+				want = CauseCPU
+			}
+			require.Equal(t, want, row.Cause, "row %d of 6, %+v", i, tt)
+		}
+	}
+}
+
 func TestJoinedIntervals(t *testing.T) {
 	a := Interval{From: 0, To: 10, Counts: Counts{Requests: 2}, P50: 40, P99: 100, InFlight: 3}
 	b := Interval{From: 10, To: 20, Counts: Counts{Requests: 6}, P50: 80, P99: 90, InFlight: 5}
