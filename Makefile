@@ -20,6 +20,8 @@ WORKERS     ?= 32
 OUT         ?= $(BUILD)/results.jsonl
 # test-report: a Chromium; the first one on PATH, or BROWSER=path.
 BROWSER ?= $(firstword $(foreach b,chromium google-chrome google-chrome-stable chromium-browser,$(shell command -v $(b))))
+# truth: how often each experiment.
+RUNS ?= 20
 # test-next: the version of Go after the one in go.mod; the go command fetches it.
 NEXT ?= go1.27.1
 # fuzz: how long each target.
@@ -73,6 +75,11 @@ race: ## run every test 20 times under the race detector (minutes)
 soak: ## the long forms of the tests of sinks and streams
 	BRUNT_SOAK=1 $(GO) test $(RACE) -count=1 -run 'LeavingAStream|TwoMillion|AnHour' ./loadtest
 	BRUNT_SOAK=1 $(GO) test -count=1 -run 'LeavingAStream|TwoMillion|AnHour' ./loadtest
+
+# The server and the load generator are processes of their own.
+.PHONY: truth
+truth: ## is the load of an open loop what the server saw, or the verdict INVALID and its cause right? (Linux, RUNS=20: 20 minutes)
+	BRUNT_TRUTH='$(RUNS)' $(GO) test -count=1 -timeout 0 -v -run '^TestTruthAtTheServer$$' ./loadtest
 
 .PHONY: vet
 vet: ## go vet, for this system and cross-wise for the others

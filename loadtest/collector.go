@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"math"
 	"runtime/metrics"
 	"sync"
 	"time"
@@ -77,7 +78,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	if last {
 		c.series.close()
 		if c.labeler != nil && c.labeler.windows < latchAfter {
-			c.series.relabel(c.labeler.finish(), latchAfter)
+			c.series.relabel(c.labeler.finish(), math.MaxInt)
 		}
 		row = c.series.rows[len(c.series.rows)-1]
 	}

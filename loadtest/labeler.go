@@ -134,9 +134,11 @@ func (b *band) judge(s signals) Cause {
 // healthy band from the first of them; one may be given.
 type labeler struct {
 	band    band
-	windows int
+	windows int // in which arrivals were due
+	skipped int // in which none was
 	latched Cause
 	recent  [latchAfter]Cause // what the latest windows showed by themselves; the latest last
+	before  [latchAfter]int   // how many were skipped before each of them
 	held    map[Cause]int     // windows that have the label
 	seen    map[Cause]*evidence
 }
@@ -184,7 +186,9 @@ func (l *labeler) evidence(c Cause) *evidence {
 
 // add takes the next window and returns its label. The back windows before it get the
 // same one: three in a row that show a cause begin it, and one alone does not. Likewise
-// one without does not end it.
+// one without does not end it. One in which nothing was due, as after the last arrival,
+// says nothing of whether arrivals were delivered: it is skipped, and has the label of
+// the one before it.
 func (l *labeler) add(s signals) (label Cause, back int) {
 	cause := l.band.judge(s)
 	l.evidence(CauseCPU).lost += s.missed
@@ -193,6 +197,10 @@ func (l *labeler) add(s signals) (label Cause, back int) {
 		l.evidence(cause).lost += s.dropped
 	} else {
 		l.evidence(CauseInFlight).lost += s.dropped
+	}
+	if s.scheduled == 0 {
+		l.skipped++
+		return l.latched, 0
 	}
 	if l.windows > 0 && s.length < harvestEvery/2 {
 		return l.latched, 0 // the short end of the run
@@ -203,12 +211,13 @@ func (l *labeler) add(s signals) (label Cause, back int) {
 	}
 	l.windows++
 	copy(l.recent[:], l.recent[1:])
-	l.recent[latchAfter-1] = cause
+	copy(l.before[:], l.before[1:])
+	l.recent[latchAfter-1], l.before[latchAfter-1] = cause, l.skipped
 	if l.windows >= latchAfter {
 		if next, ok := agreed(l.recent[:], !l.latched.Generator()); ok && next != l.latched {
 			l.held[l.latched] -= latchAfter - 1
 			l.held[next] += latchAfter - 1
-			l.latched, back = next, latchAfter-1
+			l.latched, back = next, latchAfter-1+l.skipped-l.before[0]
 		}
 	}
 	l.held[l.latched]++

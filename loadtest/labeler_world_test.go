@@ -18,6 +18,7 @@ type world struct {
 	maxInFlight int
 	maxCatchUp  time.Duration
 	conns       int                                                        // 0: no limit
+	closing     time.Duration                                              // from the end of a request until its connection is free
 	ports       int                                                        // 0: no limit; each connection carries one request and its port rests until the end
 	service     func(at time.Duration) time.Duration                       // median of the service time
 	cost        time.Duration                                              // CPU time of a request
@@ -106,7 +107,7 @@ func (w world) run() ([]signals, Counts, int64) {
 			ended, failed = began+100*time.Microsecond, true
 		}
 		if w.conns > 0 {
-			free[0] = ended
+			free[0] = ended + w.closing
 			pq.Fix(&free, 0)
 		}
 		pq.Push(&busy, ended)

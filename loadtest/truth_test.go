@@ -130,7 +130,6 @@ func TestArrivalsAreComparedByPhase(t *testing.T) {
 type truthRuns struct {
 	truth
 	runs, right, invalid int
-	untrue               int // valid, although the server saw something else
 	named                map[string]int
 	off                  []float64
 	wrong                []string
@@ -148,7 +147,6 @@ func (s *truthRuns) add(r *EngineResult, came []time.Time) string {
 	v := SLO{MaxErrorRate: 1}.Judge(r)
 	off := s.load.off(r.StartedAt, came)
 	invalid := v.Kind == VerdictInvalid
-	untrue := !invalid && off > truthful
 	s.runs++
 	s.off = append(s.off, off)
 	what := string(v.Kind)
@@ -157,11 +155,8 @@ func (s *truthRuns) add(r *EngineResult, came []time.Time) string {
 		what += " " + string(cmp.Or(v.named(), "unnamed"))
 	}
 	s.named[what]++
-	if untrue {
-		s.untrue++
-	}
 	line := fmt.Sprintf("%s, arrivals off by %.2f %%, missed %d, dropped %d of %d, causes by second %q\n%v", what, 100*off, r.Missed, r.Dropped, r.Scheduled, causesOf(r), v)
-	if invalid == (s.planted != "") && v.named() == s.planted && !untrue {
+	if v.named() == s.planted && (invalid || off <= truthful) && invalid == (s.planted != "") {
 		s.right++
 	} else {
 		s.wrong = append(s.wrong, line)
@@ -202,7 +197,6 @@ func TestTruthAtTheServer(t *testing.T) {
 		if s.planted == "" {
 			require.Zero(t, s.invalid, "%s: INVALID\n%s", s.name, strings.Join(s.wrong, "\n"))
 		}
-		require.Zero(t, s.untrue, "%s: valid, but not what the server saw\n%s", s.name, strings.Join(s.wrong, "\n"))
 		require.LessOrEqual(t, s.runs-s.right, s.runs/20, "%s\n%s", s.name, strings.Join(s.wrong, "\n"))
 	}
 }
@@ -210,7 +204,7 @@ func TestTruthAtTheServer(t *testing.T) {
 func truthTable(all []*truthRuns) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "experiment\tplanted\tverdicts\tarrivals off, median\tworst\tright")
+	fmt.Fprintln(w, "experiment\tplanted\tverdicts\tarrivals off: median\tworst\tright")
 	for _, s := range all {
 		if s.runs == 0 {
 			continue
