@@ -78,10 +78,11 @@ const (
 
 // limiting reports whether the cause lasted long enough to make the run INVALID. The
 // CPU of a busy machine is short for a second now and then: of that cause only what
-// was latched counts. The other causes are of limits, which do not come by chance.
+// was latched counts, unless there was more of it than not. The other causes are of
+// limits, which do not come by chance.
 func (f CauseFinding) limiting() bool {
 	lasted := f.Latched
-	if f.Cause != CauseCPU && f.Windows >= latchAfter {
+	if f.Windows >= latchAfter && (f.Cause != CauseCPU || 2*f.Windows > f.Of) {
 		lasted = max(lasted, f.Windows)
 	}
 	return f.Cause.Generator() && lasted > 0 && float64(lasted) >= invalidShare*float64(f.Of)

@@ -74,6 +74,10 @@ const (
 	// is 50 µs late on an idle machine and some hundreds on a busy one, and a goroutine
 	// that waits for its turn among others that do not yield waits 10 ms.
 	lateness = 2 * time.Millisecond
+	// Requests that begin tooLate are not next to nothing, however long they take: where
+	// the CPU is short, what they take is so for that reason too. And a fiftieth of a
+	// second moves a fiftieth of its arrivals into the next.
+	tooLate = 20 * time.Millisecond
 	// The service has become slower or faster when its median is twice or half what it
 	// was, and by changed at least.
 	changed = time.Millisecond
@@ -113,7 +117,7 @@ func (b *band) judge(s signals) Cause {
 	case share(s.local, s.ended, lostShare):
 		return CauseLocalLimits
 	case share(s.missed, s.scheduled, lostShare),
-		s.lag >= late && float64(s.lag) >= matterShare*float64(s.response):
+		s.lag >= late && (s.lag >= tooLate || float64(s.lag) >= matterShare*float64(s.response)):
 		return CauseCPU
 	case share(s.waited, s.ended, waitedShare) && s.wait >= time.Duration(s.waited)*waitedTime &&
 		float64(s.wait) >= matterShare*float64(s.mean)*float64(s.ended):

@@ -44,19 +44,21 @@ func worlds() map[string]struct {
 		want    Cause
 		invalid bool
 	}{
-		"healthy":                    {base, "", false},
-		"healthy, quick service":     {with(func(w *world) { w.rate, w.service = 2000, steady(300*time.Microsecond) }), "", false},
-		"healthy, enough for waves":  {with(func(w *world) { w.service = waves(200 * ms) }), "", false},
-		"in flight, waves":           {with(func(w *world) { w.service, w.maxInFlight = waves(200*ms), 40 }), CauseInFlight, true},
-		"in flight, throughout":      {with(func(w *world) { w.service, w.maxInFlight = steady(200*ms), 40 }), CauseInFlight, true},
-		"connections, waves":         {with(func(w *world) { w.service, w.conns = waves(200*ms), 40 }), CauseConnections, true},
-		"connections, throughout":    {with(func(w *world) { w.service, w.conns = steady(200*ms), 70 }), CauseConnections, true},
-		"connections, then workers":  {with(func(w *world) { w.service, w.conns, w.maxInFlight = steady(200*ms), 40, 100 }), CauseConnections, true},
-		"streams, slow for a while":  {with(func(w *world) { w.rate, w.conns, w.service = 1000, 20, slowFrom(3, 10, 10*ms, 30*ms) }), CauseConnections, true},
-		"cpu, costs more than it is": {with(func(w *world) { w.rate, w.cost = 3000, 400*time.Microsecond }), CauseCPU, true},
-		"cpu, shared with others":    {with(func(w *world) { w.off = slices10ms }), CauseCPU, true},
-		"cpu, throttled":             {with(func(w *world) { w.off = throttled }), CauseCPU, true},
-		"cpu, service slow as well":  {with(func(w *world) { w.rate, w.cost, w.service = 3000, 400*time.Microsecond, waves(40*ms) }), CauseCPU, true},
+		"healthy":                     {base, "", false},
+		"healthy, quick service":      {with(func(w *world) { w.rate, w.service = 2000, steady(300*time.Microsecond) }), "", false},
+		"healthy, enough for waves":   {with(func(w *world) { w.service = waves(200 * ms) }), "", false},
+		"in flight, waves":            {with(func(w *world) { w.service, w.maxInFlight = waves(200*ms), 40 }), CauseInFlight, true},
+		"in flight, throughout":       {with(func(w *world) { w.service, w.maxInFlight = steady(200*ms), 40 }), CauseInFlight, true},
+		"connections, waves":          {with(func(w *world) { w.service, w.conns = waves(200*ms), 40 }), CauseConnections, true},
+		"connections, throughout":     {with(func(w *world) { w.service, w.conns = steady(200*ms), 70 }), CauseConnections, true},
+		"connections, then workers":   {with(func(w *world) { w.service, w.conns, w.maxInFlight = steady(200*ms), 40, 100 }), CauseConnections, true},
+		"streams, slow for a while":   {with(func(w *world) { w.rate, w.conns, w.service = 1000, 20, slowFrom(3, 10, 10*ms, 30*ms) }), CauseConnections, true},
+		"cpu, costs more than it is":  {with(func(w *world) { w.rate, w.cost = 3000, 400*time.Microsecond }), CauseCPU, true},
+		"cpu, shared with others":     {with(func(w *world) { w.off = slices10ms }), CauseCPU, true},
+		"cpu, throttled":              {with(func(w *world) { w.off = throttled }), CauseCPU, true},
+		"cpu, service slow as well":   {with(func(w *world) { w.rate, w.cost, w.service = 3000, 400*time.Microsecond, waves(40*ms) }), CauseCPU, true},
+		"cpu, next to a slow service": {with(func(w *world) { w.off, w.service = throttled, steady(time.Second) }), CauseCPU, true},
+		"cpu, now and then":           {with(func(w *world) { w.off = every(throttled, 1700*ms, 3000*ms) }), CauseCPU, true},
 		"cpu, and none to close connections": {with(func(w *world) {
 			w.rate, w.seconds, w.cost, w.service, w.closing, w.conns, w.maxInFlight = 2000, 5, ms, steady(3*time.Second), 3*time.Second, 1000, 1000
 		}), CauseCPU, true},
@@ -99,6 +101,16 @@ func throttled(at time.Duration, _ *rand.Rand) time.Duration {
 		return at + 100*ms - turn
 	}
 	return at
+}
+
+// every has off for the first part of each turn.
+func every(off func(time.Duration, *rand.Rand) time.Duration, part, turn time.Duration) func(time.Duration, *rand.Rand) time.Duration {
+	return func(at time.Duration, rnd *rand.Rand) time.Duration {
+		if at%turn < part {
+			return off(at, rnd)
+		}
+		return at
+	}
 }
 
 // Each planted cause is named in at least 19 of 20 runs, with a machine that now and then
@@ -149,6 +161,8 @@ func window(letter byte) signals {
 		s.lag, s.service = 6*ms, 40*ms
 	case 'd': // late, but next to what was measured that is nothing
 		s.lag, s.response = 6*ms, 70*ms
+	case 't':
+		s.lag, s.response = 20*ms, time.Second
 	case 'w': // many had to wait, but for a moment
 		s.waited, s.wait, s.mean = 1000, 900*ms, ms
 	case 'v': // and next to what was measured that was nothing
@@ -207,6 +221,8 @@ func TestLabelsAreLatched(t *testing.T) {
 		{"what it was like at first", "sss...qqq", "...qqqqqq", "service faster 6/6 of 9"},
 		{"a bad start teaches nothing", "CCC...sss", "ccc...sss", "cpu 3/3 of 9|service slower 3/3 of 9"},
 		{"what does not matter", "...ddd.www.vvv", "..............", ""},
+		{"short of CPU more often than not", "...cc.cc.cc", "...........", "cpu 6/0 of 11"},
+		{"long after it was due, however slow the service", "...ttt...", "...ccc...", "cpu 3/3 of 9"},
 		{"limits come back", "...f..f..f..", "............", "in flight 3/0 of 12 lost 30"},
 		{"once is not again and again", "...k..k.....", "............", ""},
 		{"nothing was due", "...c0c00c.0..", "...cccccc....", "cpu 3/3 of 9"},

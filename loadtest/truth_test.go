@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // truths are the experiments in which "Load Fiction" shows that wrk2, h2load, k6 and
@@ -38,7 +40,7 @@ func truths(round int) []truth {
 		{"h2load, 2 × 100 streams", with(h2, func(l *load) { l.Streams = 100 }), ""},
 		healthy,
 		{"k6, a fifth of a CPU", with(steady, func(l *load) {
-			l.Rate, l.TLS, l.NewConns, l.Neighbors = 2000, true, true, 4
+			l.Rate, l.TLS, l.NewConns, l.Neighbors = 1000, true, true, 4
 		}), CauseCPU},
 		{"vegeta, busy process", with(steady, func(l *load) { l.Rate, l.Fast, l.Spinners = 2000, 100*time.Millisecond, 16 }), CauseCPU},
 		{"few descriptors", with(steady, func(l *load) { l.Rate, l.Fast, l.Files = 200, 100*time.Millisecond, 16 }), CauseLocalLimits},
@@ -130,6 +132,7 @@ func TestArrivalsAreComparedByPhase(t *testing.T) {
 type truthRuns struct {
 	truth
 	runs, right, invalid int
+	lost                 Counts
 	named                map[string]int
 	off                  []float64
 	wrong                []string
@@ -149,6 +152,7 @@ func (s *truthRuns) add(r *EngineResult, came []time.Time) string {
 	invalid := v.Kind == VerdictInvalid
 	s.runs++
 	s.off = append(s.off, off)
+	s.lost.add(r.Counts)
 	what := string(v.Kind)
 	if invalid {
 		s.invalid++
@@ -204,7 +208,7 @@ func TestTruthAtTheServer(t *testing.T) {
 func truthTable(all []*truthRuns) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "experiment\tplanted\tverdicts\tarrivals off: median\tworst\tright")
+	fmt.Fprintln(w, "experiment\tplanted\tverdicts\tmissed\tdropped\tarrivals off: median\tworst\tright")
 	for _, s := range all {
 		if s.runs == 0 {
 			continue
@@ -214,7 +218,8 @@ func truthTable(all []*truthRuns) string {
 			verdicts = append(verdicts, fmt.Sprintf("%s × %d", name, s.named[name]))
 		}
 		slices.Sort(s.off)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f %%\t%.2f %%\t%d of %d\n", s.name, cmp.Or(string(s.planted), "-"), strings.Join(verdicts, ", "),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.2f %%\t%.2f %%\t%d of %d\n", s.name, cmp.Or(string(s.planted), "-"), strings.Join(verdicts, ", "),
+			text.Share(s.lost.Missed, s.lost.Scheduled), text.Share(s.lost.Dropped, s.lost.Scheduled),
 			100*s.off[len(s.off)/2], 100*s.off[len(s.off)-1], s.right, s.runs)
 	}
 	w.Flush()
