@@ -88,9 +88,8 @@ func TestTruthProcess(t *testing.T) {
 	case "generator":
 		say(generateTruth(t, l))
 	case "neighbor":
-		stop := spin(1)
+		defer spin(1)()
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop()
 	}
 }
 
@@ -116,7 +115,7 @@ func serveTruth(t *testing.T, l load, say func(any)) {
 			time.Sleep(l.takes(at))
 		}),
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	scheme, serve := "http", srv.Serve
 	if l.TLS {
@@ -175,11 +174,15 @@ func (l load) schedule() pace.Schedule { return pace.Constant(l.Rate).Until(l.Le
 
 // spin starts goroutines that never block, and returns what ends them.
 func spin(n int) (stop func()) {
-	var over atomic.Bool
-	var wg sync.WaitGroup
+	var (
+		over  atomic.Bool
+		turns atomic.Int64
+		wg    sync.WaitGroup
+	)
 	for range n {
 		wg.Go(func() { // ends with stop
 			for !over.Load() {
+				turns.Add(1)
 			}
 		})
 	}

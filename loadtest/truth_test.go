@@ -128,7 +128,7 @@ func TestArrivalsAreComparedByPhase(t *testing.T) {
 	require.InDelta(t, 0.004, seconds.off(start, make([]time.Time, 0)), 1, "none came")
 }
 
-// tally of the runs of an experiment.
+// truthRuns sums up the runs of an experiment.
 type truthRuns struct {
 	truth
 	runs, right, invalid int
@@ -138,8 +138,8 @@ type truthRuns struct {
 	wrong                []string
 }
 
-// named returns the cause that a verdict names first.
-func (v Verdict) named() Cause {
+// namedBy returns the cause that v names first; empty if v is valid.
+func namedBy(v Verdict) Cause {
 	if v.Kind == VerdictInvalid && len(v.Causes) > 0 && v.Causes[0].Cause.Generator() {
 		return v.Causes[0].Cause
 	}
@@ -156,11 +156,11 @@ func (s *truthRuns) add(r *EngineResult, came []time.Time) string {
 	what := string(v.Kind)
 	if invalid {
 		s.invalid++
-		what += " " + string(cmp.Or(v.named(), "unnamed"))
+		what += " " + string(cmp.Or(namedBy(v), "unnamed"))
 	}
 	s.named[what]++
 	line := fmt.Sprintf("%s, arrivals off by %.2f %%, missed %d, dropped %d of %d, causes by second %q\n%v", what, 100*off, r.Missed, r.Dropped, r.Scheduled, causesOf(r), v)
-	if v.named() == s.planted && (invalid || off <= truthful) && invalid == (s.planted != "") {
+	if namedBy(v) == s.planted && (invalid || off <= truthful) && invalid == (s.planted != "") {
 		s.right++
 	} else {
 		s.wrong = append(s.wrong, line)
@@ -192,6 +192,8 @@ func TestTruthAtTheServer(t *testing.T) {
 			t.Run(tr.name, func(t *testing.T) {
 				r, came := runTruth(t, tr.load)
 				require.Equal(t, r.Scheduled, r.Requests+r.Missed+r.Dropped+r.Canceled)
+				require.GreaterOrEqual(t, int64(len(came)), r.SuccessCount)
+				require.LessOrEqual(t, int64(len(came)), r.Requests)
 				t.Log(s.add(r, came))
 			})
 		}
@@ -203,6 +205,21 @@ func TestTruthAtTheServer(t *testing.T) {
 		}
 		require.LessOrEqual(t, s.runs-s.right, s.runs/20, "%s\n%s", s.name, strings.Join(s.wrong, "\n"))
 	}
+}
+
+// A request that fails for a limit of this machine has not reached the server, and the
+// others have: what a run says of itself and what the server saw agree to the request.
+func TestWhatFailsForALocalLimitDoesNotReachTheServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	r, came := runTruth(t, load{Rate: 200, Length: time.Second, Fast: 100 * time.Millisecond, Files: 16})
+	require.EqualValues(t, 200, r.Scheduled)
+	require.Positive(t, r.Errors[ClassLocal])
+	require.EqualValues(t, len(came), r.SuccessCount)
+	require.Equal(t, r.Requests, r.SuccessCount+r.Errors[ClassLocal])
+	v := SLO{MaxErrorRate: 1}.Judge(r)
+	require.Equal(t, CauseLocalLimits, namedBy(v), v)
 }
 
 func truthTable(all []*truthRuns) string {
