@@ -78,7 +78,7 @@ soak: ## the long forms of the tests of sinks and streams
 
 # The server and the load generator are processes of their own.
 .PHONY: truth
-truth: ## is the load of an open loop what the server saw, or the verdict INVALID and its cause right? (Linux, RUNS=20: 20 minutes)
+truth: ## is the load of an open loop what the server saw, or the verdict INVALID and its cause right? (Linux; RUNS=20: 22 minutes, and nothing else may run)
 	BRUNT_TRUTH='$(RUNS)' $(GO) test -count=1 -timeout 0 -v -run '^TestTruthAtTheServer$$' ./loadtest
 
 .PHONY: vet

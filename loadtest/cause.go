@@ -50,8 +50,9 @@ func worse(a, b Cause) Cause {
 // CauseFinding sums up what showed a cause during a run.
 type CauseFinding struct {
 	Cause Cause `json:"cause"`
-	// Windows of Of windows, seconds as a rule, showed the cause. It held for Latched
-	// windows: three in a row begin it, and three in a row without it end it.
+	// Windows of Of windows, seconds as a rule, in which arrivals were due showed the
+	// cause. It held for Latched windows: three in a row begin it, and three in a row
+	// without it end it.
 	Windows int `json:"windows"`
 	Latched int `json:"latched"`
 	Of      int `json:"of"`

@@ -171,7 +171,7 @@ func (s *truthRuns) add(r *EngineResult, came []time.Time) string {
 // The arrivals that a server in a process of its own has logged are within 1 % of those
 // that the schedule has for each phase, or the run is INVALID and names what was planted:
 // in 19 of 20 runs, and without a plant no run is INVALID. It takes a machine that does
-// nothing else, and a minute a round: make truth.
+// nothing else, and about a minute a round: make truth.
 func TestTruthAtTheServer(t *testing.T) {
 	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("BRUNT_TRUTH"), "0"))
 	require.NoError(t, err, "BRUNT_TRUTH is the number of rounds")
