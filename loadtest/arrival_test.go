@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/wake"
 	"example.com/brunt/loadtest/pace"
 	"example.com/brunt/resilience"
 )
@@ -342,6 +344,79 @@ func TestLagAndServiceTimeMakeUpTheResponseTime(t *testing.T) {
 			require.Positive(t, r.Endpoints[name].LagQuantile(0.5))
 		}
 	})
+}
+
+// Of many arrivals that are due at once, when no worker is idle, one starts a worker at a
+// time, and those that have ended a request come first: a generator that is late would
+// otherwise open connections instead of using those that it has, and be later still.
+func TestALateGeneratorUsesTheWorkersThatItHas(t *testing.T) {
+	e, err := NewArrivalEngine(ArrivalConfig{Schedule: pace.Burst(10, time.Second), Client: Func(nop)})
+	require.NoError(t, err)
+	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(watchdog)}
+	var started []*worker
+	d := &dispatcher{run: r, start: func(w *worker) { started = append(started, w) },
+		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now())}
+	defer d.timer.Close()
+	for range 3 {
+		require.Zero(t, d.advanceTo(0, false), "there is more to do, after the others have run")
+		require.Len(t, started, 1, "the first has not run yet")
+	}
+	a := started[0]
+	require.EqualValues(t, 0, (<-a.handed).number)
+	d.accept(0)
+	require.Len(t, started, 1, "it starts no other: dispatch does, once all have run that can")
+	it, ok := d.next(a, 0)
+	require.True(t, ok)
+	require.EqualValues(t, 1, it.number, "it has ended its request, and takes the next itself")
+	d.advanceTo(0, false)
+	require.Len(t, started, 2, "nobody is free")
+	b := started[1]
+	require.EqualValues(t, 2, (<-b.handed).number)
+	d.accept(0)
+	for n := int64(3); n < 10; n++ {
+		it, ok := d.next(b, 0)
+		require.True(t, ok)
+		require.Equal(t, n, it.number)
+	}
+	_, ok = d.next(b, 0)
+	require.False(t, ok)
+	require.Equal(t, []*worker{b}, d.idle)
+	require.Equal(t, 2, d.peak)
+	require.EqualValues(t, -1, d.advanceTo(0, false))
+	_, ok = d.next(a, 0)
+	require.False(t, ok)
+	for _, w := range started {
+		_, ok := <-w.handed
+		require.False(t, ok, "each may end")
+	}
+}
+
+// Idle workers hand out what is due among themselves, and dispatch goes on when they
+// cannot.
+func TestIdleWorkersHandOutWhatIsDue(t *testing.T) {
+	e, err := NewArrivalEngine(ArrivalConfig{Schedule: pace.Burst(10, time.Second), Client: Func(nop)})
+	require.NoError(t, err)
+	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(watchdog)}
+	d := &dispatcher{run: r, start: func(*worker) { t.Error("one is idle") },
+		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now())}
+	defer d.timer.Close()
+	var idle []*worker
+	for range 3 {
+		w := r.newWorker()
+		w.handed = make(chan arrival, 1)
+		idle = append(idle, w)
+	}
+	d.idle = slices.Clone(idle)
+	require.EqualValues(t, math.MaxInt64, d.advanceTo(0, false))
+	for n := range 3 {
+		w := idle[2-n]
+		require.EqualValues(t, n, (<-w.handed).number, "the one that was busy last goes next")
+		require.True(t, d.waiting)
+		d.accept(0)
+	}
+	require.False(t, d.waiting)
+	require.False(t, d.timer.WaitUntil(time.Hour), "dispatch is to come again")
+	require.EqualValues(t, 3, d.open)
 }
 
 // As many connections are opened as there are requests at once.

@@ -11,8 +11,11 @@ import (
 // dispatcher hands the arrivals of an open loop to workers when they are due. Of idle
 // workers the one goes next that was busy last, and one is started only when none is
 // idle, so that no more connections are open than there were requests at once. For the
-// same reason, of many arrivals that are due it hands out one, and the worker that gets
-// it hands out the next once it runs, unless another worker has come free and taken it.
+// same reason, of many arrivals that are due it hands out one, and the idle worker that
+// gets it hands out the next once it runs, unless another worker has come free and taken
+// it. Where none is idle, it lets all run whose responses have come before it starts one
+// more: otherwise a generator that is late would open connection after connection, which
+// takes more of its time than to use those that it has, and be later still.
 type dispatcher struct {
 	run   *run
 	timer *wake.Timer
@@ -22,7 +25,7 @@ type dispatcher struct {
 	*arrivals
 	idle    []*worker     // the latest at the end
 	pending bool          // a worker that has been handed an arrival does not run yet
-	waiting bool          // dispatch waits for the workers to have taken what is due
+	waiting bool          // dispatch waits for workers, each of which hands out the next arrival
 	closed  bool          // no worker gets an arrival any more
 	cut     bool          // the run was stopped before its last arrival
 	stopped time.Duration // when the schedule ended, or the run was stopped
@@ -32,17 +35,20 @@ type dispatcher struct {
 func (d *dispatcher) dispatch() {
 	for {
 		stopped, now := d.run.stopped(), d.run.now()
-		at, ended := d.advanceTo(now, stopped)
-		if ended {
+		switch at := d.advanceTo(now, stopped); {
+		case at < 0:
 			return
+		case at <= now:
+			d.timer.Yield()
+		default:
+			d.timer.WaitUntil(at)
 		}
-		d.timer.WaitUntil(at)
 	}
 }
 
 // advanceTo hands out what is due, and returns when to come again. Once there is nothing
-// more to come it lets the workers end.
-func (d *dispatcher) advanceTo(now time.Duration, stop bool) (at time.Duration, ended bool) {
+// more to come it lets the workers end, and returns -1.
+func (d *dispatcher) advanceTo(now time.Duration, stop bool) (at time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if stop {
@@ -50,61 +56,78 @@ func (d *dispatcher) advanceTo(now time.Duration, stop bool) (at time.Duration, 
 		d.cancel(now)
 		d.end = now
 	}
-	d.handOut(now)
+	if !d.handOut(now) && !d.pending && d.isDue(now) {
+		d.startWorker(now)
+	}
 	switch {
-	case d.isDue(now):
+	case d.isDue(now) && d.pending && len(d.idle) > 0:
 		d.waiting = true
-		return math.MaxInt64, false
+		return math.MaxInt64
 	case d.more:
-		return d.coming.due, false
+		return d.coming.due
 	case d.end > now:
-		return d.end, false
+		return d.end
 	}
 	d.closed, d.stopped = true, d.end
 	for _, w := range d.idle {
 		close(w.handed)
 	}
 	d.idle = nil
-	return 0, true
+	return -1
 }
 
-// handOut hands the next arrival that is due to a worker. The caller holds mu.
-func (d *dispatcher) handOut(now time.Duration) {
-	if d.pending {
-		return
+// handOut hands the next arrival that is due to an idle worker and reports whether it
+// has. The caller holds mu.
+func (d *dispatcher) handOut(now time.Duration) bool {
+	n := len(d.idle) - 1
+	if d.pending || n < 0 {
+		return false
 	}
 	it, ok := d.take(now)
 	if !ok {
-		return
-	}
-	d.pending = true
-	n := len(d.idle) - 1
-	if n < 0 {
-		w := d.run.newWorker()
-		w.handed = make(chan arrival, 1)
-		w.handed <- it
-		d.start(w)
-		return
+		return false
 	}
 	w := d.idle[n]
 	d.idle[n] = nil
 	d.idle = d.idle[:n]
+	d.pending = true
 	w.handed <- it // there is room: w was idle
+	return true
 }
 
-// accept is called by a worker that has been handed an arrival, once it runs.
+// startWorker starts a worker with the next arrival. The caller holds mu.
+func (d *dispatcher) startWorker(now time.Duration) {
+	it, ok := d.take(now)
+	if !ok {
+		return
+	}
+	w := d.run.newWorker()
+	w.handed = make(chan arrival, 1)
+	w.handed <- it
+	d.pending = true
+	d.start(w)
+}
+
+// accept is called by a worker that has been handed an arrival, once it runs. If it cannot
+// hand out the next, dispatch does.
 func (d *dispatcher) accept(now time.Duration) {
 	d.mu.Lock()
 	d.pending = false
-	d.handOut(now)
-	d.unlock(now)
+	wake := !d.handOut(now) && d.waiting
+	if wake {
+		d.waiting = false
+	}
+	d.mu.Unlock()
+	if wake {
+		d.timer.Interrupt()
+	}
 }
 
 // next ends the arrival that w had in hand, and returns another that is due, if one is.
 // Otherwise w is idle from then on, or has no more to do.
 func (d *dispatcher) next(w *worker, now time.Duration) (arrival, bool) {
 	d.mu.Lock()
-	defer d.unlock(now)
+	defer d.mu.Unlock()
 	d.ended(!w.inHand)
 	w.inHand = false
 	it, ok := d.take(now)
@@ -116,18 +139,6 @@ func (d *dispatcher) next(w *worker, now time.Duration) (arrival, bool) {
 		d.idle = append(d.idle, w)
 	}
 	return it, ok
-}
-
-// unlock unlocks mu, and has dispatch come again if it waits for what was due at now.
-func (d *dispatcher) unlock(now time.Duration) {
-	wake := d.waiting && !d.isDue(now)
-	if wake {
-		d.waiting = false
-	}
-	d.mu.Unlock()
-	if wake {
-		d.timer.Interrupt()
-	}
 }
 
 // release ends the last arrival of a worker.

@@ -241,3 +241,28 @@ func BenchmarkLateness(b *testing.B) {
 		}
 	}
 }
+
+// Others that can run do so during a Yield, and an Interrupt outlasts it.
+func TestYieldLetsOthersRun(t *testing.T) {
+	for name, timer := range map[string]*Timer{"as it is": New(time.Now()), "without a descriptor": withoutFD(time.Now())} {
+		t.Run(name, func(t *testing.T) {
+			defer timer.Close()
+			done := make(chan struct{})
+			go close(done) // ends at once
+			for ran := false; !ran; {
+				timer.Yield()
+				select {
+				case <-done:
+					ran = true
+				default:
+				}
+			}
+			timer.Interrupt()
+			timer.Yield()
+			require.False(t, timer.WaitUntil(time.Hour))
+			require.Zero(t, testing.AllocsPerRun(100, timer.Yield))
+			require.NoError(t, timer.Close())
+			timer.Yield()
+		})
+	}
+}
