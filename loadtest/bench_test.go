@@ -114,6 +114,62 @@ func TestBenchReportsItsMetrics(t *testing.T) {
 	require.GreaterOrEqual(t, res.T, last.Elapsed)
 }
 
+func TestBenchOfAnOpenLoop(t *testing.T) {
+	benchtime(t, "500x")
+	var last *EngineResult
+	res := testing.Benchmark(func(b *testing.B) {
+		last = Bench(b, Start(b, ArrivalConfig{Schedule: pace.Constant(10_000), MaxCatchUp: time.Hour, Client: Func(nop)}))
+	})
+	require.Equal(t, 500, res.N, "b.N is the number of arrivals")
+	require.EqualValues(t, 500, last.Scheduled)
+	for _, unit := range []string{"missed/op", "dropped/op"} {
+		require.Contains(t, res.Extra, unit)
+		require.Zero(t, res.Extra[unit])
+	}
+	require.InEpsilon(t, float64(last.LagQuantile(0.99)), res.Extra["lag-p99-ns"], 1e-9)
+
+	var tb *testing.B
+	res = testing.Benchmark(func(b *testing.B) {
+		tb = b
+		Bench(b, Start(b, ArrivalConfig{Schedule: pace.Constant(10_000).Take(499), MaxCatchUp: time.Hour, Client: Func(nop)}))
+	})
+	require.Zero(t, res.N)
+	require.True(t, tb.Failed(), "the schedule has one arrival less than b.N")
+}
+
+func TestReportEndpointsNamesItsMetrics(t *testing.T) {
+	benchtime(t, "300x")
+	var last *EngineResult
+	res := testing.Benchmark(func(b *testing.B) {
+		last = Bench(b, Start(b, SyncConfig{Client: Func(nop)}), &Request{Name: "home page"}, Call("order", func(context.Context) error { return errTest }))
+		ReportEndpoints(b, last)
+	})
+	for name, want := range map[string]float64{
+		"home_page-err/op": 0, "order-err/op": 1,
+		"home_page-p50-ns": float64(last.Endpoints["home page"].P50()), "order-p99-ns": float64(last.Endpoints["order"].P99()),
+	} {
+		require.Contains(t, res.Extra, name)
+		require.InDelta(t, max(want, 0), res.Extra[name], 1, name)
+	}
+}
+
+func TestPaceSendsWhenTheTextSays(t *testing.T) {
+	srv := fixtures.NewServer(t)
+	r := Pace(t, "1000/s for 20ms", Get(srv.URL+"/get"), Get(srv.URL+"/status/404"))
+	require.EqualValues(t, 20, r.Scheduled)
+	require.Equal(t, map[int]int64{200: 10, 404: 10}, r.StatusCodes)
+	for schedule, want := range map[string]string{
+		"1000/s fur 10s": `"fur" at offset 7`,
+		"1000/s":         `the schedule "1000/s" has no end: say how long, as in "1000/s for 10s"`,
+		"none":           "Schedule has no arrivals",
+	} {
+		tb := watch(t, func(tb testing.TB) { Pace(tb, schedule, Get(srv.URL+"/get")) })
+		require.True(t, tb.fatal, schedule)
+		require.Len(t, tb.errors, 1)
+		require.Contains(t, tb.errors[0], want)
+	}
+}
+
 func TestBenchOmitsQuantilesThatAreTheMaximum(t *testing.T) {
 	for n, want := range map[string][]string{
 		"19x":  {"p50-ns"},

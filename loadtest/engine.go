@@ -137,7 +137,7 @@ type AsyncConfig struct {
 	// Breaker, if not nil, admits each attempt and records its outcome and, if it has
 	// a BaselineLatency, its latency. 5xx and 429 responses and attempts without a
 	// response are failures to it; failed Checks are not. A request that it refuses is
-	// counted in RejectedCount, and its worker pauses for 10 ms. It may be shared.
+	// counted as rejected, and its worker pauses for 10 ms. It may be shared.
 	Breaker *resilience.CircuitBreaker
 	// Retry, if not nil, repeats failed attempts as the policy says: it sees 5xx and 429
 	// responses, with their Retry-After, and attempts without a response. The latency of

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -195,4 +197,38 @@ func ExampleRecord_openLoop() {
 	// Output:
 	// 100 100 <nil> <nil>
 	// true true true <nil>
+}
+
+// All of an open loop in one line of a test.
+func ExamplePace() {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	var result *loadtest.EngineResult
+	// In a test file: func TestHello(t *testing.T).
+	test := func(b *testing.B) {
+		result = loadtest.Pace(b, "1000/s for 20ms", loadtest.Get(server.URL))
+	}
+	testing.Benchmark(test)
+	fmt.Println(result.Schedule, result.StatusCodes)
+	// Output: 1000/s for 20ms map[404:20]
+}
+
+// The schedule ends the run, not the source.
+func ExampleCycle() {
+	engine := arriving(pace.Constant(1000).Take(5))
+	defer engine.Close(context.Background())
+	result, err := engine.Run(context.Background(), loadtest.Cycle(&loadtest.Request{Name: "a"}, &loadtest.Request{Name: "b"}))
+	fmt.Println(result.Endpoints["a"].Requests, result.Endpoints["b"].Requests, err)
+	// Output: 3 2 <nil>
+}
+
+// With the metrics of the whole run those of each name.
+func ExampleReportEndpoints() {
+	bench := func(b *testing.B) {
+		engine := loadtest.Start(b, loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })})
+		loadtest.ReportEndpoints(b, loadtest.Bench(b, engine, &loadtest.Request{Name: "home"}, &loadtest.Request{Name: "cart"}))
+	}
+	metrics := testing.Benchmark(bench).Extra
+	fmt.Println(metrics["home-p50-ns"] > 0, metrics["cart-p99-ns"] > 0, metrics["cart-err/op"])
+	// Output: true true 0
 }

@@ -61,7 +61,7 @@ func (r *EngineResult) stalls() ([]stall, bool) {
 	// missing returns how long nothing ended in the interval at an end of a stall.
 	missing := func(i Interval) time.Duration {
 		share := 1 - float64(i.Requests)/max(due(i), 1)
-		if due(i) < stallRequests || i.RejectedCount > 0 || share < stallShare {
+		if due(i) < stallRequests || i.RejectedRate() > 0 || share < stallShare {
 			return 0
 		}
 		return time.Duration(share * float64(i.To-i.From))
@@ -70,7 +70,7 @@ func (r *EngineResult) stalls() ([]stall, bool) {
 	for k, row := range rows {
 		n := len(out)
 		follows := n > 0 && out[n-1].To == row.From
-		if due(row) < stallRequests || float64(row.Requests) >= stallShare*due(row) || row.RejectedCount > 0 {
+		if due(row) < stallRequests || float64(row.Requests) >= stallShare*due(row) || row.RejectedRate() > 0 {
 			if follows {
 				out[n-1].after = missing(row)
 			}
