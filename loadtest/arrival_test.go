@@ -354,8 +354,10 @@ func TestALateGeneratorUsesTheWorkersThatItHas(t *testing.T) {
 	require.NoError(t, err)
 	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(watchdog)}
 	var started []*worker
-	d := &dispatcher{run: r, start: func(w *worker) { started = append(started, w) },
-		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now())}
+	d := &dispatcher{
+		run: r, start: func(w *worker) { started = append(started, w) },
+		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now()),
+	}
 	defer d.timer.Close()
 	for range 3 {
 		require.Zero(t, d.advanceTo(0, false), "there is more to do, after the others have run")
@@ -397,8 +399,10 @@ func TestIdleWorkersHandOutWhatIsDue(t *testing.T) {
 	e, err := NewArrivalEngine(ArrivalConfig{Schedule: pace.Burst(10, time.Second), Client: Func(nop)})
 	require.NoError(t, err)
 	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(watchdog)}
-	d := &dispatcher{run: r, start: func(*worker) { t.Error("one is idle") },
-		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now())}
+	d := &dispatcher{
+		run: r, start: func(*worker) { t.Error("one is idle") },
+		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now()),
+	}
 	defer d.timer.Close()
 	var idle []*worker
 	for range 3 {
@@ -416,7 +420,7 @@ func TestIdleWorkersHandOutWhatIsDue(t *testing.T) {
 	}
 	require.False(t, d.waiting)
 	require.False(t, d.timer.WaitUntil(time.Hour), "dispatch is to come again")
-	require.EqualValues(t, 3, d.open)
+	require.Equal(t, 3, d.open)
 }
 
 // As many connections are opened as there are requests at once.
