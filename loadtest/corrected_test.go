@@ -45,7 +45,11 @@ func measuredAs(latencies []time.Duration) (*Stats, []time.Duration) {
 func TestCorrectedIsHdrHistogramsCorrection(t *testing.T) {
 	const seed = 11
 	rng := rand.New(rand.NewPCG(seed, seed))
-	for range 50 {
+	runs := 50
+	if raceEnabled {
+		runs = 5 // there is one goroutine
+	}
+	for range runs {
 		latencies := make([]time.Duration, rng.IntN(200))
 		for i := range latencies {
 			latencies[i] = time.Duration(rng.Int64N(1 << (10 + rng.IntN(20))))
