@@ -423,6 +423,70 @@ func TestIdleWorkersHandOutWhatIsDue(t *testing.T) {
 	require.Equal(t, 3, d.open)
 }
 
+// How long a run is to take, and how many requests it has, is what of its schedule and its
+// source ends first.
+func TestProgressKnowsTheEndOfAnOpenLoop(t *testing.T) {
+	endless := pace.Constant(1000)
+	for name, tt := range map[string]struct {
+		schedule pace.Schedule
+		source   Source
+		planned  time.Duration
+		size     int64
+	}{
+		"the schedule":           {endless.Until(time.Second), Cycle(), time.Second, 1000},
+		"the source's size":      {endless, Times(50), 0, 50},
+		"the smaller size":       {endless.Take(30), Times(50), 30 * time.Millisecond, 30},
+		"the source's limit":     {endless, For(500 * time.Millisecond), 500 * time.Millisecond, 500},
+		"the earlier limit":      {endless.Until(time.Second), For(500 * time.Millisecond), 500 * time.Millisecond, 500},
+		"the schedule's, sooner": {endless.Until(300 * time.Millisecond), For(time.Second), 300 * time.Millisecond, 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				last, res, err := openLoop(t, ArrivalConfig{Schedule: tt.schedule, Client: Func(nop)}, func(e Engine) (*EngineResult, error) {
+					return e.Run(t.Context(), tt.source)
+				})
+				require.NoError(t, err)
+				require.Equal(t, tt.planned, last.Planned)
+				require.Equal(t, tt.size, last.Size)
+				require.Equal(t, tt.size, res.Requests)
+				require.Zero(t, res.Unsent)
+			})
+		})
+	}
+}
+
+// Of 2,000 that may be in flight, one or two are: that many workers have a session, and so
+// a connection, each.
+func TestFewInFlightHaveFewSessions(t *testing.T) {
+	for took, want := range map[time.Duration]int64{5 * time.Millisecond: 1, 15 * time.Millisecond: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &bookkeeper{do: sleep(took)}
+			e := newEngine(t, ArrivalConfig{Schedule: pace.Constant(100).Until(10 * time.Second), MaxInFlight: 2000, Client: b})
+			defer closeEngine(t, e)
+			r, err := e.Run(t.Context(), Cycle(&Request{}))
+			require.NoError(t, err)
+			require.EqualValues(t, 1000, r.SuccessCount)
+			require.Equal(t, want, b.opened.Load(), took)
+		})
+	}
+}
+
+// A breaker that refuses makes nothing pause: those that come next are refused too, by the
+// same worker.
+func TestARefusalDoesNotPauseAnOpenLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, ArrivalConfig{
+			Schedule: pace.Constant(1000).Until(time.Second), Client: Func(func(context.Context) error { return errTest }),
+			Breaker: newBreaker(t, resilience.BreakerConfig{Name: "b", FailureThreshold: 10}),
+		})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Cycle(&Request{}))
+		require.NoError(t, err)
+		require.EqualValues(t, 990, r.RejectedCount)
+		require.Equal(t, 1, r.PeakInFlight)
+	})
+}
+
 // As many connections are opened as there are requests at once.
 func TestFewInFlightOpenFewConnections(t *testing.T) {
 	srv := fixtures.NewServer(t)
