@@ -128,8 +128,7 @@ func TestAnArrivalWithoutARequestIsNone(t *testing.T) {
 	require.Equal(t, Counts{Scheduled: 1}, a.counted())
 }
 
-// open runs src in an open loop in virtual time, and returns what OnProgress was told
-// last, which a panic does not take away.
+// openLoop has run use an engine, and returns what OnProgress was told last besides.
 func openLoop(t *testing.T, cfg ArrivalConfig, run func(Engine) (*EngineResult, error)) (Progress, *EngineResult, error) {
 	t.Helper()
 	var last Progress
@@ -247,7 +246,7 @@ func TestNoArrivalIsLost(t *testing.T) {
 			t.Run(name+" in "+where, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var last Progress
-					tb := watch(t, func(tb testing.TB) {
+					watch(t, func(tb testing.TB) {
 						defer func() { _ = recover() }()
 						client, req, sink := make(at(300, func() { hit(tb) }))
 						if sink == nil {
@@ -259,7 +258,6 @@ func TestNoArrivalIsLost(t *testing.T) {
 						_, _ = e.RunStreaming(t.Context(), Times(1000, req), sink)
 						t.Error("Run returned")
 					})
-					_ = tb
 					require.True(t, last.Done)
 					c := last.Counts
 					require.InDelta(t, 300, c.Scheduled, 30)

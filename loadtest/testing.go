@@ -84,7 +84,8 @@ var printUnits = sync.OnceFunc(func() {
 // which only a [Func] client takes.
 //
 // A run that cannot start, in which no request got a response, or whose schedule ends
-// before b.N arrivals, fails the benchmark. Errors and warnings of the run are logged. Bench does not close e.
+// before b.N arrivals, fails the benchmark. Errors and warnings of the run are logged.
+// Bench does not close e.
 //
 // Bench is itself the loop of the benchmark. Within b.Loop, which would measure it as
 // one operation, it fails.
