@@ -4,49 +4,29 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"example.com/brunt/peers"
+	"example.com/brunt/peers/internal/commandtest"
 )
 
-// TestMain lets the test binary be the command, and so all of its processes.
-func TestMain(m *testing.M) {
-	if os.Getenv("BENCHOPEN_TEST_RUN") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { commandtest.Main(m, main) }
 
 func TestWholeRun(t *testing.T) {
-	self, err := os.Executable()
+	t.Setenv("PATH", "")
+	report, progress, err := commandtest.Run(t.Context(), t.TempDir(), "-rates", "100", "-duration", "300ms", "-freeze", "100ms", "-rounds", "2",
+		"-only", "brunt-arrival,brunt-wire-arrival,k6", "-tools", "")
 	if err != nil {
 		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "report.md")
-	cmd := exec.CommandContext(t.Context(), self, "-rates", "100", "-duration", "300ms", "-freeze", "100ms", "-rounds", "2",
-		"-only", "brunt-arrival,brunt-wire-arrival,k6", "-tools", "", "-md", file)
-	cmd.Env = append(os.Environ(), "BENCHOPEN_TEST_RUN=1", "PATH=")
-	var out, progress strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &progress
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
 	}
 	for _, want := range []string{
 		"each request came, at 100/s", "30 requests are due", "| brunt-arrival      |       30 |", "| brunt-wire-arrival |       30 |",
 		"frozen for 100ms, at 100/s", "| *the freeze* ", "- k6, in 2 of 2 rounds: k6: not installed: no k6 on the PATH",
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the report lacks %q:\n%s\n%s", want, out.String(), progress.String())
+		if !strings.Contains(report, want) {
+			t.Errorf("the report lacks %q:\n%s\n%s", want, report, progress)
 		}
-	}
-	if text, err := os.ReadFile(file); err != nil || string(text) != out.String() {
-		t.Errorf("-md has written another report, %v:\n%s", err, text)
 	}
 }
 

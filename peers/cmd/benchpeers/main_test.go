@@ -6,59 +6,38 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"example.com/brunt/peers/internal/commandtest"
 )
 
-// TestMain lets the test binary be the command, and so all of its processes.
-func TestMain(m *testing.M) {
-	if os.Getenv("BENCHPEERS_TEST_RUN") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { commandtest.Main(m, main) }
 
 func TestWholeRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("seconds, and dozens of processes")
 	}
-	self, err := os.Executable()
+	dir := t.TempDir()
+	report, progress, err := commandtest.Run(t.Context(), dir, "-rounds", "2", "-duration", "200ms", "-connections", "2", "-seed", "7",
+		"-cpuprofile", dir, "-tools", dir, "-only", "plain-roundtrip,plain-roundtrip-again,brunt-wire-async,wrk,k6")
 	if err != nil {
 		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "report.md")
-	cmd := exec.CommandContext(t.Context(), self, "-rounds", "2", "-duration", "200ms", "-connections", "2", "-seed", "7", "-md", file,
-		"-cpuprofile", dir, "-tools", dir, "-only", "plain-roundtrip,plain-roundtrip-again,brunt-wire-async,wrk,k6")
-	cmd.Env = append(os.Environ(), "BENCHPEERS_TEST_RUN=1")
-	var out, progress strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &progress
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
 	}
 	for _, want := range []string{
 		"-seed 7", "Noise", "The server in another process\n\nfast server over ", "2 connections; medians of 2 rounds", "| wrk ", "| k6 ", "The server in the same process", "| brunt-wire-async ",
 		"Those on req/s again", "req/s of brunt-wire-async ≥ 1.80 × plain-roundtrip, 2 connections",
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the report lacks %q:\n%s", want, out.String())
+		if !strings.Contains(report, want) {
+			t.Errorf("the report lacks %q:\n%s", want, report)
 		}
 	}
 	for _, want := range []string{"2 rounds will take about ", "round 2 of 2"} {
-		if got := progress.String(); !strings.Contains(got, want) {
-			t.Errorf("got progress %q, which lacks %q", got, want)
+		if !strings.Contains(progress, want) {
+			t.Errorf("got progress %q, which lacks %q", progress, want)
 		}
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(text) != out.String() {
-		t.Error("the file and standard output differ")
 	}
 	if info, err := os.Stat(filepath.Join(dir, "plain-roundtrip-2.pprof")); err != nil || info.Size() == 0 {
 		t.Errorf("got profile %v, %v", info, err)

@@ -3,55 +3,32 @@ package main
 import (
 	"flag"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"example.com/brunt/peers/internal/commandtest"
 )
 
-// TestMain lets the test binary be the command.
-func TestMain(m *testing.M) {
-	if os.Getenv("BENCHRESILIENCE_TEST_RUN") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { commandtest.Main(m, main) }
 
 func TestWholeRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program and runs it dozens of times")
 	}
-	self, err := os.Executable()
+	report, progress, err := commandtest.Run(t.Context(), t.TempDir(), "-rounds", "2", "-benchtime", "10x", "-bench", "RetrySuccess", "-seed", "7")
 	if err != nil {
 		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "report.md")
-	cmd := exec.CommandContext(t.Context(), self, "-rounds", "2", "-benchtime", "10x", "-bench", "RetrySuccess", "-seed", "7", "-md", file)
-	cmd.Env = append(os.Environ(), "BENCHRESILIENCE_TEST_RUN=1")
-	var out, progress strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &progress
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
 	}
 	for _, want := range []string{
 		"-seed 7", "gobreaker/v2 v", "Noise:", "| RetrySuccess, timesince | one ", "retry success ≤ 10 ns net", "ns (raw ", "not measured", "beyond the floor",
 		"RetrySuccess, by=all", "| avast.reused ",
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the report lacks %q:\n%s", want, out.String())
+		if !strings.Contains(report, want) {
+			t.Errorf("the report lacks %q:\n%s", want, report)
 		}
 	}
-	if got := progress.String(); !strings.Contains(got, "round 2 of 2") {
-		t.Errorf("got progress %q", got)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(text) != out.String() {
-		t.Error("the file and standard output differ")
+	if !strings.Contains(progress, "round 2 of 2") {
+		t.Errorf("got progress %q", progress)
 	}
 }
 
