@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"example.com/brunt/loadtest"
@@ -79,7 +78,7 @@ func engine(config func(Work) loadtest.EngineConfig) func(context.Context, Work)
 		}()
 		source := loadtest.For(w.Duration, loadtest.Get(w.URL))
 		if w.Rate > 0 {
-			source = loadtest.Times(math.MaxInt, loadtest.Get(w.URL)) // the schedule ends it
+			source = loadtest.Cycle(loadtest.Get(w.URL)) // the schedule ends it
 		}
 		r, err := e.Run(ctx, source)
 		if r != nil {
