@@ -73,8 +73,7 @@ func (r *EngineResult) writeArrivals(b *strings.Builder) {
 		fmt.Fprintf(b, "  schedule  %s\n", text.Cut(r.Schedule, scheduleWidth))
 	}
 	if r.Scheduled > 0 {
-		fmt.Fprintf(b, "  arrivals  %s due, %s/s; at most %s in flight\n",
-			text.Count(r.Scheduled), text.Rate(text.PerSecond(r.Scheduled, r.Elapsed)), text.Count(int64(r.PeakInFlight)))
+		fmt.Fprintf(b, "  arrivals  %s due; at most %s in flight\n", text.Count(r.Scheduled), text.Count(int64(r.PeakInFlight)))
 	}
 }
 

@@ -69,13 +69,13 @@ func lost(r *loadtest.EngineResult) tile {
 	return t
 }
 
-// intended is the rate at which arrivals came due, over the same time as the throughput.
-// A result of records does not know: those are of what was sent.
-func intended(r *loadtest.EngineResult) string {
+// due is how many arrivals came due. A result of records does not know: those are of
+// what was sent.
+func due(r *loadtest.EngineResult) string {
 	if r.Scheduled == 0 {
 		return "–"
 	}
-	return perSecond(text.PerSecond(r.Scheduled, r.Elapsed))
+	return text.Count(r.Scheduled)
 }
 
 // share is that of the arrivals which came due.

@@ -75,7 +75,7 @@ func TestPageOfAnOpenLoop(t *testing.T) {
 	golden(t, "open.golden.html", page)
 	require.Contains(t, page, `<p class="sub">arrival 500/s for 30s, 30s, started`)
 	for key, want := range map[string]string{
-		"intended": "500/s", "rps": perSecond(r.RPS()), "p99": text.Duration(r.P99()), "lag": text.Duration(r.LagQuantile(0.99)),
+		"due": "15,000", "rps": perSecond(r.RPS()), "p99": text.Duration(r.P99()), "lag": text.Duration(r.LagQuantile(0.99)),
 		"lost": text.Share(r.Missed+r.Dropped+r.Canceled, r.Scheduled),
 	} {
 		require.Contains(t, page, `<dd data-tile="`+key+`">`+want+"<", key)
@@ -92,16 +92,22 @@ func TestPageOfAnOpenLoop(t *testing.T) {
 	require.Contains(t, page, `<td class="num">`+text.Duration(ep.ServiceQuantile(0.99))+`</td><td class="num">`+text.Duration(ep.LagQuantile(0.99))+"</td></tr>")
 }
 
-// A closed loop beside an open one has dashes for what it does not have.
-func TestPageOfAnOpenAndAClosedLoop(t *testing.T) {
+// A closed loop beside an open one has dashes for what it does not have, and beside
+// another closed one not even those.
+func TestPageOfTwo(t *testing.T) {
 	open, closed := arriving(t), stored(t)
-	open.Intervals, closed.Intervals = open.Intervals[9:12], closed.Intervals[:2]
+	open.Intervals, closed.Intervals = open.Intervals[9:12], closed.Intervals[:4]
+	closed.RejectedCount, closed.Intervals[1].RejectedCount = 7, 7
 	o := fixed
 	o.Names = []string{"open", "closed"}
 	page := withoutAssets(written(t, o, open, closed))
-	golden(t, "mixed.golden.html", page)
+	golden(t, "two.golden.html", page)
 	require.Contains(t, page, `<tr data-key="missed"><th scope="row">Missed</th><td class="num">120 (0.8 %)</td><td class="num">–</td></tr>`)
 	require.Contains(t, page, ">Latency over time<", "they do not agree on what it is")
+	page = withoutAssets(written(t, o, closed, stored(t)))
+	for _, word := range []string{"chedule", "MaxInFlight", "esponse time", "ervice", "Lag", "Due", "issed", "ropped", "anceled", "Cause"} {
+		require.NotContains(t, page, word)
+	}
 }
 
 // Records are of what was sent: their result knows the lag, but not how much was due.
@@ -109,7 +115,7 @@ func TestPageOfTheRecordsOfAnOpenLoop(t *testing.T) {
 	r, err := loadtest.ReadJSONL(strings.NewReader(`{"url":"u","status_code":200,"latency_ms":1.5,"timestamp":1700000000.25,"lag_ms":250}` + "\n"))
 	require.NoError(t, err)
 	page := written(t, fixed, r)
-	for _, want := range []string{`<dd data-tile="intended">–<`, `<dd data-tile="lost">–<`, "median response time</dt>", `<td class="num">250ms</td></tr>`} {
+	for _, want := range []string{`<dd data-tile="due">–<`, `<dd data-tile="lost">–<`, "median response time</dt>", `<td class="num">250ms</td></tr>`} {
 		require.Contains(t, page, want)
 	}
 }

@@ -42,15 +42,6 @@ func TestPage(t *testing.T) {
 	require.NotContains(t, withoutAssets(page), "ZgotmplZ")
 }
 
-func TestPageOfTwo(t *testing.T) {
-	o := fixed
-	o.Names = []string{"base", "head"}
-	base, head := stored(t), stored(t)
-	base.Intervals, head.Intervals = base.Intervals[:4], head.Intervals[:3]
-	base.RejectedCount, base.Intervals[1].RejectedCount = 7, 7
-	golden(t, "two.golden.html", withoutAssets(written(t, o, base, head)))
-}
-
 // What a report says in the middle of markup or script cannot leave its place,
 // whatever the browser would make of it.
 func TestHostileTextIsEscaped(t *testing.T) {

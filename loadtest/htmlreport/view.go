@@ -186,7 +186,7 @@ func tiles(r *loadtest.EngineResult) []tile {
 	slowest := tile{"max", "slowest", extreme(&r.Stats, r.Quantile(1)), ""}
 	if openLoop(r) {
 		return []tile{
-			{"intended", "intended rate", intended(r), ""},
+			{"due", "arrivals due", due(r), ""},
 			rps, lost(r), failed,
 			{"p50", "median response time", quantile(&r.Stats, 0.50), ""},
 			p99, slowest,
@@ -242,12 +242,11 @@ func summary(results []*loadtest.EngineResult) []row {
 	}
 	number("concurrency", bound, func(r *loadtest.EngineResult) int64 { return int64(r.Concurrency) })
 	ofOpen("peak_in_flight", "Peak in flight", func(r *loadtest.EngineResult) string { return text.Count(int64(r.PeakInFlight)) })
-	ofOpen("scheduled", "Arrivals due", func(r *loadtest.EngineResult) string { return text.Count(r.Scheduled) })
+	ofOpen("scheduled", "Arrivals due", due)
 	arrivals("missed", "Missed", func(r *loadtest.EngineResult) int64 { return r.Missed })
 	arrivals("dropped", "Dropped", func(r *loadtest.EngineResult) int64 { return r.Dropped })
 	arrivals("canceled", "Canceled", func(r *loadtest.EngineResult) int64 { return r.Canceled })
 	number("requests", "Requests", func(r *loadtest.EngineResult) int64 { return r.Requests })
-	ofOpen("intended", "Intended rate", intended)
 	add("rps", "Throughput", func(r *loadtest.EngineResult) string { return perSecond(r.RPS()) })
 	add("min", "Fastest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(0)) })
 	add("mean", "Mean "+strings.ToLower(latencyWord(results)), func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Mean()) })
