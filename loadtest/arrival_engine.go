@@ -57,7 +57,7 @@ func (c ArrivalConfig) Validate() error {
 	if err := c.Schedule.Validate(); err != nil {
 		faults = append(faults, fault("Schedule: %w", err))
 	} else if _, ok := c.Schedule.Cursor().Next(); !ok {
-		faults = append(faults, fault("Schedule has no arrivals: set it, for example to pace.Constant(100).Until(time.Minute)"))
+		faults = append(faults, fault("Schedule has no arrivals: it is %q; set it, for example to pace.Constant(100).Until(time.Minute)", c.Schedule))
 	}
 	if c.MaxCatchUp < 0 {
 		faults = append(faults, fault("MaxCatchUp is %v: must be 0 for the default, or positive", c.MaxCatchUp))

@@ -162,12 +162,15 @@ func TestPaceSendsWhenTheTextSays(t *testing.T) {
 		"1000/s fur 10s": `"fur" at offset 7`,
 		"1000/s":         `the schedule "1000/s" has no end: say how long, as in "1000/s for 10s"`,
 		"none":           "Schedule has no arrivals",
+		"0/s for 1s":     `Schedule has no arrivals: it is "0/s for 1s"`,
 	} {
 		tb := watch(t, func(tb testing.TB) { Pace(tb, schedule, Get(srv.URL+"/get")) })
 		require.True(t, tb.fatal, schedule)
 		require.Len(t, tb.errors, 1)
 		require.Contains(t, tb.errors[0], want)
 	}
+	tb := watch(t, func(tb testing.TB) { Pace(tb, "1000/s for 10s") })
+	require.Equal(t, []string{"loadtest: Pace: no requests: pass at least one, such as loadtest.Get(url)"}, tb.errors)
 }
 
 func TestBenchOmitsQuantilesThatAreTheMaximum(t *testing.T) {

@@ -102,7 +102,7 @@ func ExampleArrivalConfig_Validate() {
 	// true true
 	// loadtest: bad configuration: Schedule: pace: bad schedule: Constant: rate is -5/s: must be from 0 to 1e+09/s
 	// loadtest: bad configuration: MaxCatchUp is -1s: must be 0 for the default, or positive
-	// loadtest: bad configuration: Schedule has no arrivals: set it, for example to pace.Constant(100).Until(time.Minute)
+	// loadtest: bad configuration: Schedule has no arrivals: it is "none"; set it, for example to pace.Constant(100).Until(time.Minute)
 }
 
 func ExampleArrivalConfig_New() {

@@ -341,6 +341,8 @@ func TestRequestValidateReportsEveryFault(t *testing.T) {
 	require.NoError(t, Post("https://h", "text/plain", []byte("x")).Validate())
 	require.ErrorIs(t, (*Request)(nil).Validate(), ErrInvalidRequest)
 	require.ErrorContains(t, Get("http://h:port/").Validate(), "bad URL")
+	require.NotContains(t, Get("http://h:port/").Validate().Error(), "begin it")
+	require.ErrorContains(t, Get("127.0.0.1:80/x").Validate(), "bad URL \"127.0.0.1:80/x\": first path segment in URL cannot contain colon; begin it with http:// or https://")
 }
 
 var errTest = errors.New("test error")

@@ -168,7 +168,7 @@ func ReportEndpoints(b *testing.B, r *EngineResult) {
 // Pace sends requests over net/http when schedule says, in the words of [pace.Parse] such
 // as "1000/s for 10s", cycling through reqs, and returns the result: an [ArrivalEngine]
 // with default settings, for a test. It ends the test if schedule is not valid or has no
-// end, or if the run ends with an error.
+// end, if there are no reqs, or if the run ends with an error.
 //
 //	r := loadtest.Pace(t, "1000/s for 10s", loadtest.Get(url))
 //	loadtest.Check(t, r, loadtest.SLO{P99: 50 * time.Millisecond})
@@ -177,6 +177,9 @@ func Pace(tb testing.TB, schedule string, reqs ...*Request) *EngineResult {
 	s, err := pace.Parse(schedule)
 	if err != nil {
 		tb.Fatalf("loadtest: Pace: %v", err)
+	}
+	if len(reqs) == 0 {
+		tb.Fatal("loadtest: Pace: no requests: pass at least one, such as loadtest.Get(url)")
 	}
 	if s.Duration() == 0 && s.Len() < 0 {
 		tb.Fatalf("loadtest: Pace: the schedule %q has no end: say how long, as in %q", schedule, schedule+" for 10s")

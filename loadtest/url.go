@@ -20,7 +20,11 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, fmt.Errorf("bad URL %q: %w", quotedURL(raw), parseFault(raw, err))
+		fault := fmt.Errorf("bad URL %q: %w", quotedURL(raw), parseFault(raw, err))
+		if !strings.Contains(raw, "://") {
+			fault = fmt.Errorf("%w; begin it with http:// or https://", fault)
+		}
+		return nil, fault
 	}
 	if err := checkURL(u); err != nil {
 		return nil, fmt.Errorf("URL %q: %w", quotedURL(raw), err)
