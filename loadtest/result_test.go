@@ -337,6 +337,12 @@ func TestReportOfAnOpenLoopGolden(t *testing.T) {
 
 	r.Schedule = pace.Recorded(make([]time.Duration, 1e6)...).String()
 	require.Less(t, len(r.String()), 2000, "a million instants fill no screen")
+
+	// Nothing was sent, so that there are no times.
+	r = &EngineResult{Engine: "arrival", Concurrency: 1, Schedule: "1/s for 3s"}
+	r.Scheduled, r.Missed = 3, 3
+	require.Equal(t, "arrival, MaxInFlight 1: 0 requests in 0s, 0 req/s\n  schedule  1/s for 3s\n  arrivals  3 due; at most 0 in flight\n"+
+		"  outcome   0 ok, 0 failed, 3 missed\n  resources 0 connections opened, 0 B read, peak heap 0 B", r.String())
 }
 
 func TestFirstLine(t *testing.T) {

@@ -114,8 +114,9 @@ func TestPageOfTwo(t *testing.T) {
 func TestPageOfTheRecordsOfAnOpenLoop(t *testing.T) {
 	r, err := loadtest.ReadJSONL(strings.NewReader(`{"url":"u","status_code":200,"latency_ms":1.5,"timestamp":1700000000.25,"lag_ms":250}` + "\n"))
 	require.NoError(t, err)
+	r.Concurrency, r.PeakInFlight = 100, 7
 	page := written(t, fixed, r)
-	for _, want := range []string{`<dd data-tile="due">–<`, `<dd data-tile="lost">–<`, "median response time</dt>", `<td class="num">250ms</td></tr>`} {
+	for _, want := range []string{`<th scope="row">Peak in flight</th><td class="num">7</td>`, `<dd data-tile="due">–<`, `<dd data-tile="lost">–<`, "median response time</dt>", `<td class="num">250ms</td></tr>`} {
 		require.Contains(t, page, want)
 	}
 }
@@ -149,6 +150,10 @@ func TestChartsOfAnOpenLoop(t *testing.T) {
 	require.Equal(t, []string{"response time/c0", "service time/c3", "lag/c1"}, labels(cs[3]))
 	require.Equal(t, []string{"requests/good", "due/c0"}, labels(cs[4]))
 	require.True(t, cs[1].Log, "a lag of a second among microseconds")
+	slow := *r
+	slow.Intervals = r.Intervals[23:]
+	cs, _ = charts([]string{"a"}, []*loadtest.EngineResult{&slow})
+	require.Equal(t, []bool{true, false}, []bool{cs[0].Log, cs[1].Log}, "each by its own values")
 
 	r.Canceled = 0
 	cs, _ = charts([]string{"a", "b"}, []*loadtest.EngineResult{closed, r})

@@ -210,6 +210,26 @@ func TestANumberReadsTheSameEverywhere(t *testing.T) {
 	require.Contains(t, page, `<td class="num">`+heap+"<")
 }
 
+// Of the verdicts on several runs, INVALID outweighs FAIL, and FAIL PASS, whatever comes first.
+func TestVerdictOfSeveralRuns(t *testing.T) {
+	pass, fail, invalid := loadtest.VerdictPass, loadtest.VerdictFail, loadtest.VerdictInvalid
+	for _, row := range []struct {
+		kinds []loadtest.VerdictKind
+		want  loadtest.VerdictKind
+	}{
+		{[]loadtest.VerdictKind{pass, pass}, pass},
+		{[]loadtest.VerdictKind{pass, fail, pass}, fail},
+		{[]loadtest.VerdictKind{fail, invalid, pass}, invalid},
+		{[]loadtest.VerdictKind{invalid, fail}, invalid},
+	} {
+		p := new(page)
+		for _, k := range row.kinds {
+			p.judge("", loadtest.Verdict{Kind: k})
+		}
+		require.Equal(t, string(row.want), p.Verdict, row.kinds)
+	}
+}
+
 func TestPercentilesHaveTheirIntervals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
