@@ -227,6 +227,20 @@ func TestScaleOfTheParts(t *testing.T) {
 	}
 }
 
+// A ramp is a constant rate once Scale has rounded its two to one, and counts as one:
+// what is left of the slope would be ten arrivals here.
+func TestScaleLeavesNoSlope(t *testing.T) {
+	ramp := Ramp(5e8, math.Nextafter(5e8, 1e9), 10*year).Scale(0.3)
+	require.Equal(t, "150000000/s for 87600h0m0s", ramp.String())
+	second := Constant(3).Until(time.Second)
+	want := Constant(1.5e8).Until(10 * year).Then(second)
+	got := ramp.Then(second)
+	require.Equal(t, want.Len(), got.Len())
+	at, _, ok := got.root.steps()(want.Len() - 2)
+	require.True(t, ok)
+	require.Equal(t, 10*year+333333333, at)
+}
+
 // Until ends a schedule wherever it falls, and changes none that is not longer.
 func TestUntilOfShapes(t *testing.T) {
 	const s = time.Second

@@ -104,13 +104,10 @@ func newShape(pieces ...piece) Schedule {
 		if p.d < forever-start {
 			p.end = start + p.d
 		}
-		if p.wave && p.to == 0 {
-			p.wave, p.to = false, p.from
-		}
 		switch {
-		case p.wave:
-		case p.from == p.to:
-			p.over = 0
+		case p.wave && p.to > 0:
+		case p.wave, p.from == p.to: // of Scale, a line that had a slope
+			p.wave, p.to, p.over, p.slope = false, p.from, 0, exact{}
 		default:
 			p.slope = sum(p.to, -p.from).div(integer(int64(p.over)).times(2))
 		}
