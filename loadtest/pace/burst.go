@@ -1,16 +1,15 @@
 package pace
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Burst returns a schedule without end of n arrivals at once, at the start and every
 // d from there on. Both are positive.
 func Burst(n int64, every time.Duration) Schedule {
-	var err error
-	if n < 1 {
-		err = fault("Burst: n is %d: must be positive", n)
-	}
-	if err = join(err, checkPositive("Burst: every", every)); err != nil {
-		return faulty(err)
+	if err := errors.Join(checkPositive("Burst: n", n), checkPositive("Burst: every", every)); err != nil {
+		return Schedule{err: err}
 	}
 	return Schedule{root: &bursts{n, every, forever}}
 }
@@ -38,7 +37,7 @@ func (b *bursts) until(d time.Duration) Schedule {
 func (b *bursts) scale(factor float64) Schedule {
 	every := float64(b.every) / factor
 	if every < 1 || every >= float64(forever) {
-		return faulty(fault("Scale: factor is %v: must leave between bursts that come every %v from 1ns to 292 years", factor, b.every))
+		return Schedule{err: fault("Scale: factor is %v: must leave between bursts that come every %v from 1ns to 292 years", factor, b.every)}
 	}
 	return Schedule{root: &bursts{b.n, time.Duration(every + 0.5), b.d}}
 }

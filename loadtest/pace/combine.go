@@ -75,8 +75,8 @@ func (s Schedule) Scale(factor float64) Schedule {
 
 // Take returns the first n arrivals of s.
 func (s Schedule) Take(n int64) Schedule {
-	if n < 0 {
-		return s.with(checkCount("Take: n", n))
+	if err := checkNotNegative("Take: n", n); err != nil {
+		return s.with(err)
 	}
 	if s.root == nil {
 		return s
@@ -86,9 +86,10 @@ func (s Schedule) Take(n int64) Schedule {
 
 // Until returns the arrivals of s that are due before d.
 func (s Schedule) Until(d time.Duration) Schedule {
+	if err := checkNotNegative("Until: d", d); err != nil {
+		return s.with(err)
+	}
 	switch {
-	case d < 0:
-		return s.with(fault("Until: d is %v: must not be negative", d))
 	case d == 0 && s.err == nil:
 		return Schedule{}
 	case s.root == nil:

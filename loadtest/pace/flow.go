@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -31,8 +32,8 @@ func Poisson(rate float64, seed uint64) Schedule { return Constant(rate).Poisson
 // Exactly returns a schedule of n arrivals that fall anywhere within d, independent of
 // each other: it is a constant rate on which [Schedule.Exactly] lays n arrivals.
 func Exactly(n int64, d time.Duration, seed uint64) Schedule {
-	if err := checkPositive("Exactly: d", d); err != nil || n < 0 {
-		return faulty(join(err, checkCount("Exactly: n", n)))
+	if err := errors.Join(checkPositive("Exactly: d", d), checkNotNegative("Exactly: n", n)); err != nil {
+		return Schedule{err: err}
 	}
 	return Constant(float64(n)/d.Seconds()).Until(d).Exactly(n, seed)
 }
@@ -49,8 +50,8 @@ func (s Schedule) Poisson(seed uint64) Schedule {
 // the rate of s: a Poisson process of which it is known that it had n arrivals. The
 // same seed gives the same arrivals. s is a shape, as for [Schedule.Poisson], and ends.
 func (s Schedule) Exactly(n int64, seed uint64) Schedule {
-	if n < 0 {
-		return s.with(checkCount("Exactly: n", n))
+	if err := checkNotNegative("Exactly: n", n); err != nil {
+		return s.with(err)
 	}
 	return s.process("Exactly", flow{process: exactly, n: n, seed: seed})
 }
@@ -185,7 +186,7 @@ func (f *flow) steps() stepper {
 func (f *flow) scale(factor float64) Schedule {
 	n := math.Round(float64(f.n) * factor)
 	if n >= unbounded {
-		return faulty(fault("Scale: factor is %v: must leave fewer than 2⁶³ arrivals", factor))
+		return Schedule{err: fault("Scale: factor is %v: must leave fewer than 2⁶³ arrivals", factor)}
 	}
 	pieces := slices.Clone(f.pieces)
 	for i := range pieces {
@@ -196,7 +197,7 @@ func (f *flow) scale(factor float64) Schedule {
 			err = p.checkWave()
 		}
 		if err != nil {
-			return faulty(err)
+			return Schedule{err: err}
 		}
 	}
 	scaled := *f

@@ -11,7 +11,7 @@ func Recorded(at ...time.Duration) Schedule {
 	var before time.Duration
 	for i, t := range at {
 		if t < before {
-			return faulty(fault("Recorded: instant %d is %v: must not be before %v", i, t, before))
+			return Schedule{err: fault("Recorded: instant %d is %v: must not be before %v", i, t, before)}
 		}
 		before = t
 	}
@@ -39,7 +39,7 @@ func (r *recorded) scale(factor float64) Schedule {
 	for i, t := range r.at {
 		at := float64(t)/factor + 0.5
 		if at >= float64(forever) {
-			return faulty(fault("Scale: factor is %v: must leave instant %d, %v, within 292 years", factor, i, t))
+			return Schedule{err: fault("Scale: factor is %v: must leave instant %d, %v, within 292 years", factor, i, t)}
 		}
 		scaled[i] = time.Duration(at)
 	}

@@ -163,20 +163,23 @@ func (c *Cursor) Next() (at time.Duration, ok bool) {
 // Merge number anew.
 func (c *Cursor) Index() int64 { return c.index }
 
-func faulty(err error) Schedule { return Schedule{err: err} }
-
 // with returns s with a fault more.
-func (s Schedule) with(err error) Schedule { return faulty(join(s.err, err)) }
-
-func join(errs ...error) error { return errors.Join(errs...) }
+func (s Schedule) with(err error) Schedule { return Schedule{err: errors.Join(s.err, err)} }
 
 func fault(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrSchedule}, args...)...)
 }
 
-func checkCount(name string, n int64) error {
+func checkPositive[T int64 | time.Duration](name string, n T) error {
+	if n > 0 {
+		return nil
+	}
+	return fault("%s is %v: must be positive", name, n)
+}
+
+func checkNotNegative[T int64 | time.Duration](name string, n T) error {
 	if n >= 0 {
 		return nil
 	}
-	return fault("%s is %d: must not be negative", name, n)
+	return fault("%s is %v: must not be negative", name, n)
 }

@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -22,7 +23,7 @@ type Stage struct {
 // is due at n/rate. A rate of 0 is a pause once [Schedule.Until] gives it a length.
 func Constant(rate float64) Schedule {
 	if err := checkRate("Constant: rate", rate); err != nil {
-		return faulty(err)
+		return Schedule{err: err}
 	}
 	return newShape(piece{from: rate, to: rate, d: forever})
 }
@@ -30,9 +31,9 @@ func Constant(rate float64) Schedule {
 // Ramp returns a schedule whose rate changes along a straight line within d, which is
 // positive, from from to to arrivals per second.
 func Ramp(from, to float64, d time.Duration) Schedule {
-	err := join(checkRate("Ramp: from", from), checkRate("Ramp: to", to), checkPositive("Ramp: d", d))
+	err := errors.Join(checkRate("Ramp: from", from), checkRate("Ramp: to", to), checkPositive("Ramp: d", d))
 	if err != nil {
-		return faulty(err)
+		return Schedule{err: err}
 	}
 	return newShape(piece{from: from, to: to, over: d, d: d})
 }
@@ -45,11 +46,9 @@ func Stages(stages ...Stage) Schedule {
 	var all Schedule
 	from := 0.0
 	for i, stage := range stages {
-		var err error
-		if stage.Duration < 0 {
-			err = fault("Stages: Duration of stage %d is %v: must not be negative", i, stage.Duration)
-		}
-		next := faulty(join(checkRate(fmt.Sprintf("Stages: Rate of stage %d", i), stage.Rate), err))
+		next := Schedule{err: errors.Join(
+			checkRate(fmt.Sprintf("Stages: Rate of stage %d", i), stage.Rate),
+			checkNotNegative(fmt.Sprintf("Stages: Duration of stage %d", i), stage.Duration))}
 		if next.err == nil {
 			next = newShape(piece{from: from, to: stage.Rate, over: stage.Duration, d: stage.Duration})
 		}
@@ -64,30 +63,29 @@ func Stages(stages ...Stage) Schedule {
 // are exact to the nanosecond for periods of up to a day, but for where the rate is
 // close to 0.
 func Sine(mean, amplitude float64, period time.Duration) Schedule {
-	err := join(checkRate("Sine: mean", mean), checkRate("Sine: amplitude", amplitude), checkPositive("Sine: period", period))
+	err := errors.Join(checkRate("Sine: mean", mean), checkRate("Sine: amplitude", amplitude), checkPositive("Sine: period", period))
 	if err != nil {
-		return faulty(err)
+		return Schedule{err: err}
 	}
 	p := piece{wave: true, from: mean, to: amplitude, over: period, d: forever}
 	if err := p.checkWave(); err != nil {
-		return faulty(err)
+		return Schedule{err: err}
 	}
 	return newShape(p)
 }
 
 // checkWave returns what a wave's rates, each of them in range, must not be together.
-func (p *piece) checkWave() error {
-	var errs [3]error
+func (p *piece) checkWave() (err error) {
 	if p.to > p.from {
-		errs[0] = fault("Sine: amplitude is %v/s: must be at most the mean, which is %v/s", p.to, p.from)
+		err = fault("Sine: amplitude is %v/s: must be at most the mean, which is %v/s", p.to, p.from)
 	}
 	if p.from+p.to > maxRate {
-		errs[1] = fault("Sine: mean and amplitude are %v/s and %v/s: must be at most %v/s together", p.from, p.to, maxRate)
+		err = errors.Join(err, fault("Sine: mean and amplitude are %v/s and %v/s: must be at most %v/s together", p.from, p.to, maxRate))
 	}
 	if n := p.from * p.over.Seconds(); n > maxPeriod {
-		errs[2] = fault("Sine: a period of %v at %v/s has %v arrivals: must have at most %v", p.over, p.from, n, maxPeriod)
+		err = errors.Join(err, fault("Sine: a period of %v at %v/s has %v arrivals: must have at most %v", p.over, p.from, n, maxPeriod))
 	}
-	return join(errs[:]...)
+	return err
 }
 
 // newShape returns the schedule of uniform arrivals along the pieces, the zero Schedule
@@ -126,11 +124,4 @@ func checkRate(name string, rate float64) error {
 		return nil
 	}
 	return fault("%s is %v/s: must be from 0 to %v/s", name, rate, maxRate)
-}
-
-func checkPositive(name string, d time.Duration) error {
-	if d > 0 {
-		return nil
-	}
-	return fault("%s is %v: must be positive", name, d)
 }
