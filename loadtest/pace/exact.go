@@ -19,12 +19,6 @@ func rounded(a, b float64) exact {
 	return exact{hi, b - (hi - a)}
 }
 
-// product returns a · b without error.
-func product(a, b float64) exact {
-	hi := a * b
-	return exact{hi, math.FMA(a, b, -hi)}
-}
-
 // integer returns n without error.
 func integer(n int64) exact {
 	return sum(float64(n&^math.MaxUint32), float64(n&math.MaxUint32))
@@ -36,30 +30,18 @@ func (a exact) add(b exact) exact {
 	return rounded(high.hi, high.lo+low.lo)
 }
 
-// plus is add for a float64.
-func (a exact) plus(b float64) exact {
-	high := sum(a.hi, b)
-	return rounded(high.hi, high.lo+a.lo)
-}
-
 func (a exact) sub(b exact) exact { return a.add(exact{-b.hi, -b.lo}) }
 
 func (a exact) mul(b exact) exact {
-	p := product(a.hi, b.hi)
-	return rounded(p.hi, p.lo+(a.hi*b.lo+a.lo*b.hi))
-}
-
-// times is mul for a float64.
-func (a exact) times(b float64) exact {
-	p := product(a.hi, b)
-	return rounded(p.hi, p.lo+a.lo*b)
+	hi := a.hi * b.hi
+	return rounded(hi, math.FMA(a.hi, b.hi, -hi)+(a.hi*b.lo+a.lo*b.hi)) // the FMA is what hi lacks
 }
 
 func (a exact) div(b exact) exact {
 	q := exact{a.hi / b.hi, 0}
 	for range 2 {
 		rest := a.sub(b.mul(q))
-		q = q.plus(rest.hi / b.hi)
+		q = q.add(exact{rest.hi / b.hi, 0})
 	}
 	return q
 }
@@ -72,12 +54,8 @@ func (a exact) ceil() int64 {
 	if a.hi >= math.MaxInt64 {
 		return math.MaxInt64
 	}
-	n := int64(a.hi) // a float64 above 2⁵³ is whole, and so its lo decides
-	for integer(n).less(a) {
-		n += max(1, int64(a.sub(integer(n)).hi))
+	if whole := math.Ceil(a.hi); whole > a.hi {
+		return int64(whole) // lo is less than what hi is away from an integer
 	}
-	for !integer(n - 1).less(a) {
-		n--
-	}
-	return n
+	return int64(a.hi) + int64(math.Ceil(a.lo))
 }

@@ -110,7 +110,7 @@ func (f *flow) len() int64 {
 }
 
 // arrival returns n in billionths of an arrival.
-func arrival(n int64) exact { return integer(n).times(nano) }
+func arrival(n int64) exact { return integer(n).mul(exact{nano, 0}) }
 
 func (f *flow) rate(at time.Duration) float64 {
 	for i := range f.pieces {
@@ -165,16 +165,16 @@ func (f *flow) steps() stepper {
 			if left == 0 {
 				return 0, false
 			}
-			log = log.plus(draw.ExpFloat64() / float64(left))
+			log = log.add(exact{draw.ExpFloat64() / float64(left), 0})
 			left--
-			i, at = f.find(i, f.top().times(min(-math.Expm1(-log.hi), 1-0x1p-53)))
+			i, at = f.find(i, f.top().mul(exact{min(-math.Expm1(-log.hi), 1-0x1p-53), 0}))
 			last = min(max(last, at), f.length()-1)
 			return last, true
 		})
 	}
 	var x exact
 	return oneByOne(func() (at time.Duration, ok bool) {
-		if x = x.plus(draw.ExpFloat64() * nano); !x.less(f.top()) {
+		if x = x.add(exact{draw.ExpFloat64() * nano, 0}); !x.less(f.top()) {
 			return 0, false
 		}
 		i, at = f.find(i, x)

@@ -32,12 +32,12 @@ func (p *piece) integral(t time.Duration) exact {
 	}
 	whole, rest := t/p.over, t%p.over
 	sin := math.Sin(math.Pi * float64(rest) / float64(p.over))
-	return integer(int64(whole)).mul(p.period()).add(
-		integer(int64(rest)).times(p.from).add(exact{p.to * float64(p.over) / math.Pi * sin * sin, 0}))
+	swing := exact{p.to * float64(p.over) / math.Pi * sin * sin, 0}
+	return integer(int64(whole)).mul(p.period()).add(integer(int64(rest)).mul(exact{p.from, 0}).add(swing))
 }
 
 // period returns Λ of a whole period of a wave.
-func (p *piece) period() exact { return integer(int64(p.over)).times(p.from) }
+func (p *piece) period() exact { return integer(int64(p.over)).mul(exact{p.from, 0}) }
 
 // lastRate returns the rate at the end of the piece.
 func (p *piece) lastRate() float64 { return p.rate(p.end - p.start) }
@@ -66,9 +66,9 @@ func (p *piece) inverse(x exact) time.Duration {
 		return p.nearest(0, t, (math.FMA(-t, p.from, x.hi)+x.lo)/p.from)
 	}
 	t := math.Floor(min(solve(p.from, p.slope.hi, x.hi), float64(p.over)))
-	rise := p.slope.times(t)
-	half := rise.plus(p.from)
-	rest := x.sub(half.times(t))
+	rise := p.slope.mul(exact{t, 0})
+	half := rise.add(exact{p.from, 0})
+	rest := x.sub(half.mul(exact{t, 0}))
 	rate := (half.hi + rise.hi) + (half.lo + rise.lo)
 	return p.nearest(0, t, solve(rate, p.slope.hi, rest.hi))
 }

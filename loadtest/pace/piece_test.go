@@ -216,7 +216,7 @@ func TestWavesKeepTheirPeriods(t *testing.T) {
 		k := 1 + rng.Int64N(1_000_000)
 		whole := integer(k).mul(p.period())
 		for _, by := range []float64{-1e-9, 0, 1e-9} {
-			require.InDelta(t, k*int64(p.over), int64(p.inverse(whole.plus(by))), 1, "period %d of %v, %v beyond", k, p.text(), by)
+			require.InDelta(t, k*int64(p.over), int64(p.inverse(whole.add(exact{by, 0}))), 1, "period %d of %v, %v beyond", k, p.text(), by)
 		}
 	}
 }
@@ -281,9 +281,9 @@ func TestExactArithmetic(t *testing.T) {
 		for name, got := range map[string]struct{ got, want *big.Float }{
 			"add":   {value(a.add(b)), calc(add, value(a), value(b))},
 			"sub":   {value(a.sub(b)), calc(sub, value(a), value(b))},
-			"plus":  {value(a.plus(b.hi)), calc(add, value(a), number(b.hi))},
+			"plus":  {value(a.add(exact{b.hi, 0})), calc(add, value(a), number(b.hi))},
 			"mul":   {value(a.mul(b)), calc(mul, value(a), value(b))},
-			"times": {value(a.times(b.hi)), calc(mul, value(a), number(b.hi))},
+			"times": {value(a.mul(exact{b.hi, 0})), calc(mul, value(a), number(b.hi))},
 			"div":   {value(a.div(b)), calc(quo, value(a), value(b))},
 		} {
 			if got.want.Sign() == 0 {
@@ -294,7 +294,7 @@ func TestExactArithmetic(t *testing.T) {
 		}
 		n := rng.Int64N(1 << 60)
 		require.Equal(t, n, integer(n).ceil())
-		require.Equal(t, n+1, integer(n).plus(1e-9).ceil(), fmt.Sprint(n))
+		require.Equal(t, n+1, integer(n).add(exact{1e-9, 0}).ceil(), fmt.Sprint(n))
 	}
 	require.EqualValues(t, math.MaxInt64, exact{1e300, 0}.ceil())
 }

@@ -107,7 +107,7 @@ func newShape(pieces ...piece) Schedule {
 		case p.wave, p.from == p.to: // of Scale, a line that had a slope
 			p.wave, p.to, p.over, p.slope = false, p.from, 0, exact{}
 		default:
-			p.slope = sum(p.to, -p.from).div(integer(int64(p.over)).times(2))
+			p.slope = sum(p.to, -p.from).div(integer(int64(p.over)).mul(exact{2, 0}))
 		}
 		p.base, p.top = base, base.add(p.integral(p.end-start))
 		start, base = p.end, p.top
