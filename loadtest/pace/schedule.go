@@ -50,18 +50,13 @@ type stepper func(skip int64) (at time.Duration, k int64, ok bool)
 // oneByOne is the stepper that counts what next returns.
 func oneByOne(next func() (at time.Duration, ok bool)) stepper {
 	k := int64(-1)
-	return func(skip int64) (time.Duration, int64, bool) {
-		for ; skip > 0; skip-- {
-			if _, ok := next(); !ok {
+	return func(skip int64) (at time.Duration, _ int64, ok bool) {
+		for ; skip >= 0; skip-- {
+			if at, ok = next(); !ok {
 				return 0, 0, false
 			}
 			k++
 		}
-		at, ok := next()
-		if !ok {
-			return 0, 0, false
-		}
-		k++
 		return at, k, true
 	}
 }

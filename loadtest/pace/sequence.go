@@ -17,10 +17,7 @@ func (q *sequence) length() (d time.Duration) {
 
 // later returns start + d, or forever if that is later.
 func later(start, d time.Duration) time.Duration {
-	if d >= forever-start {
-		return forever
-	}
-	return start + d
+	return start + min(d, forever-start)
 }
 
 func (q *sequence) len() (n int64) {
