@@ -98,6 +98,6 @@ func operand(n node) string {
 }
 
 func (m *merged) text() string  { return m.a.text() + ", merge (" + m.b.text() + ")" }
-func (c *cut) text() string     { return c.of.text() + ", until " + c.d.String() }
-func (t *taken) text() string   { return t.of.text() + ", take " + strconv.FormatInt(t.n, 10) }
-func (d *sharded) text() string { return fmt.Sprintf("%s, shard %d of %d", d.of.text(), d.i, d.n) }
+func (c *cut) text() string     { return c.node.text() + ", until " + c.d.String() }
+func (t *taken) text() string   { return t.node.text() + ", take " + strconv.FormatInt(t.n, 10) }
+func (d *sharded) text() string { return fmt.Sprintf("%s, shard %d of %d", d.node.text(), d.i, d.n) }
