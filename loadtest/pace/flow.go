@@ -139,11 +139,9 @@ func (f *flow) until(d time.Duration) Schedule {
 			pieces = append(pieces, p)
 		}
 	}
-	s := newShape(pieces...)
-	if f.process == poisson {
-		return s.Poisson(f.seed)
-	}
-	return s
+	until := *f
+	until.pieces = newShape(pieces...).root.(*flow).pieces
+	return Schedule{root: &until}
 }
 
 func (f *flow) steps() stepper {

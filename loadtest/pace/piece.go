@@ -15,7 +15,7 @@ type piece struct {
 	wave     bool
 	from, to float64       // the rates of a line, of which there is no end at over; of a wave mean and amplitude
 	over     time.Duration // after which a line has reached to, 0 where it does not change; a wave's period
-	d        time.Duration // how long the piece lasts, or forever
+	d        time.Duration // how long the piece lasts, at most until forever
 
 	// Derived by newShape.
 	start, end time.Duration
@@ -40,7 +40,7 @@ func (p *piece) integral(t time.Duration) exact {
 func (p *piece) period() exact { return integer(int64(p.over)).mul(exact{p.from, 0}) }
 
 // lastRate returns the rate at the end of the piece.
-func (p *piece) lastRate() float64 { return p.rate(p.end - p.start) }
+func (p *piece) lastRate() float64 { return p.rate(p.d) }
 
 // rate returns λ(t).
 func (p *piece) rate(t time.Duration) float64 {
@@ -83,9 +83,8 @@ func solve(rate, slope, x float64) float64 {
 
 // nearest returns start + t + by to the nearest nanosecond of the piece. t is whole.
 func (p *piece) nearest(start time.Duration, t, by float64) time.Duration {
-	length := p.end - p.start
 	if max(t, t+by) >= float64(forever-start) {
-		return length
+		return p.d
 	}
-	return min(length, max(0, start+time.Duration(t)+time.Duration(math.Floor(by+0.5))))
+	return min(p.d, max(0, start+time.Duration(t)+time.Duration(math.Floor(by+0.5))))
 }

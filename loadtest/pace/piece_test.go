@@ -180,7 +180,7 @@ func TestInstantsStayWithinTheirPiece(t *testing.T) {
 	require.Zero(t, solve(0, 1, 0), "the first arrival of a ramp from 0")
 	require.Zero(t, solve(0, 0, 0))
 	require.InEpsilon(t, 2.5, solve(2, 0, 5), 1e-15, "of a ramp that hardly rises")
-	p := piece{start: 10, end: 20}
+	p := piece{start: 10, d: 10}
 	for _, tt := range []struct {
 		start time.Duration
 		t, by float64
@@ -200,7 +200,7 @@ func TestInstantsStayWithinTheirPiece(t *testing.T) {
 	} {
 		require.Equal(t, tt.want, p.nearest(tt.start, tt.t, tt.by), "%+v", tt)
 	}
-	endless := piece{end: forever}
+	endless := piece{d: forever}
 	require.Equal(t, forever, endless.nearest(0, 0x1p63, 0))
 	require.Equal(t, forever, endless.nearest(1<<62, 0x1p62, 0))
 	require.Equal(t, time.Duration(1<<62), endless.nearest(0, 0x1p62, 0))

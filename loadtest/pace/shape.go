@@ -98,10 +98,8 @@ func newShape(pieces ...piece) Schedule {
 		if p.d == 0 {
 			continue
 		}
-		p.start, p.end = start, forever
-		if p.d < forever-start {
-			p.end = start + p.d
-		}
+		p.start, p.d = start, min(p.d, forever-start)
+		p.end = start + p.d
 		switch {
 		case p.wave && p.to > 0:
 		case p.wave, p.from == p.to: // of Scale, a line that had a slope
@@ -109,7 +107,7 @@ func newShape(pieces ...piece) Schedule {
 		default:
 			p.slope = sum(p.to, -p.from).div(integer(int64(p.over)).mul(exact{2, 0}))
 		}
-		p.base, p.top = base, base.add(p.integral(p.end-start))
+		p.base, p.top = base, base.add(p.integral(p.d))
 		start, base = p.end, p.top
 		f.pieces = append(f.pieces, p)
 	}

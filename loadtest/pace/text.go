@@ -49,7 +49,7 @@ func (p *piece) text() string {
 			return text
 		}
 	}
-	return text + lengthText(p.end-p.start, p.end)
+	return text + lengthText(p.d, p.end)
 }
 
 func rateText(rate float64) string { return strconv.FormatFloat(rate, 'f', -1, 64) + "/s" }
