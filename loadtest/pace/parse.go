@@ -116,14 +116,6 @@ func (p *parser) schedule(depth int) Schedule {
 
 // item reads one item behind s.
 func (p *parser) item(s Schedule, first bool, depth int) Schedule {
-	word := p.word
-	if !first {
-		switch word {
-		case "poisson", "exactly", "take", "until", "scale", "shard", "merge":
-			p.read()
-			return p.change(word, s, depth)
-		}
-	}
 	switch {
 	case p.accept("none"):
 		return s
@@ -143,14 +135,12 @@ func (p *parser) item(s Schedule, first bool, depth int) Schedule {
 		return s.Then(p.length(Burst(n, p.duration())))
 	case p.accept("at"):
 		return s.Then(p.length(p.recorded()))
-	case word != "" && strings.Contains(word, "/"):
+	case strings.Contains(p.word, "/"):
 		return s.Then(p.length(Constant(p.rate())))
 	case first:
 		p.fail("a rate such as 100/s, or ramp, sine, burst, at or (")
-	default:
-		p.fail("a rate such as 100/s, or ramp, sine, burst, at, ( or poisson, exactly, take, until, scale, shard, merge")
 	}
-	return s
+	return p.change(s, depth)
 }
 
 // lastRate returns the rate at which s ends, if it ends with a shape.
@@ -165,28 +155,30 @@ func lastRate(s Schedule) float64 {
 	return 0
 }
 
-// change reads what follows word, which changes s.
-func (p *parser) change(word string, s Schedule, depth int) Schedule {
-	switch word {
-	case "poisson":
+// change reads an item that changes s.
+func (p *parser) change(s Schedule, depth int) Schedule {
+	switch {
+	case p.accept("poisson"):
 		return s.Poisson(p.seed())
-	case "exactly":
+	case p.accept("exactly"):
 		n := p.integer()
 		return s.Exactly(n, p.seed())
-	case "take":
+	case p.accept("take"):
 		return s.Take(p.integer())
-	case "until":
+	case p.accept("until"):
 		return s.Until(p.duration())
-	case "scale":
+	case p.accept("scale"):
 		return s.Scale(p.number())
-	case "shard":
+	case p.accept("shard"):
 		i := p.shard()
 		p.expect("of")
 		return s.Shard(i, p.shard())
-	default:
+	case p.accept("merge"):
 		p.expect("(")
 		return s.Merge(p.group(depth))
 	}
+	p.fail("a rate such as 100/s, or ramp, sine, burst, at, ( or poisson, exactly, take, until, scale, shard, merge")
+	return s
 }
 
 // group reads a schedule and the parenthesis behind it.
