@@ -230,55 +230,46 @@ func (p *parser) seed() uint64 {
 	if !p.accept("seed") {
 		return 1
 	}
-	seed, err := strconv.ParseUint(p.word, 10, 64)
-	p.check(err, "a seed: a whole number from 0")
-	return seed
+	return value(p, "a seed: a whole number from 0", func(word string) (uint64, error) { return strconv.ParseUint(word, 10, 64) })
 }
 
 func (p *parser) rate() float64 {
-	number, unit, _ := strings.Cut(p.word, "/")
-	rate, err := strconv.ParseFloat(number, 64)
-	switch unit {
-	case "s":
-	case "m", "min":
-		rate /= time.Minute.Seconds()
-	case "h":
-		rate /= time.Hour.Seconds()
-	default:
-		err = strconv.ErrSyntax
-	}
-	p.check(err, "a rate such as 100/s, 6/m or 6/h")
-	return rate
+	return value(p, "a rate such as 100/s, 6/m or 6/h", func(word string) (float64, error) {
+		number, unit, _ := strings.Cut(word, "/")
+		rate, err := strconv.ParseFloat(number, 64)
+		switch unit {
+		case "s":
+		case "m", "min":
+			rate /= time.Minute.Seconds()
+		case "h":
+			rate /= time.Hour.Seconds()
+		default:
+			err = strconv.ErrSyntax
+		}
+		return rate, err
+	})
 }
 
 func (p *parser) duration() time.Duration {
-	d, err := time.ParseDuration(p.word)
-	p.check(err, "a duration such as 10s or 1h30m")
-	return d
+	return value(p, "a duration such as 10s or 1h30m", time.ParseDuration)
 }
 
 func (p *parser) integer() int64 {
-	n, err := strconv.ParseInt(p.word, 10, 64)
-	p.check(err, "a whole number")
-	return n
+	return value(p, "a whole number", func(word string) (int64, error) { return strconv.ParseInt(word, 10, 64) })
 }
 
-func (p *parser) shard() int {
-	n, err := strconv.Atoi(p.word)
-	p.check(err, "a whole number")
-	return n
-}
+func (p *parser) shard() int { return value(p, "a whole number", strconv.Atoi) }
 
 func (p *parser) number() float64 {
-	x, err := strconv.ParseFloat(p.word, 64)
-	p.check(err, "a number such as 1.5")
-	return x
+	return value(p, "a number such as 1.5", func(word string) (float64, error) { return strconv.ParseFloat(word, 64) })
 }
 
-// check reads on if err is nil.
-func (p *parser) check(err error, want string) {
+// value reads the next word as what parse makes of it.
+func value[T any](p *parser, want string, parse func(word string) (T, error)) T {
+	x, err := parse(p.word)
 	if err != nil {
 		p.fail(want)
 	}
 	p.read()
+	return x
 }
