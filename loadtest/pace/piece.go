@@ -28,7 +28,11 @@ type piece struct {
 func (p *piece) integral(t time.Duration) exact {
 	if !p.wave {
 		x := integer(int64(t))
-		return x.mul(exact{p.from, 0}.add(p.slope.mul(x)))
+		area := x.mul(exact{p.from, 0})
+		if p.over > 0 { // without the slope, which is rounded: Λ may be whole at the end
+			area = area.add(sum(p.to, -p.from).mul(x).mul(x).div(integer(int64(p.over)).mul(exact{2, 0})))
+		}
+		return area
 	}
 	whole, rest := t/p.over, t%p.over
 	sin := math.Sin(math.Pi * float64(rest) / float64(p.over))

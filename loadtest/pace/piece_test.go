@@ -99,6 +99,29 @@ func TestPiecesFollowWithoutAStep(t *testing.T) {
 	require.Equal(t, []time.Duration{0, 3333333333, 6166666667, 6500000000, 6833333333}, at)
 }
 
+// What is due when a pause begins is due when it ends: a ramp that holds a whole number
+// of arrivals holds no more, however its slope is rounded.
+func TestRampHoldsNoMoreThanItsArea(t *testing.T) {
+	for _, unit := range []time.Duration{time.Second, time.Minute, 24 * time.Hour} {
+		for from := range int64(12) {
+			for to := range int64(12) {
+				for k := range time.Duration(40) {
+					over := 2 * (k + 1) * unit
+					if from == to {
+						continue
+					}
+					s := Ramp(float64(from), float64(to), over).Then(Constant(0).Until(time.Hour)).Then(Constant(1).Until(time.Second))
+					n := (from + to) * int64(over/time.Second) / 2
+					at, _, ok := s.root.steps()(n)
+					require.True(t, ok)
+					require.Equal(t, over+time.Hour, at, "arrival %d of %v", n, s)
+				}
+			}
+		}
+	}
+	require.EqualValues(t, 3_155_760_000, Ramp(1, 0, 200*year+50*24*time.Hour).Len(), "half a second for each of its seconds")
+}
+
 // bigSine returns sin(x) with 400 bits.
 func bigSine(x *big.Float) *big.Float {
 	sine, term := number(0), x

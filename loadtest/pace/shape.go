@@ -102,8 +102,8 @@ func newShape(pieces ...piece) Schedule {
 		p.end = start + p.d
 		switch {
 		case p.wave && p.to > 0:
-		case p.wave, p.from == p.to: // of Scale, a line that had a slope
-			p.wave, p.to, p.over, p.slope = false, p.from, 0, exact{}
+		case p.wave, p.from == p.to:
+			p.wave, p.to, p.over = false, p.from, 0
 		default:
 			p.slope = sum(p.to, -p.from).div(integer(int64(p.over)).mul(exact{2, 0}))
 		}
