@@ -239,7 +239,7 @@ func TestWavesKeepTheirPeriods(t *testing.T) {
 		k := 1 + rng.Int64N(1_000_000)
 		whole := integer(k).mul(p.period())
 		for _, by := range []float64{-1e-9, 0, 1e-9} {
-			require.InDelta(t, k*int64(p.over), int64(p.inverse(whole.add(exact{by, 0}))), 1, "period %d of %v, %v beyond", k, p.text(), by)
+			require.InDelta(t, k*int64(p.over), int64(p.inverse(whole.add(exact{by, 0}))), 1, "period %d of %v, %v beyond", k, p.text(-1), by)
 		}
 	}
 }

@@ -22,12 +22,10 @@ func (s Schedule) String() string {
 
 func (f *flow) text() string {
 	items := make([]string, 0, len(f.pieces)+2)
-	for i, p := range f.pieces {
-		item := p.text()
-		if i > 0 && p.from == f.pieces[i-1].lastRate() { // of a ramp
-			item = strings.Replace(item, " from "+rateText(p.from), "", 1)
-		}
-		items = append(items, item)
+	before := -1.0 // no rate
+	for _, p := range f.pieces {
+		items = append(items, p.text(before))
+		before = p.lastRate()
 	}
 	switch f.process {
 	case poisson:
@@ -38,13 +36,17 @@ func (f *flow) text() string {
 	return strings.Join(items, ", ")
 }
 
-func (p *piece) text() string {
+// text returns the text of a piece that follows a rate.
+func (p *piece) text(before float64) string {
 	text := rateText(p.from)
 	switch {
 	case p.wave:
 		text = fmt.Sprintf("sine %s by %s every %v", text, rateText(p.to), p.over)
 	case p.over > 0:
-		text = fmt.Sprintf("ramp from %s to %s over %v", text, rateText(p.to), p.over)
+		if text = " from " + text; p.from == before {
+			text = ""
+		}
+		text = fmt.Sprintf("ramp%s to %s over %v", text, rateText(p.to), p.over)
 		if p.d == p.over {
 			return text
 		}
@@ -66,13 +68,7 @@ func (b *bursts) text() string {
 }
 
 func (r *recorded) text() string {
-	var text strings.Builder
-	text.WriteString("at")
-	for _, t := range r.at {
-		text.WriteByte(' ')
-		text.WriteString(t.String())
-	}
-	return text.String()
+	return "at " + strings.Trim(fmt.Sprint(r.at), "[]")
 }
 
 func (q *sequence) text() string {
