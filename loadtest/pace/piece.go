@@ -51,7 +51,7 @@ func (p *piece) rate(t time.Duration) float64 {
 	switch {
 	case p.wave:
 		return max(0, p.from+p.to*math.Sin(2*math.Pi*float64(t%p.over)/float64(p.over)))
-	case p.over == 0 || t == 0:
+	case p.over == 0:
 		return p.from
 	case t == p.over:
 		return p.to
