@@ -37,11 +37,27 @@ type node interface {
 // forever is the length of what has no end.
 const forever = time.Duration(math.MaxInt64)
 
+// later returns start + d, or forever if that is later.
+func later(start, d time.Duration) time.Duration { return start + min(d, forever-start) }
+
 // What len says of a number that it does not.
 const (
 	unknown   = -1
 	unbounded = math.MaxInt64
 )
+
+// total returns a + b of two results of len.
+func total(a, b int64) int64 {
+	switch {
+	case a == unbounded || b == unbounded:
+		return unbounded
+	case a == unknown || b == unknown:
+		return unknown
+	case a > unbounded-b:
+		return unbounded
+	}
+	return a + b
+}
 
 // stepper walks along a schedule: it leaves out skip arrivals, and returns the next and
 // its number.

@@ -15,29 +15,11 @@ func (q *sequence) length() (d time.Duration) {
 	return d
 }
 
-// later returns start + d, or forever if that is later.
-func later(start, d time.Duration) time.Duration {
-	return start + min(d, forever-start)
-}
-
 func (q *sequence) len() (n int64) {
 	for _, part := range q.parts {
 		n = total(n, part.len())
 	}
 	return n
-}
-
-// total returns a + b of two results of len.
-func total(a, b int64) int64 {
-	switch {
-	case a == unbounded || b == unbounded:
-		return unbounded
-	case a == unknown || b == unknown:
-		return unknown
-	case a > unbounded-b:
-		return unbounded
-	}
-	return a + b
 }
 
 func (q *sequence) rate(at time.Duration) float64 {
