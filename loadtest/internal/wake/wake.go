@@ -73,7 +73,7 @@ func (t *Timer) WaitUntil(at time.Duration) bool {
 			t.lead.learn(left)
 		}
 		switch slept = false; {
-		case t.closed.Load(), t.interrupted.Load() && t.interrupted.Swap(false):
+		case t.closed.Load(), t.interrupted.CompareAndSwap(true, false):
 			return false
 		case left <= 0:
 			return true
