@@ -218,6 +218,12 @@ func TestScaleOfTheParts(t *testing.T) {
 		{Exactly(3, s, 7).Scale(4), Exactly(12, s, 7)},
 		{Burst(3, s).Scale(4), Burst(3, s/4)},
 		{Burst(3, 1000).Scale(1000), Burst(3, 1)},
+		// To the nearest whole, on both sides of it.
+		{Burst(3, 14).Scale(4), Burst(3, 4)},
+		{Burst(3, 13).Scale(4), Burst(3, 3)},
+		{Recorded(13, 14, 15).Scale(4), Recorded(3, 4, 4)},
+		{Constant(4).Until(s).Exactly(14, 7).Scale(0.25), Constant(1).Until(s).Exactly(4, 7)},
+		{Constant(4).Until(s).Exactly(13, 7).Scale(0.25), Constant(1).Until(s).Exactly(3, 7)},
 		{Recorded(s, 2*s).Scale(4), Recorded(s/4, s/2)},
 		{Constant(1).Scale(1e9), Constant(1e9)},
 	} {
