@@ -39,6 +39,21 @@ func TestExpiredBefore(t *testing.T) {
 	}
 }
 
+// Nor is one right after that look, at which the timer is set already: set after it,
+// the timer would be set from now to an hour.
+func TestCalledJustAfter(t *testing.T) {
+	var fd *timerFD
+	fd = newTimerFD(func() bool {
+		defer fd.wake() // what another goroutine does next
+		return false
+	})
+	require.NotNil(t, fd)
+	for range 1000 {
+		fd.sleep(time.Hour)
+	}
+	require.NoError(t, fd.close())
+}
+
 // A call between the waiter's last look and its setting of the timer is not lost: the
 // sleep would last an hour.
 func TestCalledJustBefore(t *testing.T) {
