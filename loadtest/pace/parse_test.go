@@ -26,6 +26,7 @@ func TestParse(t *testing.T) {
 		"ramp to 5/s over 1s for 1s":                                   Ramp(0, 5, s),
 		"at 0s 0s 0.5s":                                                Recorded(0, 0, s/2),
 		"ramp to 100/s over 1m, 100/s for 5m, ramp to 0/s over 1m":     Stages(Stage{100, 60 * s}, Stage{100, 300 * s}, Stage{0, 60 * s}),
+		"sine 5/s by 0/s every 1s":                                     Constant(5),
 		"sine 100/s by 50/s every 1m for 10m":                          Sine(100, 50, 60*s).Until(600 * s),
 		"100/s, poisson seed 7, until 1h":                              Poisson(100, 7).Until(3600 * s),
 		"100/s for 10s, exactly 1000 seed 7":                           Exactly(1000, 10*s, 7),

@@ -320,4 +320,5 @@ func TestExactArithmetic(t *testing.T) {
 		require.Equal(t, n+1, integer(n).add(exact{1e-9, 0}).ceil(), fmt.Sprint(n))
 	}
 	require.EqualValues(t, math.MaxInt64, exact{1e300, 0}.ceil())
+	require.EqualValues(t, math.MaxInt64, exact{0x1p63, 0}.ceil())
 }
