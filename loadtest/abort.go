@@ -53,34 +53,17 @@ func (e *AbortError) Error() string {
 // Is matches ErrAborted.
 func (e *AbortError) Is(target error) bool { return target == ErrAborted }
 
-// soFar is what has become of a run.
-type soFar struct {
-	Counts
-	*timings
-	local   int64 // requests that failed for a limit of this machine
-	rows    []Interval
-	elapsed time.Duration
-	planned int64 // requests or arrivals that the run is to have; -1 if that is not known
-}
-
-// unreachable returns the objective that the run will miss whatever happens from now
-// on, and why; both are empty if there is none.
-func unreachable(x soFar, s SLO) (objective, reason string) {
-	known := x.planned >= 0
-	planned := max(x.planned, x.Scheduled, x.due())
-	// exceeds reports whether n of all that are planned are more than the share allowed.
-	exceeds := func(n int64, share float64) bool { return known && float64(n) > share*float64(planned) }
-	of := func(n int64, share float64) string {
-		return fmt.Sprintf("%s already, and %s of %s allowed", text.Count(n), text.Percent(share), text.Count(planned))
-	}
+// unreachable returns the objective that a run with the result r so far will miss
+// whatever happens from now on, and why; both are empty if there is none. The run is to
+// have so many requests or arrivals as planned, which is negative if that is not known.
+func (s SLO) unreachable(r *EngineResult, planned int64) (objective, reason string) {
+	known := planned >= 0
+	planned = max(planned, r.due())
 	for _, q := range s.quantiles() {
 		if q.max <= 0 {
 			continue
 		}
-		slow := x.good.above(q.max) + x.bad.above(q.max)
-		if q.service && x.lag != nil {
-			slow = x.service.above(q.max)
-		}
+		slow := q.above(&r.Stats)
 		// The quantile is the value at rank ⌈q·n⌉, so that n − ⌈q·n⌉ may be slower.
 		allowed := planned - int64(math.Ceil(q.q*float64(planned)))
 		if slow > 0 && (q.q == 1 || known && slow > allowed) {
@@ -91,37 +74,29 @@ func unreachable(x soFar, s SLO) (objective, reason string) {
 			return q.name, reason
 		}
 	}
-	lost := x.Missed + x.Dropped + x.Canceled + x.local
-	switch {
-	case exceeds(x.ErrorCount, s.MaxErrorRate):
-		return "error rate", "errors: " + of(x.ErrorCount, s.MaxErrorRate)
-	case exceeds(x.RejectedCount, s.MaxRejectedRate):
-		return "rejected", "rejected requests: " + of(x.RejectedCount, s.MaxRejectedRate)
-	case exceeds(x.Missed, s.maxMissedRate()):
-		return "missed", "missed arrivals: " + of(x.Missed, s.maxMissedRate())
-	case exceeds(x.Dropped, s.MaxDroppedRate):
-		return "dropped", "dropped arrivals: " + of(x.Dropped, s.MaxDroppedRate)
-	case x.Scheduled > 0 && exceeds(lost, 1-s.minAchievedRate()):
-		return "achieved", "arrivals not delivered: " + of(lost, 1-s.minAchievedRate())
-	case known && s.MinRPS > 0 && text.PerSecond(planned, x.elapsed) < s.MinRPS:
-		return "req/s", fmt.Sprintf("%s requests in %v or more", text.Count(planned), text.Duration(x.elapsed))
-	case known && planned-x.RejectedCount-x.Missed-x.Dropped-x.Canceled < s.MinRequests:
-		return "requests", fmt.Sprintf("%s are left of %s planned", text.Count(planned-x.RejectedCount-x.Missed-x.Dropped-x.Canceled), text.Count(planned))
+	shares := s.shares(r.Counts)
+	if r.Scheduled > 0 {
+		shares = append(shares, shareObjective{name: "achieved", what: "arrivals not delivered", n: r.undelivered(), most: 1 - s.minAchievedRate()})
 	}
-	for _, row := range x.rows {
-		if s.MaxPeakMemory > 0 && row.HeapBytes > s.MaxPeakMemory {
-			return "peak memory", text.Bytes(row.HeapBytes)
+	for _, o := range shares {
+		if known && float64(o.n) > o.most*float64(planned) {
+			return o.name, fmt.Sprintf("%s: %s already, and %s of %s allowed", o.what, text.Count(o.n), text.Percent(o.most), text.Count(planned))
 		}
 	}
-	// What no later second can make good. The median that tells a stall of a closed loop
-	// may still change; that of an open loop is its schedule.
-	r := EngineResult{Intervals: x.rows}
-	r.Counts, r.timings = x.Counts, *x.timings
-	if x.Scheduled == 0 {
+	left := planned - r.RejectedCount - r.lost()
+	switch {
+	case known && s.MinRPS > 0 && text.PerSecond(planned, r.Elapsed) < s.MinRPS:
+		return "req/s", fmt.Sprintf("%s requests in %v or more", text.Count(planned), text.Duration(r.Elapsed))
+	case known && left < s.MinRequests:
+		return "requests", fmt.Sprintf("%s are left of %s planned", text.Count(left), text.Count(planned))
+	}
+	// The median that tells a stall of a closed loop may still change; that of an open
+	// loop is its schedule.
+	if r.Scheduled == 0 {
 		s.MaxStall = 0
 	}
 	var j judging
-	j.seconds(s, &r)
+	j.worst(s, r)
 	for _, o := range j.Missed() {
 		if o.Judged {
 			return o.Name, o.Observed

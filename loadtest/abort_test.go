@@ -13,6 +13,15 @@ import (
 	"example.com/brunt/loadtest/pace"
 )
 
+// soFar returns the result of a run of which sum and rows were counted.
+func soFar(sum *tally, rows []Interval) *EngineResult {
+	r := &EngineResult{Stats: *sum.stats(), Intervals: rows, Elapsed: time.Duration(len(rows)) * time.Second}
+	for _, row := range rows {
+		r.PeakMemory = max(r.PeakMemory, row.HeapBytes)
+	}
+	return r
+}
+
 // An oracle goes through a run request by request and judges it when it is over: what was
 // given up on the way was then missed, and what was missed for good and could have been
 // known is given up at the end at the latest.
@@ -60,11 +69,7 @@ func TestWhatIsGivenUpIsMissed(t *testing.T) {
 		}
 		var opinions []opinion
 		ask := func(at int64) {
-			x := soFar{
-				Counts: sum.Counts, timings: &sum.timings, local: sum.classes[ClassLocal], rows: r.Intervals,
-				elapsed: time.Duration(len(r.Intervals)) * time.Second, planned: planned,
-			}
-			if objective, reason := unreachable(x, s); objective != "" {
+			if objective, reason := s.unreachable(soFar(&sum, r.Intervals), planned); objective != "" {
 				require.NotEmpty(t, reason)
 				opinions = append(opinions, opinion{objective, at})
 			}
@@ -112,11 +117,7 @@ func TestWhatIsGivenUpIsMissed(t *testing.T) {
 			}
 		}
 		end()
-		r.Stats = *sum.stats()
-		for _, row := range r.Intervals {
-			r.PeakMemory = max(r.PeakMemory, row.HeapBytes)
-		}
-		r.Elapsed = time.Duration(len(r.Intervals)) * time.Second
+		r = soFar(&sum, r.Intervals)
 		v := s.Judge(r)
 		missed := make(map[string]bool)
 		for _, o := range v.Missed() {
@@ -165,8 +166,7 @@ func TestTheLastSlowRequestDecides(t *testing.T) {
 		for range tt.slow {
 			sum.count(&sample{latency: 2 * ms, status: 200})
 		}
-		x := soFar{Counts: sum.Counts, timings: &sum.timings, planned: tt.planned}
-		got, _ := unreachable(x, tt.slo)
+		got, _ := tt.slo.unreachable(soFar(sum, nil), tt.planned)
 		require.Equal(t, tt.want, got, "%d of %d", tt.slow, tt.planned)
 	}
 }
@@ -199,10 +199,11 @@ func TestWithoutASizeLessIsGivenUp(t *testing.T) {
 	for range 100 {
 		bad.count(&sample{latency: time.Second, class: ClassReset})
 	}
-	x := soFar{Counts: bad.Counts, timings: &bad.timings, elapsed: time.Hour, planned: -1}
-	objective, _ := unreachable(x, SLO{P50: ms, P99: ms, MinRPS: 1000, MinRequests: 1e9})
+	r := soFar(bad, nil)
+	r.Elapsed = time.Hour
+	objective, _ := SLO{P50: ms, P99: ms, MinRPS: 1000, MinRequests: 1e9}.unreachable(r, -1)
 	require.Empty(t, objective)
-	objective, reason := unreachable(x, SLO{Max: ms})
+	objective, reason := SLO{Max: ms}.unreachable(r, -1)
 	require.Equal(t, "max", objective)
 	require.Equal(t, "100 requests took longer than 1ms", reason)
 }

@@ -182,12 +182,11 @@ func (r *run) abort(now time.Duration) {
 	if now < cfg.Grace {
 		return
 	}
-	t := r.recorder.total
-	x := soFar{
-		Counts: t.Counts, timings: &t.timings, local: t.classes[ClassLocal],
-		rows: r.collector.series.rows, elapsed: now, planned: r.size(),
+	soFar := &EngineResult{Stats: *r.recorder.total.stats(), Intervals: r.collector.series.rows, Elapsed: now}
+	for _, row := range soFar.Intervals {
+		soFar.PeakMemory = max(soFar.PeakMemory, row.HeapBytes)
 	}
-	if objective, reason := unreachable(x, cfg.SLO); objective != "" {
+	if objective, reason := cfg.SLO.unreachable(soFar, r.size()); objective != "" {
 		r.halt(&AbortError{Objective: objective, Reason: reason, After: now})
 	}
 }

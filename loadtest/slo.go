@@ -112,6 +112,14 @@ func (o quantileObjective) of(s *Stats) time.Duration {
 	return s.Quantile(o.q)
 }
 
+// above returns how many requests took longer than allowed for certain.
+func (o quantileObjective) above(s *Stats) int64 {
+	if o.service && s.lag != nil {
+		return s.service.above(o.max)
+	}
+	return s.good.above(o.max) + s.bad.above(o.max)
+}
+
 // need returns how many requests the objective needs to be judged.
 func (o quantileObjective) need() int64 {
 	if o.q == 1 {
@@ -119,6 +127,31 @@ func (o quantileObjective) need() int64 {
 	}
 	return samplesToJudge(o.q)
 }
+
+// shareObjective is an objective for a share of the requests or arrivals.
+type shareObjective struct {
+	field, name, what string
+	n, of             int64
+	most              float64
+	applies           bool // false: there is nothing to say of it
+	invalid           bool // whether a run that misses it is INVALID
+}
+
+// shares returns the objectives for shares of c.
+func (s SLO) shares(c Counts) []shareObjective {
+	open := c.Scheduled > 0
+	return []shareObjective{
+		{"MaxErrorRate", "error rate", "errors", c.ErrorCount, c.Requests, s.MaxErrorRate, true, false},
+		{"MaxRejectedRate", "rejected", "rejected requests", c.RejectedCount, c.due(), s.MaxRejectedRate, c.RejectedCount > 0 || s.MaxRejectedRate != 0, false},
+		{"MaxMissedRate", "missed", "missed arrivals", c.Missed, c.Scheduled, s.maxMissedRate(), open, true},
+		{"MaxDroppedRate", "dropped", "dropped arrivals", c.Dropped, c.Scheduled, s.MaxDroppedRate, open, false},
+	}
+}
+
+func (o shareObjective) got() float64 { return share(o.n, o.of) }
+
+// share returns part ÷ whole; 0 if there is nothing.
+func share(part, whole int64) float64 { return float64(part) / float64(max(whole, 1)) }
 
 // Validate reports every fault, those of Endpoints too; each matches [ErrConfig].
 func (s SLO) Validate() error { return errors.Join(s.faults("SLO")...) }
@@ -138,10 +171,9 @@ func (s SLO) faults(path string) []error {
 	for _, q := range s.quantiles() {
 		duration(q.field, q.max)
 	}
-	rate("MaxErrorRate", s.MaxErrorRate)
-	rate("MaxRejectedRate", s.MaxRejectedRate)
-	rate("MaxMissedRate", s.MaxMissedRate)
-	rate("MaxDroppedRate", s.MaxDroppedRate)
+	for _, o := range s.shares(Counts{}) {
+		rate(o.field, o.most)
+	}
 	rate("MinAchievedRate", s.MinAchievedRate)
 	if !(s.MinRPS >= 0) || math.IsInf(s.MinRPS, 1) {
 		faults = append(faults, fault("%s.MinRPS is %v: must be 0 for no objective, or positive and finite", path, s.MinRPS))

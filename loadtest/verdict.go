@@ -106,24 +106,19 @@ func (s SLO) Judge(r *EngineResult) Verdict {
 	if r == nil {
 		r = &EngineResult{}
 	}
-	j := judging{Verdict: Verdict{Kind: VerdictPass, Causes: r.Causes}}
+	j := judging{Verdict: Verdict{Kind: VerdictPass, Causes: r.Causes}, path: "SLO"}
 	j.quantiles(s, &r.Stats)
-	j.rates(s, &r.Stats)
+	j.shares(s, r.Counts)
 	if r.Scheduled > 0 {
-		j.arrivals(s, r)
+		j.achieved(s, r)
 	}
 	j.requests(s, &r.Stats, r.Elapsed)
-	j.seconds(s, r)
-	if s.MaxPeakMemory > 0 {
-		got, most := r.PeakMemory, s.MaxPeakMemory
-		observed := apart(got <= most, text.Bytes(got), text.Bytes(most), text.Count(int64(got))+" B")
-		j.judge(got <= most, "peak memory", observed, "at most "+text.Bytes(most))
-	}
+	j.worst(s, r)
 	for _, name := range slices.Sorted(maps.Keys(s.Endpoints)) {
 		j.endpoint(name, s.Endpoints[name], r)
 	}
 	for _, f := range r.Causes {
-		allowed := f.Cause == CauseInFlight && s.MaxDroppedRate > 0 && r.droppedRate() <= s.MaxDroppedRate
+		allowed := f.Cause == CauseInFlight && s.MaxDroppedRate > 0 && share(r.Dropped, r.Scheduled) <= s.MaxDroppedRate
 		if f.limiting() && !allowed {
 			j.Kind = VerdictInvalid
 		}
@@ -135,6 +130,7 @@ func (s SLO) Judge(r *EngineResult) Verdict {
 type judging struct {
 	Verdict
 	prefix string // of the names of objectives
+	path   string // of the fields that set them
 }
 
 func (j *judging) add(o Objective) {
@@ -145,8 +141,10 @@ func (j *judging) add(o Objective) {
 	j.Objectives = append(j.Objectives, o)
 }
 
-func (j *judging) judge(met bool, name, observed, wanted string) {
+// judge returns met.
+func (j *judging) judge(met bool, name, observed, wanted string) bool {
 	j.add(Objective{Name: name, Observed: observed, Wanted: wanted, Judged: true, Met: met})
+	return met
 }
 
 func (j *judging) unjudged(name, why, wanted string) {
@@ -159,13 +157,18 @@ func (j *judging) atMost(name string, got, most time.Duration, detail string) {
 }
 
 // share judges a share of 1; with a limit of 0 the hint names the field to set.
-func (j *judging) share(name, field string, got, most float64, count string) {
-	o := Objective{Name: name, Wanted: "at most " + text.Percent(most), Judged: true, Met: got <= most}
-	o.Observed = apart(o.Met, text.Percent(got), text.Percent(most), exactly(100*got)+" %") + " (" + count + ")"
-	if !o.Met && most == 0 {
-		o.Hint = "set SLO." + field + " to allow some: 0 allows none"
+func (j *judging) share(s shareObjective, detail string) {
+	got := s.got()
+	o := Objective{Name: s.name, Wanted: "at most " + text.Percent(s.most), Judged: true, Met: got <= s.most}
+	o.Observed = fmt.Sprintf("%s (%s of %s%s)", apart(o.Met, text.Percent(got), text.Percent(s.most), exactly(100*got)+" %"),
+		text.Count(s.n), text.Count(s.of), detail)
+	if !o.Met && s.most == 0 {
+		o.Hint = "set " + j.path + "." + s.field + " to allow some: 0 allows none"
 	}
 	j.add(o)
+	if !o.Met && s.invalid {
+		j.Kind = VerdictInvalid
+	}
 }
 
 func (j *judging) quantiles(s SLO, st *Stats) {
@@ -180,38 +183,27 @@ func (j *judging) quantiles(s SLO, st *Stats) {
 	}
 }
 
-func (j *judging) rates(s SLO, st *Stats) {
-	j.share("error rate", "MaxErrorRate", st.ErrorRate(), s.MaxErrorRate, text.Count(st.ErrorCount)+" of "+text.Count(st.Requests))
-	if st.RejectedCount > 0 || s.MaxRejectedRate != 0 {
-		j.share("rejected", "MaxRejectedRate", st.RejectedRate(), s.MaxRejectedRate, text.Count(st.RejectedCount))
+func (j *judging) shares(s SLO, c Counts) {
+	for _, o := range s.shares(c) {
+		if o.applies {
+			j.share(o, "")
+		}
 	}
 }
 
-// arrivals judges what became of the arrivals of an open loop.
-func (j *judging) arrivals(s SLO, r *EngineResult) {
-	invalid := func() bool { return !j.Objectives[len(j.Objectives)-1].Met }
-	missed := float64(r.Missed) / float64(r.Scheduled)
-	j.share("missed", "MaxMissedRate", missed, s.maxMissedRate(), text.Count(r.Missed)+" of "+text.Count(r.Scheduled))
-	bad := invalid()
-	j.share("dropped", "MaxDroppedRate", r.droppedRate(), s.MaxDroppedRate, text.Count(r.Dropped)+" of "+text.Count(r.Scheduled))
-	got, least := r.achievedRate(), s.minAchievedRate()
+// achieved judges how much of its schedule an open loop has delivered.
+func (j *judging) achieved(s SLO, r *EngineResult) {
+	got, least := share(r.Scheduled-r.undelivered(), r.Scheduled), s.minAchievedRate()
 	met := got >= least
-	j.judge(met, "achieved", apart(met, text.Percent(got), text.Percent(least), exactly(100*got)+" %")+" of the arrivals", "at least "+text.Percent(least))
-	if bad || invalid() {
+	observed := apart(met, text.Percent(got), text.Percent(least), exactly(100*got)+" %") + " of the arrivals"
+	if !j.judge(met, "achieved", observed, "at least "+text.Percent(least)) {
 		j.Kind = VerdictInvalid
 	}
 }
 
-// droppedRate returns the share of the arrivals that were dropped; 0 in a closed loop.
-func (r *EngineResult) droppedRate() float64 {
-	return float64(r.Dropped) / float64(max(r.Scheduled, 1))
-}
-
-// achievedRate returns the share of the arrivals that were delivered.
-func (r *EngineResult) achievedRate() float64 {
-	lost := r.Missed + r.Dropped + r.Canceled + r.Errors[ClassLocal]
-	return float64(r.Scheduled-lost) / float64(max(r.Scheduled, 1))
-}
+// undelivered returns how many arrivals were not sent, or failed for a limit of this
+// machine.
+func (r *EngineResult) undelivered() int64 { return r.lost() + r.Errors[ClassLocal] }
 
 func (j *judging) requests(s SLO, st *Stats, elapsed time.Duration) {
 	if s.MinRPS != 0 {
@@ -223,8 +215,9 @@ func (j *judging) requests(s SLO, st *Stats, elapsed time.Duration) {
 	j.judge(st.Requests >= least, "requests", text.Count(st.Requests), "at least "+text.Count(least))
 }
 
-// seconds judges the worst interval and the longest stall.
-func (j *judging) seconds(s SLO, r *EngineResult) {
+// worst judges what no later second can make good: the worst interval, the longest stall
+// and the largest heap.
+func (j *judging) worst(s SLO, r *EngineResult) {
 	worst := func(few int64, less func(a, b Interval) int) (Interval, bool) {
 		rows := slices.DeleteFunc(slices.Clone(r.Intervals), func(i Interval) bool { return i.Requests < few })
 		if len(rows) == 0 {
@@ -245,8 +238,7 @@ func (j *judging) seconds(s SLO, r *EngineResult) {
 	}
 	if most := s.WorstSecondErrorRate; most != 0 {
 		if row, ok := worst(fewArrivals, func(a, b Interval) int { return cmp.Compare(a.ErrorRate(), b.ErrorRate()) }); ok {
-			j.share("worst errors", "WorstSecondErrorRate", row.ErrorRate(), most,
-				text.Count(row.ErrorCount)+" of "+text.Count(row.Requests)+when(row.From, row.To))
+			j.share(shareObjective{name: "worst errors", n: row.ErrorCount, of: row.Requests, most: most}, when(row.From, row.To))
 		} else {
 			j.unjudged("worst errors", fmt.Sprintf("no second has %d requests", fewArrivals), "at most "+text.Percent(most))
 		}
@@ -263,6 +255,11 @@ func (j *judging) seconds(s SLO, r *EngineResult) {
 			j.atMost("stall", longest.length(), most, when(longest.From-longest.before, longest.To+longest.after))
 		}
 	}
+	if most := s.MaxPeakMemory; most != 0 {
+		got := r.PeakMemory
+		observed := apart(got <= most, text.Bytes(got), text.Bytes(most), text.Count(int64(got))+" B")
+		j.judge(got <= most, "peak memory", observed, "at most "+text.Bytes(most))
+	}
 }
 
 // endpoint judges the requests of one name.
@@ -271,10 +268,9 @@ func (j *judging) endpoint(name string, s SLO, r *EngineResult) {
 	if st == nil {
 		st = &Stats{}
 	}
-	j.prefix = name + " "
-	defer func() { j.prefix = "" }()
+	j.prefix, j.path = name+" ", "SLO.Endpoints["+strconv.Quote(name)+"]"
 	j.quantiles(s, st)
-	j.rates(s, st)
+	j.shares(s, st.Counts)
 	j.requests(s, st, r.Elapsed)
 	if _, folded := r.Endpoints[foldedEndpoints]; folded && st.Requests == 0 {
 		j.Objectives[len(j.Objectives)-1].Hint = fmt.Sprintf("or it is among the names counted as %q: a run tells %d apart", foldedEndpoints, maxEndpoints-1)

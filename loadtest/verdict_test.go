@@ -215,6 +215,16 @@ func TestAFoldedNameSaysSo(t *testing.T) {
 	require.Empty(t, slo.Judge(open1000()).Missed()[1].Hint, "none are")
 }
 
+// The field that lets some pass is that of the name, where the objective is.
+func TestAForgottenFieldOfANameIsNamed(t *testing.T) {
+	r := open1000()
+	r.Endpoints["login"].ErrorCount = 1
+	slo := SLO{MaxErrorRate: 1, Endpoints: map[string]SLO{"login": {}, "logout": {MaxErrorRate: 1}}}
+	v := slo.Judge(r)
+	require.Equal(t, "login error rate", v.Missed()[0].Name)
+	require.Equal(t, `set SLO.Endpoints["login"].MaxErrorRate to allow some: 0 allows none`, v.Missed()[0].Hint)
+}
+
 // A service that is down for 2 of 12 seconds, whenever they begin, leaves p99 as it was,
 // in a closed loop; MaxStall and Max find it.
 func TestAnOutageOfTwoSecondsIsFound(t *testing.T) {
