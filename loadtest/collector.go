@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"math"
 	"runtime/metrics"
 	"sync"
 	"time"
@@ -77,8 +76,8 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	}
 	if last {
 		c.series.close()
-		if c.labeler != nil && c.labeler.windows < latchAfter {
-			c.series.relabel(c.labeler.finish(), math.MaxInt)
+		if c.labeler != nil {
+			c.series.relabel(c.labeler.finish())
 		}
 		row = c.series.rows[len(c.series.rows)-1]
 	}

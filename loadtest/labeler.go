@@ -83,28 +83,25 @@ const (
 	changed = time.Millisecond
 )
 
-// band is what healthy windows looked like.
+// band is what some windows looked like.
 type band struct {
-	windows   int           // from which it was learned
+	windows   int
 	lag       time.Duration // the largest p90
 	low, high time.Duration // median service time
 }
 
-// learn widens the band by a window without a cause of the generator's. The first
-// latchAfter of them are the calibration.
-func (b *band) learn(s signals) {
-	if b.windows >= latchAfter || s.ended < fewArrivals {
-		return
-	}
+func (b *band) add(s signals) {
 	if b.windows == 0 {
 		b.low = s.service
 	}
-	b.lag = max(b.lag, s.lag)
-	b.low, b.high = min(b.low, s.service), max(b.high, s.service)
 	b.windows++
+	b.lag = max(b.lag, s.lag)
+	if s.ended >= fewArrivals {
+		b.low, b.high = min(b.low, s.service), max(b.high, s.service)
+	}
 }
 
-// judge returns the cause that a window shows by itself.
+// judge returns the cause that a window shows by itself, where healthy ones are like b.
 func (b *band) judge(s signals) Cause {
 	share := func(part, whole int64, least float64) bool {
 		return part > 0 && float64(part) >= least*float64(whole)
@@ -134,53 +131,43 @@ func (b *band) judge(s signals) Cause {
 	return ""
 }
 
-// labeler labels the windows of a run, one after the other. Its zero value learns the
-// healthy band from the first of them; one may be given.
+// labeler labels the windows of a run, one after the other. Its zero value is ready.
 type labeler struct {
-	band    band
-	windows int // in which arrivals were due
-	skipped int // in which none was
-	latched Cause
-	recent  [latchAfter]Cause // what the latest windows showed by themselves; the latest last
-	before  [latchAfter]int   // how many were skipped before each of them
-	held    map[Cause]int     // windows that have the label
-	seen    map[Cause]*evidence
+	healthy   band // the first latchAfter windows without a cause of the generator's
+	windows   int  // that were judged
+	all       int  // windows, those that say nothing too
+	scheduled int64
+	latched   Cause
+	recent    [latchAfter]Cause // what the latest windows judged showed by themselves; the latest last
+	at        [latchAfter]int   // which of all they are
+	seen      map[Cause]*evidence
 }
 
 // evidence sums up the windows that showed a cause by themselves.
 type evidence struct {
-	windows                int
-	scheduled, ended, lost int64
-	waited                 int64
-	wait                   time.Duration
-	lag                    time.Duration // the largest p90
-	worst                  signals       // the window that needed the most in flight
-	low, high              time.Duration // median service time
-	stalled                bool          // in one of them next to nothing ended
+	band
+	held          int // windows that have the label
+	ended, waited int64
+	lost          int64 // arrivals
+	wait          time.Duration
+	worst         signals // the window that needed the most in flight
+	stalled       bool    // in one of them next to nothing ended
 }
 
 func (e *evidence) add(s signals) {
-	if e.windows == 0 {
-		e.low = s.service
-	}
-	e.windows++
-	e.scheduled += s.scheduled
+	e.band.add(s)
 	e.ended += s.ended
 	e.waited += s.waited
 	e.wait += s.wait
-	e.lag = max(e.lag, s.lag)
 	if s.needed() >= e.worst.needed() {
 		e.worst = s
-	}
-	if s.ended >= fewArrivals {
-		e.low, e.high = min(e.low, s.service), max(e.high, s.service)
 	}
 	e.stalled = e.stalled || s.stalled()
 }
 
 func (l *labeler) evidence(c Cause) *evidence {
 	if l.seen == nil {
-		l.seen, l.held = make(map[Cause]*evidence), make(map[Cause]int)
+		l.seen = make(map[Cause]*evidence)
 	}
 	if l.seen[c] == nil {
 		l.seen[c] = new(evidence)
@@ -194,7 +181,8 @@ func (l *labeler) evidence(c Cause) *evidence {
 // says nothing of whether arrivals were delivered: it is skipped, and has the label of
 // the one before it.
 func (l *labeler) add(s signals) (label Cause, back int) {
-	cause := l.band.judge(s)
+	l.all++
+	cause := l.healthy.judge(s)
 	l.evidence(CauseCPU).lost += s.missed
 	l.evidence(CauseLocalLimits).lost += s.local
 	if cause == CauseCPU || cause == CauseConnections {
@@ -202,29 +190,26 @@ func (l *labeler) add(s signals) (label Cause, back int) {
 	} else {
 		l.evidence(CauseInFlight).lost += s.dropped
 	}
-	if s.scheduled == 0 {
-		l.skipped++
-		return l.latched, 0
-	}
-	if l.windows > 0 && s.length < harvestEvery/2 {
-		return l.latched, 0 // the short end of the run
-	}
-	l.evidence(cause).add(s)
-	if !cause.Generator() {
-		l.band.learn(s)
+	if s.scheduled == 0 || l.windows > 0 && s.length < harvestEvery/2 {
+		return l.latched, 0 // a short one is the end of the run, or follows on a late one
 	}
 	l.windows++
+	l.scheduled += s.scheduled
+	l.evidence(cause).add(s)
+	if !cause.Generator() && l.healthy.windows < latchAfter && s.ended >= fewArrivals {
+		l.healthy.add(s)
+	}
 	copy(l.recent[:], l.recent[1:])
-	copy(l.before[:], l.before[1:])
-	l.recent[latchAfter-1], l.before[latchAfter-1] = cause, l.skipped
+	copy(l.at[:], l.at[1:])
+	l.recent[latchAfter-1], l.at[latchAfter-1] = cause, l.all
 	if l.windows >= latchAfter {
 		if next, ok := agreed(l.recent[:], !l.latched.Generator()); ok && next != l.latched {
-			l.held[l.latched] -= latchAfter - 1
-			l.held[next] += latchAfter - 1
-			l.latched, back = next, latchAfter-1+l.skipped-l.before[0]
+			l.evidence(l.latched).held -= latchAfter - 1
+			l.evidence(next).held += latchAfter - 1
+			l.latched, back = next, l.all-l.at[0]
 		}
 	}
-	l.held[l.latched]++
+	l.evidence(l.latched).held++
 	return l.latched, back
 }
 
@@ -256,35 +241,32 @@ func agreed(recent []Cause, mixed bool) (Cause, bool) {
 }
 
 // finish ends the run. One of fewer windows than make a cause has one if all of them
-// show it: label is then that of all windows.
-func (l *labeler) finish() (label Cause) {
+// show it: label is then that of the last back windows, all there are.
+func (l *labeler) finish() (label Cause, back int) {
 	if l.windows == 0 || l.windows >= latchAfter {
-		return l.latched
+		return l.latched, 0
 	}
 	if next, ok := agreed(l.recent[latchAfter-l.windows:], true); ok {
-		l.held = map[Cause]int{next: l.windows}
-		l.latched = next
+		l.evidence(l.latched).held -= l.windows
+		l.evidence(next).held += l.windows
+		l.latched, back = next, l.all
 	}
-	return l.latched
+	return l.latched, back
 }
 
 // findings returns what made a difference: causes that were latched, that lost
 // arrivals, or that are limits and were met again and again. Those of the generator
 // come first, and of them those that held longest.
 func (l *labeler) findings(maxInFlight int, sinkShare float64) []CauseFinding {
-	var scheduled int64
-	for _, e := range l.seen {
-		scheduled += e.scheduled
-	}
 	var out []CauseFinding
 	for _, c := range causes {
 		e := l.seen[c]
 		if e == nil {
 			continue
 		}
-		f := CauseFinding{Cause: c, Windows: e.windows, Latched: l.held[c], Of: l.windows, Lost: e.lost}
-		if f.Latched > 0 || f.limiting() || float64(f.Lost) > lostShare/10*float64(scheduled) {
-			f.Text = e.text(c, l.band, maxInFlight)
+		f := CauseFinding{Cause: c, Windows: e.windows, Latched: e.held, Of: l.windows, Lost: e.lost}
+		if f.Latched > 0 || f.limiting() || float64(f.Lost) > lostShare/10*float64(l.scheduled) {
+			f.Text = e.text(c, l.healthy, maxInFlight)
 			if c == CauseInFlight && sinkShare >= matterShare {
 				f.Text += fmt.Sprintf("; the sink took %s of the workers' time, so make it faster first", text.Percent(sinkShare))
 			}

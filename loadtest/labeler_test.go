@@ -185,6 +185,8 @@ func window(letter byte) signals {
 		s.scheduled, s.ended, s.waited, s.wait, s.mean = 0, 100, 100, 100*time.Second, 2*time.Second
 	case '0':
 		s.scheduled, s.ended = 0, 0
+	case '|': // the next harvest was soon
+		s.length = harvestEvery/2 - 1
 	case '-': // next to nothing was due
 		s.scheduled, s.ended, s.lag = 19, 19, time.Second
 	}
@@ -230,6 +232,7 @@ func TestLabelsAreLatched(t *testing.T) {
 		{"what is left after the last arrival", "...cccrrrrrr", "...ccccccccc", "cpu 3/3 of 6"},
 		{"nothing was due yet", "00ccc.", "..cccc", "cpu 3/4 of 4"},
 		{"next to nothing was due", "---------", ".........", ""},
+		{"a short one between", "...c|c|c...", "...ccccc...", "cpu 3/3 of 9"},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
 			var l labeler
@@ -242,10 +245,12 @@ func TestLabelsAreLatched(t *testing.T) {
 				labels = append(labels, label)
 			}
 			require.Equal(t, tt.want, letters(labels))
-			require.Equal(t, l.latched, l.finish())
+			label, back := l.finish()
+			require.Equal(t, l.latched, label)
+			require.Zero(t, back)
 			held := make(map[Cause]int)
 			for i, c := range labels {
-				if window(tt.windows[i]).scheduled > 0 {
+				if s := window(tt.windows[i]); s.scheduled > 0 && s.length >= harvestEvery/2 {
 					held[c]++
 				}
 			}
