@@ -56,7 +56,7 @@ type CauseFinding struct {
 	Windows int `json:"windows"`
 	Latched int `json:"latched"`
 	Of      int `json:"of"`
-	// Lost is how many arrivals were not delivered for it.
+	// Lost is how many arrivals were not delivered because of it.
 	Lost int64 `json:"lost,omitempty"`
 	// Text says what was seen and, of a cause of the generator's, what to change.
 	Text string `json:"text"`
@@ -110,42 +110,46 @@ func mergeFindings(a, b []CauseFinding) []CauseFinding {
 	return out
 }
 
+// What helps against a shortage of this machine's.
+const (
+	adviceCPU   = "raise GOMAXPROCS if the machine has more processors, or run the server in another process or on another machine"
+	adviceLocal = "reuse connections, or raise the limit (ulimit -n, ephemeral ports)"
+)
+
 // text says what was seen and what to change.
-func (e *evidence) text(c Cause, b band, maxInFlight int) string {
-	need := func() string {
-		return fmt.Sprintf("%s/s × %v needs %s and more", text.Rate(e.worst.rate()), text.Duration(e.worst.busy()), text.Count(int64(e.worst.needed()+0.5)))
-	}
+func (e *evidence) text(c Cause, healthy band, maxInFlight int) string {
+	need := fmt.Sprintf("%s/s that take %v each are %s or more in flight at once",
+		text.Rate(e.worst.rate()), text.Duration(e.worst.busy()), text.Count(int64(e.worst.needed()+0.5)))
+	beyond := e.worst.needed() > float64(maxInFlight)
 	switch c {
 	case CauseLocalLimits:
-		return fmt.Sprintf("%s requests failed for a limit of this machine and did not reach the service; reuse connections, or raise the limit (ulimit -n, ephemeral ports)",
-			text.Count(e.lost))
+		return text.Count(e.lost) + " requests failed for a limit of this machine and did not reach the service; " + adviceLocal
 	case CauseCPU:
 		line := fmt.Sprintf("in the worst second a tenth of the requests began %v or more after they were due", text.Duration(e.lag))
 		if e.lost > 0 {
-			line += fmt.Sprintf(", and %s arrivals were never sent for it", text.Count(e.lost))
+			line += fmt.Sprintf(", and %s arrivals were never sent", text.Count(e.lost))
 		}
-		return line + "; send fewer per second, make the functions of the source quicker if it has any, raise GOMAXPROCS if the machine has more processors, or send from another machine or process than the server's"
+		return line + "; send fewer per second, make the functions of the source quicker if it has any, " + adviceCPU
 	case CauseConnections:
-		line := fmt.Sprintf("%s of the requests waited for a connection or a stream, for %v in the mean: %s", text.Share(e.waited, e.ended),
-			text.Duration(e.wait/time.Duration(max(e.waited, 1))), need())
-		if e.worst.needed() > float64(maxInFlight) {
-			line += fmt.Sprintf(", and so does MaxInFlight, which is %s", text.Count(int64(maxInFlight)))
+		line := fmt.Sprintf("%s of the requests waited for a connection or a stream, %v on average: %s; ", text.Share(e.waited, e.ended),
+			text.Duration(e.wait/time.Duration(max(e.waited, 1))), need)
+		if beyond {
+			line += fmt.Sprintf("raise MaxInFlight, which is %s, and ", text.Count(int64(maxInFlight)))
 		}
-		return line + "; raise the limit on connections (Conn.MaxConnections, Conn.MaxKeepaliveConnections, or that of your Transport), or with HTTP/2 the server's on streams"
+		return line + "raise the limit on connections (Conn.MaxConnections, Conn.MaxKeepaliveConnections, or that of your Transport), or with HTTP/2 the server's on streams"
 	case CauseInFlight:
-		line := fmt.Sprintf("MaxInFlight %s was reached, and %s arrivals were dropped", text.Count(int64(maxInFlight)), text.Count(e.lost))
-		if e.worst.needed() > float64(maxInFlight) {
-			return line + ": " + need() + "; raise MaxInFlight"
+		if !beyond {
+			need = "the service stalled, or many arrivals came at once"
 		}
-		return line + ": the service stalled, or many arrivals came at once; raise MaxInFlight"
+		return fmt.Sprintf("MaxInFlight %s was reached, and %s arrivals were dropped: %s; raise MaxInFlight", text.Count(int64(maxInFlight)), text.Count(e.lost), need)
 	case CauseSlower:
-		line := fmt.Sprintf("its median service time was up to %v, at the beginning of the run %v", text.Duration(e.high), text.Duration(b.high))
+		line := fmt.Sprintf("its median service time was up to %v; at the beginning of the run it was %v", text.Duration(e.high), text.Duration(healthy.high))
 		if e.stalled {
 			line = "next to no request ended at times; " + line
 		}
 		return line
 	case CauseFaster:
-		return fmt.Sprintf("its median service time was down to %v, at the beginning of the run %v", text.Duration(e.low), text.Duration(b.low))
+		return fmt.Sprintf("its median service time was down to %v; at the beginning of the run it was %v", text.Duration(e.low), text.Duration(healthy.low))
 	}
 	return ""
 }

@@ -82,7 +82,7 @@ func TestARunNamesItsCause(t *testing.T) {
 		"in flight": {func(t *testing.T) *EngineResult {
 			return runOpen(t, ArrivalConfig{MaxInFlight: 10, Client: Func(slowFor4s(time.Now(), offBeat, oddly))}, funcs)
 		}, `^INVALID
-  cause       in flight in 4 of 12 seconds: MaxInFlight 10 was reached, and 400 arrivals were dropped: 20[01]/s × 99.7ms needs 20 and more; raise MaxInFlight
+  cause       in flight in 4 of 12 seconds: MaxInFlight 10 was reached, and 400 arrivals were dropped: 20[01]/s that take 99.7ms each are 20 or more in flight at once; raise MaxInFlight
   dropped     observed 16.7 % \(400 of 2,400\), wanted at most 0 % \(set SLO.MaxDroppedRate to allow some: 0 allows none\)
   achieved    observed 83.3 % of the arrivals, wanted at least 99 %$`, map[Cause]int{"": 8, CauseInFlight: 4}},
 		"service slower": {func(t *testing.T) *EngineResult {
@@ -109,12 +109,12 @@ func TestARunNamesItsCause(t *testing.T) {
 			serveOn(t, srv, l)
 			return runOpen(t, ArrivalConfig{Conn: ConnectionConfig{MaxConnections: 5, DialContext: l.dial}}, any200)
 		}, `^INVALID
-  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, for .*s in the mean: 20[01]/s × (49.8\d*|5\d(.\d*)?)ms needs 1\d and more; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
+  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, .*s on average: 20[01]/s that take (49.8\d*|5\d(.\d*)?)ms each are 1\d or more in flight at once; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
 		"connections of a client of one's own": {func(t *testing.T) *EngineResult {
 			slow := slowFor4s(time.Now(), offBeat/2, oddly/10)
 			return runOpen(t, ArrivalConfig{Client: poolOf{conns: make(chan struct{}, 5), do: slow}}, any200)
 		}, `^INVALID
-  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, for .*s in the mean: 20[01]/s × (49.8\d*|5\d(.\d*)?)ms needs 1\d and more; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
+  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, .*s on average: 20[01]/s that take (49.8\d*|5\d(.\d*)?)ms each are 1\d or more in flight at once; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
 		"streams": {func(t *testing.T) *EngineResult {
 			l := newPipes()
 			start := time.Now()
@@ -128,7 +128,7 @@ func TestARunNamesItsCause(t *testing.T) {
 			serveOn(t, srv, l)
 			return runOpen(t, ArrivalConfig{Conn: ConnectionConfig{MaxConnections: 1, DialContext: l.dial, Protocols: &h2}}, any200)
 		}, `^INVALID
-  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, for .*s in the mean: 20[01]/s × (49.8\d*|5\d(.\d*)?)ms needs 1\d and more; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
+  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, .*s on average: 20[01]/s that take (49.8\d*|5\d(.\d*)?)ms each are 1\d or more in flight at once; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -74,8 +74,8 @@ func (r *EngineResult) assess() []Warning {
 		warn(WarnRedirects, "%d redirects (3xx) count neither as successes nor as errors; set Conn.MaxRedirects to follow them", redirects)
 	}
 	if n := r.Errors[ClassLocal]; n > 0 {
-		warn(WarnLocalLimit, "%d requests failed for a limit of this machine, not of the server (%s); reuse connections or raise the limit (ulimit -n, ephemeral ports)",
-			n, r.ErrorExamples[ClassLocal])
+		warn(WarnLocalLimit, "%d requests failed for a limit of this machine, not of the server (%s); %s",
+			n, r.ErrorExamples[ClassLocal], adviceLocal)
 	}
 	if r.ErrorRate() >= 0.01 && r.SuccessCount > 0 && r.bad.quantile(0.5) < r.good.quantile(0.5)/2 {
 		warn(WarnFastErrors, "%s of the requests failed, and faster (median %v) than the others succeeded (%v): percentiles over all of them flatter, see SuccessQuantile",
@@ -85,8 +85,8 @@ func (r *EngineResult) assess() []Warning {
 		warn(WarnFoldedEndpoints, "more than %d request names: the others are counted together as %q", maxEndpoints-1, foldedEndpoints)
 	}
 	if seen := r.Generator.starved(r.P99()); seen != "" && r.Requests > 0 {
-		warn(WarnGeneratorStarved, "this process was short of CPU, and the requests' p99 of %v is in part its own: %s; send with fewer workers, raise GOMAXPROCS if the machine has more processors, or send from another machine or process than the server's",
-			text.Duration(r.P99()), seen)
+		warn(WarnGeneratorStarved, "this process was short of CPU, and the requests' p99 of %v is in part its own: %s; send with fewer workers, %s",
+			text.Duration(r.P99()), seen, adviceCPU)
 	}
 	for _, f := range r.Causes {
 		warn(WarnCause, "%v", f)
