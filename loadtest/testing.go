@@ -128,22 +128,32 @@ func ReportMetrics(b *testing.B, r *EngineResult) {
 	b.Helper()
 	printUnits()
 	b.ReportMetric(r.RPS(), "req/s")
-	for _, m := range []struct {
-		q    float64
-		unit string
-	}{{0.50, "p50-ns"}, {0.95, "p95-ns"}, {0.99, "p99-ns"}} {
-		if r.Requests >= text.SamplesToShow(m.q) {
-			// benchstat treats a 0 as another unit than its neighbors.
-			b.ReportMetric(float64(max(r.Quantile(m.q), time.Nanosecond)), m.unit)
-		}
-	}
-	b.ReportMetric(r.ErrorRate(), "err/op")
+	reportStats(b, &r.Stats, "", 0.50, 0.95, 0.99)
 	b.ReportMetric(float64(r.PeakMemory), "peak-B")
 	if r.Scheduled > 0 {
-		b.ReportMetric(float64(r.Missed)/float64(r.Scheduled), "missed/op")
-		b.ReportMetric(float64(r.Dropped)/float64(r.Scheduled), "dropped/op")
-		b.ReportMetric(float64(max(r.LagQuantile(0.99), time.Nanosecond)), "lag-p99-ns")
+		b.ReportMetric(share(r.Missed, r.Scheduled), "missed/op")
+		b.ReportMetric(share(r.Dropped, r.Scheduled), "dropped/op")
+		reportTime(b, r.LagQuantile(0.99), "lag-p99-ns")
 	}
+}
+
+// reportStats reports quantiles of which s can show more than its maximum, and the share
+// of errors, in units that begin with prefix.
+func reportStats(b *testing.B, s *Stats, prefix string, quantiles ...float64) {
+	b.Helper()
+	for _, q := range quantiles {
+		if s.Requests >= text.SamplesToShow(q) {
+			reportTime(b, s.Quantile(q), fmt.Sprintf("%sp%v-ns", prefix, 100*q))
+		}
+	}
+	b.ReportMetric(s.ErrorRate(), prefix+"err/op")
+}
+
+// reportTime reports 1 ns at the least: benchstat treats a 0 as another unit than its
+// neighbors.
+func reportTime(b *testing.B, d time.Duration, unit string) {
+	b.Helper()
+	b.ReportMetric(float64(max(d, time.Nanosecond)), unit)
 }
 
 // ReportEndpoints reports p50-ns, p99-ns and err/op of each name in r.Endpoints, with the
@@ -152,16 +162,7 @@ func ReportMetrics(b *testing.B, r *EngineResult) {
 func ReportEndpoints(b *testing.B, r *EngineResult) {
 	b.Helper()
 	for name, ep := range r.Endpoints {
-		name = strings.Join(strings.Fields(name), "_")
-		for _, m := range []struct {
-			q    float64
-			unit string
-		}{{0.50, "-p50-ns"}, {0.99, "-p99-ns"}} {
-			if ep.Requests >= text.SamplesToShow(m.q) {
-				b.ReportMetric(float64(max(ep.Quantile(m.q), time.Nanosecond)), name+m.unit)
-			}
-		}
-		b.ReportMetric(ep.ErrorRate(), name+"-err/op")
+		reportStats(b, ep, strings.Join(strings.Fields(name), "_")+"-", 0.50, 0.99)
 	}
 }
 
