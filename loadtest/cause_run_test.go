@@ -71,6 +71,8 @@ func causesOf(r *EngineResult) (out []Cause) {
 func TestARunNamesItsCause(t *testing.T) {
 	any200 := For(time.Hour, Get("http://service/"))
 	funcs := For(time.Hour)
+	const waiting = `^INVALID
+  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, .*s on average: 20[01]/s that take (49.8\d*|5\d(.\d*)?)ms each are 1\d or more in flight at once; raise the limit on connections`
 	for name, tt := range map[string]struct {
 		run  func(t *testing.T) *EngineResult
 		want string // of the verdict
@@ -108,13 +110,11 @@ func TestARunNamesItsCause(t *testing.T) {
 			srv := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = slow(r.Context()) })}
 			serveOn(t, srv, l)
 			return runOpen(t, ArrivalConfig{Conn: ConnectionConfig{MaxConnections: 5, DialContext: l.dial}}, any200)
-		}, `^INVALID
-  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, .*s on average: 20[01]/s that take (49.8\d*|5\d(.\d*)?)ms each are 1\d or more in flight at once; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
+		}, waiting, map[Cause]int{"": 7, CauseConnections: 5}},
 		"connections of a client of one's own": {func(t *testing.T) *EngineResult {
 			slow := slowFor4s(time.Now(), offBeat/2, oddly/10)
 			return runOpen(t, ArrivalConfig{Client: poolOf{conns: make(chan struct{}, 5), do: slow}}, any200)
-		}, `^INVALID
-  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, .*s on average: 20[01]/s that take (49.8\d*|5\d(.\d*)?)ms each are 1\d or more in flight at once; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
+		}, waiting, map[Cause]int{"": 7, CauseConnections: 5}},
 		"streams": {func(t *testing.T) *EngineResult {
 			l := newPipes()
 			start := time.Now()
@@ -127,8 +127,7 @@ func TestARunNamesItsCause(t *testing.T) {
 			}
 			serveOn(t, srv, l)
 			return runOpen(t, ArrivalConfig{Conn: ConnectionConfig{MaxConnections: 1, DialContext: l.dial, Protocols: &h2}}, any200)
-		}, `^INVALID
-  cause       connections in 5 of 12 seconds: \d\d(.\d)? % of the requests waited for a connection or a stream, .*s on average: 20[01]/s that take (49.8\d*|5\d(.\d*)?)ms each are 1\d or more in flight at once; raise the limit on connections`, map[Cause]int{"": 7, CauseConnections: 5}},
+		}, waiting, map[Cause]int{"": 7, CauseConnections: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -32,26 +32,35 @@ func TestJudgeShowsEachObjective(t *testing.T) {
 	require.Equal(t, "PASS", v.String())
 }
 
-// Each objective is met at its limit and missed beyond it; Check fails for the same.
+// Each objective is met at its limit and missed beyond it; Check fails for the same, with
+// one message that has the errors too.
 func TestCheckFailsWhereJudgeDoes(t *testing.T) {
 	refused := run1000()
 	refused.RejectedCount = 250 // a fifth of what was due
+	const all = 1               // error rate
 	for name, tt := range map[string]struct {
 		slo  SLO
 		r    *EngineResult
 		want string // the objective missed; empty for none
 	}{
-		"p95 within":              {SLO{P95: 11 * time.Millisecond, MaxErrorRate: 1}, run1000(), ""},
-		"p95 beyond":              {SLO{P95: 9 * time.Millisecond, MaxErrorRate: 1}, run1000(), "p95"},
+		"all at their limits": {SLO{
+			P50: 11 * ms, P95: 11 * ms, P99: 11 * ms, MaxErrorRate: 0.01, MinRPS: 500, MinRequests: 1000, MaxPeakMemory: 64 << 20,
+		}, run1000(), ""},
+		"p50 beyond":              {SLO{P50: 9 * ms, MaxErrorRate: all}, run1000(), "p50         observed 10ms, wanted at most 9ms"},
+		"p95 within":              {SLO{P95: 11 * ms, MaxErrorRate: all}, run1000(), ""},
+		"p95 beyond":              {SLO{P95: 9 * ms, MaxErrorRate: all}, run1000(), "p95         observed 10ms, wanted at most 9ms"},
+		"p99 beyond":              {SLO{P99: 9 * ms, MaxErrorRate: all}, run1000(), "p99         observed 10ms, wanted at most 9ms"},
 		"errors at their limit":   {SLO{MaxErrorRate: 0.01}, run1000(), ""},
-		"errors beyond":           {SLO{MaxErrorRate: 0.0099}, run1000(), "error rate"},
-		"requests at their limit": {SLO{MaxErrorRate: 1, MinRequests: 1000}, run1000(), ""},
-		"requests beyond":         {SLO{MaxErrorRate: 1, MinRequests: 1001}, run1000(), "requests"},
-		"refusals at their limit": {SLO{MaxErrorRate: 1, MaxRejectedRate: 0.2}, refused, ""},
-		"refusals beyond":         {SLO{MaxErrorRate: 1, MaxRejectedRate: 0.19}, refused, "rejected"},
-		"refusals without a word": {SLO{MaxErrorRate: 1}, refused, "rejected"},
-		"memory beyond":           {SLO{MaxErrorRate: 1, MaxPeakMemory: 1}, run1000(), "peak memory"},
-		"nothing sent":            {SLO{}, &EngineResult{}, "requests"},
+		"errors beyond":           {SLO{MaxErrorRate: 0.0099}, run1000(), "error rate  observed 1 % (10 of 1,000), wanted at most 0.99 %"},
+		"errors without a word":   {SLO{}, run1000(), "error rate  observed 1 % (10 of 1,000), wanted at most 0 % (set SLO.MaxErrorRate to allow some: 0 allows none)"},
+		"rate beyond":             {SLO{MaxErrorRate: all, MinRPS: 501}, run1000(), "req/s       observed 500, wanted at least 501"},
+		"requests at their limit": {SLO{MaxErrorRate: all, MinRequests: 1000}, run1000(), ""},
+		"requests beyond":         {SLO{MaxErrorRate: all, MinRequests: 1001}, run1000(), "requests    observed 1,000, wanted at least 1,001"},
+		"refusals at their limit": {SLO{MaxErrorRate: all, MaxRejectedRate: 0.2}, refused, ""},
+		"refusals beyond":         {SLO{MaxErrorRate: all, MaxRejectedRate: 0.19}, refused, "rejected    observed 20 % (250 of 1,250), wanted at most 19 %"},
+		"refusals without a word": {SLO{MaxErrorRate: all}, refused, "rejected    observed 20 % (250 of 1,250), wanted at most 0 % (set SLO.MaxRejectedRate to allow some: 0 allows none)"},
+		"memory beyond":           {SLO{MaxErrorRate: all, MaxPeakMemory: 1 << 20}, run1000(), "peak memory observed 64.0 MiB, wanted at most 1.0 MiB"},
+		"nothing sent":            {SLO{}, &EngineResult{}, "requests    observed 0, wanted at least 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := tt.slo.Judge(tt.r)
@@ -63,8 +72,12 @@ func TestCheckFailsWhereJudgeDoes(t *testing.T) {
 			}
 			require.Equal(t, VerdictFail, v.Kind)
 			require.Len(t, v.Missed(), 1)
-			require.Equal(t, tt.want, v.Missed()[0].Name)
-			require.Contains(t, tb.text(), v.Missed()[0].String())
+			require.Equal(t, tt.want, v.Missed()[0].String())
+			require.Len(t, tb.errors, 1)
+			require.Contains(t, tb.text(), "loadtest: 1 of the objectives missed\n  "+tt.want)
+			if tt.r.ErrorCount > 0 {
+				require.Contains(t, tb.text(), "10 × reset: example of reset")
+			}
 		})
 	}
 }
@@ -112,6 +125,7 @@ func TestAMissDoesNotReadLikeAHit(t *testing.T) {
 	const limit = 1_234_123_456
 	require.Equal(t, "1.234s", precise(limit, limit), "a hit is rounded")
 	require.Equal(t, "1.234123457s", precise(limit+1, limit))
+	require.Equal(t, "100.000001ms", precise(100*ms+1, 100*ms))
 	r := run1000()
 	r.ErrorCount, r.PeakMemory, r.Elapsed = 11, 64<<20+1, 2000*time.Millisecond+time.Microsecond
 	v := SLO{MaxErrorRate: 0.010999, MinRPS: 500, MaxPeakMemory: 64 << 20}.Judge(r)

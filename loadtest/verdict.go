@@ -141,10 +141,8 @@ func (j *judging) add(o Objective) {
 	j.Objectives = append(j.Objectives, o)
 }
 
-// judge returns met.
-func (j *judging) judge(met bool, name, observed, wanted string) bool {
+func (j *judging) judge(met bool, name, observed, wanted string) {
 	j.add(Objective{Name: name, Observed: observed, Wanted: wanted, Judged: true, Met: met})
-	return met
 }
 
 func (j *judging) unjudged(name, why, wanted string) {
@@ -160,8 +158,7 @@ func (j *judging) atMost(name string, got, most time.Duration, detail string) {
 func (j *judging) share(s shareObjective, detail string) {
 	got := s.got()
 	o := Objective{Name: s.name, Wanted: "at most " + text.Percent(s.most), Judged: true, Met: got <= s.most}
-	o.Observed = fmt.Sprintf("%s (%s of %s%s)", apart(o.Met, text.Percent(got), text.Percent(s.most), exactly(100*got)+" %"),
-		text.Count(s.n), text.Count(s.of), detail)
+	o.Observed = fmt.Sprintf("%s (%s of %s%s)", percent(o.Met, got, s.most), text.Count(s.n), text.Count(s.of), detail)
 	if !o.Met && s.most == 0 {
 		o.Hint = "set " + j.path + "." + s.field + " to allow some: 0 allows none"
 	}
@@ -195,8 +192,8 @@ func (j *judging) shares(s SLO, c Counts) {
 func (j *judging) achieved(s SLO, r *EngineResult) {
 	got, least := share(r.Scheduled-r.undelivered(), r.Scheduled), s.minAchievedRate()
 	met := got >= least
-	observed := apart(met, text.Percent(got), text.Percent(least), exactly(100*got)+" %") + " of the arrivals"
-	if !j.judge(met, "achieved", observed, "at least "+text.Percent(least)) {
+	j.judge(met, "achieved", percent(met, got, least)+" of the arrivals", "at least "+text.Percent(least))
+	if !met {
 		j.Kind = VerdictInvalid
 	}
 }
@@ -218,7 +215,7 @@ func (j *judging) requests(s SLO, st *Stats, elapsed time.Duration) {
 // worst judges what no later second can make good: the worst interval, the longest stall
 // and the largest heap.
 func (j *judging) worst(s SLO, r *EngineResult) {
-	worst := func(few int64, less func(a, b Interval) int) (Interval, bool) {
+	row := func(few int64, less func(a, b Interval) int) (Interval, bool) {
 		rows := slices.DeleteFunc(slices.Clone(r.Intervals), func(i Interval) bool { return i.Requests < few })
 		if len(rows) == 0 {
 			return Interval{}, false
@@ -230,14 +227,14 @@ func (j *judging) worst(s SLO, r *EngineResult) {
 	}
 	if most := s.WorstSecondP99; most != 0 {
 		few := text.SamplesToShow(0.99)
-		if row, ok := worst(few, func(a, b Interval) int { return cmp.Compare(a.P99, b.P99) }); ok {
+		if row, ok := row(few, func(a, b Interval) int { return cmp.Compare(a.P99, b.P99) }); ok {
 			j.atMost("worst p99", row.P99, most, when(row.From, row.To))
 		} else {
 			j.unjudged("worst p99", fmt.Sprintf("no second has %d requests", few), "at most "+most.String())
 		}
 	}
 	if most := s.WorstSecondErrorRate; most != 0 {
-		if row, ok := worst(fewArrivals, func(a, b Interval) int { return cmp.Compare(a.ErrorRate(), b.ErrorRate()) }); ok {
+		if row, ok := row(fewArrivals, func(a, b Interval) int { return cmp.Compare(a.ErrorRate(), b.ErrorRate()) }); ok {
 			j.share(shareObjective{name: "worst errors", n: row.ErrorCount, of: row.Requests, most: most}, when(row.From, row.To))
 		} else {
 			j.unjudged("worst errors", fmt.Sprintf("no second has %d requests", fewArrivals), "at most "+text.Percent(most))
@@ -291,6 +288,10 @@ func apart(met bool, observed, limit, exact string) string {
 		return exact
 	}
 	return observed
+}
+
+func percent(met bool, got, limit float64) string {
+	return apart(met, text.Percent(got), text.Percent(limit), exactly(100*got)+" %")
 }
 
 func exactly(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
