@@ -226,6 +226,9 @@ func TestARunEndsEarly(t *testing.T) {
 		"open loop, grace": {ArrivalConfig{
 			Schedule: pace.Constant(100).Until(time.Minute), Client: failing, Abort: &AbortConfig{SLO: slo, Grace: 9500 * ms},
 		}, Times(6000), 10 * time.Second},
+		"open loop, grace until it is asked": {ArrivalConfig{
+			Schedule: pace.Constant(100).Until(time.Minute), Client: failing, Abort: &AbortConfig{SLO: slo, Grace: 10 * time.Second},
+		}, For(time.Minute), 10 * time.Second},
 		"sync":                {SyncConfig{Client: failing, Abort: &AbortConfig{SLO: slo}}, Times(1000), 2 * time.Second},
 		"threaded":            {ThreadedConfig{Client: failing, Abort: &AbortConfig{SLO: slo}}, Times(20000), 4 * time.Second},
 		"async":               {AsyncConfig{MaxConcurrent: 10, Client: failing, Abort: &AbortConfig{SLO: slo}}, Times(20000), 4 * time.Second},
