@@ -267,3 +267,53 @@ func TestLabelsAreLatched(t *testing.T) {
 		})
 	}
 }
+
+// What a cause says names the setting to change, and how large it must be where that is
+// known.
+func TestCausesSayWhatToChange(t *testing.T) {
+	// 200 a second of 100 ms each: 20 in flight.
+	e := evidence{
+		band: band{lag: 6 * ms, low: 4 * ms, high: 60 * ms}, ended: 200, waited: 150, wait: 150 * 5 * ms, lost: 7,
+		worst: signals{length: time.Second, scheduled: 200, ended: 200, mean: 100 * ms},
+	}
+	healthy := band{low: 10 * ms, high: 12 * ms}
+	const pool = "raise the limit on connections (Conn.MaxConnections, Conn.MaxKeepaliveConnections, or that of your Transport), or with HTTP/2 the server's on streams"
+	for _, tt := range []struct {
+		cause       Cause
+		maxInFlight int
+		want        string
+	}{
+		{CauseLocalLimits, 20, "7 requests failed for a limit of this machine and did not reach the service; reuse connections, or raise the limit (ulimit -n, ephemeral ports)"},
+		{CauseCPU, 20, "in the worst second a tenth of the requests began 6ms or more after they were due, and 7 arrivals were never sent; send fewer per second, make the functions of the source quicker if it has any, raise GOMAXPROCS if the machine has more processors, or run the server in another process or on another machine"},
+		{CauseConnections, 20, "75 % of the requests waited for a connection or a stream, 5ms on average: 200/s that take 100ms each are 20 or more in flight at once; " + pool},
+		{CauseConnections, 19, "75 % of the requests waited for a connection or a stream, 5ms on average: 200/s that take 100ms each are 20 or more in flight at once; raise MaxInFlight, which is 19, and " + pool},
+		{CauseInFlight, 20, "MaxInFlight 20 was reached, and 7 arrivals were dropped: the service stalled, or many arrivals came at once; raise MaxInFlight"},
+		{CauseInFlight, 19, "MaxInFlight 19 was reached, and 7 arrivals were dropped: 200/s that take 100ms each are 20 or more in flight at once; raise MaxInFlight"},
+		{CauseSlower, 20, "its median service time was up to 60ms; at the beginning of the run it was 12ms"},
+		{CauseFaster, 20, "its median service time was down to 4ms; at the beginning of the run it was 10ms"},
+	} {
+		require.Equal(t, tt.want, e.text(tt.cause, healthy, tt.maxInFlight))
+	}
+	e.lost, e.stalled = 0, true
+	require.NotContains(t, e.text(CauseCPU, healthy, 20), "never sent")
+	require.Equal(t, "next to no request ended at times; its median service time was up to 60ms; at the beginning of the run it was 12ms", e.text(CauseSlower, healthy, 20))
+}
+
+// A run of fewer windows than make a cause has one if all that say something show one, and
+// then throughout.
+func TestAShortRunHasOneLabel(t *testing.T) {
+	for windows, want := range map[string]Cause{"c": CauseCPU, "c0c|": CauseCPU, "fc": CauseCPU, "c.": "", ".": "", "0": ""} {
+		var l labeler
+		for _, w := range []byte(windows) {
+			label, back := l.add(window(w))
+			require.Empty(t, label)
+			require.Zero(t, back)
+		}
+		label, back := l.finish()
+		require.Equal(t, want, label, windows)
+		if want != "" {
+			require.Equal(t, len(windows), back, windows)
+			require.Equal(t, l.windows, l.evidence(want).held, windows)
+		}
+	}
+}
