@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"time"
 )
@@ -38,31 +37,17 @@ type cell struct {
 }
 
 // cellOf returns the index of the cell of a value.
-func cellOf(v uint64) int {
-	shift := max(bits.Len64(v)-cellBits-1, 0)
-	return shift<<cellBits + int(v>>shift)
-}
+func cellOf(v uint64) int { return logLinear(v, cellBits) }
 
 // newBlock returns the distribution of h, which it does not keep.
 func newBlock(h *histogram) block {
 	b := block{n: h.count()}
-	if b.n == 0 {
-		return b
-	}
-	for i, p := range h.pages {
-		if p == nil {
-			continue
-		}
-		for k, n := range p {
-			if n == 0 {
-				continue
-			}
-			index := cellOf(uint64(highest(i<<pageBits + k)))
-			if last := len(b.cells) - 1; last >= 0 && b.cells[last].index == index {
-				b.cells[last].n += n
-			} else {
-				b.cells = append(b.cells, cell{index, n})
-			}
+	for bucket, n := range h.buckets {
+		index := cellOf(uint64(highest(bucket)))
+		if last := len(b.cells) - 1; last >= 0 && b.cells[last].index == index {
+			b.cells[last].n += n
+		} else {
+			b.cells = append(b.cells, cell{index, n})
 		}
 	}
 	return b
@@ -124,9 +109,8 @@ func (b block) upTo(index int) (below, in int64) {
 // not be empty.
 func (b block) quantile(q float64) time.Duration {
 	index, share := b.at(q)
-	shift := max(index>>cellBits-1, 0)
-	low := (index - shift<<cellBits) << shift
-	return time.Duration(max(float64(low)+share*float64(int(1)<<shift), 1))
+	low, width := logLinearRange(index, cellBits)
+	return time.Duration(max(float64(low)+share*float64(width), 1))
 }
 
 // blockSeries holds the blocks of a run in progress. When there are too many, neighbors

@@ -37,18 +37,11 @@ func (s *Stats) Corrected(interval time.Duration) *Corrected {
 	c := &Corrected{h: newHistogram(), interval: max(interval, 0)}
 	all := s.latencies()
 	c.h.merge(all)
-	if all.count() == 0 || c.interval == 0 {
+	if c.interval == 0 {
 		return c
 	}
-	for i, p := range all.pages {
-		if p == nil {
-			continue
-		}
-		for k, n := range p {
-			if n > 0 {
-				c.add(min(highest(i<<pageBits+k), all.max), n)
-			}
-		}
+	for bucket, n := range all.buckets {
+		c.add(min(highest(bucket), all.max), n)
 	}
 	return c
 }

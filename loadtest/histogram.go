@@ -43,15 +43,42 @@ func newHistogram() *histogram { return &histogram{min: math.MaxInt64} }
 
 // bucketOf returns the bucket of a value: values below 2,048 ns have one each, and
 // from there on each octave has 1,024. It is HdrHistogram's countsIndex.
-func bucketOf(v uint64) int {
-	shift := max(bits.Len64(v)-octaveBits-1, 0)
-	return shift<<octaveBits + int(v>>shift)
-}
+func bucketOf(v uint64) int { return logLinear(v, octaveBits) }
 
 // highest returns the largest value of a bucket.
 func highest(bucket int) time.Duration {
-	shift := max(bucket>>octaveBits-1, 0)
-	return time.Duration(bucket-shift<<octaveBits+1)<<shift - 1
+	low, width := logLinearRange(bucket, octaveBits)
+	return low + width - 1
+}
+
+// logLinear returns the index of a value on a scale with 2^perOctave buckets in an
+// octave, all of the same width.
+func logLinear(v uint64, perOctave int) int {
+	shift := max(bits.Len64(v)-perOctave-1, 0)
+	return shift<<perOctave + int(v>>shift)
+}
+
+// logLinearRange returns the values that have an index: from low on, so many nanoseconds.
+func logLinearRange(index, perOctave int) (low, width time.Duration) {
+	shift := max(index>>perOctave-1, 0)
+	return time.Duration(index-shift<<perOctave) << shift, 1 << shift
+}
+
+// buckets calls yield for each bucket that is not empty, from the lowest on.
+func (h *histogram) buckets(yield func(bucket int, n int64) bool) {
+	if h.count() == 0 {
+		return
+	}
+	for i, p := range h.pages {
+		if p == nil {
+			continue
+		}
+		for k, n := range p {
+			if n > 0 && !yield(i<<pageBits+k, n) {
+				return
+			}
+		}
+	}
 }
 
 // page returns the page of a bucket, which it makes if there is none.
@@ -166,14 +193,9 @@ func (h *histogram) quantile(q float64) time.Duration {
 // from 1 to n.
 func (h *histogram) atRank(rank int64) time.Duration {
 	var seen int64
-	for i, p := range h.pages {
-		if p == nil {
-			continue
-		}
-		for k, n := range p {
-			if seen += n; seen >= rank {
-				return highest(i<<pageBits + k)
-			}
+	for bucket, n := range h.buckets {
+		if seen += n; seen >= rank {
+			return highest(bucket)
 		}
 	}
 	return h.max
@@ -201,10 +223,8 @@ func (h *histogram) encode() (*histogramJSON, error) {
 		return nil, nil
 	}
 	counts := make([]int64, histBuckets)
-	for i, p := range h.pages {
-		if p != nil {
-			copy(counts[i<<pageBits:], p[:])
-		}
+	for bucket, n := range h.buckets {
+		counts[bucket] = n
 	}
 	hdr := hdrhistogram.Import(&hdrhistogram.Snapshot{
 		LowestTrackableValue: 1, HighestTrackableValue: int64(histMax), SignificantFigures: histDigits, Counts: counts,
