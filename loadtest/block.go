@@ -1,13 +1,11 @@
 package loadtest
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -29,6 +27,13 @@ type block struct {
 	from, to time.Duration // as Interval.From and To
 	n        int64
 	cells    []cell // by index, none empty
+}
+
+func (b block) bounds() (from, to time.Duration) { return b.from, b.to }
+
+func (b block) later(by time.Duration) block {
+	b.from, b.to = b.from+by, b.to+by
+	return b
 }
 
 type cell struct {
@@ -113,62 +118,15 @@ func (b block) quantile(q float64) time.Duration {
 	return time.Duration(max(float64(low)+share*float64(width), 1))
 }
 
-// blockSeries holds the blocks of a run in progress. When there are too many, neighbors
-// are joined, and further ones are twice as long.
-type blockSeries struct {
-	blocks []block
-	width  int // how many harvests make a block; 0 counts as 1
-	last   int // of how many the last block consists
-}
-
-func (s *blockSeries) add(b block) {
-	n := len(s.blocks)
-	if n > 0 && (s.last < s.width || b.to <= b.from) {
-		s.blocks[n-1] = s.blocks[n-1].and(b)
-		s.last++
-		return
-	}
-	if n == maxBlocks {
-		s.blocks = pair(s.blocks)
-		s.width = 2 * max(s.width, 1)
-	}
-	s.blocks, s.last = append(s.blocks, b), 1
-}
-
-// close joins a last block that is less than half as long as the one before to that one.
-func (s *blockSeries) close() []block {
-	if n := len(s.blocks); n > 1 {
-		if a, b := s.blocks[n-2], s.blocks[n-1]; b.to-b.from < (a.to-a.from)/2 {
-			s.blocks[n-2] = a.and(b)
-			s.blocks = s.blocks[:n-1]
-		}
-	}
-	return s.blocks
-}
-
-// uniteBlocks returns the blocks of two results: a's later by shiftA, b's by shiftB. Those
-// of the same time are joined, because what happened then happened to both.
-func uniteBlocks(a []block, shiftA time.Duration, b []block, shiftB time.Duration) []block {
-	all := slices.Concat(a, b)
-	for i := range all {
-		by := shiftA
-		if i >= len(a) {
-			by = shiftB
-		}
-		all[i].from += by
-		all[i].to += by
-	}
-	slices.SortStableFunc(all, func(a, b block) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
-	var out []block
-	for _, x := range all {
+// joinOverlapping joins those of blocks, in the order of time, which are mostly of the same
+// time: what happened then happened to both.
+func joinOverlapping(blocks []block) (out []block) {
+	for _, x := range blocks {
 		if n := len(out); n > 0 && x.from < out[n-1].from+(out[n-1].to-out[n-1].from)/2 {
 			out[n-1] = out[n-1].and(x)
 		} else {
 			out = append(out, x)
 		}
-	}
-	for len(out) > maxBlocks {
-		out = pair(out)
 	}
 	return out
 }

@@ -69,7 +69,7 @@ func ofSecond(from time.Duration) block {
 
 func TestBlocksAreBounded(t *testing.T) {
 	for _, tt := range []struct{ seconds, blocks int }{{0, 0}, {1, 1}, {32, 32}, {33, 17}, {34, 17}, {64, 32}, {65, 16}, {66, 17}, {3600, 28}} {
-		var s blockSeries
+		s := series[block]{most: maxBlocks}
 		for i := range tt.seconds {
 			s.add(ofSecond(time.Duration(i) * time.Second))
 		}
@@ -106,7 +106,7 @@ func TestBlocksOfTwoRuns(t *testing.T) {
 		{"one without", seconds(0, 10), nil, time.Second, 0, 10, 11 * time.Second},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
-			got := uniteBlocks(tt.a, tt.shiftA, tt.b, tt.shiftB)
+			got := atMost(maxBlocks, joinOverlapping(interleave(tt.a, tt.shiftA, tt.b, tt.shiftB)))
 			require.Len(t, got, tt.want)
 			require.EqualValues(t, len(tt.a)+len(tt.b), joinAll(got).n)
 			require.Equal(t, tt.end, got[len(got)-1].to)

@@ -7,8 +7,8 @@ import "time"
 type collector struct {
 	recorder *recorder
 	memory   *peakSampler
-	series   series
-	blocks   blockSeries
+	series   series[Interval]
+	blocks   series[block]
 	watcher  generatorWatch
 	total    Counts   // since the run began
 	labeler  *labeler // of an open loop; nil in a closed one
@@ -59,21 +59,23 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	row.From, row.To = c.series.end(), now
 	b := c.recorder.recent
 	b.from, b.to = row.From, row.To
-	c.blocks.add(b)
 	row.HeapBytes, row.InFlight = c.memory.interval(), c.inFlight()
 	c.total.add(row.Counts)
 	c.label(&row)
-	if n := len(c.series.rows); n == 0 || row.To > row.From {
+	if len(c.series.rows) == 0 || row.To > row.From {
 		c.series.add(row)
+		c.blocks.add(b)
 	} else if row.due() > 0 {
 		// The last request ended before the last harvest, but was recorded after.
-		row.To = row.From
-		c.series.rows[n-1] = c.series.rows[n-1].and(row)
+		row.To, b.to = row.From, row.From
+		c.series.extend(row)
+		c.blocks.extend(b)
 	}
 	if last {
 		c.series.close()
 		if c.labeler != nil {
-			c.series.relabel(c.labeler.finish())
+			cause, windows := c.labeler.finish()
+			relabel(&c.series, cause, windows)
 		}
 		row = c.series.rows[len(c.series.rows)-1]
 	}
@@ -96,7 +98,7 @@ func (c *collector) label(row *Interval) {
 	s.waited, s.wait = c.waits()
 	var back int
 	row.Cause, back = c.labeler.add(s)
-	c.series.relabel(row.Cause, back)
+	relabel(&c.series, row.Cause, back)
 }
 
 // result returns what was seen, after finish.

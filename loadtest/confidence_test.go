@@ -100,7 +100,7 @@ var (
 // of the run that is over when its second begins; nil is 1.
 func (s synthetic) result(seed uint64, seconds, rate int, factor func(float64) float64) *EngineResult {
 	total, second := newHistogram(), newHistogram()
-	var series blockSeries
+	series := series[block]{most: maxBlocks}
 	now := 0
 	flush := func() {
 		total.merge(second)

@@ -257,7 +257,7 @@ func TestHarvestsDoNotChangeTheResult(t *testing.T) {
 
 func TestALongRunHasBoundedRows(t *testing.T) {
 	for _, n := range []int{1, 2, maxIntervals, maxIntervals + 1, maxIntervals + 2, 2 * maxIntervals, 2*maxIntervals + 1, 20_000} {
-		var s series
+		s := series[Interval]{most: maxIntervals}
 		for i := range n {
 			from := time.Duration(i) * time.Second
 			require.Equal(t, from, s.end())
@@ -285,7 +285,7 @@ func TestALongRunHasBoundedRows(t *testing.T) {
 // How short a last row is, is measured by the others, however many have been joined.
 func TestASliverIsMeasuredByItsNeighbors(t *testing.T) {
 	for end, rows := range map[time.Duration]int{999 * time.Millisecond: 1, time.Second: 2, 1001 * time.Millisecond: 2} {
-		s := series{rows: []Interval{{To: 2 * time.Second}, {From: 2 * time.Second, To: 2*time.Second + end}}, width: 2}
+		s := series[Interval]{rows: []Interval{{To: 2 * time.Second}, {From: 2 * time.Second, To: 2*time.Second + end}}, width: 2}
 		s.close()
 		require.Len(t, s.rows, rows, "%v", end)
 		require.Equal(t, 2*time.Second+end, s.end())
@@ -301,7 +301,7 @@ func TestInterleavedIntervalsAreBounded(t *testing.T) {
 		}
 		return out
 	}
-	all, got := interleave(rows(maxIntervals), nil), interleave(rows(maxIntervals+1), nil)
+	all, got := atMost(maxIntervals, rows(maxIntervals)), atMost(maxIntervals, rows(maxIntervals+1))
 	require.Equal(t, []int{maxIntervals, maxIntervals/2 + 1}, []int{len(all), len(got)})
 	require.Equal(t, rows(maxIntervals + 1)[maxIntervals], got[maxIntervals/2])
 }
@@ -309,8 +309,8 @@ func TestInterleavedIntervalsAreBounded(t *testing.T) {
 // A cause is of as many windows as show it, however many of them make a row.
 func TestRelabelReachesBackAsFarAsItsWindows(t *testing.T) {
 	for _, tt := range []struct{ width, windows, rows int }{{0, 3, 3}, {1, 3, 3}, {2, 4, 2}, {2, 5, 2}, {4, 3, 0}, {1, 9, 6}} {
-		s := series{rows: make([]Interval, 6), width: tt.width}
-		s.relabel(CauseCPU, tt.windows)
+		s := series[Interval]{rows: make([]Interval, 6), width: tt.width}
+		relabel(&s, CauseCPU, tt.windows)
 		for i, row := range s.rows {
 			want := Cause("")
 			if i >= 6-tt.rows {

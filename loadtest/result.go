@@ -131,16 +131,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 		return
 	}
 	r.merge(&other.Stats)
-	if r.Engine == "" {
-		r.Engine = other.Engine
-	} else if other.Engine != "" && other.Engine != r.Engine {
-		r.Engine = "mixed"
-	}
-	if r.Schedule == "" {
-		r.Schedule = other.Schedule
-	} else if other.Schedule != "" && other.Schedule != r.Schedule {
-		r.Schedule = "mixed"
-	}
+	r.Engine, r.Schedule = sameOrMixed(r.Engine, other.Engine), sameOrMixed(r.Schedule, other.Schedule)
 	r.Unsent += other.Unsent
 	r.SinkTime += other.SinkTime
 	r.ConnectionsOpened += other.ConnectionsOpened
@@ -178,11 +169,19 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.spans = unite(slices.Concat(r.spans, other.spans))
 	before := r.StartedAt
 	r.StartedAt, r.Elapsed = measure(r.spans)
-	r.Intervals = interleave(
-		shift(r.Intervals, before.Sub(r.StartedAt)), shift(other.Intervals, other.StartedAt.Sub(r.StartedAt)))
-	r.blocks = uniteBlocks(r.blocks, before.Sub(r.StartedAt), other.blocks, other.StartedAt.Sub(r.StartedAt))
+	mine, others := before.Sub(r.StartedAt), other.StartedAt.Sub(r.StartedAt)
+	r.Intervals = atMost(maxIntervals, interleave(r.Intervals, mine, other.Intervals, others))
+	r.blocks = atMost(maxBlocks, joinOverlapping(interleave(r.blocks, mine, other.blocks, others)))
 	single := slices.DeleteFunc(slices.Concat(r.Warnings, other.Warnings), func(w Warning) bool { return w.Kind != WarnStall && w.Kind != WarnUnsteady })
 	r.Warnings = append(r.assess(), single...)
+}
+
+// sameOrMixed returns what a and b both are; either may be unknown.
+func sameOrMixed(a, b string) string {
+	if a != "" && b != "" && a != b {
+		return "mixed"
+	}
+	return cmp.Or(a, b)
 }
 
 // overlap reports whether any two spans do.

@@ -120,7 +120,10 @@ func (r *run) runWorkers() {
 	stop := make(chan struct{})
 	memory := newPeakSampler()
 	r.base = time.Now()
-	r.collector = &collector{recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight}
+	r.collector = &collector{
+		recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight,
+		series: series[Interval]{most: maxIntervals}, blocks: series[block]{most: maxBlocks},
+	}
 	reports := &reporter{report: r.engine.progress, recordPanic: r.recordPanic, next: make(chan Progress, 1)}
 	if r.engine.progress != nil {
 		r.collector.report = func(row Interval, now time.Duration, done bool) { reports.put(r.progress(row, now, done)) }
