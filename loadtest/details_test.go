@@ -193,7 +193,7 @@ func TestPhasesAreOffByDefault(t *testing.T) {
 			e := Start(t, SyncConfig{Client: client(ConnectionConfig{DialContext: srv.dial})})
 			r, err := e.Run(t.Context(), Times(2, Get("http://h.test/")))
 			require.NoError(t, err)
-			require.Nil(t, r.details)
+			require.Zero(t, r.details)
 			require.Zero(t, r.PhaseCount(PhaseHeaders))
 			require.Zero(t, r.PhaseQuantile(PhaseHeaders, 1))
 			require.NotContains(t, r.String(), "phase")
@@ -331,7 +331,7 @@ func TestDetailsMergeExactly(t *testing.T) {
 	asks := &Request{ServerTime: &ServerTime{}}
 	of := func(samples []sample, seeds []uint64) *EngineResult {
 		r := record(epoch, 10*time.Second, names, samples)
-		shards := []*shard{{}, {}}
+		rec := newRecorder(2)
 		for i, s := range samples {
 			if s.class == ClassRejected {
 				continue
@@ -348,10 +348,18 @@ func TestDetailsMergeExactly(t *testing.T) {
 					phases.any, phases.been[p], phases.spent[p] = true, true, time.Duration(rng.IntN(1e9))
 				}
 			}
-			shards[i%2].record(s.endpoint, req, &out, phases)
+			rec.shards[i%len(rec.shards)].record(s.endpoint, req, &out, phases)
 			require.False(t, phases.any, "taken")
+			if i%100 == 99 {
+				rec.harvest(false)
+			}
 		}
-		(&recorder{shards: shards}).addDetails(r, names)
+		rec.harvest(true)
+		apart := rec.result(names)
+		r.details = apart.details
+		for name, s := range apart.Endpoints {
+			r.Endpoints[name].details = s.details
+		}
 		return r
 	}
 	for range 3 {

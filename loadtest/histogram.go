@@ -41,6 +41,21 @@ type histogram struct {
 
 func newHistogram() *histogram { return &histogram{min: math.MaxInt64} }
 
+// made returns *h, which it makes if there is none.
+func made(h **histogram) *histogram {
+	if *h == nil {
+		*h = newHistogram()
+	}
+	return *h
+}
+
+// mergeInto adds src to *dst, which it makes if need be; src is not changed.
+func mergeInto(dst **histogram, src *histogram) {
+	if src.count() > 0 {
+		made(dst).merge(src)
+	}
+}
+
 // bucketOf returns the bucket of a value: values below 2,048 ns have one each, and
 // from there on each octave has 1,024. It is HdrHistogram's countsIndex.
 func bucketOf(v uint64) int { return logLinear(v, octaveBits) }
@@ -237,10 +252,10 @@ func (h *histogram) encode() (*histogramJSON, error) {
 }
 
 func (j *histogramJSON) decode() (*histogram, error) {
-	h := newHistogram()
 	if j == nil {
-		return h, nil
+		return nil, nil
 	}
+	h := newHistogram()
 	hdr, err := hdrhistogram.Decode([]byte(j.HDR))
 	if err != nil {
 		return nil, fmt.Errorf("loadtest: decoding a histogram: %w", err)

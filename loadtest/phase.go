@@ -1,7 +1,11 @@
 package loadtest
 
 import (
+	"context"
 	"fmt"
+	"time"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // Phase is how far a request had come.
@@ -55,3 +59,33 @@ func (e *PhaseError) Error() string {
 
 // Unwrap returns the transport's error.
 func (e *PhaseError) Unwrap() error { return e.Err }
+
+// phaseTimes are the phases of the request in hand.
+type phaseTimes struct {
+	spent [PhaseBody + 1]time.Duration
+	been  [PhaseBody + 1]bool
+	any   bool
+}
+
+// CountPhase counts that the request in hand spent d in phase p; if that is called
+// several times, the sum counts. NetHTTP and Wire do so if ConnectionConfig.Phases is
+// set, other clients and functions may. ctx is the context that [Session].Do or the
+// function was given, or one derived from it; without such a run it does nothing. It is
+// for the goroutine that was given ctx, before it returns. A phase that does not exist
+// is not counted, nor is a negative d.
+func CountPhase(ctx context.Context, p Phase, d time.Duration) {
+	w, ok := ctx.Value(workerKey{}).(*worker)
+	if !ok || p == PhaseUnknown || p > PhaseBody || d < 0 {
+		return
+	}
+	if w.phases == nil {
+		w.phases = new(phaseTimes)
+	}
+	w.phases.any, w.phases.been[p] = true, true
+	w.phases.spent[p] += d
+}
+
+// countPhases counts what c has measured of the request in hand, and ends it.
+func countPhases(ctx context.Context, c *http1.PhaseClock) {
+	c.End(func(p http1.Phase, spent time.Duration) { CountPhase(ctx, Phase(p), spent) })
+}

@@ -137,7 +137,6 @@ type shard struct {
 	buffers  []*buffer // more may come, none goes
 	interval *tally    // of the interval that is going on
 	examples map[ErrorClass]string
-	details  map[int8]*details // by endpoint; nil unless somebody asks for some
 }
 
 // endpointTally counts the requests of one name.
@@ -161,12 +160,17 @@ func (s *shard) take(b *buffer) {
 			held = e
 			e.mu.Lock()
 		}
-		if held.tally == nil {
-			held.tally = new(tally)
-		}
-		held.tally.count(x)
+		held.get().count(x)
 	}
 	held.release()
+}
+
+// get returns the tally. The caller holds mu.
+func (e *endpointTally) get() *tally {
+	if e.tally == nil {
+		e.tally = new(tally)
+	}
+	return e.tally
 }
 
 func (e *endpointTally) release() {
@@ -216,7 +220,7 @@ func (r *recorder) harvest(last bool) (row Interval) {
 		sum.add(r.arrivals())
 	}
 	row.Counts = sum.Counts
-	all := r.latencies(sum)
+	all := sum.latencies(&r.both)
 	r.recent = newBlock(all)
 	if r.arrivals != nil {
 		r.window = signalsOf(sum, all)
@@ -246,24 +250,6 @@ func (r *recorder) putTally(t *tally) {
 	r.free = append(r.free, t)
 }
 
-// latencies unites those with and without an error; the result is valid until
-// the next call or a change of t.
-func (r *recorder) latencies(t *tally) *histogram {
-	switch {
-	case t.bad.count() == 0:
-		return t.good
-	case t.good.count() == 0:
-		return t.bad
-	case r.both == nil:
-		r.both = newHistogram()
-	default:
-		r.both.reset()
-	}
-	r.both.merge(t.good)
-	r.both.merge(t.bad)
-	return r.both
-}
-
 // result returns the total, after the last harvest.
 func (r *recorder) result(names []string) *EngineResult {
 	named := make([]*tally, len(names))
@@ -274,9 +260,7 @@ func (r *recorder) result(names []string) *EngineResult {
 	for _, s := range r.shards {
 		maps.Copy(examples, s.examples)
 	}
-	res := newResult(r.total, names, named, examples)
-	r.addDetails(res, names)
-	return res
+	return newResult(r.total, names, named, examples)
 }
 
 // newResult returns the result of total, and of named by names.

@@ -153,11 +153,10 @@ func (r *EngineResult) Merge(other *EngineResult) {
 		if r.Endpoints == nil {
 			r.Endpoints = make(map[string]*Stats)
 		}
-		if mine := r.Endpoints[name]; mine != nil {
-			mine.merge(ep)
-		} else {
-			r.Endpoints[name] = ep.clone()
+		if r.Endpoints[name] == nil {
+			r.Endpoints[name] = new(Stats)
 		}
+		r.Endpoints[name].merge(ep)
 	}
 	if overlap(r.spans, other.spans) {
 		r.Concurrency += other.Concurrency

@@ -123,8 +123,8 @@ func (j *statsJSON) stats() (Stats, error) {
 			return Stats{}, err
 		}
 	}
-	if j.Lag == nil {
-		s.service, s.lag = nil, nil
+	if s.lag == nil {
+		s.service = nil
 	}
 	n := s.good.count() + s.bad.count()
 	if n != j.Requests || j.SuccessCount+j.ErrorCount+j.OtherCount != j.Requests || s.bad.count() != j.ErrorCount {

@@ -1,9 +1,6 @@
 package loadtest
 
-import (
-	"maps"
-	"time"
-)
+import "time"
 
 // Counts counts requests by what became of them.
 type Counts struct {
@@ -94,8 +91,7 @@ type Stats struct {
 	StatusCodes map[int]int64
 
 	timings
-	all     *histogram // good and bad; made when first asked for
-	details *details   // nil without any
+	all *histogram // good and bad, if there are both; made when first asked for
 }
 
 // P50 returns the median latency of every request sent.
@@ -135,28 +131,18 @@ func (s *Stats) LagQuantile(q float64) time.Duration { return s.lag.quantile(q) 
 func (s *Stats) Mean() time.Duration { return s.latencies().mean() }
 
 func (s *Stats) latencies() *histogram {
-	switch {
-	case s.bad.count() == 0:
-		return s.good
-	case s.good.count() == 0:
-		return s.bad
-	case s.all == nil:
-		s.all = newHistogram()
-		s.all.merge(s.good)
-		s.all.merge(s.bad)
+	if s.all != nil {
+		return s.all
 	}
-	return s.all
+	return s.timings.latencies(&s.all)
 }
 
 // beyond counts the latencies that the histograms could not tell apart.
 func (s *Stats) beyond() int64 {
-	var n int64
-	for _, h := range []*histogram{s.good, s.bad} {
-		if h != nil {
-			n += h.beyond
-		}
+	if h := s.latencies(); h != nil {
+		return h.beyond
 	}
-	return n
+	return 0
 }
 
 func (s *Stats) merge(from *Stats) {
@@ -164,14 +150,7 @@ func (s *Stats) merge(from *Stats) {
 	s.Errors = addCounts(s.Errors, from.Errors)
 	s.StatusCodes = addCounts(s.StatusCodes, from.StatusCodes)
 	s.timings.merge(&from.timings)
-	s.all, s.details = nil, mergeDetails(s.details, from.details)
-}
-
-func (s *Stats) clone() *Stats {
-	c := *s
-	c.Errors, c.StatusCodes = maps.Clone(s.Errors), maps.Clone(s.StatusCodes)
-	c.timings, c.all, c.details = s.timings.clone(), nil, mergeDetails(nil, s.details)
-	return &c
+	s.all = nil
 }
 
 func addCounts[K comparable](dst, src map[K]int64) map[K]int64 {

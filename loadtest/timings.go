@@ -8,6 +8,7 @@ type timings struct {
 	// service and lag are the two parts of a latency. They are nil while every lag was
 	// 0, as all are in a closed loop: the latency is the service time then.
 	service, lag *histogram
+	details
 }
 
 // record adds a request.
@@ -19,10 +20,7 @@ func (t *timings) record(service, lag time.Duration, failed bool) {
 	if failed {
 		h = &t.bad
 	}
-	if *h == nil {
-		*h = newHistogram()
-	}
-	(*h).record(service + lag)
+	made(h).record(service + lag)
 	if t.lag != nil {
 		t.service.record(service)
 		t.lag.record(lag)
@@ -32,9 +30,14 @@ func (t *timings) record(service, lag time.Duration, failed bool) {
 // split makes the histograms of the parts, for requests without a lag so far.
 func (t *timings) split() {
 	t.service, t.lag = newHistogram(), newHistogram()
-	t.service.merge(t.good)
-	t.service.merge(t.bad)
-	t.lag.recordZeros(t.service.count())
+	t.mergeWithoutLag(t)
+}
+
+// mergeWithoutLag adds the parts of from's latencies, which are without a lag.
+func (t *timings) mergeWithoutLag(from *timings) {
+	t.service.merge(from.good)
+	t.service.merge(from.bad)
+	t.lag.recordZeros(from.good.count() + from.bad.count())
 }
 
 // merge adds from, which is not changed.
@@ -47,19 +50,26 @@ func (t *timings) merge(from *timings) {
 		t.service.merge(from.service)
 		t.lag.merge(from.lag)
 	case t.lag != nil:
-		t.service.merge(from.good)
-		t.service.merge(from.bad)
-		t.lag.recordZeros(from.good.count() + from.bad.count())
+		t.mergeWithoutLag(from)
 	}
-	t.good = mergeHistograms(t.good, from.good)
-	t.bad = mergeHistograms(t.bad, from.bad)
+	mergeInto(&t.good, from.good)
+	mergeInto(&t.bad, from.bad)
+	t.details.merge(&from.details)
 }
 
-func (t *timings) clone() timings {
-	return timings{
-		good: mergeHistograms(nil, t.good), bad: mergeHistograms(nil, t.bad),
-		service: mergeHistograms(nil, t.service), lag: mergeHistograms(nil, t.lag),
+// latencies returns those without and with an error in one. If there are both, it is in
+// *both, which is made if need be, and what was in it is forgotten.
+func (t *timings) latencies(both **histogram) *histogram {
+	switch {
+	case t.bad.count() == 0:
+		return t.good
+	case t.good.count() == 0:
+		return t.bad
 	}
+	(*both).reset()
+	mergeInto(both, t.good)
+	mergeInto(both, t.bad)
+	return *both
 }
 
 // reset forgets everything but keeps the memory.
@@ -67,16 +77,5 @@ func (t *timings) reset() {
 	for _, h := range []*histogram{t.good, t.bad, t.service, t.lag} {
 		h.reset()
 	}
-}
-
-// mergeHistograms adds src to dst, which may be nil; src is not changed.
-func mergeHistograms(dst, src *histogram) *histogram {
-	if src.count() == 0 {
-		return dst
-	}
-	if dst == nil {
-		dst = newHistogram()
-	}
-	dst.merge(src)
-	return dst
+	t.details.reset()
 }

@@ -36,7 +36,9 @@ func TestTimingsKeepTheThreeTimes(t *testing.T) {
 				require.Nil(t, part.lag, "a closed loop has no memory of its lags")
 			}
 			if rng.IntN(2) == 0 {
-				part = part.clone()
+				var copied timings
+				copied.merge(&part)
+				part = copied
 			}
 			whole.merge(&part)
 		}
