@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"example.com/brunt/loadtest/internal/text"
@@ -56,6 +57,7 @@ func (r *EngineResult) ConfidenceInterval(q float64) (lo, hi time.Duration, err 
 	s := spreadAt(blocks, all, q)
 	tail := min(q, 1-q)
 	beyond := float64(all.n) * tail
+	// The variance of how many lie beyond is beyond·(1 − tail)·clustering.
 	independent := beyond / ((s.clustering + spreadAt(blocks, all, wider(q)).clustering) / 2) / (1 - tail)
 	few, many := gammaQuantiles(beyond, independent, studentT(s.freedom))
 	if independent < minBeyond || few < 0.5 {
@@ -63,20 +65,15 @@ func (r *EngineResult) ConfidenceInterval(q float64) (lo, hi time.Duration, err 
 			text.Count(int64(math.Round(beyond))), independent, minBeyond)
 	}
 	h, n := r.latencies(), float64(all.n)
-	if q < 0.5 {
-		return h.quantile(math.Ceil(few) / n), h.quantile((math.Floor(many) + 1) / n), nil
+	if q >= 0.5 {
+		few, many = n-many, n-few // from below
 	}
-	return h.quantile(math.Ceil(n-many) / n), h.quantile((math.Floor(n-few) + 1) / n), nil
+	return h.quantile(math.Ceil(few) / n), h.quantile((math.Floor(many) + 1) / n), nil
 }
 
 // busy returns the blocks that hold requests.
-func busy(blocks []block) (out []block) {
-	for _, b := range blocks {
-		if b.n > 0 {
-			out = append(out, b)
-		}
-	}
-	return out
+func busy(blocks []block) []block {
+	return slices.DeleteFunc(slices.Clone(blocks), func(b block) bool { return b.n == 0 })
 }
 
 // wider returns the quantile whose tail is tailFactor times that of q, or the median.
@@ -95,7 +92,8 @@ type spread struct {
 
 // spreadAt compares blocks, whose sum is all, at the quantile q. The number of requests
 // below the quantile is, in each block, q times its requests and a rest; from the rests
-// follows the variance of their sum, as that of a ratio.
+// follows the variance of their sum, as that of a ratio estimator (Cochran 1977, Sampling
+// Techniques, section 2.11).
 func spreadAt(blocks []block, all block, q float64) spread {
 	index, share := all.at(q)
 	n := float64(len(blocks))
@@ -116,25 +114,36 @@ func spreadAt(blocks []block, all block, q float64) spread {
 	}
 	variance, freedom := sum2*n/(n-1)+unseen, n-1
 	if sum2 > 0 {
-		// A few blocks that differ much from the others tell the variance less exactly
-		// (Satterthwaite's degrees of freedom).
+		// A few blocks that differ much from the others tell the variance less exactly: it
+		// varies itself by (kurtosis − 1)/n of its square, and a variance of so many degrees
+		// of freedom by 2/freedom (Satterthwaite 1946).
 		if kurtosis := n * sum4 / (sum2 * sum2); kurtosis > 1 {
 			freedom = max(min(freedom, 2*n/(kurtosis-1)), 2)
 		}
-		// Neighbors that are alike, as in a first-order autoregression. What is within one
-		// standard error is taken for chance.
-		if r := neighbors/sum2 + 1/n; r > 1/math.Sqrt(n) {
-			r = min(r, 0.8)
-			variance *= (1 + r) / (1 - r)
+		// What is within one standard error is taken for chance.
+		if r := correlation(neighbors, sum2, n); r > 1/math.Sqrt(n) {
+			variance *= inflation(r)
 		}
 	}
 	return spread{variance / (float64(all.n) * q * (1 - q)), freedom}
 }
 
+// correlation returns how alike neighbors are: the autocorrelation at lag one of n values
+// whose mean was subtracted, by the sums of their products and of their squares. 1/n is
+// what the subtraction takes off (Marriott and Pope 1954). It is 0 if they are opposites,
+// and 0.8 at the most: so few values do not tell it from more.
+func correlation(neighbors, squares, n float64) float64 {
+	return min(max(neighbors/squares+1/n, 0), 0.8)
+}
+
+// inflation returns by how much neighbors that are alike, as in a first-order
+// autoregression, make the variance of a mean larger (Bayley and Hammersley 1946).
+func inflation(correlation float64) float64 { return (1 + correlation) / (1 - correlation) }
+
 // gammaQuantiles returns between which numbers a count lies, by the quantile t of a
 // standardized distribution, if its mean is mean and its variance mean²/shape. Counts of
 // clusters are skewed as a gamma distribution is (the cube root of which is close to
-// normal: Wilson and Hilferty).
+// normal: Wilson and Hilferty 1931).
 func gammaQuantiles(mean, shape, t float64) (few, many float64) {
 	root := func(t float64) float64 {
 		c := max(1-1/(9*shape)+t/(3*math.Sqrt(shape)), 0)

@@ -46,8 +46,8 @@ func unsteady(blocks []block) (change, bool) {
 	return found, found.t > 4+16/n
 }
 
-// fit lays a line and every possible step through y and returns the one that leaves
-// least.
+// fit lays a line and every possible step (Quandt 1960) through y and returns the one that
+// leaves least, by least squares.
 func fit(y []float64) change {
 	n := float64(len(y))
 	mid := (n - 1) / 2
@@ -60,9 +60,8 @@ func fit(y []float64) change {
 	}
 	mean := sum / n
 	best := change{size: xy / xx * (n - 1)}
-	model := func(c change, i int) float64 { return mean + c.size*(float64(i)-mid)/(n-1) }
 	total := residuals(y, func(int) float64 { return mean })
-	least := residuals(y, func(i int) float64 { return model(best, i) })
+	least := residuals(y, func(i int) float64 { return mean + xy/xx*(float64(i)-mid) })
 	// A step leaves two blocks on each side, or one where a warm-up ends.
 	before := 0.0
 	for k := 1; k <= len(y)-2; k++ {
@@ -82,8 +81,8 @@ func fit(y []float64) change {
 	const grain = 0.005
 	squares := max(least.squares, n*grain*grain)
 	// Neighbors that are alike leave fewer independent blocks.
-	r := min(max(least.neighbors/squares+1/n, 0), 0.8)
-	best.t = math.Sqrt(max(total.squares-squares, 0) / squares * (n - 2) * (1 - r) / (1 + r))
+	r := correlation(least.neighbors, squares, n)
+	best.t = math.Sqrt(max(total.squares-squares, 0) / squares * (n - 2) / inflation(r))
 	return best
 }
 
