@@ -35,6 +35,13 @@ const (
 // hold on to a level for more than about a twentieth of the run, and means nothing for a
 // run with a [WarnUnsteady].
 //
+// In simulated runs of 10 s at 1,000 requests per second, a queue (M/M/1, 80 % busy) has an
+// interval of p99 in 18 of 100 runs, those that saw no long queue, and half of these
+// contain it; where the level changes by the second (AR(1), correlation 0.5), 92 of 100
+// runs have one, and 90 % of these contain it, or 84 % those of p50. Of the intervals of
+// p50, p95 and p99 of either, 88 to 96 % contain it in runs of 30 s (the queue has one of
+// p99 in 70 of 100), and 93 to 97 % in runs of 60 s.
+//
 // There is no interval, but an error that matches [ErrNoInterval] and says why, if the run
 // has fewer than five parts, which takes about five seconds, if the requests beyond the
 // quantile amount to fewer than four that are independent of each other, and if r was not
@@ -64,6 +71,7 @@ func (r *EngineResult) ConfidenceInterval(q float64) (lo, hi time.Duration, err 
 		return no("requests beyond it: %s, which amount to %.1f independent ones, needed: %d; run for longer",
 			text.Count(int64(math.Round(beyond))), independent, minBeyond)
 	}
+	// Between the values at those ranks (Woodruff 1952).
 	h, n := r.latencies(), float64(all.n)
 	if q >= 0.5 {
 		few, many = n-many, n-few // from below
@@ -131,7 +139,7 @@ func spreadAt(blocks []block, all block, q float64) spread {
 // correlation returns how alike neighbors are: the autocorrelation at lag one of n values
 // whose mean was subtracted, by the sums of their products and of their squares. 1/n is
 // what the subtraction takes off (Marriott and Pope 1954). It is 0 if they are opposites,
-// and 0.8 at the most: so few values do not tell it from more.
+// and 0.8 at the most, for an inflation of 9.
 func correlation(neighbors, squares, n float64) float64 {
 	return min(max(neighbors/squares+1/n, 0), 0.8)
 }

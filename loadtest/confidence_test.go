@@ -153,8 +153,11 @@ func TestConfidenceIntervalCoversTheLongRun(t *testing.T) {
 		{levels(0.3), 10, 1000, 0.99, 100, 92, 98, 10},
 		{levels(0.3), 60, 100, 0.99, 200, 93, 98, 0},
 		{levels(0.5), 60, 100, 0.50, 200, 91, 98, 0},
-		// What the documentation warns of: a level that holds for seconds, in ten.
+		// What the documentation warns of: a level that holds for seconds, and a queue, in ten.
 		{levels(0.5), 10, 1000, 0.50, 100, 70, 92, 0},
+		{levels(0.5), 10, 1000, 0.99, 100, 80, 96, 15},
+		{queue(0.8), 10, 1000, 0.99, 150, 25, 75, 90},
+		{queue(0.8), 30, 1000, 0.99, 60, 78, 96, 45},
 	} {
 		t.Run(fmt.Sprintf("%s/%d s at %d per s/p%v", tt.process.name, tt.seconds, tt.rate, 100*tt.q), func(t *testing.T) {
 			want := time.Duration(tt.process.quantile(tt.q, tt.rate) * 1e6)
