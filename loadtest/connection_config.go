@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -30,12 +31,6 @@ func (p Pooling) String() string {
 	}
 	return "unknown"
 }
-
-const (
-	defaultConnTimeout      = 30 * time.Second
-	defaultKeepaliveExpiry  = 90 * time.Second
-	defaultMaxResponseBytes = 64 << 20
-)
 
 // ConnectionConfig describes the connections of a client. The zero value is
 // ready to use: a pool that keeps as many connections as there are workers.
@@ -132,6 +127,14 @@ func (c ConnectionConfig) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// withDefaults returns c with what 0 stands for.
+func (c ConnectionConfig) withDefaults() ConnectionConfig {
+	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
+	c.KeepaliveExpiry = cmp.Or(c.KeepaliveExpiry, 90*time.Second)
+	c.MaxResponseBytes = cmp.Or(c.MaxResponseBytes, 64<<20)
+	return c
 }
 
 func (c ConnectionConfig) isZero() bool { return reflect.ValueOf(c).IsZero() }

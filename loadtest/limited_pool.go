@@ -83,10 +83,10 @@ type limitedConn struct {
 // newLimitedPool makes a pool of the connections that t opens with dial.
 func (c *httpClient) newLimitedPool(t *http.Transport, dial http1.DialFunc) *limitedPool {
 	p := &limitedPool{
-		transport: t, closed: c.conns.Done(), limit: c.cfg.MaxConnections, perHost: c.cfg.MaxKeepaliveConnections,
+		transport: t, closed: c.http1.Conns.Done(), limit: c.cfg.MaxConnections, perHost: c.cfg.MaxKeepaliveConnections,
 		once: t.DisableKeepAlives, expiry: t.IdleConnTimeout, proxy: t.Proxy, hosts: make(map[limitedHost]*hostConns),
 	}
-	t.DialContext = c.conns.Wrap(p.count(dial))
+	t.DialContext = c.http1.Conns.Wrap(p.count(dial))
 	t.Proxy = func(r *http.Request) (*url.URL, error) { return opening(r.Context()).proxy, nil }
 	return p
 }

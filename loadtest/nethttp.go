@@ -1,13 +1,11 @@
 package loadtest
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"time"
 
 	"example.com/brunt/loadtest/internal/http1"
 )
@@ -28,12 +26,11 @@ import (
 // may not be sent twice. To check before every request would cost a system call each,
 // so bytes that come between two others are taken for the response to the second.
 func NetHTTP(cfg ConnectionConfig) Client {
-	c := &httpClient{cfg: cfg, err: cfg.Validate()}
+	c := &httpClient{cfg: cfg.withDefaults(), err: cfg.Validate()}
 	if c.err != nil {
 		return c
 	}
-	c.http1 = http1.NewClient(cfg.http1(http1.ReadResponse))
-	c.conns = c.http1.Conns
+	c.http1 = http1.NewClient(c.cfg.http1(http1.ReadResponse))
 	if cfg.Transport != nil {
 		c.shared = foreignTransport{cfg.Transport}
 	} else {
@@ -46,7 +43,6 @@ type httpClient struct {
 	cfg    ConnectionConfig
 	err    error
 	http1  *http1.Client
-	conns  *http1.Connections
 	shared pooledTransport
 }
 
@@ -67,22 +63,21 @@ func (c *httpClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOpti
 // host would close all others after each request.
 func (c *httpClient) newTransport() pooledTransport {
 	cfg := c.cfg
-	timeout := cmp.Or(cfg.Timeout, defaultConnTimeout)
 	const unlimited = 1 << 30 // MaxIdleConnsPerHost has no value for it
-	dial := cfg.dialer(timeout)
+	dial := cfg.dialer()
 	t := &http.Transport{
 		Proxy:                  cfg.Proxy,
-		DialContext:            c.conns.Wrap(dial),
-		TLSHandshakeTimeout:    timeout,
+		DialContext:            c.http1.Conns.Wrap(dial),
+		TLSHandshakeTimeout:    cfg.Timeout,
 		MaxResponseHeaderBytes: http1.MaxHeaderBytes,
 		DisableKeepAlives:      cfg.Pooling == PoolNaive,
 		DisableCompression:     !cfg.Decompress,
 		MaxIdleConnsPerHost:    unlimited,
-		IdleConnTimeout:        cmp.Or(cfg.KeepaliveExpiry, defaultKeepaliveExpiry),
+		IdleConnTimeout:        cfg.KeepaliveExpiry,
 		ForceAttemptHTTP2:      cfg.Protocols == nil,
 		Protocols:              cfg.Protocols,
+		OnProxyConnectResponse: connected,
 	}
-	t.OnProxyConnectResponse = connected
 	if cfg.TLS != nil {
 		t.TLSClientConfig = cfg.TLS.Clone()
 	}
@@ -100,25 +95,24 @@ func connected(_ context.Context, proxy *url.URL, connect *http.Request, resp *h
 	return &classError{ClassRefused, fmt.Sprintf("loadtest: proxy %s did not connect to %s: %s", proxy.Redacted(), connect.Host, resp.Status)}
 }
 
-// http1 returns c for a client of http1.
+// http1 returns c, which has its defaults, for a client of http1.
 func (c ConnectionConfig) http1(codec http1.Codec) http1.Config {
-	timeout := cmp.Or(c.Timeout, defaultConnTimeout)
 	cfg := http1.Config{
-		Codec: codec, Rings: codec == http1.Parse, Timeout: timeout, TLS: c.TLS, ErrClosed: ErrClosed, OnOpen: CountConnection,
-		Expiry: cmp.Or(c.KeepaliveExpiry, defaultKeepaliveExpiry), BodyLimit: cmp.Or(c.MaxResponseBytes, defaultMaxResponseBytes), Phases: c.Phases,
+		Codec: codec, Rings: codec == http1.Parse, Timeout: c.Timeout, TLS: c.TLS, ErrClosed: ErrClosed, OnOpen: CountConnection,
+		Expiry: c.KeepaliveExpiry, BodyLimit: c.MaxResponseBytes, Phases: c.Phases,
 	}
 	if c.DialContext != nil {
-		cfg.Dial = c.dialer(timeout)
+		cfg.Dial = c.dialer()
 	}
 	return cfg
 }
 
-// dialer opens connections within timeout.
-func (c ConnectionConfig) dialer(timeout time.Duration) http1.DialFunc {
+// dialer opens connections within Timeout.
+func (c ConnectionConfig) dialer() http1.DialFunc {
 	if c.DialContext == nil {
-		return (&net.Dialer{Timeout: timeout}).DialContext
+		return (&net.Dialer{Timeout: c.Timeout}).DialContext
 	}
-	return foreignDial(c.DialContext, timeout)
+	return foreignDial(c.DialContext, c.Timeout)
 }
 
 // Session shares the client's pool.
@@ -140,10 +134,10 @@ func (c *httpClient) PrivateSession() (Session, error) {
 
 // session sends what needs a transport over rt, or, if rt is nil, over one of its own.
 func (c *httpClient) session(rt http.RoundTripper) (Session, error) {
-	if c.conns.Closed() {
+	if c.http1.Conns.Closed() {
 		return nil, ErrClosed
 	}
-	s := &httpSession{client: c, body: http1.BodyReader{Limit: cmp.Or(c.cfg.MaxResponseBytes, defaultMaxResponseBytes)}}
+	s := &httpSession{client: c, body: http1.BodyReader{Limit: c.cfg.MaxResponseBytes}}
 	if c.cfg.Phases {
 		s.clock = new(http1.PhaseClock)
 	}

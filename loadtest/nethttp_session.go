@@ -59,10 +59,9 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 		}
 		return Response(resp), err
 	}
-	s.phase.Store(uint32(PhasePool))
 	s.wait.begin()
 	s.clock.Begin()
-	s.clock.Enter(http1.PhasePool)
+	s.enter(PhasePool)
 	out, err := s.roundTrip(ctx, req, p)
 	if s.clock != nil {
 		countPhases(ctx, s.clock)
@@ -84,8 +83,7 @@ func (s *httpSession) roundTrip(ctx context.Context, req *Request, p *prepared) 
 	s.clock.Responded()
 	out := Response{StatusCode: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
 	if resp.Body != http.NoBody {
-		s.phase.Store(uint32(PhaseBody))
-		s.clock.Enter(http1.PhaseBody)
+		s.enter(PhaseBody)
 		out.Bytes, out.Body, err = s.body.ReadAll(resp.Body, req.Check != nil)
 		resp.Body.Close()
 	}
@@ -93,6 +91,12 @@ func (s *httpSession) roundTrip(ctx context.Context, req *Request, p *prepared) 
 		err = own
 	}
 	return out, s.explain(ctx, err)
+}
+
+// enter has the request in hand come to p, whatever phase it was in.
+func (s *httpSession) enter(p Phase) {
+	s.phase.Store(uint32(p))
+	s.clock.Enter(http1.Phase(p))
 }
 
 // rest ends the use of a context. Requests may differ under the next one.
@@ -188,16 +192,14 @@ func (s *httpSession) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		// Whatever happened before: a redirect, or a connection that broke.
 		GetConn: func(string) {
-			s.phase.Store(uint32(PhasePool))
-			s.clock.Enter(http1.PhasePool)
+			s.enter(PhasePool)
 			s.wait.start()
 		},
 		DNSStart:          func(httptrace.DNSStartInfo) { leave(PhaseDNS) },
 		ConnectStart:      func(_, _ string) { leave(PhaseConnect) },
 		TLSHandshakeStart: func() { advance(PhaseTLS) },
 		GotConn: func(info httptrace.GotConnInfo) {
-			s.phase.Store(uint32(PhaseHeaders))
-			s.clock.Enter(http1.PhaseHeaders)
+			s.enter(PhaseHeaders)
 			s.wait.stop()
 			if foreign && !info.Reused {
 				CountConnection(ctx)

@@ -26,5 +26,5 @@ func TestTransportsAreMadeWhenTheyAreNeeded(t *testing.T) {
 	require.EqualValues(t, 2, srv.Connections())
 	require.NoError(t, s.Close())
 	require.NoError(t, c.Close())
-	require.Zero(t, c.conns.Open())
+	require.Zero(t, c.http1.Conns.Open())
 }

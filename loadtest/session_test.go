@@ -72,7 +72,7 @@ func (keeper) kept(s Session) keptSession {
 		return keptSession{s, w.Park, w.client.http1.Conns}
 	}
 	h := s.(*httpSession)
-	return keptSession{s, h.Park, h.client.conns}
+	return keptSession{s, h.Park, h.client.http1.Conns}
 }
 
 func TestSessionsDropConnectionsWhenTheServerSaysSo(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
+	"unicode"
 
 	"example.com/brunt/loadtest/internal/http1"
 )
@@ -31,11 +33,11 @@ import (
 //
 // A header line may have 64 KiB, all headers of a response together 1 MiB.
 func Wire(cfg ConnectionConfig) Client {
-	c := &wireClient{cfg: cfg, err: errors.Join(cfg.Validate(), validateWire(cfg))}
+	c := &wireClient{cfg: cfg.withDefaults(), err: errors.Join(cfg.Validate(), validateWire(cfg))}
 	if c.err != nil {
 		return c
 	}
-	c.http1 = http1.NewClient(cfg.http1(http1.Parse))
+	c.http1 = http1.NewClient(c.cfg.http1(http1.Parse))
 	return c
 }
 
@@ -91,12 +93,7 @@ func (c *wireClient) httpRequest(r *Request) (*http.Request, error) {
 }
 
 func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] > 127 {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 func (c *wireClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOptimized }
