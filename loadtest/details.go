@@ -53,50 +53,39 @@ func (d *details) reset() {
 	}
 }
 
-// toJSON writes d to j.
-func (d *details) toJSON(j *statsJSON) (err error) {
-	j.NoServer, j.P50Server, j.P99Server = d.unsaid, millis(d.server.quantile(0.50)), millis(d.server.quantile(0.99))
-	if j.Server, err = d.server.encode(); err != nil {
-		return err
-	}
+// phasesJSON returns the phases by their keys; nil if there are none.
+func (d *details) phasesJSON() (out map[string]phaseJSON, err error) {
 	for p, h := range d.phases {
 		if h.count() == 0 {
 			continue
 		}
 		row := phaseJSON{Requests: h.count(), P50: millis(h.quantile(0.50)), P99: millis(h.quantile(0.99)), Max: millis(h.quantile(1))}
 		if row.Histogram, err = h.encode(); err != nil {
-			return err
+			return nil, err
 		}
-		if j.Phases == nil {
-			j.Phases = make(map[string]phaseJSON)
+		if out == nil {
+			out = make(map[string]phaseJSON)
 		}
-		j.Phases[phaseKeys[p]] = row
+		out[phaseKeys[p]] = row
 	}
-	return nil
+	return out, nil
 }
 
-// details returns what toJSON wrote.
-func (j *statsJSON) details() (d details, err error) {
-	d.unsaid = j.NoServer
-	if d.server, err = j.Server.decode(); err != nil {
-		return d, err
-	}
-	if n := d.server.count(); j.NoServer < 0 || n+j.NoServer > j.Requests {
-		return d, fmt.Errorf("loadtest: result does not add up: %d requests, %d server times and %d without", j.Requests, n, j.NoServer)
-	}
+// readPhases sets the phases to those of j.
+func (d *details) readPhases(j *statsJSON) (err error) {
 	for name, row := range j.Phases {
 		p := slices.Index(phaseKeys[:], name)
 		if p <= int(PhaseUnknown) {
-			return d, fmt.Errorf("loadtest: result has a phase %q: must be one of %q", name, phaseKeys[1:])
+			return fmt.Errorf("loadtest: result has a phase %q: must be one of %q", name, phaseKeys[1:])
 		}
 		if d.phases[p], err = row.Histogram.decode(); err != nil {
-			return d, err
+			return err
 		}
 		if n := d.phases[p].count(); n != row.Requests || n > j.Requests {
-			return d, fmt.Errorf("loadtest: result does not add up: %d requests, %d of them in phase %s, and %d times", j.Requests, row.Requests, name, n)
+			return fmt.Errorf("loadtest: result does not add up: %d requests, %d of them in phase %s, and %d times", j.Requests, row.Requests, name, n)
 		}
 	}
-	return d, nil
+	return nil
 }
 
 // write appends lines for people to b.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -437,8 +438,7 @@ func TestDetailsThatDoNotAddUpAreRefused(t *testing.T) {
 			var s statsJSON
 			require.NoError(t, json.Unmarshal(data, &s))
 			s.Requests = 4
-			_, err := s.details()
-			require.ErrorContains(t, err, want)
+			require.ErrorContains(t, new(details).readPhases(&s), want)
 			continue
 		}
 		text, err := json.Marshal(j)
@@ -450,6 +450,17 @@ func TestDetailsThatDoNotAddUpAreRefused(t *testing.T) {
 			require.ErrorContains(t, err, want)
 		}
 	}
+}
+
+// So many responses without a time that a sum with those that have one overflows.
+func TestServerTimesThatOverflowAreRefused(t *testing.T) {
+	var s Stats
+	s.Requests, s.SuccessCount, s.unsaid = 1, 1, math.MaxInt64
+	made(&s.good).record(time.Second)
+	made(&s.server).record(time.Second)
+	data, err := json.Marshal(&s)
+	require.NoError(t, err)
+	require.ErrorContains(t, json.Unmarshal(data, new(Stats)), "1 requests, 1 server times and 9223372036854775807 without")
 }
 
 func TestReportOfPhases(t *testing.T) {

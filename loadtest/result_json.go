@@ -89,6 +89,7 @@ func (s *Stats) toJSON() (statsJSON, error) {
 		Counts: s.Counts,
 		P50:    millis(s.P50()), P95: millis(s.P95()), P99: millis(s.P99()),
 		Min: millis(s.Quantile(0)), Mean: millis(s.Mean()), Max: millis(s.Quantile(1)),
+		P50Server: millis(s.ServerQuantile(0.50)), P99Server: millis(s.ServerQuantile(0.99)), NoServer: s.unsaid,
 		ErrorClass: s.Errors, StatusCodes: s.StatusCodes,
 	}
 	if s.lag != nil {
@@ -101,18 +102,18 @@ func (s *Stats) toJSON() (statsJSON, error) {
 			return statsJSON{}, err
 		}
 	}
-	return j, s.details.toJSON(&j)
+	j.Phases, err = s.phasesJSON()
+	return j, err
 }
 
 // histograms pairs the histograms of t with their places in j.
-func (t *timings) histograms(j *statsJSON) [4]struct {
+func (t *timings) histograms(j *statsJSON) [5]histogramPair {
+	return [5]histogramPair{{&t.good, &j.Good}, {&t.bad, &j.Bad}, {&t.service, &j.Service}, {&t.lag, &j.Lag}, {&t.server, &j.Server}}
+}
+
+type histogramPair struct {
 	live **histogram
 	json **histogramJSON
-} {
-	return [4]struct {
-		live **histogram
-		json **histogramJSON
-	}{{&t.good, &j.Good}, {&t.bad, &j.Bad}, {&t.service, &j.Service}, {&t.lag, &j.Lag}}
 }
 
 func (j *statsJSON) stats() (Stats, error) {
@@ -138,7 +139,11 @@ func (j *statsJSON) stats() (Stats, error) {
 	if s.lag != nil && (s.lag.count() != n || s.service.count() != n) {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, %d service times, %d lags", n, s.service.count(), s.lag.count())
 	}
-	s.details, err = j.details()
+	s.unsaid = j.NoServer
+	if said := s.server.count(); j.NoServer < 0 || j.NoServer > j.Requests-said {
+		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, %d server times and %d without", j.Requests, said, j.NoServer)
+	}
+	err = s.readPhases(j)
 	return s, err
 }
 
