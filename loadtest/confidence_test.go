@@ -390,6 +390,8 @@ func TestSpread(t *testing.T) {
 		clustering, freedom float64
 	}{
 		{"none at all", []int{10, 10, 10, 10, 10, 10}, 0, 5},
+		// Which of them are below the quantile is not seen, and so as by chance.
+		{"all in the cell of the quantile", []int{0, 0, 0, 0, 0, 0}, 1, 5},
 		// ±3 in each: 9·6/5 each, of 100·0.9·0.1.
 		{"as by chance", []int{13, 7, 13, 7, 7, 13}, 1.2, 5},
 		{"ten at a time", []int{20, 0, 20, 0, 0, 20}, 13.33, 5},

@@ -282,6 +282,27 @@ func TestALongRunHasBoundedRows(t *testing.T) {
 	}
 }
 
+// A request that ends at the instant of the last harvest, but is recorded after it, is of
+// the interval and the block before: no further ones have any length.
+func TestWhatIsRecordedLateIsOfTheLastInterval(t *testing.T) {
+	rec := newRecorder(1)
+	b := rec.buffer()
+	c := collector{
+		recorder: rec, memory: newPeakSampler(), inFlight: func() int { return 0 },
+		series: series[Interval]{most: maxIntervals}, blocks: series[block]{most: maxBlocks},
+	}
+	for _, last := range []bool{false, true} {
+		b.add(sample{latency: time.Millisecond, status: 200, endpoint: noEndpoint})
+		c.harvest(time.Second, last)
+	}
+	require.Len(t, c.series.rows, 1)
+	require.EqualValues(t, 2, c.series.rows[0].Requests)
+	require.Equal(t, time.Second, c.series.end())
+	require.Len(t, c.blocks.rows, 1)
+	require.EqualValues(t, 2, c.blocks.rows[0].n)
+	require.Equal(t, time.Second, c.blocks.end())
+}
+
 // How short a last row is, is measured by the others, however many have been joined.
 func TestASliverIsMeasuredByItsNeighbors(t *testing.T) {
 	for end, rows := range map[time.Duration]int{999 * time.Millisecond: 1, time.Second: 2, 1001 * time.Millisecond: 2} {
