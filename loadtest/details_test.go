@@ -555,7 +555,7 @@ func TestStreamWaitIsAPhase(t *testing.T) {
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhasePool, 1), takes, "somebody waited for another's")
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhaseHeaders, 0), takes)
 			var sum float64
-			for _, h := range r.details.phases {
+			for _, h := range r.phases {
 				if h != nil {
 					sum += h.sum
 				}

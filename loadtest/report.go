@@ -49,7 +49,7 @@ func (r *EngineResult) String() string {
 				fmt.Fprintf(&b, ", service p99 %v, lag p99 %v", text.Duration(ep.ServiceQuantile(0.99)), text.Duration(ep.LagQuantile(0.99)))
 			}
 			b.WriteByte('\n')
-			if line := ep.details.serverLine(); line != "" {
+			if line := ep.serverLine(); line != "" {
 				fmt.Fprintf(&b, "  … server  %-*s  %s\n", width, n, line)
 			}
 		}
@@ -92,7 +92,7 @@ func (r *EngineResult) writeLatency(b *strings.Builder) {
 	if r.Requests > 0 && r.openLoop() {
 		fmt.Fprintf(b, "  service   %s\n  lag       %s\n", latencyLine(r.ServiceQuantile), latencyLine(r.LagQuantile))
 	}
-	r.details.write(b)
+	r.write(b)
 }
 
 // quantileText returns a quantile with its confidence interval, if it has one.
