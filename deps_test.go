@@ -22,7 +22,8 @@ const module = "example.com/brunt"
 var arrows = map[string][]string{
 	".": {},
 	"loadtest": {
-		module + "/loadtest/internal/http1", module + "/loadtest/internal/text", module + "/loadtest/internal/wake",
+		module + "/loadtest/internal/http1", module + "/loadtest/internal/text",
+		module + "/loadtest/internal/transport", module + "/loadtest/internal/wake",
 		module + "/loadtest/pace",
 		module + "/resilience",
 		"github.com/HdrHistogram/hdrhistogram-go",
@@ -31,6 +32,7 @@ var arrows = map[string][]string{
 	"loadtest/internal/ring":      {},
 	"loadtest/internal/rawserver": {},
 	"loadtest/internal/text":      {},
+	"loadtest/internal/transport": {module + "/loadtest/internal/http1"},
 	"loadtest/internal/wake":      {module + "/loadtest/internal/ring"},
 	"loadtest/pace":               {},
 	"loadtest/progress": {

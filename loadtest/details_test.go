@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/loadtest/internal/rawserver"
 	"example.com/brunt/resilience"
 )
 
@@ -539,11 +540,11 @@ func TestStreamWaitIsAPhase(t *testing.T) {
 	for _, proto := range []string{"h2", "h2c", "http/1.1"} {
 		t.Run(proto, func(t *testing.T) {
 			const takes, workers = 30 * time.Millisecond, 3
-			url, cfg := protocolServer(t, proto, 1, func(w http.ResponseWriter, _ *http.Request) {
+			url, speaks := rawserver.Speaking(t, proto, 1, func(w http.ResponseWriter, _ *http.Request) {
 				time.Sleep(takes)
 				fmt.Fprint(w, "hello")
 			})
-			cfg.MaxConnections, cfg.Phases = 1, true
+			cfg := ConnectionConfig{MaxConnections: 1, Phases: true, Protocols: speaks.Protocols, TLS: speaks.TLSClientConfig}
 			e := Start(t, AsyncConfig{MaxConcurrent: workers, Client: NetHTTP(cfg)})
 			r, err := e.Run(t.Context(), Times(4*workers, Get(url)))
 			require.NoError(t, err)

@@ -50,48 +50,28 @@ func TestForeignTransportsMayDoAnything(t *testing.T) {
 			return answer(200, body), nil
 		}
 	}
-	var nowhere *url404
 	for _, tt := range []struct {
 		name   string
 		trip   func(*http.Request) (*http.Response, error)
-		method string
 		want   ErrorClass
 		text   string
 		closed int64 // times that the latest body was closed
 	}{
 		{name: "no body", trip: func(*http.Request) (*http.Response, error) { return answer(200, nil), nil }},
-		{name: "no body for HEAD", method: http.MethodHead, trip: func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, ContentLength: 5}, nil
-		}},
-		{name: "no body where there should be one", trip: func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, ContentLength: 5}, nil
-		}, want: ClassOther, text: "response of 5 bytes without a Body"},
 		{name: "nothing", trip: func(*http.Request) (*http.Response, error) { return nil, nil }, want: ClassOther, text: "neither a response nor an error"},
 		{name: "both", trip: func(*http.Request) (*http.Response, error) {
 			body = &bodyFunc{read: strings.NewReader("x").Read}
 			return answer(200, body), errTest
 		}, want: ClassOther, text: errTest.Error(), closed: 1},
 		{name: "an error without text", trip: func(*http.Request) (*http.Response, error) { return nil, errors.New("") }, want: ClassOther},
-		{name: "odd status", trip: func(*http.Request) (*http.Response, error) {
-			body = &bodyFunc{}
-			return answer(-1, body), nil
-		}, want: ClassOther, text: "status -1", closed: 1},
 		{name: "panic", trip: func(*http.Request) (*http.Response, error) { panic("boom") }, want: ClassOther, text: "panicked: boom (at nethttp_foreign_test.go:"},
-		{name: "nil pointer", trip: func(*http.Request) (*http.Response, error) { return nil, nowhere.fail() }, want: ClassOther, text: "(at nethttp_foreign_test.go:"},
 		{name: "a body", trip: with(strings.NewReader("hello").Read), closed: 1},                                                                                         //nolint:bodyclose // the session closes it
 		{name: "body fails", trip: with(func([]byte) (int, error) { return 0, errTest }), want: ClassOther, text: errTest.Error(), closed: 1},                            //nolint:bodyclose // the session closes it
 		{name: "body panics", trip: with(func([]byte) (int, error) { panic("boom") }), want: ClassOther, text: "Body whose Read panicked: boom (at", closed: 1},          //nolint:bodyclose // the session closes it
-		{name: "body reads nothing for ever", trip: with(func([]byte) (int, error) { return 0, nil }), want: ClassOther, text: "reads nothing", closed: 1},               //nolint:bodyclose // the session closes it
 		{name: "body never ends", trip: with(func(p []byte) (int, error) { return len(p), nil }), want: ClassBodyLimit, closed: 1},                                       //nolint:bodyclose // the session closes it
-		{name: "body reads more than there is room", trip: with(func(p []byte) (int, error) { return len(p) + 1, nil }), want: ClassOther, text: "Read says", closed: 1}, //nolint:bodyclose // the session closes it
-		{name: "body reads less than nothing", trip: with(func([]byte) (int, error) { return -1, nil }), want: ClassOther, text: "Read says -1", closed: 1},              //nolint:bodyclose // the session closes it
 		{name: "body closed by middleware", trip: with(func([]byte) (int, error) { return 0, http.ErrBodyReadAfterClose }), want: ClassOther, text: "closed", closed: 1}, //nolint:bodyclose // the session closes it
 		{name: "close panics", trip: func(*http.Request) (*http.Response, error) {
 			body = &bodyFunc{read: strings.NewReader("x").Read, close: func() error { panic("boom") }}
-			return answer(200, body), nil
-		}, closed: 1},
-		{name: "close fails", trip: func(*http.Request) (*http.Response, error) {
-			body = &bodyFunc{read: strings.NewReader("x").Read, close: func() error { return errTest }}
 			return answer(200, body), nil
 		}, closed: 1},
 	} {
@@ -100,7 +80,7 @@ func TestForeignTransportsMayDoAnything(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/redirects=%d/checked=%v", tt.name, redirects, checked), func(t *testing.T) {
 					fixtures.NoLeaks(t)
 					body = &bodyFunc{}
-					req := &Request{Method: tt.method, URL: "http://x.test/"}
+					req := Get("http://x.test/")
 					if checked {
 						req.Check = func(Response) error { return nil }
 					}
@@ -120,10 +100,6 @@ func TestForeignTransportsMayDoAnything(t *testing.T) {
 		}
 	}
 }
-
-type url404 struct{ err error }
-
-func (u *url404) fail() error { return u.err }
 
 // Goexit, such as that of a t.FailNow in a mock, ends the run as it does anywhere.
 func TestGoexitOfAForeignTransportEndsTheRun(t *testing.T) {

@@ -8,10 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"sync/atomic"
-	"time"
 
 	"example.com/brunt/loadtest/internal/http1"
+	"example.com/brunt/loadtest/internal/transport"
 )
 
 // httpSession is one worker's hold on a transport, and on a connection that bypasses
@@ -28,9 +27,7 @@ type httpSession struct {
 	traced   context.Context // for requests that go through a transport
 	requests kept[*prepared]
 
-	phase atomic.Uint32 // a Phase; the transport's dialing goroutine sets it too
-	wait  connectionWait
-	clock *http1.PhaseClock // nil without ConnectionConfig.Phases
+	trace transport.Trace // of requests that go through a transport
 	body  http1.BodyReader
 }
 
@@ -55,20 +52,18 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 			countPhases(ctx, c)
 		}
 		if err != nil {
-			err = s.explainDirect(ctx, err)
+			err = explainDirect(ctx, err)
 		}
 		return Response(resp), err
 	}
-	s.wait.begin()
-	s.clock.Begin()
-	s.enter(PhasePool)
+	s.trace.Begin()
 	out, err := s.roundTrip(ctx, req, p)
-	if s.clock != nil {
-		countPhases(ctx, s.clock)
+	if c := s.trace.Clock; c != nil {
+		countPhases(ctx, c)
 	}
 	// What is to be had takes microseconds, and is no wait. It counts when the request
 	// has ended, as its latency does.
-	if d := s.wait.end(); d >= waitedTime {
+	if d := s.trace.Waited(); d >= waitedTime {
 		CountConnectionWait(ctx, d)
 	}
 	return out, err
@@ -78,25 +73,19 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 func (s *httpSession) roundTrip(ctx context.Context, req *Request, p *prepared) (Response, error) {
 	resp, err := s.send.RoundTrip(s.again(p.http))
 	if err != nil {
-		return Response{}, s.explain(ctx, err)
+		return Response{}, explain(ctx, Phase(s.trace.Phase()), err)
 	}
-	s.clock.Responded()
+	s.trace.Clock.Responded()
 	out := Response{StatusCode: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
 	if resp.Body != http.NoBody {
-		s.enter(PhaseBody)
+		s.trace.Enter(http1.PhaseBody)
 		out.Bytes, out.Body, err = s.body.ReadAll(resp.Body, req.Check != nil)
 		resp.Body.Close()
 	}
 	if own := ownError(err); own != nil {
 		err = own
 	}
-	return out, s.explain(ctx, err)
-}
-
-// enter has the request in hand come to p, whatever phase it was in.
-func (s *httpSession) enter(p Phase) {
-	s.phase.Store(uint32(p))
-	s.clock.Enter(http1.Phase(p))
+	return out, explain(ctx, Phase(s.trace.Phase()), err)
 }
 
 // rest ends the use of a context. Requests may differ under the next one.
@@ -109,14 +98,25 @@ func (s *httpSession) Park() {
 	s.direct.Park()
 }
 
+// explainDirect returns the error that a session of http1 stands for. Without a
+// timeout, it is what http.Transport would say.
+func explainDirect(ctx context.Context, err error) error {
+	err = fromHTTP1(err)
+	var at *PhaseError
+	if !errors.As(err, &at) || errors.Is(at.Err, ErrClosed) {
+		return err
+	}
+	return explain(ctx, at.Phase, at.Err)
+}
+
 // explain adds the phase to errors that do not tell it themselves.
-func (s *httpSession) explain(ctx context.Context, err error) error {
+func explain(ctx context.Context, p Phase, err error) error {
 	if err == nil {
 		return nil
 	}
 	var netErr net.Error
 	if ctx.Err() != nil || errors.As(err, &netErr) && netErr.Timeout() {
-		return &PhaseError{Phase: Phase(s.phase.Load()), Err: err}
+		return &PhaseError{Phase: p, Err: err}
 	}
 	return err
 }
@@ -138,7 +138,7 @@ func (s *httpSession) build(req *Request) (*prepared, error) {
 		s.send = s.client.sender(s.transport)
 	}
 	if s.traced == nil {
-		s.traced = httptrace.WithClientTrace(s.ctx, s.trace())
+		s.traced = s.withTrace()
 	}
 	hr = hr.WithContext(s.traced)
 	if len(req.Body) > 0 {
@@ -171,78 +171,14 @@ func (s *httpSession) again(hr *http.Request) *http.Request {
 	return &fresh
 }
 
-// trace follows the phases. The hooks of dialing run on the transport's own
-// goroutine, at times for a request that has meanwhile got another connection:
-// they may only advance a request that still waits for one.
-func (s *httpSession) trace() *httptrace.ClientTrace {
-	advance := func(to Phase) {
-		for {
-			now := s.phase.Load()
-			if now == uint32(PhaseUnknown) || now >= uint32(PhaseHeaders) || s.phase.CompareAndSwap(now, uint32(to)) {
-				break
-			}
-		}
-		s.clock.Dialing(http1.Phase(to))
+// withTrace returns the context with the session's trace. A transport of the user's opens
+// connections that only the trace tells of.
+func (s *httpSession) withTrace() context.Context {
+	ctx, opened := s.ctx, func() {}
+	if s.client.cfg.Transport != nil {
+		opened = func() { CountConnection(ctx) }
 	}
-	ctx, foreign := s.ctx, s.client.cfg.Transport != nil
-	leave := func(to Phase) {
-		advance(to)
-		s.wait.stop()
-	}
-	return &httptrace.ClientTrace{
-		// Whatever happened before: a redirect, or a connection that broke.
-		GetConn: func(string) {
-			s.enter(PhasePool)
-			s.wait.start()
-		},
-		DNSStart:          func(httptrace.DNSStartInfo) { leave(PhaseDNS) },
-		ConnectStart:      func(_, _ string) { leave(PhaseConnect) },
-		TLSHandshakeStart: func() { advance(PhaseTLS) },
-		GotConn: func(info httptrace.GotConnInfo) {
-			s.enter(PhaseHeaders)
-			s.wait.stop()
-			if foreign && !info.Reused {
-				CountConnection(ctx)
-			}
-		},
-		// A limitedPool does not tell of a stream, which may have to wait still.
-		WroteHeaders: func() {
-			if s.phase.CompareAndSwap(uint32(PhasePool), uint32(PhaseHeaders)) {
-				s.clock.Enter(http1.PhaseHeaders)
-			}
-			s.wait.stop()
-		},
-	}
-}
-
-// connectionWait is how long the request in hand has waited for connections. Hooks of the
-// dialing goroutine use it too.
-type connectionWait struct {
-	since atomic.Int64 // when it began to wait, plus one; 0 if it does not
-	sum   atomic.Int64
-}
-
-// begin forgets the request before.
-func (w *connectionWait) begin() {
-	w.since.Store(0)
-	w.sum.Store(0)
-}
-
-// waitClock is the beginning of the clock of waits: any instant does.
-var waitClock = time.Now()
-
-func (w *connectionWait) start() { w.since.CompareAndSwap(0, int64(time.Since(waitClock))+1) }
-
-func (w *connectionWait) stop() {
-	if since := w.since.Swap(0); since != 0 {
-		w.sum.Add(int64(time.Since(waitClock)) - since + 1)
-	}
-}
-
-// end returns how long the request waited in all.
-func (w *connectionWait) end() time.Duration {
-	w.stop()
-	return time.Duration(w.sum.Load())
+	return httptrace.WithClientTrace(ctx, s.trace.Hooks(opened))
 }
 
 func (s *httpSession) Close() error {

@@ -434,15 +434,16 @@ func TestUnixSocket(t *testing.T) {
 }
 
 func TestConnectionLimits(t *testing.T) {
-	for name, conn := range map[string]ConnectionConfig{
-		"of one host": {MaxKeepaliveConnections: 3},
-		"in all":      {MaxConnections: 3},
+	perHost, inAll := ConnectionConfig{MaxKeepaliveConnections: 3}, ConnectionConfig{MaxConnections: 3}
+	for name, cfg := range map[string]EngineConfig{
+		"of one host":      AsyncConfig{MaxConcurrent: 20, Conn: perHost},
+		"in all":           AsyncConfig{MaxConcurrent: 20, Conn: inAll},
+		"in all, threaded": ThreadedConfig{MaxWorkers: 20, Conn: inAll},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fixtures.NoLeaks(t)
 			srv := fixtures.NewServer(t, fixtures.WithLatency(fixtures.Constant(2*time.Millisecond)))
-			e := Start(t, AsyncConfig{MaxConcurrent: 20, Conn: conn})
-			r, err := e.Run(t.Context(), Times(300, Get(srv.URL+"/get")))
+			r, err := Start(t, cfg).Run(t.Context(), Times(300, Get(srv.URL+"/get")))
 			require.NoError(t, err)
 			require.EqualValues(t, 300, r.SuccessCount, r.String())
 			require.LessOrEqual(t, srv.PeakConcurrent(), int64(3))

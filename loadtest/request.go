@@ -156,6 +156,15 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	return hr, nil
 }
 
+// serialize returns hr, with body, as it is sent.
+func serialize(hr *http.Request, body []byte, closes bool) (*http1.Request, error) {
+	r, err := http1.NewRequest(hr, body, closes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	}
+	return r, nil
+}
+
 // canonicalHeader returns a copy of header under the canonical names. Two spellings of
 // one name are refused: a map does not tell which comes first.
 func canonicalHeader(header http.Header, refuse func(error)) http.Header {

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/internal/http1"
 )
 
 // wiretap is a network on which every request is answered with 200, or with what
@@ -328,7 +330,7 @@ func TestOddRequestsAreSentAsHTTPClientDoesOrRefused(t *testing.T) {
 					require.ErrorContains(t, req.Validate(), tt.refused)
 					continue
 				}
-				if u, _ := url.Parse(tt.url); strings.HasPrefix(s.name, "wire") && !isASCII(u.Host) {
+				if u, _ := url.Parse(tt.url); strings.HasPrefix(s.name, "wire") && !http1.IsASCII(u.Host) {
 					require.ErrorIs(t, err, ErrInvalidRequest, s.name)
 					require.Empty(t, got, s.name)
 					continue

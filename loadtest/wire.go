@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
-	"unicode"
 
 	"example.com/brunt/loadtest/internal/http1"
 )
@@ -86,14 +84,10 @@ func (c *wireClient) httpRequest(r *Request) (*http.Request, error) {
 		return nil, err
 	case r.Method == http.MethodConnect:
 		return nil, fmt.Errorf("%w: Wire has no CONNECT: use NetHTTP", ErrInvalidRequest)
-	case !isASCII(hr.URL.Host):
+	case !http1.IsASCII(hr.URL.Host):
 		return nil, fmt.Errorf("%w: Wire has no international host names: use NetHTTP, or the xn-- form of %q", ErrInvalidRequest, hr.URL.Host)
 	}
 	return hr, nil
-}
-
-func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 func (c *wireClient) ReusesConnections() bool { return c.cfg.Pooling == PoolOptimized }

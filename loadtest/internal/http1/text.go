@@ -3,6 +3,8 @@ package http1
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
+	"unicode"
 )
 
 // cutHeader splits a header line, and refuses one that is not as RFC 9112 wants.
@@ -55,6 +57,11 @@ var tokenByte = func() (set [256]bool) {
 	}
 	return set
 }()
+
+// IsASCII reports whether s, such as the name of a host, is all ASCII.
+func IsASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
+}
 
 // ValidValue reports whether v has no control characters but tabs. It looks at
 // eight bytes at once.

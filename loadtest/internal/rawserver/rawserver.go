@@ -1,5 +1,5 @@
-// Package rawserver has TCP servers for tests of HTTP clients: what they send is
-// written byte by byte by the test.
+// Package rawserver has servers for tests of HTTP clients: those of TCP, which send what
+// the test writes byte by byte, and one that speaks the protocol that it is told to.
 package rawserver
 
 import (

@@ -1,4 +1,4 @@
-package loadtest
+package transport
 
 import (
 	"context"
@@ -17,18 +17,19 @@ import (
 	"example.com/brunt/loadtest/internal/http1"
 )
 
-// limitedPool is a transport with a limit on its connections. http.Transport lets a
+// Pool is a transport with a limit on its connections. http.Transport lets a
 // request that finds no free stream of HTTP/2 dial, and when it may not, wait for a
 // connection although streams come free all the time; and its limit for one host
 // does not hold for HTTP/2. Here a request waits for what comes first: a
 // connection, a stream of one, or leave to open one. Who came first is served first,
-// whatever host it is for, so that no host starves another.
-type limitedPool struct {
+// whatever host it is for, so that no host starves another. It is safe for concurrent
+// use by multiple goroutines.
+type Pool struct {
 	transport *http.Transport // opens connections, and has none of its own
-	closed    <-chan struct{} // the client was closed
-	limit     int             // connections in all; 0: no limit
-	perHost   int             // connections to one host; 0: no limit
-	once      bool            // connections carry one request each
+	limits    Limits
+	closed    <-chan struct{} // by conns.CloseAll
+	errClosed error
+	once      bool // connections carry one request each
 	expiry    time.Duration
 	proxy     func(*http.Request) (*url.URL, error)
 
@@ -36,21 +37,21 @@ type limitedPool struct {
 	dirty  atomic.Bool // something has changed since dispatch began
 
 	mu      sync.Mutex
-	hosts   map[limitedHost]*hostConns
+	hosts   map[hostKey]*hostConns
 	open    int    // connections that are open, being opened or being closed
 	evicted int    // of these, closed to make room
 	turn    uint64 // of the request that comes next
 }
 
-// limitedHost is what connections of one kind lead to.
-type limitedHost struct {
+// hostKey is what connections of one kind lead to.
+type hostKey struct {
 	scheme, addr string
 	proxy        string
 }
 
 // hostConns are the connections to one host. Guarded by the pool's mu.
 type hostConns struct {
-	conns   []*limitedConn
+	conns   []*poolConn
 	opening int
 	open    int  // connections that are open, being opened or being closed, as the pool's
 	shared  bool // its connections carry several requests at once
@@ -63,13 +64,13 @@ type hostConns struct {
 type poolWaiter struct {
 	turn    uint64
 	granted chan struct{} // closed when it is
-	conn    *limitedConn  // that it may use
+	conn    *poolConn     // that it may use
 }
 
-// limitedConn is a connection of a limitedPool. It is not reserved for a request
+// poolConn is a connection of a Pool. It is not reserved for a request
 // with Reserve: reservations beyond what the server then turns out to allow keep
 // each other waiting for ever.
-type limitedConn struct {
+type poolConn struct {
 	*http.ClientConn
 	host   *hostConns
 	shared bool // it carries several requests at once
@@ -80,21 +81,30 @@ type limitedConn struct {
 	settled bool // something has come back, and so the server's settings before it
 }
 
-// newLimitedPool makes a pool of the connections that t opens with dial.
-func (c *httpClient) newLimitedPool(t *http.Transport, dial http1.DialFunc) *limitedPool {
-	p := &limitedPool{
-		transport: t, closed: c.http1.Conns.Done(), limit: c.cfg.MaxConnections, perHost: c.cfg.MaxKeepaliveConnections,
-		once: t.DisableKeepAlives, expiry: t.IdleConnTimeout, proxy: t.Proxy, hosts: make(map[limitedHost]*hostConns),
+// Limits are those of a [Pool]; 0 stands for none.
+type Limits struct {
+	Total   int // connections in all
+	PerHost int // connections to one host
+}
+
+// NewPool returns a pool of the connections that t, which it takes over, opens with its
+// DialContext. They belong to conns: after its CloseAll, who waits for one fails with
+// errClosed.
+func NewPool(t *http.Transport, limits Limits, conns *http1.Connections, errClosed error) *Pool {
+	p := &Pool{
+		transport: t, limits: limits, closed: conns.Done(), errClosed: errClosed,
+		once: t.DisableKeepAlives, expiry: t.IdleConnTimeout, proxy: t.Proxy, hosts: make(map[hostKey]*hostConns),
 	}
-	t.DialContext = c.http1.Conns.Wrap(p.count(dial))
+	t.DialContext = conns.Wrap(p.count(t.DialContext))
 	t.Proxy = func(r *http.Request) (*url.URL, error) { return opening(r.Context()).proxy, nil }
 	return p
 }
 
 // RoundTrip sends r over the first connection that is to be had. It sends it once
-// more, as http.Transport does, if the server cannot have acted upon it. There is
-// nothing to close about the body of a session's request.
-func (p *limitedPool) RoundTrip(r *http.Request) (*http.Response, error) {
+// more, as http.Transport does, if the server cannot have acted upon it. The context of
+// r must have a trace with GetConn and GotConn, as a [Trace] makes it, and its body needs
+// no closing.
+func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	host, proxy, err := p.host(r)
 	if err != nil {
 		return nil, err
@@ -115,7 +125,7 @@ func (p *limitedPool) RoundTrip(r *http.Request) (*http.Response, error) {
 			if resp.Body == http.NoBody {
 				done()
 			} else {
-				resp.Body = &limitedBody{resp.Body, done}
+				resp.Body = &poolBody{resp.Body, done}
 			}
 			return resp, nil
 		}
@@ -128,13 +138,13 @@ func (p *limitedPool) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// limitedBody is a body with which the use of a connection ends.
-type limitedBody struct {
+// poolBody is a body with which the use of a connection ends.
+type poolBody struct {
 	io.ReadCloser
 	done func()
 }
 
-func (b *limitedBody) Close() error {
+func (b *poolBody) Close() error {
 	defer b.done()
 	return b.ReadCloser.Close()
 }
@@ -175,14 +185,14 @@ func rewind(r *http.Request) bool {
 }
 
 // host is where r goes, and by which proxy.
-func (p *limitedPool) host(r *http.Request) (limitedHost, *url.URL, error) {
-	h := limitedHost{scheme: r.URL.Scheme, addr: http1.Authority(r.URL)}
-	if !isASCII(h.addr) {
+func (p *Pool) host(r *http.Request) (hostKey, *url.URL, error) {
+	h := hostKey{scheme: r.URL.Scheme, addr: http1.Authority(r.URL)}
+	if !http1.IsASCII(h.addr) {
 		h.addr = asciiAuthority(r.URL)
 	}
 	switch {
 	case h.scheme != "http" && h.scheme != "https":
-		return h, nil, fmt.Errorf("loadtest: unsupported protocol scheme %q", h.scheme)
+		return h, nil, fmt.Errorf("transport: unsupported protocol scheme %q", h.scheme)
 	case p.proxy == nil:
 		return h, nil, nil
 	}
@@ -210,8 +220,8 @@ func asciiAuthority(u *url.URL) string {
 
 // get returns a connection on which there is room for a request, and whether it
 // has carried one before.
-func (p *limitedPool) get(ctx context.Context, to limitedHost, proxy *url.URL) (*limitedConn, bool, error) {
-	trace := httptrace.ContextClientTrace(ctx) // a session's
+func (p *Pool) get(ctx context.Context, to hostKey, proxy *url.URL) (*poolConn, bool, error) {
+	trace := httptrace.ContextClientTrace(ctx)
 	trace.GetConn(to.addr)
 	w := &poolWaiter{granted: make(chan struct{})}
 	p.mu.Lock()
@@ -229,7 +239,7 @@ func (p *limitedPool) get(ctx context.Context, to limitedHost, proxy *url.URL) (
 	select {
 	case <-w.granted:
 	case <-p.closed:
-		err = ErrClosed
+		err = p.errClosed
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
@@ -258,7 +268,7 @@ func (p *limitedPool) get(ctx context.Context, to limitedHost, proxy *url.URL) (
 }
 
 // forgo takes back what w waits for, or has been granted.
-func (p *limitedPool) forgo(h *hostConns, w *poolWaiter) {
+func (p *Pool) forgo(h *hostConns, w *poolWaiter) {
 	p.mu.Lock()
 	defer p.unlock()
 	select {
@@ -289,7 +299,7 @@ func opening(ctx context.Context) *openingConn {
 }
 
 // release ends the use of c by a request, to which the server may have answered.
-func (p *limitedPool) release(c *limitedConn, answered bool) {
+func (p *Pool) release(c *poolConn, answered bool) {
 	p.mu.Lock()
 	defer p.unlock()
 	if answered && !c.settled {
@@ -302,14 +312,14 @@ func (p *limitedPool) release(c *limitedConn, answered bool) {
 }
 
 // put is release for who holds mu.
-func (p *limitedPool) put(c *limitedConn) {
+func (p *Pool) put(c *poolConn) {
 	if c.busy--; c.busy == 0 {
 		c.idle.Reset(p.expiry)
 	}
 }
 
 // dial opens a connection for a request that was granted leave to.
-func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, proxy *url.URL) (*limitedConn, error) {
+func (p *Pool) dial(ctx context.Context, h *hostConns, to hostKey, proxy *url.URL) (*poolConn, error) {
 	o := &openingConn{proxy: proxy, host: h}
 	cc, err := p.transport.NewClientConn(context.WithValue(ctx, openingKey{}, o), to.scheme, to.addr)
 	p.mu.Lock()
@@ -322,7 +332,7 @@ func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, pr
 		p.prune()
 		return nil, err
 	}
-	c := &limitedConn{ClientConn: cc, host: h, shared: cc.Available() > 1, busy: 1}
+	c := &poolConn{ClientConn: cc, host: h, shared: cc.Available() > 1, busy: 1}
 	c.idle = time.AfterFunc(p.expiry, func() { p.expire(c) })
 	c.idle.Stop()
 	h.shared = h.shared || c.shared
@@ -337,7 +347,7 @@ func (p *limitedPool) dial(ctx context.Context, h *hostConns, to limitedHost, pr
 }
 
 // count has each connection of dial count until it is closed.
-func (p *limitedPool) count(dial http1.DialFunc) http1.DialFunc {
+func (p *Pool) count(dial http1.DialFunc) http1.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
@@ -351,7 +361,7 @@ func (p *limitedPool) count(dial http1.DialFunc) http1.DialFunc {
 }
 
 // connClosed makes the room that a connection to h has had.
-func (p *limitedPool) connClosed(h *hostConns) {
+func (p *Pool) connClosed(h *hostConns) {
 	p.mu.Lock()
 	defer p.unlock()
 	p.evicted = max(0, p.evicted-1)
@@ -360,14 +370,14 @@ func (p *limitedPool) connClosed(h *hostConns) {
 }
 
 // vacate takes back that a connection to h may be open. The caller holds mu.
-func (p *limitedPool) vacate(h *hostConns) {
+func (p *Pool) vacate(h *hostConns) {
 	h.open--
 	p.open--
 }
 
 // changed serves those who wait, after a change. If somebody else holds mu, he does
 // when he unlocks it; he may be who calls.
-func (p *limitedPool) changed() {
+func (p *Pool) changed() {
 	p.dirty.Store(true)
 	if p.mu.TryLock() {
 		p.unlock()
@@ -375,7 +385,7 @@ func (p *limitedPool) changed() {
 }
 
 // unlock serves those who wait, and then unlocks mu.
-func (p *limitedPool) unlock() {
+func (p *Pool) unlock() {
 	for {
 		p.dirty.Store(false)
 		p.dispatch()
@@ -388,7 +398,7 @@ func (p *limitedPool) unlock() {
 
 // dispatch grants what there is to those who wait, in their order. Who waits for a
 // limit of his host lets others pass, who waits for the limit of all does not.
-func (p *limitedPool) dispatch() {
+func (p *Pool) dispatch() {
 	if p.broken.Swap(false) {
 		p.prune()
 	}
@@ -406,11 +416,11 @@ func (p *limitedPool) dispatch() {
 		w := next.waiting[0]
 		switch w.conn = next.take(p.once); {
 		case w.conn != nil:
-		case p.perHost > 0 && next.open >= p.perHost,
+		case p.limits.PerHost > 0 && next.open >= p.limits.PerHost,
 			next.shared && next.opening > 0 && !p.once: // one connection more is room for many
 			full = append(full, next)
 			continue
-		case p.limit > 0 && p.open >= p.limit:
+		case p.limits.Total > 0 && p.open >= p.limits.Total:
 			p.evict()
 			return
 		default:
@@ -426,7 +436,7 @@ func (p *limitedPool) dispatch() {
 
 // take returns a connection with room for one more request; nil if there is none.
 // Those opened first are the last to be idle, the others can expire.
-func (h *hostConns) take(once bool) *limitedConn {
+func (h *hostConns) take(once bool) *poolConn {
 	for _, c := range h.conns {
 		if c.room() && !once {
 			c.busy++
@@ -439,7 +449,7 @@ func (h *hostConns) take(once bool) *limitedConn {
 
 // room says whether one more request finds room on c. Of those that use it some
 // may not have got to it yet.
-func (c *limitedConn) room() bool {
+func (c *poolConn) room() bool {
 	switch {
 	case !c.shared:
 		return c.busy == 0 && c.Available() > 0
@@ -450,9 +460,9 @@ func (c *limitedConn) room() bool {
 }
 
 // prune forgets connections that are closed, and hosts without any.
-func (p *limitedPool) prune() {
+func (p *Pool) prune() {
 	for key, h := range p.hosts {
-		h.conns = slices.DeleteFunc(h.conns, func(c *limitedConn) bool { return c.Err() != nil })
+		h.conns = slices.DeleteFunc(h.conns, func(c *poolConn) bool { return c.Err() != nil })
 		if len(h.conns)+len(h.waiting)+h.open == 0 {
 			delete(p.hosts, key)
 		}
@@ -460,7 +470,7 @@ func (p *limitedPool) prune() {
 }
 
 // evict closes a connection that is idle, so that another can be opened.
-func (p *limitedPool) evict() {
+func (p *Pool) evict() {
 	if p.evicted > 0 {
 		return // one is on its way
 	}
@@ -477,14 +487,14 @@ func (p *limitedPool) evict() {
 
 // shut takes c out of the pool and closes it. A goodbye of TLS may take time. The
 // caller holds the pool's mu.
-func (c *limitedConn) shut() {
-	c.host.conns = slices.DeleteFunc(c.host.conns, func(other *limitedConn) bool { return other == c })
+func (c *poolConn) shut() {
+	c.host.conns = slices.DeleteFunc(c.host.conns, func(other *poolConn) bool { return other == c })
 	c.idle.Stop()
 	go c.Close() // ends when the peer has taken the goodbye, or some seconds later
 }
 
 // expire closes a connection that has been idle for too long.
-func (p *limitedPool) expire(c *limitedConn) {
+func (p *Pool) expire(c *poolConn) {
 	p.mu.Lock()
 	defer p.unlock()
 	if c.busy == 0 {
@@ -493,7 +503,7 @@ func (p *limitedPool) expire(c *limitedConn) {
 }
 
 // CloseIdleConnections closes those that carry no request.
-func (p *limitedPool) CloseIdleConnections() {
+func (p *Pool) CloseIdleConnections() {
 	p.mu.Lock()
 	defer p.unlock()
 	for _, h := range p.hosts {
