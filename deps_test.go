@@ -22,12 +22,13 @@ const module = "example.com/brunt"
 var arrows = map[string][]string{
 	".": {},
 	"loadtest": {
-		module + "/loadtest/internal/http1", module + "/loadtest/internal/text",
-		module + "/loadtest/internal/transport", module + "/loadtest/internal/wake",
+		module + "/loadtest/internal/deadline", module + "/loadtest/internal/http1",
+		module + "/loadtest/internal/text", module + "/loadtest/internal/transport", module + "/loadtest/internal/wake",
 		module + "/loadtest/pace",
 		module + "/resilience",
 		"github.com/HdrHistogram/hdrhistogram-go",
 	},
+	"loadtest/internal/deadline":  {},
 	"loadtest/internal/http1":     {module + "/loadtest/internal/ring"},
 	"loadtest/internal/ring":      {},
 	"loadtest/internal/rawserver": {},

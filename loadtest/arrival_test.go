@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/deadline"
 	"example.com/brunt/loadtest/internal/wake"
 	"example.com/brunt/loadtest/pace"
 	"example.com/brunt/resilience"
@@ -350,7 +351,7 @@ func TestLagAndServiceTimeMakeUpTheResponseTime(t *testing.T) {
 func TestALateGeneratorUsesTheWorkersThatItHas(t *testing.T) {
 	e, err := NewArrivalEngine(ArrivalConfig{Schedule: pace.Burst(10, time.Second), Client: Func(nop)})
 	require.NoError(t, err)
-	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(watchdog)}
+	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(deadline.Watchdog)}
 	var started []*worker
 	d := &dispatcher{
 		run: r, start: func(w *worker) { started = append(started, w) },
@@ -396,7 +397,7 @@ func TestALateGeneratorUsesTheWorkersThatItHas(t *testing.T) {
 func TestIdleWorkersHandOutWhatIsDue(t *testing.T) {
 	e, err := NewArrivalEngine(ArrivalConfig{Schedule: pace.Burst(10, time.Second), Client: Func(nop)})
 	require.NoError(t, err)
-	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(watchdog)}
+	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(deadline.Watchdog)}
 	d := &dispatcher{
 		run: r, start: func(*worker) { t.Error("one is idle") },
 		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now()),

@@ -178,3 +178,22 @@ func (s funcSession) Do(ctx context.Context, _ *Request) (Response, error) {
 }
 
 func (s funcSession) Close() error { return nil }
+
+// callContext is a worker's context with the deadline of the request in hand.
+// Making one for each request would allocate.
+type callContext struct {
+	context.Context
+	worker *worker
+}
+
+// Deadline is that of the request, unless the run's own is earlier.
+func (c *callContext) Deadline() (time.Time, bool) {
+	run := c.worker.run
+	deadline, ok := c.Context.Deadline()
+	if began, busy := c.worker.slot.Request(); busy {
+		if own := run.base.Add(began + run.engine.timeout); !ok || own.Before(deadline) {
+			return own, true
+		}
+	}
+	return deadline, ok
+}

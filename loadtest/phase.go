@@ -85,6 +85,24 @@ func CountPhase(ctx context.Context, p Phase, d time.Duration) {
 	w.phases.spent[p] += d
 }
 
+// workerContext is the context of its run, in which CountPhase finds the worker. It takes
+// no memory, which a context with a value would.
+type workerContext worker
+
+// workerKey is the key under which it holds the *worker.
+type workerKey struct{}
+
+func (c *workerContext) Value(key any) any {
+	if key == (workerKey{}) {
+		return (*worker)(c)
+	}
+	return c.run.ctx.Value(key)
+}
+
+func (c *workerContext) Deadline() (time.Time, bool) { return c.run.ctx.Deadline() }
+func (c *workerContext) Done() <-chan struct{}       { return c.run.ctx.Done() }
+func (c *workerContext) Err() error                  { return c.run.ctx.Err() }
+
 // countPhases counts what c has measured of the request in hand, and ends it.
 func countPhases(ctx context.Context, c *http1.PhaseClock) {
 	c.End(func(p http1.Phase, spent time.Duration) { CountPhase(ctx, Phase(p), spent) })

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/brunt/loadtest/internal/deadline"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/internal/wake"
 )
@@ -33,7 +34,7 @@ type run struct {
 
 	workers     []*worker
 	dispatcher  *dispatcher // of an open loop; nil in a closed one
-	dog         *watchdog
+	dog         *deadline.Watchdog
 	active      atomic.Int64 // workers that have not ended
 	connections connections
 	recorder    *recorder
@@ -51,7 +52,8 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 	}
 	defer feed.close()
 	r := &run{engine: e, feed: feed, sink: sink, until: feed.planned(), done: make(chan struct{})}
-	r.recorder, r.dog = newRecorder(e.concurrency), &watchdog{limit: e.timeout, clock: r.now}
+	r.recorder = newRecorder(e.concurrency)
+	r.dog = &deadline.Watchdog{Limit: e.timeout, Clock: r.now, Cause: &TimeoutError{Limit: e.timeout}}
 	if e.open {
 		r.dispatcher = &dispatcher{run: r, arrivals: newArrivals(e.schedule, r.until, feed.size(), e.catchUp, e.concurrency)}
 	}
@@ -110,7 +112,7 @@ func (r *run) newWorker() *worker {
 		w.policies = newPolicies(w)
 	}
 	r.workers = append(r.workers, w)
-	r.dog.watchFor(&w.slot)
+	r.dog.Add(&w.slot)
 	return w
 }
 
@@ -140,7 +142,7 @@ func (r *run) runWorkers() {
 	}
 	// The helpers end when stop is closed, below.
 	helpers.Go(func() { memory.watch(stop) })
-	helpers.Go(func() { r.dog.watch(stop) })
+	helpers.Go(func() { r.dog.Watch(stop) })
 	helpers.Go(func() { r.collector.watch(stop) })
 	if d := r.dispatcher; d != nil {
 		timer := wake.New(r.base)
@@ -172,7 +174,7 @@ func (r *run) inFlight() (n int) {
 		return r.dispatcher.inFlight()
 	}
 	for _, w := range r.workers {
-		if w.slot.state.Load() != slotIdle {
+		if _, busy := w.slot.Request(); busy {
 			n++
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/brunt/loadtest/internal/deadline"
 	"example.com/brunt/resilience"
 )
 
@@ -27,7 +28,7 @@ type worker struct {
 	seen     [numClasses]bool
 	items    []item // has room for a batch
 	few      [4]item
-	slot     slot
+	slot     deadline.Slot
 	phases   *phaseTimes // of the request in hand; nil before the first that has some
 	// Workers are whole cache lines, so that none shares one.
 }
@@ -49,8 +50,7 @@ func (w *worker) main() {
 		if w.inHand {
 			w.run.dispatcher.release(false)
 		}
-		w.slot.state.Store(slotIdle)
-		(*w.slot.cancel.Load())(nil)
+		w.slot.Close()
 		if w.session != nil {
 			w.run.engine.putSession(w.session, !orderly)
 		}
@@ -162,10 +162,10 @@ type outcome struct {
 
 // attempt sends req once, beginning at began.
 func (w *worker) attempt(req *Request, began time.Duration) (out outcome) {
-	w.slot.begin(began)
+	w.slot.Begin(began)
 	out.resp, out.err = w.do(req)
 	out.ended = w.run.now()
-	if !w.slot.end(began) {
+	if !w.slot.End(began) {
 		out.err = w.expire(out.err)
 	}
 	switch {
@@ -318,7 +318,6 @@ func (w *worker) classify(err error) ErrorClass {
 // expire replaces the context that the watchdog has canceled, and returns the error of
 // the request; one that succeeded at the same instant stands.
 func (w *worker) expire(err error) error {
-	w.slot.state.Store(slotIdle)
 	w.renew()
 	if err == nil {
 		return nil
@@ -335,5 +334,5 @@ func (w *worker) expire(err error) error {
 func (w *worker) renew() {
 	ctx, cancel := context.WithCancelCause((*workerContext)(w))
 	w.ctx, w.call = ctx, nil
-	w.slot.cancel.Store(&cancel)
+	w.slot.Renew(cancel)
 }
