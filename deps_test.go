@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	".": {},
 	"loadtest": {
 		module + "/loadtest/internal/deadline", module + "/loadtest/internal/http1",
+		module + "/loadtest/internal/httpreq",
 		module + "/loadtest/internal/text", module + "/loadtest/internal/transport", module + "/loadtest/internal/wake",
 		module + "/loadtest/pace",
 		module + "/resilience",
@@ -31,6 +32,7 @@ var arrows = map[string][]string{
 	"loadtest/internal/deadline":  {},
 	"loadtest/internal/http1":     {module + "/loadtest/internal/ring"},
 	"loadtest/internal/ring":      {},
+	"loadtest/internal/httpreq":   {module + "/loadtest/internal/http1"},
 	"loadtest/internal/rawserver": {},
 	"loadtest/internal/text":      {},
 	"loadtest/internal/transport": {module + "/loadtest/internal/http1"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"example.com/brunt/loadtest/internal/http1"
@@ -60,6 +61,22 @@ func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
+
+// LineError is the fault of one line of a list or a file.
+type LineError struct {
+	Line int // from 1
+	// Text is the line, without white space around it and without the credentials of
+	// a URL; of a long one the beginning.
+	Text string
+	Err  error
+}
+
+func (e *LineError) Error() string {
+	return fmt.Sprintf("loadtest: line %d: %s", e.Line, strings.TrimPrefix(e.Err.Error(), "loadtest: "))
+}
+
+// Unwrap returns the fault without its line.
+func (e *LineError) Unwrap() error { return e.Err }
 
 // ErrProtocol matches every response that the [Wire] client refuses because it
 // is not HTTP/1.x, or not as it should be.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"example.com/brunt/loadtest/internal/http1"
+	"example.com/brunt/loadtest/internal/httpreq"
 	"example.com/brunt/loadtest/internal/transport"
 )
 
@@ -172,7 +173,7 @@ type follower struct{ *http.Client }
 func (f follower) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := f.Do(r)
 	if err != nil {
-		err = hideCredentials(err) // those of a Location too
+		err = httpreq.HideCredentials(err) // those of a Location too
 	}
 	return resp, err
 }
@@ -185,10 +186,9 @@ func (c *httpClient) checkRedirect(next *http.Request, via []*http.Request) erro
 	case len(via) > c.cfg.MaxRedirects:
 		return &classError{ClassRedirect, fmt.Sprintf("loadtest: stopped after %d redirects", c.cfg.MaxRedirects)}
 	}
-	if err := checkURL(next.URL); err != nil {
+	if err := httpreq.NormalizeURL(next.URL); err != nil {
 		return &classError{ClassRedirect, fmt.Sprintf("loadtest: redirect to a URL that cannot be requested: %v", err)}
 	}
-	escapeURL(next.URL)
 	return nil
 }
 

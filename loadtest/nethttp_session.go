@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 
 	"example.com/brunt/loadtest/internal/http1"
+	"example.com/brunt/loadtest/internal/httpreq"
 	"example.com/brunt/loadtest/internal/transport"
 )
 
@@ -127,7 +128,7 @@ func (s *httpSession) build(req *Request) (*prepared, error) {
 		return nil, err
 	}
 	if !s.client.follows() {
-		authorize(hr) // else http.Client decides, for each hop
+		httpreq.Authorize(hr) // else http.Client decides, for each hop
 	}
 	direct, err := s.client.direct(hr, req.Body)
 	if direct != nil || err != nil {

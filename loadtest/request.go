@@ -1,16 +1,14 @@
 package loadtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"example.com/brunt/loadtest/internal/http1"
+	"example.com/brunt/loadtest/internal/httpreq"
 )
 
 // ErrInvalidRequest matches every error about a request that cannot be sent.
@@ -117,41 +115,23 @@ func (r *Request) Validate() error {
 	return err
 }
 
-// newHTTPRequest returns req as every client sends it, without its body and without the
-// Authorization that credentials in its URL stand for; see authorize. Its error
-// has every fault of req.
+// newHTTPRequest returns req as every client sends it; see httpreq.New. Its error has
+// every fault of req.
 func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	if req == nil {
 		return nil, fmt.Errorf("%w: nil", ErrInvalidRequest)
 	}
 	var faults []error
 	refuse := func(err error) { faults = append(faults, fmt.Errorf("%w: %w", ErrInvalidRequest, err)) }
-	if req.Method != "" && !http1.ValidToken(req.Method) {
-		refuse(fmt.Errorf("method %q is not a token", req.Method))
-	}
 	for _, status := range req.Expect {
 		if status < 100 || status > 999 {
 			refuse(fmt.Errorf("status %d in Expect: must be from 100 to 999", status))
 		}
 	}
-	u, err := parseURL(req.URL)
-	if err != nil {
-		refuse(err)
-	}
-	header := canonicalHeader(req.Header, refuse)
-	checkHeader(header, refuse)
+	hr := httpreq.New(ctx, req.Method, req.URL, req.Header, refuse)
 	req.ServerTime.validate(refuse)
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
-	}
-	hr, err := http.NewRequestWithContext(ctx, req.Method, "", nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
-	}
-	hr.URL, hr.Header, hr.Host = u, header, u.Host
-	if host := header["Host"]; len(host) > 0 {
-		hr.Host = host[0]
-		delete(header, "Host")
 	}
 	return hr, nil
 }
@@ -165,65 +145,43 @@ func serialize(hr *http.Request, body []byte, closes bool) (*http1.Request, erro
 	return r, nil
 }
 
-// canonicalHeader returns a copy of header under the canonical names. Two spellings of
-// one name are refused: a map does not tell which comes first.
-func canonicalHeader(header http.Header, refuse func(error)) http.Header {
-	out := make(http.Header, len(header)+1) // room for Authorization
-	for _, name := range slices.Sorted(maps.Keys(header)) {
-		if !http1.ValidToken(name) {
-			refuse(fmt.Errorf("header name %q is not a token", name))
-			continue
+// maxKeptRequests bounds the memory of a session whose requests are all different.
+const maxKeptRequests = 256
+
+// kept is what a session has made of its requests: making it anew costs as much as
+// half a round trip's bookkeeping. The zero kept is ready for use.
+type kept[P any] struct {
+	lastReq *Request // what last was made from
+	last    P
+	all     map[*Request]P // if there is more than one
+}
+
+// get returns what build makes of req, made once.
+func (k *kept[P]) get(req *Request, build func(*Request) (P, error)) (P, error) {
+	if k.lastReq == req && req != nil {
+		return k.last, nil
+	}
+	return k.other(req, build)
+}
+
+// other is get for a request that is not the last one.
+func (k *kept[P]) other(req *Request, build func(*Request) (P, error)) (P, error) {
+	p, ok := k.all[req]
+	if !ok {
+		var err error
+		if p, err = build(req); err != nil {
+			return p, err
 		}
-		key := http.CanonicalHeaderKey(name)
-		if _, twice := out[key]; twice {
-			refuse(fmt.Errorf("header %s has another spelling, %q: put all values under one name", key, name))
-			continue
+		if len(k.all) >= maxKeptRequests {
+			clear(k.all)
 		}
-		out[key] = slices.Clone(header[name])
-		for _, v := range header[name] {
-			if !http1.ValidValue([]byte(v)) {
-				refuse(fmt.Errorf("header %s holds a line break or another control character", name))
+		if k.lastReq != nil { // most sessions only ever send one request
+			if k.all == nil {
+				k.all = map[*Request]P{k.lastReq: k.last}
 			}
+			k.all[req] = p
 		}
 	}
-	return out
-}
-
-// checkHeader refuses what net/http would silently not send as it is.
-func checkHeader(header http.Header, refuse func(error)) {
-	for _, name := range []string{"Host", "User-Agent"} {
-		if n := len(header[name]); n > 1 {
-			refuse(fmt.Errorf("header %s has %d values: only one can be sent", name, n))
-		}
-	}
-	for _, v := range header["Host"] {
-		if err := checkHost(v); err != nil {
-			refuse(fmt.Errorf("header Host: %w", err))
-		}
-	}
-}
-
-// checkHost reports whether net/http would send host as a Host header. It silently
-// leaves one that it refuses empty.
-func checkHost(host string) error {
-	var head bytes.Buffer
-	err := (&http.Request{URL: &url.URL{}, Host: host}).Write(&head)
-	switch {
-	case host == "":
-		return nil
-	case err != nil:
-		return fmt.Errorf("host %q has no ASCII form: %w", host, err)
-	case bytes.Contains(head.Bytes(), []byte("Host: \r\n")):
-		return fmt.Errorf("host %q holds a character that no host has", host)
-	}
-	return nil
-}
-
-// authorize gives hr the Authorization that the credentials in its URL stand for,
-// unless it has one, as http.Client does for each hop.
-func authorize(hr *http.Request) {
-	if user := hr.URL.User; user != nil && hr.Header.Get("Authorization") == "" {
-		password, _ := user.Password()
-		hr.SetBasicAuth(user.Username(), password)
-	}
+	k.lastReq, k.last = req, p
+	return p, nil
 }

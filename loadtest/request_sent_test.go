@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/loadtest/internal/http1"
+	"example.com/brunt/loadtest/internal/httpreq"
 )
 
 // wiretap is a network on which every request is answered with 200, or with what
@@ -401,7 +402,7 @@ func TestRedirectsAreSentAsHTTPClientDoesOrRefused(t *testing.T) {
 					got, err := s.send(t, &wiretap{answer: to(tt.location)}, &Request{URL: raw, Header: header})
 					require.Equal(t, tt.class, classify(err), "%v", err)
 					if tt.class != ClassNone {
-						require.NotContains(t, withoutCredentials(raw, err).Error(), "s3cret")
+						require.NotContains(t, httpreq.HideCredentialsOf(raw, err).Error(), "s3cret")
 						require.NotContains(t, err.Error(), "you:")
 						continue
 					}

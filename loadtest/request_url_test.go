@@ -16,25 +16,6 @@ import (
 	"example.com/brunt/fixtures"
 )
 
-func TestWithoutUserinfo(t *testing.T) {
-	for raw, want := range map[string]string{
-		"http://h/":                 "http://h/",
-		"http://me:pw@h/":           "http://h/",
-		"https://me@h:1?x#y":        "https://h:1?x#y",
-		"http://a@b:c@h":            "http://h",
-		"http://@h/":                "http://h/",
-		"http://h/a@b":              "http://h/a@b",
-		"http://h?mail=a@b://c@d":   "http://h?mail=a@b://c@d",
-		"http://me@h/#a@b":          "http://h/#a@b",
-		"http://me:pw@[::1%25lo]/@": "http://[::1%25lo]/@",
-	} {
-		require.Equal(t, want, withoutUserinfo(raw))
-	}
-	for _, raw := range []string{"http://h.test/some/path?query=1", "http://h.test/@me?mail=a@b"} {
-		require.Zero(t, testing.AllocsPerRun(100, func() { _ = withoutUserinfo(raw) }), "each result is reported with it")
-	}
-}
-
 // Whatever is wrong with a URL, what is said of it does not tell its password.
 func FuzzURLFaultsTellNoPassword(f *testing.F) {
 	before := []string{"http://me", "https://", "//me", "ftp://me", "http:me", "http:/me", "me", "://me"}

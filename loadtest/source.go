@@ -1,11 +1,16 @@
 package loadtest
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"strings"
 	"sync/atomic"
 	"time"
+
+	"example.com/brunt/loadtest/internal/httpreq"
 )
 
 // ErrEmptySource is returned by Run for a source that has nothing to send.
@@ -246,4 +251,51 @@ func Seq(seq iter.Seq[*Request]) Source {
 		f.next, f.stop = iter.Pull(seq)
 		return f, nil
 	}}
+}
+
+// maxURLLine bounds one line of a URL list; longer than any URL that servers take.
+const maxURLLine = 64 << 10
+
+// ReadURLs reads one absolute http or https URL a line. Blank lines and lines
+// that begin with # are passed over, white space around a URL is dropped, and a
+// byte order mark and CRLF line ends are understood. It returns no URLs when
+// any line is bad, and then an error that holds a [LineError] for every one.
+// A list without a URL is an error too.
+func ReadURLs(r io.Reader) ([]string, error) {
+	var (
+		urls   []string
+		faults []error
+		lines  = bufio.NewScanner(r)
+		n      int
+	)
+	lines.Buffer(make([]byte, 0, 4096), maxURLLine)
+	for lines.Scan() {
+		n++
+		text := lines.Text()
+		if n == 1 {
+			text = strings.TrimPrefix(text, "\ufeff")
+		}
+		text = strings.TrimSpace(text)
+		if text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		if _, err := httpreq.ParseURL(text); err != nil {
+			faults = append(faults, &LineError{Line: n, Text: httpreq.QuoteURL(text), Err: err})
+			continue
+		}
+		urls = append(urls, text)
+	}
+	if err := lines.Err(); err != nil {
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("longer than %d bytes", maxURLLine)
+		}
+		faults = append(faults, &LineError{Line: n + 1, Err: err})
+	}
+	switch {
+	case len(faults) > 0:
+		return nil, errors.Join(faults...)
+	case len(urls) == 0:
+		return nil, fmt.Errorf("%w: the list holds no URL", ErrEmptySource)
+	}
+	return urls, nil
 }

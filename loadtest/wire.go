@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
+	"weak"
 
 	"example.com/brunt/loadtest/internal/http1"
+	"example.com/brunt/loadtest/internal/httpreq"
 )
 
 // Wire returns a minimal client for saturating a server: plain HTTP/1.1 at a fraction of
@@ -162,4 +165,56 @@ func (s *wireSession) Close() error {
 	s.ctx, s.requests = nil, kept[*http1.Request]{}
 	s.http1.Close()
 	return nil
+}
+
+// wireRequests keeps serialized requests for the sessions of a client: in a run mostly
+// all of them send the same. It is safe for concurrent use by multiple goroutines.
+type wireRequests struct {
+	mu   sync.Mutex
+	run  weak.Pointer[connections]   // whose requests these are, known by its counter: they may change until the next
+	kept map[*Request]*http1.Request // at most maxKeptRequests
+}
+
+// request returns what Wire sends for req in the run of ctx. The result is shared.
+func (c *wireClient) request(ctx context.Context, req *Request) (*http1.Request, error) {
+	counter := connectionsOf(ctx)
+	if counter == nil || req == nil || len(req.Body) > http1.MaxInlineBody { // it would be kept until the next run
+		return c.write(req)
+	}
+	run, k := weak.Make(counter), &c.made
+	k.mu.Lock()
+	if k.run != run {
+		k.run, k.kept = run, make(map[*Request]*http1.Request)
+	}
+	r := k.kept[req]
+	k.mu.Unlock()
+	if r != nil {
+		return r, nil
+	}
+	r, err := c.write(req)
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.run == run && len(k.kept) < maxKeptRequests {
+		k.kept[req] = r
+	}
+	return r, nil
+}
+
+// write returns what Wire sends for req, made anew.
+func (c *wireClient) write(req *Request) (*http1.Request, error) {
+	hr, err := c.httpRequest(req)
+	if err != nil {
+		return nil, err
+	}
+	httpreq.Authorize(hr)
+	r, err := serialize(hr, req.Body, !c.ReusesConnections())
+	if err != nil {
+		return nil, err
+	}
+	r.Wants = req.wants()
+	r.Idempotent = r.Idempotent || hr.Method == http.MethodPut || hr.Method == http.MethodDelete
+	return r, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest/internal/deadline"
+	"example.com/brunt/loadtest/internal/httpreq"
 	"example.com/brunt/resilience"
 )
 
@@ -222,7 +223,7 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 		dirty = true
 	}
 	if out.class != ClassNone {
-		out.err = withoutCredentials(it.req.URL, out.err)
+		out.err = httpreq.HideCredentialsOf(it.req.URL, out.err)
 		w.explain(it.req, &out)
 	}
 	if it.req.ServerTime != nil || w.phases != nil && w.phases.any {
@@ -284,7 +285,7 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out out
 	}
 	start := w.run.now()
 	err := w.run.sink.put(RequestResult{
-		Name: req.Name, Method: req.Method, URL: withoutUserinfo(req.URL),
+		Name: req.Name, Method: req.Method, URL: httpreq.WithoutUserinfo(req.URL),
 		StatusCode: out.resp.StatusCode, Latency: latency, Lag: w.lag, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
 		Expected: out.class == ClassNone && req.expected(out.resp.StatusCode),
