@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,51 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestServerTimingIsReadAsBrowsersDo(t *testing.T) {
-	const none = -1
-	for _, tt := range []struct {
-		reason string
-		values []string
-		metric string
-		want   float64 // ms
-	}{
-		{"the only metric", []string{"app;dur=12.5"}, "", 12.5},
-		{"a metric without a duration does not compete", []string{"miss, app;dur=12.5, cache;desc=hit"}, "", 12.5},
-		{"total wins, wherever it is", []string{"db;dur=53", "app;dur=47.2, total;dur=61"}, "", 61},
-		{"several and no total: which, would be a guess", []string{"db;dur=53, app;dur=47.2"}, "", none},
-		{"one by name", []string{"db;dur=53, app;dur=47.2"}, "app", 47.2},
-		{"of one name, the sum", []string{"db;dur=5, app;dur=47.2", "db;dur=7"}, "db", 12},
-		{"names heed case", []string{"DB;dur=53"}, "db", none},
-		{"a name that is not there, though there is a total", []string{"total;dur=61"}, "db", none},
-		{"no header", nil, "", none},
-		{"an empty one", []string{"", " , ,"}, "", none},
-		{"no duration", []string{"app", "app;desc=slow"}, "", none},
-		{"quoted description with all that separates", []string{`app;desc="a, total;dur=99 \"b\\";dur=3`}, "", 3},
-		{"quoted duration", []string{`app;dur="3.25"`}, "", 3.25},
-		{"a quoted string that does not end takes all", []string{`app;desc="x;dur=4, total;dur=9`}, "", none},
-		{"white space wherever it may be", []string{" app \t; desc = \"x\" ;\tdur = 4 , "}, "", 4},
-		{"a parameter's name in any case, and one without a value", []string{"app;DUR=4", "hit;fresh"}, "", 4},
-		{"the first dur counts", []string{"app;dur=4;dur=5"}, "", 4},
-		{"the first dur counts, bad or not", []string{"app;dur=x;dur=5"}, "", none},
-		{"what is wrong ends at the comma", []string{"a b;dur=1, c/d;dur=2, app;dur=3, ;dur=4"}, "", 3},
-		{"garbage behind a value", []string{"app;dur=3 ms;dur=4"}, "", 3},
-		{"zero", []string{"app;dur=0"}, "", 0},
-		{"exponent", []string{"app;dur=1.5e1"}, "", 15},
-		{"a tenth of a microsecond", []string{"app;dur=0.0001"}, "", 0.0001},
-		{"negative", []string{"app;dur=-1"}, "", none},
-		{"not a number", []string{"app;dur=NaN"}, "", none},
-		{"endless", []string{"app;dur=Inf"}, "", none},
-		{"hexadecimal", []string{"app;dur=0x10"}, "", none},
-		{"out of range", []string{"app;dur=1e300"}, "", none},
-		{"each in range, the sum not", []string{"app;dur=9e12, app;dur=9e12"}, "app", none},
-	} {
-		t.Run(tt.reason, func(t *testing.T) {
-			got, ok := (&ServerTime{Metric: tt.metric}).read(http.Header{"Server-Timing": tt.values})
-			require.Equal(t, tt.want != none, ok, "%v", got)
-			if ok {
-				require.Equal(t, time.Duration(math.Round(tt.want*1e6)), got)
-			}
-		})
+func TestOfServerTimingAMetricIsRead(t *testing.T) {
+	header := http.Header{"Server-Timing": {"db;dur=53", "app;dur=47.2, total;dur=61"}}
+	for metric, want := range map[string]time.Duration{"": 61 * time.Millisecond, "app": 47200 * time.Microsecond} {
+		got, ok := (&ServerTime{Metric: metric}).read(header)
+		require.True(t, ok)
+		require.Equal(t, want, got)
 	}
 }
 
@@ -73,15 +33,9 @@ func TestANumberInANamedHeader(t *testing.T) {
 		{ServerTime{Header: envoy}, []string{"17"}, 17 * time.Millisecond},
 		{ServerTime{Header: strings.ToLower(envoy)}, []string{" 17.25\t"}, 17250 * time.Microsecond},
 		{ServerTime{Header: "X-Runtime", Unit: time.Second}, []string{"0.012345"}, 12345 * time.Microsecond},
-		{ServerTime{Header: "X-Took"}, []string{"1m1.5s"}, 61500 * time.Millisecond},
 		{ServerTime{Header: "X-Took", Unit: time.Hour}, []string{"5µs"}, 5 * time.Microsecond},
 		{ServerTime{Header: envoy}, nil, -1},
-		{ServerTime{Header: envoy}, []string{""}, -1},
 		{ServerTime{Header: envoy}, []string{"17", "18"}, -1},
-		{ServerTime{Header: envoy}, []string{"-17"}, -1},
-		{ServerTime{Header: envoy}, []string{"-17ms"}, -1},
-		{ServerTime{Header: envoy}, []string{"fast"}, -1},
-		{ServerTime{Header: "X-Took", Unit: time.Hour}, []string{"1e9"}, -1},
 	} {
 		got, ok := tt.s.read(http.Header{http.CanonicalHeaderKey(tt.s.Header): tt.value})
 		require.Equal(t, tt.want >= 0, ok, "%v: %q: %v", tt.s, tt.value, got)
@@ -109,30 +63,6 @@ func TestServerTimeThatCannotBeIsRefused(t *testing.T) {
 			require.ErrorContains(t, err, want)
 		}
 	}
-}
-
-// What is written as the W3C has it is read, whatever its texts; and nothing makes the
-// parser fail, or find more than there is.
-func FuzzServerTiming(f *testing.F) {
-	f.Add("app", `a "quoted\" text, total;dur=9`, 12.5, `x;desc="`)
-	f.Add("total", "", 0.0, "db;dur=1, db;dur=2")
-	f.Add("a", ";,=", 1e9, `;;;,,,"\`)
-	f.Fuzz(func(t *testing.T, name, text string, ms float64, junk string) {
-		for _, metric := range []string{"", name} {
-			if d, ok := readServerTiming([]string{junk, text}, metric); d < 0 || !ok && d != 0 {
-				t.Fatalf("%q: %v, %v", junk, d, ok)
-			}
-		}
-		if token, rest := cutToken(name); token == "" || rest != "" || ms < 0 || ms > 1e12 || math.IsNaN(ms) {
-			return
-		}
-		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
-		value := fmt.Sprintf("before;desc=%s, %s;desc=%s;dur=%v;after=%s ,after;desc=%s", quoted, name, quoted, ms, quoted, quoted)
-		got, ok := readServerTiming([]string{value}, name)
-		if want := time.Duration(math.Round(ms * 1e6)); !ok || got != want {
-			t.Fatalf("%q: got %v, %v, want %v", value, got, ok, want)
-		}
-	})
 }
 
 // headerClient is a Client written elsewhere.
