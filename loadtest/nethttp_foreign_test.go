@@ -36,8 +36,8 @@ func (b *bodyFunc) Close() error {
 	return nil
 }
 
-func answer(status int, body io.ReadCloser) *http.Response {
-	return &http.Response{StatusCode: status, Body: body, ContentLength: -1}
+func answer(body io.ReadCloser) *http.Response {
+	return &http.Response{StatusCode: 200, Body: body, ContentLength: -1}
 }
 
 // What a transport of the user's does against the rules is the outcome of a
@@ -47,7 +47,7 @@ func TestForeignTransportsMayDoAnything(t *testing.T) {
 	with := func(read func([]byte) (int, error)) func(*http.Request) (*http.Response, error) {
 		return func(*http.Request) (*http.Response, error) {
 			body = &bodyFunc{read: read}
-			return answer(200, body), nil
+			return answer(body), nil
 		}
 	}
 	for _, tt := range []struct {
@@ -57,11 +57,11 @@ func TestForeignTransportsMayDoAnything(t *testing.T) {
 		text   string
 		closed int64 // times that the latest body was closed
 	}{
-		{name: "no body", trip: func(*http.Request) (*http.Response, error) { return answer(200, nil), nil }},
+		{name: "no body", trip: func(*http.Request) (*http.Response, error) { return answer(nil), nil }},
 		{name: "nothing", trip: func(*http.Request) (*http.Response, error) { return nil, nil }, want: ClassOther, text: "neither a response nor an error"},
 		{name: "both", trip: func(*http.Request) (*http.Response, error) {
 			body = &bodyFunc{read: strings.NewReader("x").Read}
-			return answer(200, body), errTest
+			return answer(body), errTest
 		}, want: ClassOther, text: errTest.Error(), closed: 1},
 		{name: "an error without text", trip: func(*http.Request) (*http.Response, error) { return nil, errors.New("") }, want: ClassOther},
 		{name: "panic", trip: func(*http.Request) (*http.Response, error) { panic("boom") }, want: ClassOther, text: "panicked: boom (at nethttp_foreign_test.go:"},
@@ -72,7 +72,7 @@ func TestForeignTransportsMayDoAnything(t *testing.T) {
 		{name: "body closed by middleware", trip: with(func([]byte) (int, error) { return 0, http.ErrBodyReadAfterClose }), want: ClassOther, text: "closed", closed: 1}, //nolint:bodyclose // the session closes it
 		{name: "close panics", trip: func(*http.Request) (*http.Response, error) {
 			body = &bodyFunc{read: strings.NewReader("x").Read, close: func() error { panic("boom") }}
-			return answer(200, body), nil
+			return answer(body), nil
 		}, closed: 1},
 	} {
 		for _, redirects := range []int{0, 3} {
@@ -132,7 +132,7 @@ func TestForeignBodiesEndWithTheTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := newEngine(t, SyncConfig{Timeout: limit, Conn: ConnectionConfig{
-					Transport: roundTripper(func(*http.Request) (*http.Response, error) { return answer(200, tt.body()), nil }),
+					Transport: roundTripper(func(*http.Request) (*http.Response, error) { return answer(tt.body()), nil }),
 				}})
 				defer closeEngine(t, e)
 				r, err := e.Run(t.Context(), URLs("http://x.test/"))
@@ -164,7 +164,7 @@ func TestMiddlewareGetsAFreshRequestEachTime(t *testing.T) {
 					r.Header["B"] = nil
 					r.Body, r.ContentLength, r.Close = nil, 0, true
 					r.GetBody = func() (io.ReadCloser, error) { return nil, errTest }
-					return answer(200, nil), nil
+					return answer(nil), nil
 				})}
 				switch c := cfg.(type) {
 				case SyncConfig:

@@ -1,6 +1,7 @@
 package httpreq
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -88,6 +89,7 @@ func TestAuthorize(t *testing.T) {
 
 func TestNilContextIsAFault(t *testing.T) {
 	var faults []error
-	New(nil, "", "http://h.test/", nil, func(err error) { faults = append(faults, err) }) //nolint:staticcheck // a nil context
+	var none context.Context
+	New(none, "", "http://h.test/", nil, func(err error) { faults = append(faults, err) })
 	require.ErrorContains(t, errors.Join(faults...), "nil Context")
 }
