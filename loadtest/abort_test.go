@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/pace"
 )
 
@@ -77,12 +78,12 @@ func TestWhatIsGivenUpIsMissed(t *testing.T) {
 		row := newTally()
 		end := func() {
 			n := len(r.Intervals)
-			latencies := newHistogram()
-			latencies.merge(row.good)
-			latencies.merge(row.bad)
+			latencies := hist.New()
+			latencies.Merge(row.good)
+			latencies.Merge(row.bad)
 			r.Intervals = append(r.Intervals, Interval{
 				From: time.Duration(n) * time.Second, To: time.Duration(n+1) * time.Second,
-				Counts: row.Counts, P99: latencies.quantile(0.99), HeapBytes: uint64(rnd.IntN(100)),
+				Counts: row.Counts, P99: latencies.Quantile(0.99), HeapBytes: uint64(rnd.IntN(100)),
 			})
 			sum.merge(row)
 			row = newTally()
@@ -169,28 +170,6 @@ func TestTheLastSlowRequestDecides(t *testing.T) {
 		got, _ := tt.slo.unreachable(soFar(sum, nil), tt.planned)
 		require.Equal(t, tt.want, got, "%d of %d", tt.slow, tt.planned)
 	}
-}
-
-// Only values that are certain to lie above a limit count: those of its bucket may not.
-func TestHistogramAbove(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	h, values := newHistogram(), []time.Duration(nil)
-	for range 2000 {
-		d := time.Duration(rnd.Int64N(1 << (1 + rnd.IntN(45))))
-		h.record(d)
-		values = append(values, d)
-	}
-	for _, limit := range append(values, 0, -1, histMax, 2*histMax) {
-		want := int64(0)
-		for _, d := range values {
-			if bucketOf(uint64(min(d, histMax))) > bucketOf(uint64(min(max(limit, 0), histMax))) {
-				want++
-			}
-		}
-		require.Equal(t, want, h.above(limit), "%v", limit)
-	}
-	require.Zero(t, newHistogram().above(0))
-	require.Zero(t, (*histogram)(nil).above(0))
 }
 
 // A run whose size is not known only gives up what no later request can make good.

@@ -1,14 +1,18 @@
 package loadtest
 
-import "time"
+import (
+	"time"
+
+	"example.com/brunt/loadtest/internal/hist"
+)
 
 // collector ends an interval of a run about once a second, and holds what has been
 // counted so far. It is used by one goroutine at a time.
 type collector struct {
 	recorder *recorder
 	memory   *peakSampler
-	series   series[Interval]
-	blocks   series[block]
+	series   hist.Series[Interval]
+	blocks   hist.Series[hist.Block]
 	watcher  generatorWatch
 	total    Counts   // since the run began
 	labeler  *labeler // of an open loop; nil in a closed one
@@ -56,28 +60,27 @@ func (c *collector) finish(elapsed time.Duration) {
 
 func (c *collector) harvest(now time.Duration, last bool) {
 	row := c.recorder.harvest(last)
-	row.From, row.To = c.series.end(), now
+	row.From, row.To = c.series.End(), now
 	b := c.recorder.recent
-	b.from, b.to = row.From, row.To
+	b.From, b.To = row.From, row.To
 	row.HeapBytes, row.InFlight = c.memory.interval(), c.inFlight()
 	c.total.add(row.Counts)
 	c.label(&row)
-	if len(c.series.rows) == 0 || row.To > row.From {
-		c.series.add(row)
-		c.blocks.add(b)
+	if len(c.series.Rows) == 0 || row.To > row.From {
+		c.series.Add(row)
+		c.blocks.Add(b)
 	} else if row.due() > 0 {
 		// The last request ended before the last harvest, but was recorded after.
-		row.To, b.to = row.From, row.From
-		c.series.extend(row)
-		c.blocks.extend(b)
+		row.To, b.To = row.From, row.From
+		c.series.Extend(row)
+		c.blocks.Extend(b)
 	}
 	if last {
-		c.series.close()
+		c.series.Close()
 		if c.labeler != nil {
-			cause, windows := c.labeler.finish()
-			relabel(&c.series, cause, windows)
+			c.relabel(c.labeler.finish())
 		}
-		row = c.series.rows[len(c.series.rows)-1]
+		row = c.series.Rows[len(c.series.Rows)-1]
 	}
 	if c.report != nil {
 		c.report(row, now, last)
@@ -98,13 +101,21 @@ func (c *collector) label(row *Interval) {
 	s.waited, s.wait = c.waits()
 	var back int
 	row.Cause, back = c.labeler.add(s)
-	relabel(&c.series, row.Cause, back)
+	c.relabel(row.Cause, back)
+}
+
+// relabel gives the windows that were added last another cause.
+func (c *collector) relabel(cause Cause, windows int) {
+	rows := c.series.Latest(windows)
+	for i := range rows {
+		rows[i].Cause = cause
+	}
 }
 
 // result returns what was seen, after finish.
 func (c *collector) result(names []string) *EngineResult {
 	res := c.recorder.result(names)
-	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.rows, c.memory.peak
-	res.blocks = c.blocks.close()
+	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.Rows, c.memory.peak
+	res.blocks = c.blocks.Close()
 	return res
 }

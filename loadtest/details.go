@@ -6,21 +6,22 @@ import (
 	"strings"
 	"time"
 
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 )
 
 // details holds what requests are asked for besides their latencies: what the server
 // says, and their phases. It is not safe for concurrent use.
 type details struct {
-	server *histogram                // nil: no response said
-	unsaid int64                     // responses that did not say, though asked
-	phases [PhaseBody + 1]*histogram // nil: no request was in it
+	server *hist.Histogram                // nil: no response said
+	unsaid int64                          // responses that did not say, though asked
+	phases [PhaseBody + 1]*hist.Histogram // nil: no request was in it
 }
 
 // recordServer adds what the response to a request says; ok is false if that is nothing.
 func (d *details) recordServer(took time.Duration, ok bool) {
 	if ok {
-		made(&d.server).record(took)
+		hist.Made(&d.server).Record(took)
 	} else {
 		d.unsaid++
 	}
@@ -30,58 +31,54 @@ func (d *details) recordServer(took time.Duration, ok bool) {
 func (d *details) recordPhases(spent *phaseTimes) {
 	for p, took := range spent.spent {
 		if spent.been[p] {
-			made(&d.phases[p]).record(took)
+			hist.Made(&d.phases[p]).Record(took)
 		}
 	}
 }
 
 // merge adds from, which is not changed.
 func (d *details) merge(from *details) {
-	mergeInto(&d.server, from.server)
+	hist.MergeInto(&d.server, from.server)
 	d.unsaid += from.unsaid
 	for p, h := range from.phases {
-		mergeInto(&d.phases[p], h)
+		hist.MergeInto(&d.phases[p], h)
 	}
 }
 
 // reset forgets everything but keeps the memory.
 func (d *details) reset() {
-	d.server.reset()
+	d.server.Reset()
 	d.unsaid = 0
 	for _, h := range d.phases {
-		h.reset()
+		h.Reset()
 	}
 }
 
 // phasesJSON returns the phases by their keys; nil if there are none.
-func (d *details) phasesJSON() (out map[string]phaseJSON, err error) {
+func (d *details) phasesJSON() (out map[string]phaseJSON) {
 	for p, h := range d.phases {
-		if h.count() == 0 {
+		if h.Count() == 0 {
 			continue
-		}
-		row := phaseJSON{Requests: h.count(), P50: millis(h.quantile(0.50)), P99: millis(h.quantile(0.99)), Max: millis(h.quantile(1))}
-		if row.Histogram, err = h.encode(); err != nil {
-			return nil, err
 		}
 		if out == nil {
 			out = make(map[string]phaseJSON)
 		}
-		out[phaseKeys[p]] = row
+		out[phaseKeys[p]] = phaseJSON{
+			Requests: h.Count(), P50: millis(h.Quantile(0.50)), P99: millis(h.Quantile(0.99)), Max: millis(h.Quantile(1)), Histogram: h,
+		}
 	}
-	return out, nil
+	return out
 }
 
 // readPhases sets the phases to those of j.
-func (d *details) readPhases(j *statsJSON) (err error) {
+func (d *details) readPhases(j *statsJSON) error {
 	for name, row := range j.Phases {
 		p := slices.Index(phaseKeys[:], name)
 		if p <= int(PhaseUnknown) {
 			return fmt.Errorf("loadtest: result has a phase %q: must be one of %q", name, phaseKeys[1:])
 		}
-		if d.phases[p], err = row.Histogram.decode(); err != nil {
-			return err
-		}
-		if n := d.phases[p].count(); n != row.Requests || n > j.Requests {
+		d.phases[p] = row.Histogram
+		if n := row.Histogram.Count(); n != row.Requests || n > j.Requests {
 			return fmt.Errorf("loadtest: result does not add up: %d requests, %d of them in phase %s, and %d times", j.Requests, row.Requests, name, n)
 		}
 	}
@@ -94,8 +91,8 @@ func (d *details) write(b *strings.Builder) {
 		fmt.Fprintf(b, "  server    %s\n", line)
 	}
 	for p, h := range d.phases {
-		if h.count() > 0 {
-			fmt.Fprintf(b, "  phase     %-7s  %s, %s requests\n", phaseKeys[p], latencyLine(h.quantile), text.Count(h.count()))
+		if h.Count() > 0 {
+			fmt.Fprintf(b, "  phase     %-7s  %s, %s requests\n", phaseKeys[p], latencyLine(h.Quantile), text.Count(h.Count()))
 		}
 	}
 }
@@ -103,26 +100,26 @@ func (d *details) write(b *strings.Builder) {
 // serverLine returns what servers said; empty if nobody asked.
 func (d *details) serverLine() string {
 	switch {
-	case d.server.count() == 0 && d.unsaid == 0:
+	case d.server.Count() == 0 && d.unsaid == 0:
 		return ""
-	case d.server.count() == 0:
+	case d.server.Count() == 0:
 		return fmt.Sprintf("no time in %s responses", text.Count(d.unsaid))
 	case d.unsaid == 0:
-		return latencyLine(d.server.quantile)
+		return latencyLine(d.server.Quantile)
 	}
-	return fmt.Sprintf("%s, no time in %s responses", latencyLine(d.server.quantile), text.Count(d.unsaid))
+	return fmt.Sprintf("%s, no time in %s responses", latencyLine(d.server.Quantile), text.Count(d.unsaid))
 }
 
 // ServerQuantile returns the time at rank ceil(q·n) among the n that servers reported
 // for requests with a ServerTime, that of the last attempt of each. It is 0 if there
 // were none.
-func (s *Stats) ServerQuantile(q float64) time.Duration { return s.server.quantile(q) }
+func (s *Stats) ServerQuantile(q float64) time.Duration { return s.server.Quantile(q) }
 
 // ServerTimes returns how many responses to requests with a ServerTime reported one, and
 // how many did not, or none that could be read or told from others. Requests without a
 // response are in neither.
 func (s *Stats) ServerTimes() (reported, missing int64) {
-	return s.server.count(), s.unsaid
+	return s.server.Count(), s.unsaid
 }
 
 // PhaseQuantile returns the time at rank ceil(q·n) that the n requests which were in
@@ -132,7 +129,7 @@ func (s *Stats) PhaseQuantile(p Phase, q float64) time.Duration {
 	if s.PhaseCount(p) == 0 {
 		return 0
 	}
-	return s.phases[p].quantile(q)
+	return s.phases[p].Quantile(q)
 }
 
 // PhaseCount returns how many requests were in phase p: over a connection that was kept,
@@ -141,7 +138,7 @@ func (s *Stats) PhaseCount(p Phase) int64 {
 	if int(p) >= len(s.phases) {
 		return 0
 	}
-	return s.phases[p].count()
+	return s.phases[p].Count()
 }
 
 // record adds the details of a request.

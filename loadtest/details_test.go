@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/rawserver"
 	"example.com/brunt/resilience"
 )
@@ -107,20 +108,17 @@ func pause(ctx context.Context, d time.Duration) error {
 func phasesOf(t *testing.T, s *Stats) (counts map[Phase]int64, longest map[Phase]time.Duration) {
 	t.Helper()
 	counts, longest = make(map[Phase]int64), make(map[Phase]time.Duration)
-	var sum float64
+	var sum, service time.Duration
 	for p := PhasePool; p <= PhaseBody; p++ {
 		if n := s.PhaseCount(p); n > 0 {
 			counts[p], longest[p] = n, s.PhaseQuantile(p, 1)
-			sum += s.details.phases[p].sum
+			sum += time.Duration(n) * s.phases[p].Mean()
 		}
 	}
-	var service float64
-	for _, h := range []*histogram{s.good, s.bad} {
-		if h != nil {
-			service += h.sum
-		}
+	for _, h := range []*hist.Histogram{s.good, s.bad} {
+		service += time.Duration(h.Count()) * h.Mean()
 	}
-	require.Equal(t, time.Duration(service), time.Duration(sum), "the phases are as long as the requests")
+	require.InDelta(t, service, sum, float64(8*s.Requests), "the phases are as long as the requests") // each mean is a whole number of ns
 	return counts, longest
 }
 
@@ -406,7 +404,7 @@ func sameDetails(t *testing.T, name string, want, got *Stats) {
 	for p := PhasePool; p <= PhaseBody; p++ {
 		require.Equal(t, want.PhaseCount(p), got.PhaseCount(p), "%s, %v", name, p)
 		require.Positive(t, want.PhaseCount(p))
-		require.InDelta(t, want.details.phases[p].sum, got.details.phases[p].sum, 1)
+		require.InDelta(t, want.phases[p].Mean(), got.phases[p].Mean(), 1)
 		for q := range 101 {
 			require.Equal(t, want.PhaseQuantile(p, float64(q)/100), got.PhaseQuantile(p, float64(q)/100), "%s, %v", name, p)
 		}
@@ -457,8 +455,8 @@ func TestDetailsThatDoNotAddUpAreRefused(t *testing.T) {
 func TestServerTimesThatOverflowAreRefused(t *testing.T) {
 	var s Stats
 	s.Requests, s.SuccessCount, s.unsaid = 1, 1, math.MaxInt64
-	made(&s.good).record(time.Second)
-	made(&s.server).record(time.Second)
+	hist.Made(&s.good).Record(time.Second)
+	hist.Made(&s.server).Record(time.Second)
 	data, err := json.Marshal(&s)
 	require.NoError(t, err)
 	require.ErrorContains(t, json.Unmarshal(data, new(Stats)), "1 requests, 1 server times and 9223372036854775807 without")
@@ -555,13 +553,11 @@ func TestStreamWaitIsAPhase(t *testing.T) {
 			require.EqualValues(t, 1, r.PhaseCount(PhaseConnect))
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhasePool, 1), takes, "somebody waited for another's")
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhaseHeaders, 0), takes)
-			var sum float64
+			var sum time.Duration
 			for _, h := range r.phases {
-				if h != nil {
-					sum += h.sum
-				}
+				sum += time.Duration(h.Count()) * h.Mean()
 			}
-			require.LessOrEqual(t, sum, r.latencies().sum)
+			require.LessOrEqual(t, sum, time.Duration(r.Requests)*(r.Mean()+1)) // a mean is a whole number of ns
 		})
 	}
 }

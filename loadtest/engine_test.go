@@ -99,7 +99,7 @@ func accounted(t *testing.T, n int64, r *EngineResult) {
 		require.Equal(t, r.Scheduled, r.Requests+r.RejectedCount+r.Missed+r.Dropped+r.Canceled, "no arrival is lost")
 	}
 	require.Equal(t, r.Requests, r.SuccessCount+r.ErrorCount+r.OtherCount, "outcomes")
-	require.Equal(t, r.Requests, r.good.count()+r.bad.count(), "latencies")
+	require.Equal(t, r.Requests, r.good.Count()+r.bad.Count(), "latencies")
 	var classed int64
 	for _, k := range r.Errors {
 		classed += k

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"time"
 
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 )
 
@@ -33,14 +34,24 @@ func (i Interval) RPS() float64 {
 	return text.PerSecond(i.Requests, i.To-i.From)
 }
 
-// maxIntervals bounds the intervals of a run.
-const maxIntervals = 3600
+const (
+	// harvestEvery is the length of an interval.
+	harvestEvery = time.Second
+	// maxIntervals bounds the intervals of a run.
+	maxIntervals = 3600
+)
 
-func (i Interval) bounds() (from, to time.Duration) { return i.From, i.To }
+var intervals = hist.Parts[Interval]{
+	Bounds: func(i Interval) (from, to time.Duration) { return i.From, i.To },
+	Join:   Interval.and,
+	Later: func(i Interval, by time.Duration) Interval {
+		i.From, i.To = i.From+by, i.To+by
+		return i
+	},
+}
 
-func (i Interval) later(by time.Duration) Interval {
-	i.From, i.To = i.From+by, i.To+by
-	return i
+func newSeries() hist.Series[Interval] {
+	return hist.Series[Interval]{Parts: intervals, Most: maxIntervals, Every: harvestEvery}
 }
 
 // and merges i with next, which starts later or overlaps it.

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/internal/hist"
 )
 
 // addUp asserts that the intervals hold each request of r once, and leave no
@@ -182,7 +184,7 @@ func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 					if k == 100 {
 						b.widen()
 					}
-					b.add(sample{latency: time.Duration(1 + k%10), bytes: 3, retries: 1, status: 200, endpoint: int8(k % 2)})
+					b.add(sample{latency: time.Duration(1+k%10) * time.Microsecond, bytes: 3, retries: 1, status: 200, endpoint: int8(k % 2)})
 				}
 			})
 		}
@@ -201,14 +203,14 @@ func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 		require.Equal(t, n, harvested)
 		r := rec.result([]string{"a", "b"})
 		require.Equal(t, n, r.Requests)
-		require.Equal(t, n, r.good.count())
+		require.Equal(t, n, r.good.Count())
 		require.Equal(t, 3*n, r.BytesRead)
 		require.Equal(t, n, r.Retries)
 		require.Equal(t, map[int]int64{200: n}, r.StatusCodes)
 		require.Equal(t, n, r.Endpoints["a"].Requests+r.Endpoints["b"].Requests)
 		require.Equal(t, 3*n, r.Endpoints["a"].BytesRead+r.Endpoints["b"].BytesRead)
-		require.Equal(t, time.Duration(10), r.Quantile(1))
-		require.InEpsilon(t, 5.5, float64(r.good.sum)/float64(n), 0.01)
+		require.Equal(t, 10*time.Microsecond, r.Quantile(1))
+		require.InEpsilon(t, 5500*time.Nanosecond, r.Mean(), 0.01)
 	}
 }
 
@@ -243,7 +245,7 @@ func TestHarvestsDoNotChangeTheResult(t *testing.T) {
 	require.Equal(t, want.Errors, got.Errors)
 	require.Equal(t, want.StatusCodes, got.StatusCodes)
 	require.Equal(t, want.BytesRead, got.BytesRead)
-	require.InEpsilon(t, want.good.sum, got.good.sum, 1e-12)
+	require.InDelta(t, want.good.Mean(), got.good.Mean(), 1)
 
 	// And each interval says what happened in it.
 	require.Len(t, rows, 9)
@@ -255,33 +257,6 @@ func TestHarvestsDoNotChangeTheResult(t *testing.T) {
 	require.Equal(t, part.P99(), rows[1].P99)
 }
 
-func TestALongRunHasBoundedRows(t *testing.T) {
-	for _, n := range []int{1, 2, maxIntervals, maxIntervals + 1, maxIntervals + 2, 2 * maxIntervals, 2*maxIntervals + 1, 20_000} {
-		s := series[Interval]{most: maxIntervals}
-		for i := range n {
-			from := time.Duration(i) * time.Second
-			require.Equal(t, from, s.end())
-			s.add(Interval{From: from, To: from + time.Second, Counts: Counts{Requests: int64(i), ErrorCount: 1, RejectedCount: 2}, InFlight: i, HeapBytes: uint64(i)})
-			require.LessOrEqual(t, len(s.rows), maxIntervals)
-		}
-		var sum Interval
-		for i, row := range s.rows {
-			require.Equal(t, sum.To, row.From)
-			if i+1 < len(s.rows) {
-				require.Equal(t, time.Duration(max(s.width, 1))*time.Second, row.To-row.From)
-			}
-			require.LessOrEqual(t, row.To-row.From, time.Duration(max(s.width, 1))*time.Second, "the last is not all that follows")
-			sum = sum.and(row)
-			require.Equal(t, row.To/time.Second-1, time.Duration(row.InFlight), "the later's")
-			require.EqualValues(t, row.InFlight, row.HeapBytes, "the larger")
-		}
-		require.EqualValues(t, n*(n-1)/2, sum.Requests)
-		require.EqualValues(t, n, sum.ErrorCount)
-		require.EqualValues(t, 2*n, sum.RejectedCount)
-		require.Greater(t, len(s.rows), min(n, maxIntervals)/2-1)
-	}
-}
-
 // A request that ends at the instant of the last harvest, but is recorded after it, is of
 // the interval and the block before: no further ones have any length.
 func TestWhatIsRecordedLateIsOfTheLastInterval(t *testing.T) {
@@ -289,57 +264,18 @@ func TestWhatIsRecordedLateIsOfTheLastInterval(t *testing.T) {
 	b := rec.buffer()
 	c := collector{
 		recorder: rec, memory: newPeakSampler(), inFlight: func() int { return 0 },
-		series: series[Interval]{most: maxIntervals}, blocks: series[block]{most: maxBlocks},
+		series: newSeries(), blocks: hist.NewBlocks(harvestEvery),
 	}
 	for _, last := range []bool{false, true} {
 		b.add(sample{latency: time.Millisecond, status: 200, endpoint: noEndpoint})
 		c.harvest(time.Second, last)
 	}
-	require.Len(t, c.series.rows, 1)
-	require.EqualValues(t, 2, c.series.rows[0].Requests)
-	require.Equal(t, time.Second, c.series.end())
-	require.Len(t, c.blocks.rows, 1)
-	require.EqualValues(t, 2, c.blocks.rows[0].n)
-	require.Equal(t, time.Second, c.blocks.end())
-}
-
-// How short a last row is, is measured by the others, however many have been joined.
-func TestASliverIsMeasuredByItsNeighbors(t *testing.T) {
-	for end, rows := range map[time.Duration]int{999 * time.Millisecond: 1, time.Second: 2, 1001 * time.Millisecond: 2} {
-		s := series[Interval]{rows: []Interval{{To: 2 * time.Second}, {From: 2 * time.Second, To: 2*time.Second + end}}, width: 2}
-		s.close()
-		require.Len(t, s.rows, rows, "%v", end)
-		require.Equal(t, 2*time.Second+end, s.end())
-	}
-}
-
-// Neighbors are joined only where there are too many, and an odd one stays as it is.
-func TestInterleavedIntervalsAreBounded(t *testing.T) {
-	rows := func(n int) []Interval {
-		out := make([]Interval, n)
-		for i := range out {
-			out[i] = Interval{From: time.Duration(i), To: time.Duration(i + 1), Counts: Counts{Requests: int64(i)}}
-		}
-		return out
-	}
-	all, got := atMost(maxIntervals, rows(maxIntervals)), atMost(maxIntervals, rows(maxIntervals+1))
-	require.Equal(t, []int{maxIntervals, maxIntervals/2 + 1}, []int{len(all), len(got)})
-	require.Equal(t, rows(maxIntervals + 1)[maxIntervals], got[maxIntervals/2])
-}
-
-// A cause is of as many windows as show it, however many of them make a row.
-func TestRelabelReachesBackAsFarAsItsWindows(t *testing.T) {
-	for _, tt := range []struct{ width, windows, rows int }{{0, 3, 3}, {1, 3, 3}, {2, 4, 2}, {2, 5, 2}, {4, 3, 0}, {1, 9, 6}} {
-		s := series[Interval]{rows: make([]Interval, 6), width: tt.width}
-		relabel(&s, CauseCPU, tt.windows)
-		for i, row := range s.rows {
-			want := Cause("")
-			if i >= 6-tt.rows {
-				want = CauseCPU
-			}
-			require.Equal(t, want, row.Cause, "row %d of 6, %+v", i, tt)
-		}
-	}
+	require.Len(t, c.series.Rows, 1)
+	require.EqualValues(t, 2, c.series.Rows[0].Requests)
+	require.Equal(t, time.Second, c.series.End())
+	require.Len(t, c.blocks.Rows, 1)
+	require.EqualValues(t, 2, c.blocks.Rows[0].N)
+	require.Equal(t, time.Second, c.blocks.End())
 }
 
 func TestJoinedIntervals(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 )
 
@@ -28,14 +29,14 @@ type signals struct {
 }
 
 // signalsOf returns what the tally of a window says. all are its latencies.
-func signalsOf(t *tally, all *histogram) signals {
+func signalsOf(t *tally, all *hist.Histogram) signals {
 	service := t.service
 	if t.lag == nil { // every lag was 0
 		service = all
 	}
 	return signals{
 		scheduled: t.Scheduled, missed: t.Missed, dropped: t.Dropped, ended: t.Requests, local: t.classes[ClassLocal],
-		lag: t.lag.quantile(0.9), response: all.quantile(0.9), service: service.quantile(0.5), mean: service.mean(),
+		lag: t.lag.Quantile(0.9), response: all.Quantile(0.9), service: service.Quantile(0.5), mean: service.Mean(),
 	}
 }
 

@@ -115,7 +115,7 @@ func TestEveryRequestIsSentRejectedOrUnsent(t *testing.T) {
 		require.EqualValues(t, 8, r.Requests)
 		require.InEpsilon(t, 40.0/48, r.RejectedRate(), 1e-9)
 		require.Equal(t, 92*time.Millisecond, r.Elapsed, "the last rejection belongs to the run")
-		require.Equal(t, r.Requests, r.good.count()+r.bad.count())
+		require.Equal(t, r.Requests, r.good.Count()+r.bad.Count())
 
 		again := new(EngineResult)
 		again.Merge(r)

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/brunt/loadtest/internal/hist"
 )
 
 // classExpected is the class of a sample without an error whose status the
@@ -43,9 +45,9 @@ type recorder struct {
 	shards []*shard
 	named  [maxEndpoints]endpointTally // of the whole run
 	free   []*tally
-	total  *tally     // of the intervals that are over; nil before the first
-	both   *histogram // scratch
-	recent block      // the latencies of the last interval
+	total  *tally          // of the intervals that are over; nil before the first
+	both   *hist.Histogram // scratch
+	recent hist.Block      // the latencies of the last interval
 
 	buffers  int           // how many there are
 	arrivals func() Counts // what became of an open loop's since the last call; nil in a closed one
@@ -221,11 +223,11 @@ func (r *recorder) harvest(last bool) (row Interval) {
 	}
 	row.Counts = sum.Counts
 	all := sum.latencies(&r.both)
-	r.recent = newBlock(all)
+	r.recent = hist.NewBlock(all)
 	if r.arrivals != nil {
 		r.window = signalsOf(sum, all)
 	}
-	row.P50, row.P99, row.Lag = all.quantile(0.50), all.quantile(0.99), sum.lag.quantile(0.99)
+	row.P50, row.P99, row.Lag = all.Quantile(0.50), all.Quantile(0.99), sum.lag.Quantile(0.99)
 	if r.total == nil {
 		r.total = sum
 	} else {

@@ -2,9 +2,13 @@ package loadtest
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 )
 
@@ -101,7 +105,7 @@ type EngineResult struct {
 
 	pooled bool // the client keeps connections alive, so churn is worth a warning
 	spans  []span
-	blocks []block // in the order of time
+	blocks []hist.Block // in the order of time
 }
 
 // span is a stretch of wall-clock time.
@@ -111,6 +115,58 @@ type span struct{ From, To time.Time }
 // included; 0 if no time has passed.
 func (r *EngineResult) RPS() float64 {
 	return text.PerSecond(r.Requests, r.Elapsed)
+}
+
+// ErrNoInterval is matched by the errors of [EngineResult.ConfidenceInterval].
+var ErrNoInterval = errors.New("loadtest: no confidence interval")
+
+// ConfidenceInterval returns the 95 % confidence interval of Quantile(q), for q between 0
+// and 1: in 95 of 100 runs like this one it contains the quantile that a run without end
+// would have.
+//
+// Requests that are slow together, in a queue or a slow second, tell less than as many
+// that are slow each for itself. So the interval rests on how much the parts of the run,
+// of a second or longer, differ from each other and resemble their neighbors, not on the
+// number of requests alone. It cannot know of what changes more slowly than the run is
+// long, nor of what differs from one run to the next: it is too narrow where latencies
+// hold on to a level for more than about a twentieth of the run, and means nothing for a
+// run with a [WarnUnsteady].
+//
+// In simulated runs of 10 s at 1,000 requests per second, a queue (M/M/1, 80 % busy) has an
+// interval of p99 in 18 of 100 runs, those that saw no long queue, and half of these
+// contain it; where the level changes by the second (AR(1), correlation 0.5), 92 of 100
+// runs have one, and 90 % of these contain it, or 84 % those of p50. Of the intervals of
+// p50, p95 and p99 of either, 88 to 96 % contain it in runs of 30 s (the queue has one of
+// p99 in 70 of 100), and 93 to 97 % in runs of 60 s.
+//
+// There is no interval, but an error that matches [ErrNoInterval] and says why, if the run
+// has fewer than five parts, which takes about five seconds, if the requests beyond the
+// quantile amount to fewer than four that are independent of each other, and if r was not
+// measured by an engine's Run.
+func (r *EngineResult) ConfidenceInterval(q float64) (lo, hi time.Duration, err error) {
+	no := func(format string, args ...any) (time.Duration, time.Duration, error) {
+		return 0, 0, fmt.Errorf("%w of p%v: %s", ErrNoInterval, math.Round(q*1e5)/1e3, fmt.Sprintf(format, args...))
+	}
+	if !(q > 0 && q < 1) {
+		return no("q is %v: must be between 0 and 1", q)
+	}
+	blocks := hist.Busy(r.blocks)
+	if len(blocks) < hist.MinBlocks {
+		return no("parts of the run with requests: %d, needed: %d; run for longer", len(blocks), hist.MinBlocks)
+	}
+	var n int64
+	for _, b := range blocks {
+		n += b.N
+	}
+	if n != r.Requests {
+		return no("requests: %s, of them in a known part of the run: %s", text.Count(r.Requests), text.Count(n))
+	}
+	lo, hi, independent, ok := hist.Confidence(r.latencies(), blocks, q)
+	if !ok {
+		return no("requests beyond it: %s, which amount to %.1f independent ones, needed: %d; run for longer",
+			text.Count(int64(math.Round(float64(n)*min(q, 1-q)))), independent, hist.MinBeyond)
+	}
+	return lo, hi, nil
 }
 
 // sinkShare returns the part of the workers' time that the sink took, from 0 to 1.
@@ -169,8 +225,8 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	before := r.StartedAt
 	r.StartedAt, r.Elapsed = measure(r.spans)
 	mine, others := before.Sub(r.StartedAt), other.StartedAt.Sub(r.StartedAt)
-	r.Intervals = atMost(maxIntervals, interleave(r.Intervals, mine, other.Intervals, others))
-	r.blocks = atMost(maxBlocks, joinOverlapping(interleave(r.blocks, mine, other.blocks, others)))
+	r.Intervals = intervals.AtMost(maxIntervals, intervals.Interleave(r.Intervals, mine, other.Intervals, others))
+	r.blocks = hist.MergeBlocks(r.blocks, mine, other.blocks, others)
 	single := slices.DeleteFunc(slices.Concat(r.Warnings, other.Warnings), func(w Warning) bool { return w.Kind != WarnStall && w.Kind != WarnUnsteady })
 	r.Warnings = append(r.assess(), single...)
 }

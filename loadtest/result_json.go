@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"example.com/brunt/loadtest/internal/hist"
 )
 
 // The key names of the JSON of results do not change: further ones may come. The
@@ -28,21 +30,21 @@ type statsJSON struct {
 	NoServer    int64                `json:"no_server_time,omitempty"`
 	ErrorClass  map[ErrorClass]int64 `json:"errors,omitempty"`
 	StatusCodes map[int]int64        `json:"status_codes,omitempty"`
-	Good        *histogramJSON       `json:"success_histogram,omitempty"`
-	Bad         *histogramJSON       `json:"error_histogram,omitempty"`
-	Service     *histogramJSON       `json:"service_histogram,omitempty"`
-	Lag         *histogramJSON       `json:"lag_histogram,omitempty"`
-	Server      *histogramJSON       `json:"server_histogram,omitempty"`
+	Good        *hist.Histogram      `json:"success_histogram,omitzero"`
+	Bad         *hist.Histogram      `json:"error_histogram,omitzero"`
+	Service     *hist.Histogram      `json:"service_histogram,omitzero"`
+	Lag         *hist.Histogram      `json:"lag_histogram,omitzero"`
+	Server      *hist.Histogram      `json:"server_histogram,omitzero"`
 	Phases      map[string]phaseJSON `json:"phases,omitempty"` // by phaseKeys
 }
 
 // phaseJSON is what requests spent in a phase.
 type phaseJSON struct {
-	Requests  int64          `json:"requests"`
-	P50       float64        `json:"p50_ms"`
-	P99       float64        `json:"p99_ms"`
-	Max       float64        `json:"max_ms"`
-	Histogram *histogramJSON `json:"histogram"`
+	Requests  int64           `json:"requests"`
+	P50       float64         `json:"p50_ms"`
+	P99       float64         `json:"p99_ms"`
+	Max       float64         `json:"max_ms"`
+	Histogram *hist.Histogram `json:"histogram"`
 }
 
 type resultJSON struct {
@@ -66,7 +68,7 @@ type resultJSON struct {
 	P50CI         []float64             `json:"p50_ci_ms,omitempty"` // the ends of the 95 % interval, as the next
 	P95CI         []float64             `json:"p95_ci_ms,omitempty"`
 	P99CI         []float64             `json:"p99_ci_ms,omitempty"`
-	Blocks        []block               `json:"blocks,omitempty"`
+	Blocks        []hist.Block          `json:"blocks,omitempty"`
 	Sink          *SinkStats            `json:"sink,omitempty"`
 	Generator     Generator             `json:"generator,omitzero"`
 	Pooled        bool                  `json:"pooled"`
@@ -84,7 +86,7 @@ func unixSeconds(t time.Time) float64 {
 	return float64(t.UnixMicro()) / 1e6
 }
 
-func (s *Stats) toJSON() (statsJSON, error) {
+func (s *Stats) toJSON() statsJSON {
 	j := statsJSON{
 		Counts: s.Counts,
 		P50:    millis(s.P50()), P95: millis(s.P95()), P99: millis(s.P99()),
@@ -96,39 +98,19 @@ func (s *Stats) toJSON() (statsJSON, error) {
 		j.P50Service, j.P99Service = millis(s.ServiceQuantile(0.50)), millis(s.ServiceQuantile(0.99))
 		j.P50Lag, j.P99Lag = millis(s.LagQuantile(0.50)), millis(s.LagQuantile(0.99))
 	}
-	var err error
-	for _, h := range s.histograms(&j) {
-		if *h.json, err = (*h.live).encode(); err != nil {
-			return statsJSON{}, err
-		}
-	}
-	j.Phases, err = s.phasesJSON()
-	return j, err
-}
-
-// histograms pairs the histograms of t with their places in j.
-func (t *timings) histograms(j *statsJSON) [5]histogramPair {
-	return [5]histogramPair{{&t.good, &j.Good}, {&t.bad, &j.Bad}, {&t.service, &j.Service}, {&t.lag, &j.Lag}, {&t.server, &j.Server}}
-}
-
-type histogramPair struct {
-	live **histogram
-	json **histogramJSON
+	j.Good, j.Bad, j.Service, j.Lag, j.Server = s.good, s.bad, s.service, s.lag, s.server
+	j.Phases = s.phasesJSON()
+	return j
 }
 
 func (j *statsJSON) stats() (Stats, error) {
 	s := Stats{Counts: j.Counts, Errors: j.ErrorClass, StatusCodes: j.StatusCodes}
-	var err error
-	for _, h := range s.histograms(j) {
-		if *h.live, err = (*h.json).decode(); err != nil {
-			return Stats{}, err
-		}
+	s.good, s.bad, s.lag, s.server = j.Good, j.Bad, j.Lag, j.Server
+	if s.lag != nil {
+		s.service = j.Service
 	}
-	if s.lag == nil {
-		s.service = nil
-	}
-	n := s.good.count() + s.bad.count()
-	if n != j.Requests || j.SuccessCount+j.ErrorCount+j.OtherCount != j.Requests || s.bad.count() != j.ErrorCount {
+	n := s.good.Count() + s.bad.Count()
+	if n != j.Requests || j.SuccessCount+j.ErrorCount+j.OtherCount != j.Requests || s.bad.Count() != j.ErrorCount {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, of them %d successes, %d errors, %d others, and %d latencies",
 			j.Requests, j.SuccessCount, j.ErrorCount, j.OtherCount, n)
 	}
@@ -136,24 +118,20 @@ func (j *statsJSON) stats() (Stats, error) {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d arrivals, of them %d missed, %d dropped, %d canceled, and %d requests, %d rejected",
 			j.Scheduled, j.Missed, j.Dropped, j.Canceled, j.Requests, j.RejectedCount)
 	}
-	if s.lag != nil && (s.lag.count() != n || s.service.count() != n) {
-		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, %d service times, %d lags", n, s.service.count(), s.lag.count())
+	if s.lag != nil && (s.lag.Count() != n || s.service.Count() != n) {
+		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, %d service times, %d lags", n, s.service.Count(), s.lag.Count())
 	}
 	s.unsaid = j.NoServer
-	if said := s.server.count(); j.NoServer < 0 || j.NoServer > j.Requests-said {
+	if said := s.server.Count(); j.NoServer < 0 || j.NoServer > j.Requests-said {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, %d server times and %d without", j.Requests, said, j.NoServer)
 	}
-	err = s.readPhases(j)
+	err := s.readPhases(j)
 	return s, err
 }
 
 // MarshalJSON writes latencies in milliseconds and includes the histograms.
 func (s *Stats) MarshalJSON() ([]byte, error) {
-	j, err := s.toJSON()
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(j)
+	return json.Marshal(s.toJSON())
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, without loss.
@@ -176,17 +154,13 @@ func (s *Stats) UnmarshalJSON(data []byte) error {
 // loop are response times; beside them are p50_service_ms, p99_service_ms, p50_lag_ms
 // and p99_lag_ms.
 func (r *EngineResult) MarshalJSON() ([]byte, error) {
-	stats, err := r.toJSON()
-	if err != nil {
-		return nil, err
-	}
 	j := resultJSON{
 		Engine: r.Engine, Concurrency: r.Concurrency, Schedule: r.Schedule, PeakInFlight: r.PeakInFlight,
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
 		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Causes: r.Causes, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
-		statsJSON: stats, Endpoints: r.Endpoints,
+		statsJSON: r.toJSON(), Endpoints: r.Endpoints,
 		P50CI: r.intervalJSON(0.50), P95CI: r.intervalJSON(0.95), P99CI: r.intervalJSON(0.99), Blocks: r.blocks,
 	}
 	for _, s := range r.spans {
@@ -214,7 +188,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	}
 	var held int64
 	for _, b := range j.Blocks {
-		if held += b.n; held > got.Requests || b.n > got.Requests {
+		if held += b.N; held > got.Requests || b.N > got.Requests {
 			return fmt.Errorf("loadtest: result does not add up: %d requests, but more in its blocks", got.Requests)
 		}
 	}

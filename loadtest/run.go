@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest/internal/deadline"
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/internal/wake"
 )
@@ -124,7 +125,7 @@ func (r *run) runWorkers() {
 	r.base = time.Now()
 	r.collector = &collector{
 		recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight,
-		series: series[Interval]{most: maxIntervals}, blocks: series[block]{most: maxBlocks},
+		series: newSeries(), blocks: hist.NewBlocks(harvestEvery),
 	}
 	reports := &reporter{report: r.engine.progress, recordPanic: r.recordPanic, next: make(chan Progress, 1)}
 	if r.engine.progress != nil {
@@ -187,7 +188,7 @@ func (r *run) abort(now time.Duration) {
 	if now < cfg.Grace {
 		return
 	}
-	soFar := &EngineResult{Stats: *r.recorder.total.stats(), Intervals: r.collector.series.rows, Elapsed: now}
+	soFar := &EngineResult{Stats: *r.recorder.total.stats(), Intervals: r.collector.series.Rows, Elapsed: now}
 	for _, row := range soFar.Intervals {
 		soFar.PeakMemory = max(soFar.PeakMemory, row.HeapBytes)
 	}

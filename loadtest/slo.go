@@ -115,9 +115,9 @@ func (o quantileObjective) of(s *Stats) time.Duration {
 // above returns how many requests took longer than allowed for certain.
 func (o quantileObjective) above(s *Stats) int64 {
 	if o.service && s.lag != nil {
-		return s.service.above(o.max)
+		return s.service.Above(o.max)
 	}
-	return s.good.above(o.max) + s.bad.above(o.max)
+	return s.good.Above(o.max) + s.bad.Above(o.max)
 }
 
 // need returns how many requests the objective needs to be judged.

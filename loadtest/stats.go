@@ -1,6 +1,12 @@
 package loadtest
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"example.com/brunt/loadtest/internal/hist"
+	"example.com/brunt/loadtest/internal/text"
+)
 
 // Counts counts requests by what became of them.
 type Counts struct {
@@ -91,7 +97,7 @@ type Stats struct {
 	StatusCodes map[int]int64
 
 	timings
-	all *histogram // good and bad, if there are both; made when first asked for
+	all *hist.Histogram // good and bad, if there are both; made when first asked for
 }
 
 // P50 returns the median latency of every request sent.
@@ -106,13 +112,13 @@ func (s *Stats) P99() time.Duration { return s.Quantile(0.99) }
 // Quantile returns the latency at rank ceil(q·n) among all requests sent, failed or
 // not, within 0.1 %; q is from 0 (the exact minimum) to 1 (the exact maximum).
 // It is 0 if nothing was sent.
-func (s *Stats) Quantile(q float64) time.Duration { return s.latencies().quantile(q) }
+func (s *Stats) Quantile(q float64) time.Duration { return s.latencies().Quantile(q) }
 
 // SuccessQuantile is like Quantile among the requests without an error.
-func (s *Stats) SuccessQuantile(q float64) time.Duration { return s.good.quantile(q) }
+func (s *Stats) SuccessQuantile(q float64) time.Duration { return s.good.Quantile(q) }
 
 // ErrorQuantile is like Quantile among the requests with an error.
-func (s *Stats) ErrorQuantile(q float64) time.Duration { return s.bad.quantile(q) }
+func (s *Stats) ErrorQuantile(q float64) time.Duration { return s.bad.Quantile(q) }
 
 // ServiceQuantile is like Quantile for service times, which begin when a request is
 // sent. They are shorter than the latencies in an open loop only, by the lag.
@@ -120,29 +126,21 @@ func (s *Stats) ServiceQuantile(q float64) time.Duration {
 	if s.lag == nil {
 		return s.Quantile(q)
 	}
-	return s.service.quantile(q)
+	return s.service.Quantile(q)
 }
 
 // LagQuantile is like Quantile for lags: how long after it was due a request was sent.
 // It is 0 for engines other than [ArrivalEngine].
-func (s *Stats) LagQuantile(q float64) time.Duration { return s.lag.quantile(q) }
+func (s *Stats) LagQuantile(q float64) time.Duration { return s.lag.Quantile(q) }
 
 // Mean returns the mean latency of every request sent.
-func (s *Stats) Mean() time.Duration { return s.latencies().mean() }
+func (s *Stats) Mean() time.Duration { return s.latencies().Mean() }
 
-func (s *Stats) latencies() *histogram {
+func (s *Stats) latencies() *hist.Histogram {
 	if s.all != nil {
 		return s.all
 	}
 	return s.timings.latencies(&s.all)
-}
-
-// beyond counts the latencies that the histograms could not tell apart.
-func (s *Stats) beyond() int64 {
-	if h := s.latencies(); h != nil {
-		return h.beyond
-	}
-	return 0
 }
 
 func (s *Stats) merge(from *Stats) {
@@ -153,129 +151,51 @@ func (s *Stats) merge(from *Stats) {
 	s.all = nil
 }
 
-func addCounts[K comparable](dst, src map[K]int64) map[K]int64 {
-	if dst == nil && len(src) > 0 {
-		dst = make(map[K]int64, len(src))
-	}
-	for k, n := range src {
-		dst[k] += n
-	}
-	return dst
+// Corrected is an estimate of latencies, made by [Stats.Corrected].
+type Corrected struct {
+	h        *hist.Histogram
+	interval time.Duration
+	added    int64
 }
 
-// The statuses that HTTP defines are counted in an array, all others in a map.
-const (
-	minStatus = 100
-	maxStatus = 599
-)
-
-// tally counts requests. It is not safe for concurrent use.
-type tally struct {
-	Counts
-	classes     [numClasses]int64
-	statuses    [maxStatus - minStatus + 1]int64
-	oddStatuses map[int]int64
-	timings
+// Corrected returns an estimate of the latencies that a closed loop hides because it
+// waits: while one request takes long, a worker sends none of those that would have
+// waited too. For each latency above interval, Corrected adds those of the requests that
+// were due meanwhile, one every interval: latency − interval, latency − 2·interval, and so
+// on while they are at least interval. It is HdrHistogram's correction for coordinated
+// omission, for an expected interval, as of wrk2. An interval of 0 or less adds nothing.
+//
+// The interval is how often one worker was meant to send: for a load of 200 requests per
+// second by 10 workers, 50 ms. The median latency stands for it where workers send as
+// fast as they can.
+//
+// It is an estimate, for want of a measurement. It takes for granted that requests would
+// have come at that pace, that those left out would have waited for the slow one and then
+// taken no time themselves, and that the service would not have become slower by them. It
+// is wrong where a request is slow by itself, not because the service stands still: a
+// slow query then counts as many times as it holds intervals. It adds too little where a
+// service does not recover from the load that the closed loop spared it, and it must not
+// be applied to the response times of an open loop, which hide nothing. Only an open loop
+// measures: use an [ArrivalEngine].
+func (s *Stats) Corrected(interval time.Duration) *Corrected {
+	measured := s.latencies()
+	c := &Corrected{h: measured.Corrected(interval), interval: max(interval, 0)}
+	c.added = c.h.Count() - measured.Count()
+	return c
 }
 
-func newTally() *tally { return &tally{timings: timings{good: newHistogram()}} }
+// Added returns how many latencies the estimate has that were not measured.
+func (c *Corrected) Added() int64 { return c.added }
 
-// count adds one request.
-func (t *tally) count(x *sample) {
-	t.BytesRead += x.bytes
-	t.Retries += int64(x.retries)
-	if x.class == ClassRejected {
-		t.RejectedCount++
-		return // no latency: nothing was sent
-	}
-	t.Requests++
-	failed := false
-	switch {
-	case x.class == classExpected:
-		t.SuccessCount++
-	case x.class != ClassNone:
-		t.ErrorCount++
-		t.classes[x.class]++
-		failed = true
-	case x.status == 0 || x.status/100 == 2:
-		t.SuccessCount++
-	default:
-		t.OtherCount++
-	}
-	t.record(x.latency, x.lag, failed)
-	switch {
-	case x.status == 0:
-	case x.status >= minStatus && x.status <= maxStatus:
-		t.statuses[x.status-minStatus]++
-	default:
-		t.oddStatuses = addCounts(t.oddStatuses, map[int]int64{int(x.status): 1})
-	}
-}
+// Quantile returns the latency at rank ceil(q·n) among those measured and those added,
+// within 0.2 %; q is from 0 to 1. It is 0 if nothing was sent.
+func (c *Corrected) Quantile(q float64) time.Duration { return c.h.Quantile(q) }
 
-func (t *tally) stats() *Stats {
-	s := &Stats{Counts: t.Counts, StatusCodes: addCounts(nil, t.oddStatuses), timings: t.timings}
-	for class, n := range t.classes {
-		if n > 0 {
-			s.Errors = addCounts(s.Errors, map[ErrorClass]int64{ErrorClass(class): n})
-		}
-	}
-	for i, n := range t.statuses {
-		if n > 0 {
-			s.StatusCodes = addCounts(s.StatusCodes, map[int]int64{minStatus + i: n})
-		}
-	}
-	return s
-}
+// Mean returns the mean of the latencies measured and those added.
+func (c *Corrected) Mean() time.Duration { return c.h.Mean() }
 
-// merge adds from, which is not changed.
-func (t *tally) merge(from *tally) {
-	t.add(from.Counts)
-	for i, n := range from.classes {
-		t.classes[i] += n
-	}
-	for i, n := range from.statuses {
-		t.statuses[i] += n
-	}
-	t.oddStatuses = addCounts(t.oddStatuses, from.oddStatuses)
-	t.timings.merge(&from.timings)
-}
-
-// reset clears t and keeps the memory of its histograms.
-func (t *tally) reset() {
-	t.timings.reset()
-	*t = tally{timings: t.timings}
-}
-
-const (
-	// maxEndpoints bounds the memory of a run: each endpoint has its own histograms.
-	// Their numbers fit an int8.
-	maxEndpoints = 64
-	// foldedEndpoints is the name under which further endpoints are counted.
-	foldedEndpoints = "(others)"
-	noEndpoint      = -1
-)
-
-// endpoints numbers the names of requests. It is not safe for concurrent use:
-// its feed serializes access.
-type endpoints struct {
-	names []string
-	ids   map[string]int32
-}
-
-func newEndpoints() *endpoints { return &endpoints{ids: make(map[string]int32)} }
-
-func (e *endpoints) id(name string) int32 {
-	if name == "" {
-		return noEndpoint
-	}
-	if id, ok := e.ids[name]; ok {
-		return id
-	}
-	if len(e.names) >= maxEndpoints-1 && name != foldedEndpoints {
-		return e.id(foldedEndpoints)
-	}
-	id := int32(len(e.names))
-	e.names = append(e.names, name)
-	e.ids[name] = id
-	return id
+// String returns the estimate in one line, which says that it is one.
+func (c *Corrected) String() string {
+	return fmt.Sprintf("estimate for a request every %v: %s (%s latencies added to %s measured)",
+		c.interval, latencyLine(c.h.Quantile), text.Count(c.added), text.Count(c.h.Count()-c.added))
 }

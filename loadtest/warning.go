@@ -3,7 +3,9 @@ package loadtest
 import (
 	"fmt"
 	"math"
+	"time"
 
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 )
 
@@ -61,8 +63,8 @@ func (r *EngineResult) assess() []Warning {
 		warn(WarnConnectionChurn, "%d connections for %d requests at concurrency %d: keep-alive does not hold; does the server close connections, or a proxy?",
 			opened, r.Requests, r.Concurrency)
 	}
-	if n := r.beyond(); n > 0 {
-		warn(WarnOutOfRange, "%d requests took longer than %v; quantiles among them are not told apart", n, histMax)
+	if n := r.latencies().Beyond(); n > 0 {
+		warn(WarnOutOfRange, "%d requests took longer than %v; quantiles among them are not told apart", n, hist.Max)
 	}
 	var redirects int64
 	for status, n := range r.StatusCodes {
@@ -77,9 +79,9 @@ func (r *EngineResult) assess() []Warning {
 		warn(WarnLocalLimit, "%d requests failed for a limit of this machine, not of the server (%s); %s",
 			n, r.ErrorExamples[ClassLocal], adviceLocal)
 	}
-	if r.ErrorRate() >= 0.01 && r.SuccessCount > 0 && r.bad.quantile(0.5) < r.good.quantile(0.5)/2 {
+	if r.ErrorRate() >= 0.01 && r.SuccessCount > 0 && r.bad.Quantile(0.5) < r.good.Quantile(0.5)/2 {
 		warn(WarnFastErrors, "%s of the requests failed, and faster (median %v) than the others succeeded (%v): percentiles over all of them flatter, see SuccessQuantile",
-			text.Share(r.ErrorCount, r.Requests), text.Duration(r.bad.quantile(0.5)), text.Duration(r.good.quantile(0.5)))
+			text.Share(r.ErrorCount, r.Requests), text.Duration(r.bad.Quantile(0.5)), text.Duration(r.good.Quantile(0.5)))
 	}
 	if _, ok := r.Endpoints[foldedEndpoints]; ok {
 		warn(WarnFoldedEndpoints, "more than %d request names: the others are counted together as %q", maxEndpoints-1, foldedEndpoints)
@@ -92,4 +94,26 @@ func (r *EngineResult) assess() []Warning {
 		warn(WarnCause, "%v", f)
 	}
 	return append(out, r.sinkWarnings()...)
+}
+
+// unsteadyText says what moved and by how much; empty if the run was steady.
+func (r *EngineResult) unsteadyText() string {
+	blocks := hist.Busy(r.blocks)
+	c, ok := hist.Unsteady(blocks)
+	if !ok {
+		return ""
+	}
+	at := func(blocks []hist.Block) string { return text.Duration(hist.JoinAll(blocks).Quantile(c.Q)) }
+	name := fmt.Sprintf("p%v", 100*c.Q)
+	if c.Step == 0 {
+		third := (len(blocks) + 2) / 3
+		return fmt.Sprintf("not steady: %s drifted from %v in the first third of the run to %v in the last: a longer run would have other percentiles",
+			name, at(blocks[:third]), at(blocks[len(blocks)-third:]))
+	}
+	when := blocks[c.Step].From.Round(100 * time.Millisecond)
+	line := fmt.Sprintf("not steady: %s was %v until %v and %v from then on", name, at(blocks[:c.Step]), when, at(blocks[c.Step:]))
+	if c.Size < 0 && c.Step <= len(blocks)/3 {
+		return line + ": leave the warm-up out, in a run of its own"
+	}
+	return line + ": the percentiles are of neither"
 }

@@ -1,6 +1,7 @@
-package loadtest
+package hist
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/bits"
@@ -10,49 +11,51 @@ import (
 )
 
 const (
-	// histMax is the longest latency a histogram tells apart; longer ones are
+	// Max is the longest latency a histogram tells apart; longer ones are
 	// counted as this long, and counted besides.
-	histMax = time.Hour
-	// histDigits is the number of decimal digits kept: a relative error of at
+	Max = time.Hour
+	// digits is the number of decimal digits kept: a relative error of at
 	// most 0.1 %.
-	histDigits = 3
+	digits = 3
 	// octaveBits makes 1024 buckets in an octave: the smallest power of two with
 	// which a bucket is at most 0.1 % of its values wide.
 	octaveBits = 10
 	// Buckets are made by the page.
-	pageBits    = 7
-	pageSize    = 1 << pageBits
-	histPages   = histBuckets / pageSize
-	histBuckets = 33 << octaveBits // the octave of histMax is the last
+	pageBits   = 7
+	pageSize   = 1 << pageBits
+	numPages   = numBuckets / pageSize
+	numBuckets = 33 << octaveBits // the octave of Max is the last
 )
 
-// histogram holds latencies in memory that does not grow with their number: 8 KiB
+// Histogram holds latencies in memory that does not grow with their number: 8 KiB
 // for an octave that is full of them. Its buckets are those of an HDR histogram
-// from 1 ns to histMax with three digits, which is also its form in JSON. It adds
+// from 1 ns to Max with three digits, which is also its form in JSON. It adds
 // what that lacks: exact extremes, an exact sum, and a count of what lies beyond
-// the range. It is not safe for concurrent use.
-type histogram struct {
-	pages    [histPages]*[pageSize]int64 // nil: nothing there
+// the range. A nil one is empty, and can only be read. It is not safe for concurrent
+// use.
+type Histogram struct {
+	pages    [numPages]*[pageSize]int64 // nil: nothing there
 	n        int64
 	min, max time.Duration
 	sum      float64 // nanoseconds; a float cannot overflow
 	beyond   int64
 }
 
-func newHistogram() *histogram { return &histogram{min: math.MaxInt64} }
+// New returns an empty histogram.
+func New() *Histogram { return &Histogram{min: math.MaxInt64} }
 
-// made returns *h, which it makes if there is none.
-func made(h **histogram) *histogram {
+// Made returns *h, which it makes if there is none.
+func Made(h **Histogram) *Histogram {
 	if *h == nil {
-		*h = newHistogram()
+		*h = New()
 	}
 	return *h
 }
 
-// mergeInto adds src to *dst, which it makes if need be; src is not changed.
-func mergeInto(dst **histogram, src *histogram) {
-	if src.count() > 0 {
-		made(dst).merge(src)
+// MergeInto adds src to *dst, which it makes if need be; src is not changed.
+func MergeInto(dst **Histogram, src *Histogram) {
+	if src.Count() > 0 {
+		Made(dst).Merge(src)
 	}
 }
 
@@ -80,8 +83,8 @@ func logLinearRange(index, perOctave int) (low, width time.Duration) {
 }
 
 // buckets calls yield for each bucket that is not empty, from the lowest on.
-func (h *histogram) buckets(yield func(bucket int, n int64) bool) {
-	if h.count() == 0 {
+func (h *Histogram) buckets(yield func(bucket int, n int64) bool) {
+	if h.Count() == 0 {
 		return
 	}
 	for i, p := range h.pages {
@@ -97,7 +100,7 @@ func (h *histogram) buckets(yield func(bucket int, n int64) bool) {
 }
 
 // page returns the page of a bucket, which it makes if there is none.
-func (h *histogram) page(bucket int) *[pageSize]int64 {
+func (h *Histogram) page(bucket int) *[pageSize]int64 {
 	p := &h.pages[bucket>>pageBits]
 	if *p == nil {
 		*p = new([pageSize]int64)
@@ -105,21 +108,22 @@ func (h *histogram) page(bucket int) *[pageSize]int64 {
 	return *p
 }
 
-func (h *histogram) record(d time.Duration) {
+// Record adds a latency; one below 0 counts as 0.
+func (h *Histogram) Record(d time.Duration) {
 	d = max(d, 0)
 	h.min, h.max = min(h.min, d), max(h.max, d)
 	h.sum += float64(d)
-	if d > histMax {
+	if d > Max {
 		h.beyond++
-		d = histMax
+		d = Max
 	}
 	bucket := bucketOf(uint64(d))
 	h.page(bucket)[bucket%pageSize]++
 	h.n++
 }
 
-// recordZeros records n values of 0.
-func (h *histogram) recordZeros(n int64) {
+// RecordZeros records n values of 0.
+func (h *Histogram) RecordZeros(n int64) {
 	if n > 0 {
 		h.min, h.max = 0, max(h.max, 0)
 		h.page(0)[0] += n
@@ -127,16 +131,25 @@ func (h *histogram) recordZeros(n int64) {
 	}
 }
 
-func (h *histogram) count() int64 {
+// Count returns how many latencies there are.
+func (h *Histogram) Count() int64 {
 	if h == nil {
 		return 0
 	}
 	return h.n
 }
 
-// reset forgets everything but keeps the memory.
-func (h *histogram) reset() {
-	if h.count() == 0 {
+// Beyond returns how many latencies were longer than Max.
+func (h *Histogram) Beyond() int64 {
+	if h == nil {
+		return 0
+	}
+	return h.beyond
+}
+
+// Reset forgets everything but keeps the memory.
+func (h *Histogram) Reset() {
+	if h.Count() == 0 {
 		return
 	}
 	for _, p := range h.pages {
@@ -144,12 +157,12 @@ func (h *histogram) reset() {
 			clear(p[:])
 		}
 	}
-	*h = histogram{pages: h.pages, min: math.MaxInt64}
+	*h = Histogram{pages: h.pages, min: math.MaxInt64}
 }
 
-// merge adds from to h. Nothing is lost: both have the same buckets.
-func (h *histogram) merge(from *histogram) {
-	if from.count() == 0 {
+// Merge adds from to h. Nothing is lost: both have the same buckets.
+func (h *Histogram) Merge(from *Histogram) {
+	if from.Count() == 0 {
 		return
 	}
 	for i, p := range from.pages {
@@ -167,14 +180,14 @@ func (h *histogram) merge(from *histogram) {
 	h.beyond += from.beyond
 }
 
-// above returns how many values are certain to be larger than d: those in the bucket of
+// Above returns how many values are certain to be larger than d: those in the bucket of
 // d may be.
-func (h *histogram) above(d time.Duration) (n int64) {
-	if h.count() == 0 || d >= h.max {
+func (h *Histogram) Above(d time.Duration) (n int64) {
+	if h.Count() == 0 || d >= h.max {
 		return 0
 	}
-	first := bucketOf(uint64(min(max(d, 0), histMax))) + 1
-	for i := first >> pageBits; i < histPages; i++ {
+	first := bucketOf(uint64(min(max(d, 0), Max))) + 1
+	for i := first >> pageBits; i < numPages; i++ {
 		if p := h.pages[i]; p != nil {
 			for k := max(first-i<<pageBits, 0); k < pageSize; k++ {
 				n += p[k]
@@ -184,10 +197,10 @@ func (h *histogram) above(d time.Duration) (n int64) {
 	return n
 }
 
-// quantile returns the value at rank ceil(q·n), never outside what was recorded; 0
+// Quantile returns the value at rank ceil(q·n), never outside what was recorded; 0
 // if nothing was.
-func (h *histogram) quantile(q float64) time.Duration {
-	if h.count() == 0 {
+func (h *Histogram) Quantile(q float64) time.Duration {
+	if h.Count() == 0 {
 		return 0
 	}
 	switch {
@@ -198,7 +211,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 	}
 	n := float64(h.n)
 	v := h.atRank(int64(max(1, math.Ceil(q*n-1e-9*n))))
-	if v >= histMax {
+	if v >= Max {
 		return h.max
 	}
 	return min(max(v, h.min), h.max)
@@ -206,7 +219,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 
 // atRank returns the highest value of the bucket that holds the value of a rank,
 // from 1 to n.
-func (h *histogram) atRank(rank int64) time.Duration {
+func (h *Histogram) atRank(rank int64) time.Duration {
 	var seen int64
 	for bucket, n := range h.buckets {
 		if seen += n; seen >= rank {
@@ -216,14 +229,15 @@ func (h *histogram) atRank(rank int64) time.Duration {
 	return h.max
 }
 
-func (h *histogram) mean() time.Duration {
-	if h.count() == 0 {
+// Mean returns the exact mean; 0 if nothing was recorded.
+func (h *Histogram) Mean() time.Duration {
+	if h.Count() == 0 {
 		return 0
 	}
 	return time.Duration(h.sum / float64(h.n))
 }
 
-// histogramJSON carries a histogram without loss; hdr is the HdrHistogram V2
+// histogramJSON carries a Histogram without loss; hdr is the HdrHistogram V2
 // compressed encoding in base64, which other tools read.
 type histogramJSON struct {
 	HDR    string        `json:"hdr"`
@@ -233,47 +247,51 @@ type histogramJSON struct {
 	Beyond int64         `json:"beyond,omitempty"`
 }
 
-func (h *histogram) encode() (*histogramJSON, error) {
-	if h.count() == 0 {
-		return nil, nil
-	}
-	counts := make([]int64, histBuckets)
+// IsZero reports whether nothing was recorded, for a field of JSON that is left out then.
+func (h *Histogram) IsZero() bool { return h.Count() == 0 }
+
+// MarshalJSON writes all that h holds.
+func (h *Histogram) MarshalJSON() ([]byte, error) {
+	counts := make([]int64, numBuckets)
 	for bucket, n := range h.buckets {
 		counts[bucket] = n
 	}
 	hdr := hdrhistogram.Import(&hdrhistogram.Snapshot{
-		LowestTrackableValue: 1, HighestTrackableValue: int64(histMax), SignificantFigures: histDigits, Counts: counts,
+		LowestTrackableValue: 1, HighestTrackableValue: int64(Max), SignificantFigures: digits, Counts: counts,
 	})
 	buf, err := hdr.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
 		return nil, fmt.Errorf("loadtest: encoding a histogram: %w", err)
 	}
-	return &histogramJSON{HDR: string(buf), Min: h.min, Max: h.max, Sum: h.sum, Beyond: h.beyond}, nil
+	return json.Marshal(histogramJSON{HDR: string(buf), Min: h.min, Max: h.max, Sum: h.sum, Beyond: h.beyond})
 }
 
-func (j *histogramJSON) decode() (*histogram, error) {
-	if j == nil {
-		return nil, nil
+// UnmarshalJSON reads what MarshalJSON wrote, without loss.
+func (h *Histogram) UnmarshalJSON(data []byte) error {
+	var j histogramJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
 	}
-	h := newHistogram()
 	hdr, err := hdrhistogram.Decode([]byte(j.HDR))
 	if err != nil {
-		return nil, fmt.Errorf("loadtest: decoding a histogram: %w", err)
+		return fmt.Errorf("loadtest: decoding a histogram: %w", err)
 	}
 	// One that another tool has made may have other buckets.
-	ours := hdrhistogram.New(1, int64(histMax), histDigits)
+	ours := hdrhistogram.New(1, int64(Max), digits)
 	if dropped := ours.Merge(hdr); dropped > 0 {
-		return nil, fmt.Errorf("loadtest: decoding a histogram: %d values beyond %v", dropped, histMax)
+		return fmt.Errorf("loadtest: decoding a histogram: %d values beyond %v", dropped, Max)
 	}
+	got := New()
 	for i, n := range ours.Export().Counts {
 		if n < 0 {
-			return nil, fmt.Errorf("loadtest: decoding a histogram: a count of %d", n)
+			return fmt.Errorf("loadtest: decoding a histogram: a count of %d", n)
 		}
 		if n > 0 {
-			h.page(i)[i%pageSize] = n
-			h.n += n
+			got.page(i)[i%pageSize] = n
+			got.n += n
 		}
 	}
-	h.min, h.max, h.sum, h.beyond = j.Min, j.Max, j.Sum, j.Beyond
-	return h, nil
+	got.min, got.max, got.sum, got.beyond = j.Min, j.Max, j.Sum, j.Beyond
+	*h = *got
+	return nil
 }

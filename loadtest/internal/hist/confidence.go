@@ -1,87 +1,41 @@
-package loadtest
+package hist
 
 import (
-	"errors"
-	"fmt"
 	"math"
-	"slices"
 	"time"
-
-	"example.com/brunt/loadtest/internal/text"
 )
 
-// ErrNoInterval is matched by the errors of [EngineResult.ConfidenceInterval].
-var ErrNoInterval = errors.New("loadtest: no confidence interval")
-
 const (
-	// minBlocks is how many blocks a variance needs.
-	minBlocks = 5
-	// minBeyond is to how many independent requests those beyond a quantile must amount.
-	minBeyond = 4
+	// MinBlocks is how many blocks a variance needs.
+	MinBlocks = 5
+	// MinBeyond is to how many independent latencies those beyond a quantile must amount.
+	MinBeyond = 4
 	// tailFactor says how much larger is the tail whose clustering is averaged with that
 	// of the tail beyond a quantile, in which there is little to see it by.
 	tailFactor = 3
 )
 
-// ConfidenceInterval returns the 95 % confidence interval of Quantile(q), for q between 0
-// and 1: in 95 of 100 runs like this one it contains the quantile that a run without end
-// would have.
-//
-// Requests that are slow together, in a queue or a slow second, tell less than as many
-// that are slow each for itself. So the interval rests on how much the parts of the run,
-// of a second or longer, differ from each other and resemble their neighbors, not on the
-// number of requests alone. It cannot know of what changes more slowly than the run is
-// long, nor of what differs from one run to the next: it is too narrow where latencies
-// hold on to a level for more than about a twentieth of the run, and means nothing for a
-// run with a [WarnUnsteady].
-//
-// In simulated runs of 10 s at 1,000 requests per second, a queue (M/M/1, 80 % busy) has an
-// interval of p99 in 18 of 100 runs, those that saw no long queue, and half of these
-// contain it; where the level changes by the second (AR(1), correlation 0.5), 92 of 100
-// runs have one, and 90 % of these contain it, or 84 % those of p50. Of the intervals of
-// p50, p95 and p99 of either, 88 to 96 % contain it in runs of 30 s (the queue has one of
-// p99 in 70 of 100), and 93 to 97 % in runs of 60 s.
-//
-// There is no interval, but an error that matches [ErrNoInterval] and says why, if the run
-// has fewer than five parts, which takes about five seconds, if the requests beyond the
-// quantile amount to fewer than four that are independent of each other, and if r was not
-// measured by an engine's Run.
-func (r *EngineResult) ConfidenceInterval(q float64) (lo, hi time.Duration, err error) {
-	no := func(format string, args ...any) (time.Duration, time.Duration, error) {
-		return 0, 0, fmt.Errorf("%w of p%v: %s", ErrNoInterval, math.Round(q*1e5)/1e3, fmt.Sprintf(format, args...))
-	}
-	if !(q > 0 && q < 1) {
-		return no("q is %v: must be between 0 and 1", q)
-	}
-	blocks := busy(r.blocks)
-	if len(blocks) < minBlocks {
-		return no("parts of the run with requests: %d, needed: %d; run for longer", len(blocks), minBlocks)
-	}
-	all := joinAll(blocks)
-	if all.n != r.Requests {
-		return no("requests: %s, of them in a known part of the run: %s", text.Count(r.Requests), text.Count(all.n))
-	}
+// Confidence returns the 95 % confidence interval of the quantile q of h, for q between 0
+// and 1. blocks are the parts of h, MinBlocks of them or more and none empty. There is an
+// interval, and ok is true, where the latencies beyond the quantile amount to so many that
+// are independent of each other, MinBeyond at the least.
+func Confidence(h *Histogram, blocks []Block, q float64) (lo, hi time.Duration, independent float64, ok bool) {
+	all := JoinAll(blocks)
 	s := spreadAt(blocks, all, q)
 	tail := min(q, 1-q)
-	beyond := float64(all.n) * tail
+	beyond := float64(all.N) * tail
 	// The variance of how many lie beyond is beyond·(1 − tail)·clustering.
-	independent := beyond / ((s.clustering + spreadAt(blocks, all, wider(q)).clustering) / 2) / (1 - tail)
+	independent = beyond / ((s.clustering + spreadAt(blocks, all, wider(q)).clustering) / 2) / (1 - tail)
 	few, many := gammaQuantiles(beyond, independent, studentT(s.freedom))
-	if independent < minBeyond || few < 0.5 {
-		return no("requests beyond it: %s, which amount to %.1f independent ones, needed: %d; run for longer",
-			text.Count(int64(math.Round(beyond))), independent, minBeyond)
+	if independent < MinBeyond || few < 0.5 {
+		return 0, 0, independent, false
 	}
 	// Between the values at those ranks (Woodruff 1952).
-	h, n := r.latencies(), float64(all.n)
+	n := float64(all.N)
 	if q >= 0.5 {
 		few, many = n-many, n-few // from below
 	}
-	return h.quantile(math.Ceil(few) / n), h.quantile((math.Floor(many) + 1) / n), nil
-}
-
-// busy returns the blocks that hold requests.
-func busy(blocks []block) []block {
-	return slices.DeleteFunc(slices.Clone(blocks), func(b block) bool { return b.n == 0 })
+	return h.Quantile(math.Ceil(few) / n), h.Quantile((math.Floor(many) + 1) / n), independent, true
 }
 
 // wider returns the quantile whose tail is tailFactor times that of q, or the median.
@@ -92,17 +46,17 @@ func wider(q float64) float64 {
 	return max(1-tailFactor*(1-q), 0.5)
 }
 
-// spread says how much the number of requests beyond a quantile varies.
+// spread says how much the number of latencies beyond a quantile varies.
 type spread struct {
 	clustering float64 // its variance, as a multiple of what it would be if they were independent
 	freedom    float64 // degrees of freedom of that estimate
 }
 
-// spreadAt compares blocks, whose sum is all, at the quantile q. The number of requests
-// below the quantile is, in each block, q times its requests and a rest; from the rests
+// spreadAt compares blocks, whose sum is all, at the quantile q. The number of latencies
+// below the quantile is, in each block, q times its latencies and a rest; from the rests
 // follows the variance of their sum, as that of a ratio estimator (Cochran 1977, Sampling
 // Techniques, section 2.11).
-func spreadAt(blocks []block, all block, q float64) spread {
+func spreadAt(blocks []Block, all Block, q float64) spread {
 	index, share := all.at(q)
 	n := float64(len(blocks))
 	rests := make([]float64, len(blocks))
@@ -112,7 +66,7 @@ func spreadAt(blocks []block, all block, q float64) spread {
 	var sum2, sum4, neighbors float64
 	for i, b := range blocks {
 		below, in := b.upTo(index)
-		x := float64(below) + share*float64(in) - q*float64(b.n)
+		x := float64(below) + share*float64(in) - q*float64(b.N)
 		rests[i] = x
 		sum2 += x * x
 		sum4 += x * x * x * x
@@ -133,7 +87,7 @@ func spreadAt(blocks []block, all block, q float64) spread {
 			variance *= inflation(r)
 		}
 	}
-	return spread{variance / (float64(all.n) * q * (1 - q)), freedom}
+	return spread{variance / (float64(all.N) * q * (1 - q)), freedom}
 }
 
 // correlation returns how alike neighbors are: the autocorrelation at lag one of n values

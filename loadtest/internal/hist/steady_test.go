@@ -1,7 +1,8 @@
-package loadtest
+package hist
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -22,7 +23,8 @@ var (
 
 func flagged(p synthetic, runs, seconds, rate int, factor func(float64) float64) (percent float64) {
 	for i := range runs {
-		if p.result(uint64(i), seconds, rate, factor).unsteadyText() != "" {
+		_, blocks := p.run(uint64(i), seconds, rate, factor)
+		if _, moved := Unsteady(blocks); moved {
 			percent += 100 / float64(runs)
 		}
 	}
@@ -80,39 +82,45 @@ func TestUnsteadyRunsAreFlagged(t *testing.T) {
 	}
 }
 
-// evenly returns blocks of a second in which all latencies are the same.
-func evenly(ms ...float64) *EngineResult {
-	r := new(EngineResult)
+// evenly returns blocks of a second in each of which all latencies are the same.
+func evenly(ms ...float64) (out []Block) {
 	for i, v := range ms {
-		h := newHistogram()
-		for range 100 {
-			h.record(time.Duration(v * 1e6))
-		}
-		b := newBlock(h)
-		b.from, b.to = time.Duration(i)*time.Second, time.Duration(i+1)*time.Second
-		r.blocks = append(r.blocks, b)
+		h := New()
+		h.Record(time.Duration(v * 1e6))
+		b := NewBlock(h)
+		b.From, b.To = time.Duration(i)*time.Second, time.Duration(i+1)*time.Second
+		out = append(out, b)
 	}
-	return r
+	return out
 }
 
-func TestUnsteadyText(t *testing.T) {
+func TestUnsteady(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
-		r      *EngineResult
-		want   string
+		blocks []Block
+		moved  bool
+		step   int
+		by     float64 // the whole change, as a factor
 	}{
-		{"nothing", new(EngineResult), ""},
-		{"level", evenly(10, 10, 10, 10, 10, 10, 10, 10), ""},
-		{"too few to tell", evenly(10, 10, 10, 10, 20, 20, 20), ""},
-		{"a step of less than a tenth", evenly(10, 10, 10, 10, 10.9, 10.9, 10.9, 10.9), ""},
-		{"one slow second in the middle is a stall, not a level", evenly(10, 10, 10, 10, 1000, 10, 10, 10, 10, 10), ""},
-		{"one slow second at the end", evenly(10, 10, 10, 10, 10, 10, 10, 10, 10, 20), ""},
-		{"up and down", evenly(10, 15, 10, 15, 10, 15, 10, 15, 10, 15), ""},
-		{"a step", evenly(10, 10, 10, 10, 15, 15, 15, 15), "not steady: p50 was 10.03ms until 4s and 15.01ms from then on: the percentiles are of neither"},
-		{"a warm-up", evenly(15, 15, 10, 10, 10, 10, 10, 10), "not steady: p50 was 15.01ms until 2s and 10.03ms from then on: leave the warm-up out, in a run of its own"},
-		{"a first second", evenly(30, 10, 10, 10, 10, 10, 10, 10), "not steady: p50 was 30.02ms until 1s and 10.03ms from then on: leave the warm-up out, in a run of its own"},
-		{"a drift", evenly(10, 11, 12, 13, 14, 15, 16, 17, 18), "not steady: p99 drifted from 12.05ms in the first third of the run to 18.08ms in the last: a longer run would have other percentiles"},
+		{"nothing", nil, false, 0, 0},
+		{"level", evenly(10, 10, 10, 10, 10, 10, 10, 10), false, 0, 0},
+		{"too few to tell", evenly(10, 10, 10, 10, 20, 20, 20), false, 0, 0},
+		{"a step of less than a tenth", evenly(10, 10, 10, 10, 10.9, 10.9, 10.9, 10.9), false, 0, 0},
+		{"one slow second in the middle is a stall, not a level", evenly(10, 10, 10, 10, 1000, 10, 10, 10, 10, 10), false, 0, 0},
+		{"one slow second at the end", evenly(10, 10, 10, 10, 10, 10, 10, 10, 10, 20), false, 0, 0},
+		{"up and down", evenly(10, 15, 10, 15, 10, 15, 10, 15, 10, 15), false, 0, 0},
+		{"a step", evenly(10, 10, 10, 10, 15, 15, 15, 15), true, 4, 1.5},
+		{"a step down", evenly(15, 15, 10, 10, 10, 10, 10, 10), true, 2, 1 / 1.5},
+		{"a first second", evenly(30, 10, 10, 10, 10, 10, 10, 10), true, 1, 1. / 3},
+		{"a drift", evenly(10, 11, 12, 13, 14, 15, 16, 17, 18), true, 0, 1.8},
 	} {
-		t.Run(tt.reason, func(t *testing.T) { require.Equal(t, tt.want, tt.r.unsteadyText()) })
+		t.Run(tt.reason, func(t *testing.T) {
+			got, moved := Unsteady(tt.blocks)
+			require.Equal(t, tt.moved, moved)
+			if moved {
+				require.Equal(t, tt.step, got.Step)
+				require.InEpsilon(t, tt.by, math.Exp(got.Size), 0.03)
+			}
+		})
 	}
 }

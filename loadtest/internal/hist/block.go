@@ -1,4 +1,4 @@
-package loadtest
+package hist
 
 import (
 	"encoding/binary"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -14,26 +15,52 @@ const (
 	cellBits = 6
 	// maxCell is the cell of the last bucket of a histogram.
 	maxCell = 36<<cellBits + 1<<cellBits - 1
-	// maxBlocks bounds the blocks of a run. A variance gains next to nothing from more
+	// MaxBlocks is how many blocks are kept. A variance gains next to nothing from more
 	// (Schmeiser 1982: 10 to 30 batches), and loses where blocks become so short that
 	// neighbors are alike.
-	maxBlocks = 32
+	MaxBlocks = 32
 )
 
-// block is the distribution of the latencies in a part of a run, coarser than a
-// histogram: some kilobytes, be it of a second or an hour. The blocks of a run show how
-// much its quantiles vary, which the histogram of the whole run does not.
-type block struct {
-	from, to time.Duration // as Interval.From and To
-	n        int64
-	cells    []cell // by index, none empty
+// Block is the distribution of the latencies in a stretch of time, coarser than a
+// Histogram: some kilobytes, be it of a second or an hour. Several show how much the
+// quantiles vary, which the histogram of them all does not. It is not changed once made.
+type Block struct {
+	From, To time.Duration // since some instant that all blocks share
+	N        int64         // how many latencies
+	cells    []cell        // by index, none empty
 }
 
-func (b block) bounds() (from, to time.Duration) { return b.from, b.to }
+var blockParts = Parts[Block]{
+	Bounds: func(b Block) (from, to time.Duration) { return b.From, b.To },
+	Join:   Block.and,
+	Later: func(b Block, by time.Duration) Block {
+		b.From, b.To = b.From+by, b.To+by
+		return b
+	},
+}
 
-func (b block) later(by time.Duration) block {
-	b.from, b.to = b.from+by, b.to+by
-	return b
+// NewBlocks returns a series of at most MaxBlocks, of which the first are every long.
+func NewBlocks(every time.Duration) Series[Block] {
+	return Series[Block]{Parts: blockParts, Most: MaxBlocks, Every: every}
+}
+
+// MergeBlocks returns at most MaxBlocks with what is in a, later by shiftA, and in b, later
+// by shiftB. Neither is changed.
+func MergeBlocks(a []Block, shiftA time.Duration, b []Block, shiftB time.Duration) []Block {
+	return blockParts.AtMost(MaxBlocks, joinOverlapping(blockParts.Interleave(a, shiftA, b, shiftB)))
+}
+
+// joinOverlapping joins those of blocks, in the order of time, which are mostly of the same
+// time: what happened then happened to both.
+func joinOverlapping(blocks []Block) (out []Block) {
+	for _, x := range blocks {
+		if n := len(out); n > 0 && x.From < out[n-1].From+(out[n-1].To-out[n-1].From)/2 {
+			out[n-1] = out[n-1].and(x)
+		} else {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 type cell struct {
@@ -44,9 +71,9 @@ type cell struct {
 // cellOf returns the index of the cell of a value.
 func cellOf(v uint64) int { return logLinear(v, cellBits) }
 
-// newBlock returns the distribution of h, which it does not keep.
-func newBlock(h *histogram) block {
-	b := block{n: h.count()}
+// NewBlock returns the distribution of h, which it does not keep.
+func NewBlock(h *Histogram) Block {
+	b := Block{N: h.Count()}
 	for bucket, n := range h.buckets {
 		index := cellOf(uint64(highest(bucket)))
 		if last := len(b.cells) - 1; last >= 0 && b.cells[last].index == index {
@@ -59,8 +86,8 @@ func newBlock(h *histogram) block {
 }
 
 // and joins b with next, which starts later or overlaps it. Neither is changed.
-func (b block) and(next block) block {
-	out := block{from: min(b.from, next.from), to: max(b.to, next.to), n: b.n + next.n}
+func (b Block) and(next Block) Block {
+	out := Block{From: min(b.From, next.From), To: max(b.To, next.To), N: b.N + next.N}
 	for x, y := b.cells, next.cells; len(x)+len(y) > 0; {
 		switch {
 		case len(y) == 0 || len(x) > 0 && x[0].index < y[0].index:
@@ -75,8 +102,13 @@ func (b block) and(next block) block {
 	return out
 }
 
-// joinAll joins blocks, of which there is one or more.
-func joinAll(blocks []block) block {
+// Busy returns the blocks that are not empty.
+func Busy(blocks []Block) []Block {
+	return slices.DeleteFunc(slices.Clone(blocks), func(b Block) bool { return b.N == 0 })
+}
+
+// JoinAll joins blocks, of which there is one or more.
+func JoinAll(blocks []Block) Block {
 	sum := blocks[0]
 	for _, b := range blocks[1:] {
 		sum = sum.and(b)
@@ -86,8 +118,8 @@ func joinAll(blocks []block) block {
 
 // at returns the cell of the value at rank q·n, and the share of the cell's values that
 // lie below that rank. b must not be empty.
-func (b block) at(q float64) (index int, share float64) {
-	rank := q * float64(b.n)
+func (b Block) at(q float64) (index int, share float64) {
+	rank := q * float64(b.N)
 	for _, c := range b.cells {
 		if float64(c.n) >= rank {
 			return c.index, rank / float64(c.n)
@@ -98,7 +130,7 @@ func (b block) at(q float64) (index int, share float64) {
 }
 
 // upTo returns how many values lie below the cell with that index, and how many in it.
-func (b block) upTo(index int) (below, in int64) {
+func (b Block) upTo(index int) (below, in int64) {
 	for _, c := range b.cells {
 		switch {
 		case c.index < index:
@@ -110,25 +142,12 @@ func (b block) upTo(index int) (below, in int64) {
 	return below, 0
 }
 
-// quantile returns the value at rank q·n to within a cell, or 1 ns at the least. b must
+// Quantile returns the value at rank q·n to within a cell, or 1 ns at the least. b must
 // not be empty.
-func (b block) quantile(q float64) time.Duration {
+func (b Block) Quantile(q float64) time.Duration {
 	index, share := b.at(q)
 	low, width := logLinearRange(index, cellBits)
 	return time.Duration(max(float64(low)+share*float64(width), 1))
-}
-
-// joinOverlapping joins those of blocks, in the order of time, which are mostly of the same
-// time: what happened then happened to both.
-func joinOverlapping(blocks []block) (out []block) {
-	for _, x := range blocks {
-		if n := len(out); n > 0 && x.from < out[n-1].from+(out[n-1].to-out[n-1].from)/2 {
-			out[n-1] = out[n-1].and(x)
-		} else {
-			out = append(out, x)
-		}
-	}
-	return out
 }
 
 type blockJSON struct {
@@ -138,8 +157,8 @@ type blockJSON struct {
 }
 
 // MarshalJSON writes offsets in seconds, and the cells in base64.
-func (b block) MarshalJSON() ([]byte, error) {
-	j := blockJSON{From: b.from.Seconds(), To: b.to.Seconds()}
+func (b Block) MarshalJSON() ([]byte, error) {
+	j := blockJSON{From: b.From.Seconds(), To: b.To.Seconds()}
 	last := 0
 	for _, c := range b.cells {
 		j.Cells = binary.AppendUvarint(j.Cells, uint64(c.index-last))
@@ -152,7 +171,7 @@ func (b block) MarshalJSON() ([]byte, error) {
 var errBlock = errors.New("loadtest: decoding a block of latencies: malformed cells")
 
 // UnmarshalJSON reads what MarshalJSON wrote, without loss for times of up to a month.
-func (b *block) UnmarshalJSON(data []byte) error {
+func (b *Block) UnmarshalJSON(data []byte) error {
 	var j blockJSON
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
@@ -161,7 +180,8 @@ func (b *block) UnmarshalJSON(data []byte) error {
 	if j.From < 0 || j.To < j.From || j.To > most {
 		return fmt.Errorf("loadtest: decoding a block of latencies: from %v s to %v s: out of range", j.From, j.To)
 	}
-	got := block{from: fromSeconds(j.From), to: fromSeconds(j.To)}
+	offset := func(seconds float64) time.Duration { return time.Duration(math.Round(seconds * 1e9)) }
+	got := Block{From: offset(j.From), To: offset(j.To)}
 	next := func() (uint64, bool) {
 		v, size := binary.Uvarint(j.Cells)
 		j.Cells = j.Cells[max(size, 0):]
@@ -170,14 +190,14 @@ func (b *block) UnmarshalJSON(data []byte) error {
 	for index := uint64(0); len(j.Cells) > 0; {
 		step, ok1 := next()
 		n, ok2 := next()
-		if !ok1 || !ok2 || step > maxCell || n == 0 || n > math.MaxInt64-uint64(got.n) || len(got.cells) > 0 && step == 0 {
+		if !ok1 || !ok2 || step > maxCell || n == 0 || n > math.MaxInt64-uint64(got.N) || len(got.cells) > 0 && step == 0 {
 			return errBlock
 		}
 		if index += step; index > maxCell {
 			return errBlock
 		}
 		got.cells = append(got.cells, cell{int(index), int64(n)})
-		got.n += int64(n)
+		got.N += int64(n)
 	}
 	*b = got
 	return nil

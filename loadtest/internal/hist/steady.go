@@ -1,45 +1,39 @@
-package loadtest
+package hist
 
-import (
-	"fmt"
-	"math"
-	"time"
-
-	"example.com/brunt/loadtest/internal/text"
-)
+import "math"
 
 const (
-	// minSteady is how many blocks it takes to tell a run that is not steady.
+	// minSteady is how many blocks it takes to tell that they are not steady.
 	minSteady = 8
 	// minChange is how much of the smaller latency a change has to be to be worth a
 	// warning.
 	minChange = 0.1
 )
 
-// change is how a quantile moved in the course of a run.
-type change struct {
-	q    float64
-	step int     // the index of the first block after a step; 0 for a drift
-	size float64 // the logarithm of what the quantile was multiplied by
-	t    float64 // size, in standard errors
+// Change is how a quantile moved in the course of some blocks.
+type Change struct {
+	Q    float64 // which
+	Step int     // the index of the first block after a step; 0 for a drift
+	Size float64 // the logarithm of what the quantile was multiplied by
+	t    float64 // Size, in standard errors
 }
 
-// unsteady returns how the median or the 99th percentile moved, whichever is clearer, and
+// Unsteady returns how the median or the 99th percentile moved, whichever is clearer, and
 // whether it did by more than chance explains, and more than matters. Blocks must not be
 // empty.
-func unsteady(blocks []block) (change, bool) {
+func Unsteady(blocks []Block) (Change, bool) {
 	n := float64(len(blocks))
 	if n < minSteady {
-		return change{}, false
+		return Change{}, false
 	}
-	var found change
+	var found Change
 	for _, q := range []float64{0.50, 0.99} {
 		y := make([]float64, len(blocks))
 		for i, b := range blocks {
-			y[i] = math.Log(float64(b.quantile(q)))
+			y[i] = math.Log(float64(b.Quantile(q)))
 		}
-		if c := fit(y); c.t > found.t && math.Abs(c.size) > math.Log1p(minChange) {
-			found, found.q = c, q
+		if c := fit(y); c.t > found.t && math.Abs(c.Size) > math.Log1p(minChange) {
+			found, found.Q = c, q
 		}
 	}
 	// By simulation: few blocks leave more to chance, and every step was tried.
@@ -48,7 +42,7 @@ func unsteady(blocks []block) (change, bool) {
 
 // fit lays a line and every possible step (Quandt 1960) through y and returns the one that
 // leaves least, by least squares.
-func fit(y []float64) change {
+func fit(y []float64) Change {
 	n := float64(len(y))
 	mid := (n - 1) / 2
 	var sum, xx, xy float64
@@ -59,7 +53,7 @@ func fit(y []float64) change {
 		xy += x * v
 	}
 	mean := sum / n
-	best := change{size: xy / xx * (n - 1)}
+	best := Change{Size: xy / xx * (n - 1)}
 	total := residuals(y, func(int) float64 { return mean })
 	least := residuals(y, func(i int) float64 { return mean + xy/xx*(float64(i)-mid) })
 	// A step leaves two blocks on each side, or one where a warm-up ends.
@@ -74,7 +68,7 @@ func fit(y []float64) change {
 			return rest
 		})
 		if left.squares < least.squares {
-			best, least = change{step: k, size: rest - first}, left
+			best, least = Change{Step: k, Size: rest - first}, left
 		}
 	}
 	// No block is known better than by a third of a cell.
@@ -97,26 +91,4 @@ func residuals(y []float64, model func(i int) float64) (sum residual) {
 		last = x
 	}
 	return sum
-}
-
-// unsteadyText says what moved and by how much; empty if the run was steady.
-func (r *EngineResult) unsteadyText() string {
-	blocks := busy(r.blocks)
-	c, ok := unsteady(blocks)
-	if !ok {
-		return ""
-	}
-	at := func(blocks []block) string { return text.Duration(joinAll(blocks).quantile(c.q)) }
-	name := fmt.Sprintf("p%v", 100*c.q)
-	if c.step == 0 {
-		third := (len(blocks) + 2) / 3
-		return fmt.Sprintf("not steady: %s drifted from %v in the first third of the run to %v in the last: a longer run would have other percentiles",
-			name, at(blocks[:third]), at(blocks[len(blocks)-third:]))
-	}
-	when := blocks[c.step].from.Round(100 * time.Millisecond)
-	line := fmt.Sprintf("not steady: %s was %v until %v and %v from then on", name, at(blocks[:c.step]), when, at(blocks[c.step:]))
-	if c.size < 0 && c.step <= len(blocks)/3 {
-		return line + ": leave the warm-up out, in a run of its own"
-	}
-	return line + ": the percentiles are of neither"
 }

@@ -1,4 +1,4 @@
-package loadtest
+package hist
 
 import (
 	"encoding/json"
@@ -12,14 +12,14 @@ import (
 func TestABlockHasTheHistogramsCounts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 20 {
-		h, cells := newHistogram(), make(map[int]int64)
+		h, cells := New(), make(map[int]int64)
 		for range rng.IntN(2000) {
 			d := time.Duration(rng.Int64N(1 << (1 + rng.IntN(41))))
-			h.record(d)
+			h.Record(d)
 			cells[cellOf(uint64(d))]++
 		}
-		b := newBlock(h)
-		require.Equal(t, h.count(), b.n)
+		b := NewBlock(h)
+		require.Equal(t, h.Count(), b.N)
 		require.Len(t, b.cells, len(cells))
 		for i, c := range b.cells {
 			require.Equal(t, cells[c.index], c.n)
@@ -28,65 +28,65 @@ func TestABlockHasTheHistogramsCounts(t *testing.T) {
 			}
 		}
 		for _, q := range []float64{0.01, 0.5, 0.99} {
-			if b.n > 0 {
-				require.InDelta(t, float64(h.quantile(q)), float64(b.quantile(q)), 1+0.016*float64(h.quantile(q)), "q=%v", q)
+			if b.N > 0 {
+				require.InDelta(t, float64(h.Quantile(q)), float64(b.Quantile(q)), 1+0.016*float64(h.Quantile(q)), "q=%v", q)
 			}
 		}
 	}
-	require.Equal(t, maxCell, cellOf(uint64(highest(histBuckets-1))))
+	require.Equal(t, maxCell, cellOf(uint64(highest(numBuckets-1))))
 }
 
 func TestBlocksAreJoinedAsIfTheyHadBeenOne(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	whole := newHistogram()
-	var blocks []block
+	whole := New()
+	var blocks []Block
 	for i := range 7 {
-		h := newHistogram()
+		h := New()
 		for range rng.IntN(300) {
 			d := time.Duration(rng.Int64N(int64(time.Second)))
-			h.record(d)
-			whole.record(d)
+			h.Record(d)
+			whole.Record(d)
 		}
-		b := newBlock(h)
-		b.from, b.to = time.Duration(i), time.Duration(i+1)
+		b := NewBlock(h)
+		b.From, b.To = time.Duration(i), time.Duration(i+1)
 		blocks = append(blocks, b)
 	}
 	before := blocks[0].cells[0]
-	want := newBlock(whole)
-	want.to = 7
-	require.Equal(t, want, joinAll(blocks))
+	want := NewBlock(whole)
+	want.To = 7
+	require.Equal(t, want, JoinAll(blocks))
 	require.Equal(t, before, blocks[0].cells[0], "what is joined does not change")
 }
 
 // ofSecond returns a block of one second with one request.
-func ofSecond(from time.Duration) block {
-	h := newHistogram()
-	h.record(from)
-	b := newBlock(h)
-	b.from, b.to = from, from+time.Second
+func ofSecond(from time.Duration) Block {
+	h := New()
+	h.Record(from)
+	b := NewBlock(h)
+	b.From, b.To = from, from+time.Second
 	return b
 }
 
 func TestBlocksAreBounded(t *testing.T) {
 	for _, tt := range []struct{ seconds, blocks int }{{0, 0}, {1, 1}, {32, 32}, {33, 17}, {34, 17}, {64, 32}, {65, 16}, {66, 17}, {3600, 28}} {
-		s := series[block]{most: maxBlocks}
+		s := NewBlocks(time.Second)
 		for i := range tt.seconds {
-			s.add(ofSecond(time.Duration(i) * time.Second))
+			s.Add(ofSecond(time.Duration(i) * time.Second))
 		}
-		blocks := s.close()
+		blocks := s.Close()
 		require.Len(t, blocks, tt.blocks, "%d s", tt.seconds)
 		var n int64
 		var end time.Duration
 		for _, b := range blocks {
-			require.Equal(t, end, b.from)
-			end, n = b.to, n+b.n
+			require.Equal(t, end, b.From)
+			end, n = b.To, n+b.N
 		}
 		require.EqualValues(t, tt.seconds, n)
 	}
 }
 
 func TestBlocksOfTwoRuns(t *testing.T) {
-	seconds := func(offset time.Duration, n int) (out []block) {
+	seconds := func(offset time.Duration, n int) (out []Block) {
 		for i := range n {
 			out = append(out, ofSecond(offset+time.Duration(i)*time.Second))
 		}
@@ -94,7 +94,7 @@ func TestBlocksOfTwoRuns(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		reason         string
-		a, b           []block
+		a, b           []Block
 		shiftA, shiftB time.Duration
 		want           int
 		end            time.Duration
@@ -106,19 +106,20 @@ func TestBlocksOfTwoRuns(t *testing.T) {
 		{"one without", seconds(0, 10), nil, time.Second, 0, 10, 11 * time.Second},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
-			got := atMost(maxBlocks, joinOverlapping(interleave(tt.a, tt.shiftA, tt.b, tt.shiftB)))
+			got := MergeBlocks(tt.a, tt.shiftA, tt.b, tt.shiftB)
 			require.Len(t, got, tt.want)
-			require.EqualValues(t, len(tt.a)+len(tt.b), joinAll(got).n)
-			require.Equal(t, tt.end, got[len(got)-1].to)
+			require.EqualValues(t, len(tt.a)+len(tt.b), JoinAll(got).N)
+			require.Equal(t, tt.end, got[len(got)-1].To)
 			if len(tt.b) > 0 {
-				require.Zero(t, tt.b[0].from, "the other result does not change")
+				require.Zero(t, tt.b[0].From, "the other result does not change")
 			}
 		})
 	}
 }
 
 func FuzzBlockJSON(f *testing.F) {
-	data, err := json.Marshal(newBlock(independent.result(1, 1, 100, nil).good))
+	h, _ := independent.run(1, 1, 100, nil)
+	data, err := json.Marshal(NewBlock(h))
 	require.NoError(f, err)
 	f.Add(data)
 	f.Add([]byte(`{"from_seconds":1,"to_seconds":2,"cells":null}`))
@@ -129,7 +130,7 @@ func FuzzBlockJSON(f *testing.F) {
 	f.Add([]byte(`{"cells":"/////w8B"}`)) // no such cell
 	f.Add([]byte(`{"cells":"AQEAAQ=="}`)) // the same cell twice
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var b, again block
+		var b, again Block
 		if json.Unmarshal(data, &b) != nil {
 			require.Zero(t, b)
 			return
@@ -143,7 +144,7 @@ func FuzzBlockJSON(f *testing.F) {
 			}
 			n += c.n
 		}
-		require.Equal(t, n, b.n)
+		require.Equal(t, n, b.N)
 		out, err := json.Marshal(b)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(out, &again))

@@ -1,0 +1,212 @@
+package loadtest
+
+import (
+	"time"
+
+	"example.com/brunt/loadtest/internal/hist"
+)
+
+// The statuses that HTTP defines are counted in an array, all others in a map.
+const (
+	minStatus = 100
+	maxStatus = 599
+)
+
+// tally counts requests. It is not safe for concurrent use.
+type tally struct {
+	Counts
+	classes     [numClasses]int64
+	statuses    [maxStatus - minStatus + 1]int64
+	oddStatuses map[int]int64
+	timings
+}
+
+func newTally() *tally { return &tally{timings: timings{good: hist.New()}} }
+
+// count adds one request.
+func (t *tally) count(x *sample) {
+	t.BytesRead += x.bytes
+	t.Retries += int64(x.retries)
+	if x.class == ClassRejected {
+		t.RejectedCount++
+		return // no latency: nothing was sent
+	}
+	t.Requests++
+	failed := false
+	switch {
+	case x.class == classExpected:
+		t.SuccessCount++
+	case x.class != ClassNone:
+		t.ErrorCount++
+		t.classes[x.class]++
+		failed = true
+	case x.status == 0 || x.status/100 == 2:
+		t.SuccessCount++
+	default:
+		t.OtherCount++
+	}
+	t.record(x.latency, x.lag, failed)
+	switch {
+	case x.status == 0:
+	case x.status >= minStatus && x.status <= maxStatus:
+		t.statuses[x.status-minStatus]++
+	default:
+		t.oddStatuses = addCounts(t.oddStatuses, map[int]int64{int(x.status): 1})
+	}
+}
+
+func (t *tally) stats() *Stats {
+	s := &Stats{Counts: t.Counts, StatusCodes: addCounts(nil, t.oddStatuses), timings: t.timings}
+	for class, n := range t.classes {
+		if n > 0 {
+			s.Errors = addCounts(s.Errors, map[ErrorClass]int64{ErrorClass(class): n})
+		}
+	}
+	for i, n := range t.statuses {
+		if n > 0 {
+			s.StatusCodes = addCounts(s.StatusCodes, map[int]int64{minStatus + i: n})
+		}
+	}
+	return s
+}
+
+// merge adds from, which is not changed.
+func (t *tally) merge(from *tally) {
+	t.add(from.Counts)
+	for i, n := range from.classes {
+		t.classes[i] += n
+	}
+	for i, n := range from.statuses {
+		t.statuses[i] += n
+	}
+	t.oddStatuses = addCounts(t.oddStatuses, from.oddStatuses)
+	t.timings.merge(&from.timings)
+}
+
+// reset clears t and keeps the memory of its histograms.
+func (t *tally) reset() {
+	t.timings.reset()
+	*t = tally{timings: t.timings}
+}
+
+func addCounts[K comparable](dst, src map[K]int64) map[K]int64 {
+	if dst == nil && len(src) > 0 {
+		dst = make(map[K]int64, len(src))
+	}
+	for k, n := range src {
+		dst[k] += n
+	}
+	return dst
+}
+
+// timings holds how long requests took. It is not safe for concurrent use.
+type timings struct {
+	good, bad *hist.Histogram // latencies without and with an error: the lag included
+	// service and lag are the two parts of a latency. They are nil while every lag was
+	// 0, as all are in a closed loop: the latency is the service time then.
+	service, lag *hist.Histogram
+	details
+}
+
+// record adds a request.
+func (t *timings) record(service, lag time.Duration, failed bool) {
+	if lag > 0 && t.lag == nil {
+		t.split()
+	}
+	h := &t.good
+	if failed {
+		h = &t.bad
+	}
+	hist.Made(h).Record(service + lag)
+	if t.lag != nil {
+		t.service.Record(service)
+		t.lag.Record(lag)
+	}
+}
+
+// split makes the histograms of the parts, for requests without a lag so far.
+func (t *timings) split() {
+	t.service, t.lag = hist.New(), hist.New()
+	t.mergeWithoutLag(t)
+}
+
+// mergeWithoutLag adds the parts of from's latencies, which are without a lag.
+func (t *timings) mergeWithoutLag(from *timings) {
+	t.service.Merge(from.good)
+	t.service.Merge(from.bad)
+	t.lag.RecordZeros(from.good.Count() + from.bad.Count())
+}
+
+// merge adds from, which is not changed.
+func (t *timings) merge(from *timings) {
+	switch {
+	case from.lag != nil:
+		if t.lag == nil {
+			t.split()
+		}
+		t.service.Merge(from.service)
+		t.lag.Merge(from.lag)
+	case t.lag != nil:
+		t.mergeWithoutLag(from)
+	}
+	hist.MergeInto(&t.good, from.good)
+	hist.MergeInto(&t.bad, from.bad)
+	t.details.merge(&from.details)
+}
+
+// latencies returns those without and with an error in one. If there are both, it is in
+// *both, which is made if need be, and what was in it is forgotten.
+func (t *timings) latencies(both **hist.Histogram) *hist.Histogram {
+	switch {
+	case t.bad.Count() == 0:
+		return t.good
+	case t.good.Count() == 0:
+		return t.bad
+	}
+	(*both).Reset()
+	hist.MergeInto(both, t.good)
+	hist.MergeInto(both, t.bad)
+	return *both
+}
+
+// reset forgets everything but keeps the memory.
+func (t *timings) reset() {
+	for _, h := range []*hist.Histogram{t.good, t.bad, t.service, t.lag} {
+		h.Reset()
+	}
+	t.details.reset()
+}
+
+const (
+	// maxEndpoints bounds the memory of a run: each endpoint has its own histograms.
+	// Their numbers fit an int8.
+	maxEndpoints = 64
+	// foldedEndpoints is the name under which further endpoints are counted.
+	foldedEndpoints = "(others)"
+	noEndpoint      = -1
+)
+
+// endpoints numbers the names of requests. It is not safe for concurrent use:
+// its feed serializes access.
+type endpoints struct {
+	names []string
+	ids   map[string]int32
+}
+
+func newEndpoints() *endpoints { return &endpoints{ids: make(map[string]int32)} }
+
+func (e *endpoints) id(name string) int32 {
+	if name == "" {
+		return noEndpoint
+	}
+	if id, ok := e.ids[name]; ok {
+		return id
+	}
+	if len(e.names) >= maxEndpoints-1 && name != foldedEndpoints {
+		return e.id(foldedEndpoints)
+	}
+	id := int32(len(e.names))
+	e.names = append(e.names, name)
+	e.ids[name] = id
+	return id
+}
