@@ -3,6 +3,7 @@ package loadtest
 import (
 	"time"
 
+	"example.com/brunt/loadtest/internal/heap"
 	"example.com/brunt/loadtest/internal/hist"
 )
 
@@ -10,7 +11,7 @@ import (
 // counted so far. It is used by one goroutine at a time.
 type collector struct {
 	recorder *recorder
-	memory   *peakSampler
+	memory   *heap.Sampler
 	series   hist.Series[Interval]
 	blocks   hist.Series[hist.Block]
 	watcher  generatorWatch
@@ -63,7 +64,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	row.From, row.To = c.series.End(), now
 	b := c.recorder.recent
 	b.From, b.To = row.From, row.To
-	row.HeapBytes, row.InFlight = c.memory.interval(), c.inFlight()
+	row.HeapBytes, row.InFlight = c.memory.Recent(), c.inFlight()
 	c.total.add(row.Counts)
 	c.label(&row)
 	if len(c.series.Rows) == 0 || row.To > row.From {
@@ -115,7 +116,7 @@ func (c *collector) relabel(cause Cause, windows int) {
 // result returns what was seen, after finish.
 func (c *collector) result(names []string) *EngineResult {
 	res := c.recorder.result(names)
-	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.Rows, c.memory.peak
+	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.Rows, c.memory.Peak()
 	res.blocks = c.blocks.Close()
 	return res
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/loadtest/internal/heap"
 	"example.com/brunt/loadtest/internal/hist"
 )
 
@@ -263,7 +264,7 @@ func TestWhatIsRecordedLateIsOfTheLastInterval(t *testing.T) {
 	rec := newRecorder(1)
 	b := rec.buffer()
 	c := collector{
-		recorder: rec, memory: newPeakSampler(), inFlight: func() int { return 0 },
+		recorder: rec, memory: heap.NewSampler(), inFlight: func() int { return 0 },
 		series: newSeries(), blocks: hist.NewBlocks(harvestEvery),
 	}
 	for _, last := range []bool{false, true} {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/brunt/loadtest/internal/heap"
 	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 )
@@ -167,6 +168,20 @@ func (r *EngineResult) ConfidenceInterval(q float64) (lo, hi time.Duration, err 
 			text.Count(int64(math.Round(float64(n)*min(q, 1-q)))), independent, hist.MinBeyond)
 	}
 	return lo, hi, nil
+}
+
+// HeapGrowth returns by how much the heap grew from the offset from until the end of
+// the run, as a share of the largest heap of any interval: 0.05 is 5 %, and a
+// heap that shrank is below 0. It is the slope of a straight line laid through
+// HeapBytes by least squares, each interval weighing as much as it is long, so
+// that neither a single collection nor a short last interval decides. It is 0
+// where fewer than three intervals begin at from or later.
+func (r *EngineResult) HeapGrowth(from time.Duration) float64 {
+	rows := make([]heap.Interval, len(r.Intervals))
+	for i, row := range r.Intervals {
+		rows[i] = heap.Interval{From: row.From, To: row.To, Bytes: row.HeapBytes}
+	}
+	return heap.Growth(rows, from)
 }
 
 // sinkShare returns the part of the workers' time that the sink took, from 0 to 1.

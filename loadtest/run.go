@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest/internal/deadline"
+	"example.com/brunt/loadtest/internal/heap"
 	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/internal/wake"
@@ -121,7 +122,7 @@ func (r *run) newWorker() *worker {
 func (r *run) runWorkers() {
 	var workers, helpers, reporting sync.WaitGroup
 	stop := make(chan struct{})
-	memory := newPeakSampler()
+	memory := heap.NewSampler()
 	r.base = time.Now()
 	r.collector = &collector{
 		recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight,
@@ -142,7 +143,7 @@ func (r *run) runWorkers() {
 		workers.Go(w.main)
 	}
 	// The helpers end when stop is closed, below.
-	helpers.Go(func() { memory.watch(stop) })
+	helpers.Go(func() { memory.Watch(stop) })
 	helpers.Go(func() { r.dog.Watch(stop) })
 	helpers.Go(func() { r.collector.watch(stop) })
 	if d := r.dispatcher; d != nil {

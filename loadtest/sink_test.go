@@ -368,8 +368,8 @@ func TestPutAllocatesNothing(t *testing.T) {
 	require.NoError(t, s.Close(t.Context()))
 }
 
-// heap is the memory of live objects and of garbage.
-func heap() uint64 {
+// heapNow is the memory of live objects and of garbage.
+func heapNow() uint64 {
 	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64()
@@ -386,12 +386,12 @@ func TestTwoMillionRecordsTakeBoundedMemory(t *testing.T) {
 	e := newEngine(t, ThreadedConfig{Client: Func(func(context.Context) error { return nil })})
 	defer closeEngine(t, e)
 	runtime.GC()
-	before, peak := heap(), uint64(0)
+	before, peak := heapNow(), uint64(0)
 	stop, watched := make(chan struct{}), make(chan struct{})
 	go func() { // ends with the run
 		defer close(watched)
 		for tick := time.NewTicker(5 * time.Millisecond); ; {
-			peak = max(peak, heap())
+			peak = max(peak, heapNow())
 			select {
 			case <-stop:
 				tick.Stop()

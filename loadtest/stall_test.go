@@ -9,9 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// manySeconds returns intervals of a second each.
+func manySeconds(n int) []Interval {
+	out := make([]Interval, n)
+	for i := range out {
+		out[i].From, out[i].To = time.Duration(i)*time.Second, time.Duration(i+1)*time.Second
+	}
+	return out
+}
+
 func TestStallsAreToldFromRhythm(t *testing.T) {
 	rows := func(counts ...int64) []Interval {
-		out := heaps(make([]uint64, len(counts))...)
+		out := manySeconds(len(counts))
 		for i, n := range counts {
 			out[i].Requests, out[i].InFlight = n, 7
 		}
@@ -62,7 +71,7 @@ func TestStallsAreToldFromRhythm(t *testing.T) {
 func TestAStallBeginsAndEndsWithinIntervals(t *testing.T) {
 	const s, half = time.Second, 500 * time.Millisecond
 	rows := func(change func(before, after *Interval)) []Interval {
-		out := heaps(make([]uint64, 7)...)
+		out := manySeconds(7)
 		for i, n := range []int64{100, 100, 50, 0, 50, 100, 100} {
 			out[i].Requests = n
 		}

@@ -108,6 +108,17 @@ func TestHistogramMergeAndCodecAreExact(t *testing.T) {
 	}
 }
 
+func TestMergeIntoMakesOnlyWhatItNeeds(t *testing.T) {
+	var dst *Histogram
+	MergeInto(&dst, nil)
+	MergeInto(&dst, New())
+	require.Nil(t, dst)
+	Made(&dst).Record(1)
+	Made(&dst).Record(2)
+	MergeInto(&dst, dst)
+	require.EqualValues(t, 4, dst.Count())
+}
+
 // Its buckets are HdrHistogram's, so that the form in JSON is what other tools read.
 func TestHistogramIsAnHDRHistogram(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))

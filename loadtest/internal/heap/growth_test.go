@@ -1,22 +1,25 @@
-package loadtest
+package heap
 
 import (
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // heaps makes intervals of a second with these heaps, in MB.
 func heaps(mb ...uint64) []Interval {
 	var out []Interval
 	for i, n := range mb {
-		out = append(out, Interval{From: time.Duration(i) * time.Second, To: time.Duration(i+1) * time.Second, HeapBytes: n * 1e6})
+		out = append(out, Interval{From: time.Duration(i) * time.Second, To: time.Duration(i+1) * time.Second, Bytes: n * 1e6})
 	}
 	return out
 }
 
-func TestHeapGrowth(t *testing.T) {
+func TestGrowth(t *testing.T) {
 	short := heaps(10, 10, 10, 10, 1)
 	short[4].To = short[4].From + time.Millisecond
 	for _, tt := range []struct {
@@ -40,10 +43,10 @@ func TestHeapGrowth(t *testing.T) {
 		{"a short last interval weighs little", short, 0, 0, 0.01},
 		{"no heap", heaps(0, 0, 0), 0, 0, 0},
 		{"no time", make([]Interval, 5), 0, 0, 0},
-		{"all at one time", []Interval{{To: 5, HeapBytes: 1}, {To: 5, HeapBytes: 2}, {To: 5, HeapBytes: 3}}, 0, 0, 0},
+		{"all at one time", []Interval{{To: 5, Bytes: 1}, {To: 5, Bytes: 2}, {To: 5, Bytes: 3}}, 0, 0, 0},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
-			require.InDelta(t, tt.want, (&EngineResult{Intervals: tt.rows}).HeapGrowth(tt.from), tt.within)
+			require.InDelta(t, tt.want, Growth(tt.rows, tt.from), tt.within)
 		})
 	}
 }

@@ -1,0 +1,41 @@
+package heap
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSamplerKeepsPeaks(t *testing.T) {
+	const size = 64 << 20
+	s := NewSampler()
+	before := s.Peak()
+	require.Positive(t, before)
+	large := make([]byte, size)
+	first := s.Recent()
+	require.GreaterOrEqual(t, first, uint64(size))
+	require.Equal(t, first, s.Peak())
+	runtime.KeepAlive(large)
+	runtime.GC()
+	require.Equal(t, first, s.Recent(), "as large as that when the time began")
+	require.Less(t, s.Recent(), first, "and then no more")
+	require.Equal(t, first, s.Peak())
+}
+
+func TestWatchEndsAfterALastLook(t *testing.T) {
+	s := NewSampler()
+	stop := make(chan struct{})
+	large := make([]byte, 64<<20)
+	close(stop)
+	s.Watch(stop)
+	require.GreaterOrEqual(t, s.Peak(), uint64(len(large)))
+	runtime.KeepAlive(large)
+}
+
+func TestALongWatchLooksLessOften(t *testing.T) {
+	for age, want := range map[time.Duration]time.Duration{0: time.Millisecond, 2 * time.Second: 2 * time.Millisecond, time.Hour: 10 * time.Millisecond} {
+		require.Equal(t, want, period(age))
+	}
+}
