@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 		module + "/loadtest/internal/hist",
 		module + "/loadtest/internal/http1",
 		module + "/loadtest/internal/httpreq",
+		module + "/loadtest/internal/label",
 		module + "/loadtest/internal/ring",
 		module + "/loadtest/internal/servertiming",
 		module + "/loadtest/internal/text",

@@ -3,8 +3,8 @@ package loadtest
 import (
 	"fmt"
 	"slices"
-	"time"
 
+	"example.com/brunt/loadtest/internal/label"
 	"example.com/brunt/loadtest/internal/text"
 )
 
@@ -23,29 +23,9 @@ const (
 	CauseFaster      Cause = "service faster" // it was quicker
 )
 
-// causes are in the order in which they are looked for: one that brings about another
-// comes first.
-var causes = []Cause{CauseLocalLimits, CauseCPU, CauseConnections, CauseInFlight, CauseSlower, CauseFaster}
-
 // Generator reports whether the cause is the generator's or its machine's, and not the
 // service's.
-func (c Cause) Generator() bool {
-	switch c {
-	case CauseConnections, CauseInFlight, CauseCPU, CauseLocalLimits:
-		return true
-	}
-	return false
-}
-
-// worse returns the cause that counts where intervals are joined.
-func worse(a, b Cause) Cause {
-	for _, c := range causes {
-		if a == c || b == c {
-			return c
-		}
-	}
-	return ""
-}
+func (c Cause) Generator() bool { return label.Cause(c).Generator() }
 
 // CauseFinding sums up what showed a cause during a run.
 type CauseFinding struct {
@@ -70,23 +50,21 @@ func (f CauseFinding) String() string {
 	return fmt.Sprintf("%s in %d of %d seconds: %s", f.Cause, f.Windows, f.Of, f.Text)
 }
 
-const (
-	// invalidShare is the part of a run for which a cause of the generator's may hold.
-	invalidShare = 0.1
-	// latchAfter is how many windows in a row make a cause, and unmake it.
-	latchAfter = 3
-)
-
-// limiting reports whether the cause lasted long enough to make the run INVALID. The
-// CPU of a busy machine is short for a second now and then: of that cause only what
-// was latched counts, unless there was more of it than not. The other causes are of
-// limits, which do not come by chance.
+// limiting reports whether the cause lasted long enough to make the run INVALID.
 func (f CauseFinding) limiting() bool {
-	lasted := f.Latched
-	if f.Windows >= latchAfter && (f.Cause != CauseCPU || 2*f.Windows > f.Of) {
-		lasted = max(lasted, f.Windows)
+	return label.Finding{Cause: label.Cause(f.Cause), Windows: f.Windows, Latched: f.Latched, Of: f.Of}.Limiting()
+}
+
+// causeFindings returns what l has found in a run whose sink took that part of the
+// workers' time.
+func causeFindings(l *label.Labeler, maxInFlight int, sinkShare float64) (out []CauseFinding) {
+	for _, f := range l.Findings(maxInFlight) {
+		if f.Cause == label.InFlight && sinkShare >= 0.1 {
+			f.Text += fmt.Sprintf("; the sink took %s of the workers' time, so make it faster first", text.Percent(sinkShare))
+		}
+		out = append(out, CauseFinding{Cause(f.Cause), f.Windows, f.Latched, f.Of, f.Lost, f.Text})
 	}
-	return f.Cause.Generator() && lasted > 0 && float64(lasted) >= invalidShare*float64(f.Of)
+	return out
 }
 
 // mergeFindings adds those of another run.
@@ -108,48 +86,4 @@ func mergeFindings(a, b []CauseFinding) []CauseFinding {
 		mine.Lost += f.Lost
 	}
 	return out
-}
-
-// What helps against a shortage of this machine's.
-const (
-	adviceCPU   = "raise GOMAXPROCS if the machine has more processors, or run the server in another process or on another machine"
-	adviceLocal = "reuse connections, or raise the limit (ulimit -n, ephemeral ports)"
-)
-
-// text says what was seen and what to change.
-func (e *evidence) text(c Cause, healthy band, maxInFlight int) string {
-	need := fmt.Sprintf("%s/s that take %v each are %s or more in flight at once",
-		text.Rate(e.worst.rate()), text.Duration(e.worst.busy()), text.Count(int64(e.worst.needed()+0.5)))
-	beyond := e.worst.needed() > float64(maxInFlight)
-	switch c {
-	case CauseLocalLimits:
-		return text.Count(e.lost) + " requests failed for a limit of this machine and did not reach the service; " + adviceLocal
-	case CauseCPU:
-		line := fmt.Sprintf("in the worst second a tenth of the requests began %v or more after they were due", text.Duration(e.lag))
-		if e.lost > 0 {
-			line += fmt.Sprintf(", and %s arrivals were never sent", text.Count(e.lost))
-		}
-		return line + "; send fewer per second, make the functions of the source quicker if it has any, " + adviceCPU
-	case CauseConnections:
-		line := fmt.Sprintf("%s of the requests waited for a connection or a stream, %v on average: %s; ", text.Share(e.waited, e.ended),
-			text.Duration(e.wait/time.Duration(max(e.waited, 1))), need)
-		if beyond {
-			line += fmt.Sprintf("raise MaxInFlight, which is %s, and ", text.Count(int64(maxInFlight)))
-		}
-		return line + "raise the limit on connections (Conn.MaxConnections, Conn.MaxKeepaliveConnections, or that of your Transport), or with HTTP/2 the server's on streams"
-	case CauseInFlight:
-		if !beyond {
-			need = "the service stalled, or many arrivals came at once"
-		}
-		return fmt.Sprintf("MaxInFlight %s was reached, and %s arrivals were dropped: %s; raise MaxInFlight", text.Count(int64(maxInFlight)), text.Count(e.lost), need)
-	case CauseSlower:
-		line := fmt.Sprintf("its median service time was up to %v; at the beginning of the run it was %v", text.Duration(e.high), text.Duration(healthy.high))
-		if e.stalled {
-			line = "next to no request ended at times; " + line
-		}
-		return line
-	case CauseFaster:
-		return fmt.Sprintf("its median service time was down to %v; at the beginning of the run it was %v", text.Duration(e.low), text.Duration(healthy.low))
-	}
-	return ""
 }

@@ -5,6 +5,7 @@ import (
 
 	"example.com/brunt/loadtest/internal/heap"
 	"example.com/brunt/loadtest/internal/hist"
+	"example.com/brunt/loadtest/internal/label"
 )
 
 // collector ends an interval of a run about once a second, and holds what has been
@@ -15,8 +16,8 @@ type collector struct {
 	series   hist.Series[Interval]
 	blocks   hist.Series[hist.Block]
 	watcher  generatorWatch
-	total    Counts   // since the run began
-	labeler  *labeler // of an open loop; nil in a closed one
+	total    Counts         // since the run began
+	labeler  *label.Labeler // of an open loop; nil in a closed one
 
 	base     time.Time
 	now      func() time.Duration // since base
@@ -79,7 +80,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	if last {
 		c.series.Close()
 		if c.labeler != nil {
-			c.relabel(c.labeler.finish())
+			c.relabel(c.labeler.Finish())
 		}
 		row = c.series.Rows[len(c.series.Rows)-1]
 	}
@@ -97,19 +98,19 @@ func (c *collector) label(row *Interval) {
 	if c.labeler == nil {
 		return
 	}
-	s := c.recorder.window
-	s.length = row.To - row.From
-	s.waited, s.wait = c.waits()
-	var back int
-	row.Cause, back = c.labeler.add(s)
-	c.relabel(row.Cause, back)
+	w := c.recorder.window
+	w.Length = row.To - row.From
+	w.Waited, w.Wait = c.waits()
+	cause, back := c.labeler.Add(w)
+	row.Cause = Cause(cause)
+	c.relabel(cause, back)
 }
 
 // relabel gives the windows that were added last another cause.
-func (c *collector) relabel(cause Cause, windows int) {
+func (c *collector) relabel(cause label.Cause, windows int) {
 	rows := c.series.Latest(windows)
 	for i := range rows {
-		rows[i].Cause = cause
+		rows[i].Cause = Cause(cause)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest/internal/hist"
+	"example.com/brunt/loadtest/internal/label"
 	"example.com/brunt/loadtest/internal/text"
 )
 
@@ -61,7 +62,7 @@ func (i Interval) and(next Interval) Interval {
 		Counts:    i.Counts,
 		P99:       max(i.P99, next.P99),
 		Lag:       max(i.Lag, next.Lag),
-		Cause:     worse(i.Cause, next.Cause),
+		Cause:     Cause(label.Worse(label.Cause(i.Cause), label.Cause(next.Cause))),
 		InFlight:  next.InFlight,
 		HeapBytes: max(i.HeapBytes, next.HeapBytes),
 	}

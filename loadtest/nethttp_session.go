@@ -11,6 +11,7 @@ import (
 
 	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/httpreq"
+	"example.com/brunt/loadtest/internal/label"
 	"example.com/brunt/loadtest/internal/transport"
 )
 
@@ -64,7 +65,7 @@ func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 	}
 	// What is to be had takes microseconds, and is no wait. It counts when the request
 	// has ended, as its latency does.
-	if d := s.trace.Waited(); d >= waitedTime {
+	if d := s.trace.Waited(); d >= label.MinWait {
 		CountConnectionWait(ctx, d)
 	}
 	return out, err

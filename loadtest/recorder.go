@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest/internal/hist"
+	"example.com/brunt/loadtest/internal/label"
 )
 
 // classExpected is the class of a sample without an error whose status the
@@ -51,7 +52,7 @@ type recorder struct {
 
 	buffers  int           // how many there are
 	arrivals func() Counts // what became of an open loop's since the last call; nil in a closed one
-	window   signals       // of the latest interval of an open loop
+	window   label.Window  // of the latest interval of an open loop
 }
 
 // newRecorder returns a recorder for up to so many workers.
@@ -225,7 +226,7 @@ func (r *recorder) harvest(last bool) (row Interval) {
 	all := sum.latencies(&r.both)
 	r.recent = hist.NewBlock(all)
 	if r.arrivals != nil {
-		r.window = signalsOf(sum, all)
+		r.window = windowOf(sum, all)
 	}
 	row.P50, row.P99, row.Lag = all.Quantile(0.50), all.Quantile(0.99), sum.lag.Quantile(0.99)
 	if r.total == nil {
@@ -235,6 +236,18 @@ func (r *recorder) harvest(last bool) (row Interval) {
 		r.putTally(sum)
 	}
 	return row
+}
+
+// windowOf returns what the tally of a window says. all are its latencies.
+func windowOf(t *tally, all *hist.Histogram) label.Window {
+	service := t.service
+	if t.lag == nil { // every lag was 0
+		service = all
+	}
+	return label.Window{
+		Scheduled: t.Scheduled, Missed: t.Missed, Dropped: t.Dropped, Ended: t.Requests, Local: t.classes[ClassLocal],
+		Lag: t.lag.Quantile(0.9), Response: all.Quantile(0.9), Service: service.Quantile(0.5), Mean: service.Mean(),
+	}
 }
 
 func (r *recorder) getTally() *tally {

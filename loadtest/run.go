@@ -12,6 +12,7 @@ import (
 	"example.com/brunt/loadtest/internal/deadline"
 	"example.com/brunt/loadtest/internal/heap"
 	"example.com/brunt/loadtest/internal/hist"
+	"example.com/brunt/loadtest/internal/label"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/internal/wake"
 )
@@ -153,7 +154,7 @@ func (r *run) runWorkers() {
 		d.timer = timer
 		r.mu.Unlock()
 		r.recorder.arrivals = d.harvest
-		r.collector.labeler, r.collector.waits = new(labeler), r.connections.takeWaits
+		r.collector.labeler, r.collector.waits = new(label.Labeler), r.connections.takeWaits
 		defer context.AfterFunc(r.ctx, timer.Interrupt)()
 		d.start = start
 		d.dispatch()
@@ -313,7 +314,7 @@ func (r *run) result(names []string) (*EngineResult, error) {
 	}
 	if d := r.dispatcher; d != nil {
 		res.Schedule, res.PeakInFlight = r.engine.schedule.String(), d.peak
-		res.Causes = r.collector.labeler.findings(res.Concurrency, res.sinkShare())
+		res.Causes = causeFindings(r.collector.labeler, res.Concurrency, res.sinkShare())
 	}
 	res.ConnectionsOpened = r.connections.opened.Load()
 	res.pooled, res.ConnectionsUnknown = r.engine.pooled()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/brunt/loadtest/internal/label"
 	"example.com/brunt/loadtest/internal/text"
 )
 
@@ -234,10 +235,10 @@ func (j *judging) worst(s SLO, r *EngineResult) {
 		}
 	}
 	if most := s.WorstSecondErrorRate; most != 0 {
-		if row, ok := row(fewArrivals, func(a, b Interval) int { return cmp.Compare(a.ErrorRate(), b.ErrorRate()) }); ok {
+		if row, ok := row(label.FewArrivals, func(a, b Interval) int { return cmp.Compare(a.ErrorRate(), b.ErrorRate()) }); ok {
 			j.share(shareObjective{name: "worst errors", n: row.ErrorCount, of: row.Requests, most: most}, when(row.From, row.To))
 		} else {
-			j.unjudged("worst errors", fmt.Sprintf("no second has %d requests", fewArrivals), "at most "+text.Percent(most))
+			j.unjudged("worst errors", fmt.Sprintf("no second has %d requests", label.FewArrivals), "at most "+text.Percent(most))
 		}
 	}
 	if most := s.MaxStall; most != 0 {

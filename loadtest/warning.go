@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest/internal/hist"
+	"example.com/brunt/loadtest/internal/label"
 	"example.com/brunt/loadtest/internal/text"
 )
 
@@ -77,7 +78,7 @@ func (r *EngineResult) assess() []Warning {
 	}
 	if n := r.Errors[ClassLocal]; n > 0 {
 		warn(WarnLocalLimit, "%d requests failed for a limit of this machine, not of the server (%s); %s",
-			n, r.ErrorExamples[ClassLocal], adviceLocal)
+			n, r.ErrorExamples[ClassLocal], label.AdviceLocal)
 	}
 	if r.ErrorRate() >= 0.01 && r.SuccessCount > 0 && r.bad.Quantile(0.5) < r.good.Quantile(0.5)/2 {
 		warn(WarnFastErrors, "%s of the requests failed, and faster (median %v) than the others succeeded (%v): percentiles over all of them flatter, see SuccessQuantile",
@@ -88,7 +89,7 @@ func (r *EngineResult) assess() []Warning {
 	}
 	if seen := r.Generator.starved(r.P99()); seen != "" && r.Requests > 0 {
 		warn(WarnGeneratorStarved, "this process was short of CPU, and the requests' p99 of %v is in part its own: %s; send with fewer workers, %s",
-			text.Duration(r.P99()), seen, adviceCPU)
+			text.Duration(r.P99()), seen, label.AdviceCPU)
 	}
 	for _, f := range r.Causes {
 		warn(WarnCause, "%v", f)

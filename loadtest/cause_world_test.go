@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"example.com/brunt/loadtest/internal/label"
 )
 
 // world is an open loop in miniature, arrival by arrival: a generator with a limited CPU,
@@ -40,7 +42,7 @@ func (h *times) Pop() any {
 }
 
 // run returns the signals of each second and the counts of the whole run.
-func (w world) run() ([]signals, Counts, int64) {
+func (w world) run() ([]label.Window, Counts, int64) {
 	rnd := rand.New(rand.NewPCG(w.seed, 16))
 	noise := func(median time.Duration, sigma float64) time.Duration {
 		return time.Duration(float64(median) * math.Exp(sigma*rnd.NormFloat64()))
@@ -63,7 +65,7 @@ func (w world) run() ([]signals, Counts, int64) {
 		return at
 	}
 	type window struct {
-		signals
+		label.Window
 		lags, responses, services []time.Duration
 	}
 	windows := make([]window, w.seconds+60)
@@ -80,11 +82,11 @@ func (w world) run() ([]signals, Counts, int64) {
 	for i := range int(w.rate * float64(w.seconds)) {
 		due := time.Duration(float64(i) / w.rate * 1e9)
 		win := at(due)
-		win.scheduled++
+		win.Scheduled++
 		counts.Scheduled++
 		began := onCPU(max(due+noise(60*time.Microsecond, 0.5), cpu))
 		if began-due > w.maxCatchUp {
-			win.missed++
+			win.Missed++
 			counts.Missed++
 			continue
 		}
@@ -92,7 +94,7 @@ func (w world) run() ([]signals, Counts, int64) {
 			pq.Pop(&busy)
 		}
 		if len(busy) >= w.maxInFlight {
-			win.dropped++
+			win.Dropped++
 			counts.Dropped++
 			continue
 		}
@@ -113,15 +115,15 @@ func (w world) run() ([]signals, Counts, int64) {
 		pq.Push(&busy, ended)
 		counts.Requests++
 		win = at(ended)
-		win.ended++
+		win.Ended++
 		if failed {
 			local++
 			counts.ErrorCount++
-			win.local++
+			win.Local++
 		}
 		if wait > 0 {
-			win.waited++
-			win.wait += wait
+			win.Waited++
+			win.Wait += wait
 		}
 		win.lags = append(win.lags, began-due)
 		win.responses = append(win.responses, ended-due)
@@ -134,33 +136,33 @@ func (w world) run() ([]signals, Counts, int64) {
 		slices.Sort(all)
 		return all[int(q*float64(len(all)-1))]
 	}
-	var out []signals
+	var out []label.Window
 	for _, win := range windows {
-		win.length = time.Second
-		win.lag, win.response, win.service = quantile(win.lags, 0.9), quantile(win.responses, 0.9), quantile(win.services, 0.5)
+		win.Length = time.Second
+		win.Lag, win.Response, win.Service = quantile(win.lags, 0.9), quantile(win.responses, 0.9), quantile(win.services, 0.5)
 		for _, d := range win.services {
-			win.mean += d / time.Duration(len(win.services))
+			win.Mean += d / time.Duration(len(win.services))
 		}
-		out = append(out, win.signals)
+		out = append(out, win.Window)
 	}
-	last := slices.IndexFunc(out, func(s signals) bool { return s.scheduled+s.ended == 0 })
+	last := slices.IndexFunc(out, func(s label.Window) bool { return s.Scheduled+s.Ended == 0 })
 	return out[:last], counts, local
 }
 
 // result runs the world and labels it, as an engine would.
 func (w world) result() (*EngineResult, []Cause) {
 	seconds, counts, local := w.run()
-	var l labeler
+	var l label.Labeler
 	var labels []Cause
 	for _, s := range seconds {
-		label, back := l.add(s)
+		cause, back := l.Add(s)
 		for i := range back {
-			labels[len(labels)-1-i] = label
+			labels[len(labels)-1-i] = Cause(cause)
 		}
-		labels = append(labels, label)
+		labels = append(labels, Cause(cause))
 	}
 	counts.SuccessCount = counts.Requests - counts.ErrorCount
-	r := &EngineResult{Stats: Stats{Counts: counts}, Causes: l.findings(w.maxInFlight, 0)}
+	r := &EngineResult{Stats: Stats{Counts: counts}, Causes: causeFindings(&l, w.maxInFlight, 0)}
 	if local > 0 {
 		r.Errors = map[ErrorClass]int64{ClassLocal: local}
 	}

@@ -1,74 +1,64 @@
-package loadtest
+package label
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
-	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/text"
 )
 
-// signals are what the generator knows of one window.
+// Window is what the generator knows of a window, which is a second long as a rule.
 //
 // Arrivals that find no free worker are dropped and do not wait. So lag has no other
 // origin than the generator: it is late at waking, at its bookkeeping or at starting
 // workers, which all comes down to CPU time. A slow service cannot delay what begins,
-// but only use up MaxInFlight; and requests that wait for a connection have begun, so
-// that their wait is a part of their service time, told apart here.
-type signals struct {
-	length                     time.Duration
-	scheduled, missed, dropped int64         // arrivals that were due
-	ended, local               int64         // requests that ended; of these, for a limit of this machine
-	waited                     int64         // of them, for a connection
-	wait                       time.Duration // of all that waited
-	lag                        time.Duration // p90
-	response, service          time.Duration // p90 and p50
-	mean                       time.Duration // service time
+// but only use up what may be in flight; and requests that wait for a connection have
+// begun, so that their wait is a part of their service time, told apart here.
+type Window struct {
+	Length                     time.Duration
+	Scheduled, Missed, Dropped int64         // arrivals that were due
+	Ended, Local               int64         // requests that ended; of these, for a limit of this machine
+	Waited                     int64         // of them, for a connection
+	Wait                       time.Duration // of all that waited
+	Lag                        time.Duration // p90
+	Response, Service          time.Duration // p90 and p50
+	Mean                       time.Duration // service time
 }
 
-// signalsOf returns what the tally of a window says. all are its latencies.
-func signalsOf(t *tally, all *hist.Histogram) signals {
-	service := t.service
-	if t.lag == nil { // every lag was 0
-		service = all
-	}
-	return signals{
-		scheduled: t.Scheduled, missed: t.Missed, dropped: t.Dropped, ended: t.Requests, local: t.classes[ClassLocal],
-		lag: t.lag.Quantile(0.9), response: all.Quantile(0.9), service: service.Quantile(0.5), mean: service.Mean(),
-	}
-}
-
-func (s signals) rate() float64 { return text.PerSecond(s.scheduled, s.length) }
+func (w Window) rate() float64 { return text.PerSecond(w.Scheduled, w.Length) }
 
 // busy returns the mean service time without the wait for a connection.
-func (s signals) busy() time.Duration {
-	if s.ended == 0 {
+func (w Window) busy() time.Duration {
+	if w.Ended == 0 {
 		return 0
 	}
-	return max(s.mean-s.wait/time.Duration(s.ended), 0)
+	return max(w.Mean-w.Wait/time.Duration(w.Ended), 0)
 }
 
 // needed returns how many requests are in flight at the rate of the window, without
 // those that wait for a connection: Little's law.
-func (s signals) needed() float64 { return s.rate() * s.busy().Seconds() }
+func (w Window) needed() float64 { return w.rate() * w.busy().Seconds() }
 
 // stalled reports whether next to no request ended while some were due.
-func (s signals) stalled() bool {
-	return s.scheduled >= fewArrivals && float64(s.ended) < stallShare*float64(s.scheduled)
+func (w Window) stalled() bool {
+	return w.Scheduled >= FewArrivals && float64(w.Ended) < stalledShare*float64(w.Scheduled)
 }
 
 const (
-	// fewArrivals is how many a window must have for its quantiles to say something.
-	fewArrivals = 20
+	// FewArrivals is how many a window must have for its quantiles to say something.
+	FewArrivals = 20
+	// minLength is how long a window must be to say something.
+	minLength = time.Second / 2
+	// A window in which less than stalledShare of what was due ended is stalled.
+	stalledShare = 0.1
 	// lostShare of the arrivals of a window must be lost for it to have a cause.
 	lostShare = 0.01
 	// waitedShare of the requests must wait for a connection: with too few of them nearly
-	// all do, and with enough none. waitedTime is what a wait takes on average, at least,
+	// all do, and with enough none. MinWait is what a wait takes on average, at least,
 	// and matterShare the part of what was measured that must be the generator's own.
 	waitedShare = 0.25
-	waitedTime  = time.Millisecond
+	MinWait  = time.Millisecond
 	matterShare = 0.1
 	// A tenth of the requests must begin lateness after they were due, at least; more, up
 	// to three times that, where the healthy windows had more than a third of it. A timer
@@ -91,49 +81,49 @@ type band struct {
 	low, high time.Duration // median service time
 }
 
-func (b *band) add(s signals) {
+func (b *band) add(w Window) {
 	if b.windows == 0 {
-		b.low = s.service
+		b.low = w.Service
 	}
 	b.windows++
-	b.lag = max(b.lag, s.lag)
-	if s.ended >= fewArrivals {
-		b.low, b.high = min(b.low, s.service), max(b.high, s.service)
+	b.lag = max(b.lag, w.Lag)
+	if w.Ended >= FewArrivals {
+		b.low, b.high = min(b.low, w.Service), max(b.high, w.Service)
 	}
 }
 
 // judge returns the cause that a window shows by itself, where healthy ones are like b.
-func (b *band) judge(s signals) Cause {
+func (b *band) judge(w Window) Cause {
 	share := func(part, whole int64, least float64) bool {
 		return part > 0 && float64(part) >= least*float64(whole)
 	}
-	if max(s.scheduled, s.ended) < fewArrivals {
+	if max(w.Scheduled, w.Ended) < FewArrivals {
 		return ""
 	}
 	late := min(max(3*b.lag, lateness), 3*lateness)
 	switch {
-	case share(s.local, s.ended, lostShare):
-		return CauseLocalLimits
-	case share(s.missed, s.scheduled, lostShare),
-		s.lag >= late && (s.lag >= tooLate || float64(s.lag) >= matterShare*float64(s.response)):
-		return CauseCPU
-	case share(s.waited, s.ended, waitedShare) && s.wait >= time.Duration(s.waited)*waitedTime &&
-		float64(s.wait) >= matterShare*float64(s.mean)*float64(s.ended):
-		return CauseConnections
-	case share(s.dropped, s.scheduled, lostShare):
-		return CauseInFlight
+	case share(w.Local, w.Ended, lostShare):
+		return LocalLimits
+	case share(w.Missed, w.Scheduled, lostShare),
+		w.Lag >= late && (w.Lag >= tooLate || float64(w.Lag) >= matterShare*float64(w.Response)):
+		return CPU
+	case share(w.Waited, w.Ended, waitedShare) && w.Wait >= time.Duration(w.Waited)*MinWait &&
+		float64(w.Wait) >= matterShare*float64(w.Mean)*float64(w.Ended):
+		return Connections
+	case share(w.Dropped, w.Scheduled, lostShare):
+		return InFlight
 	case b.windows < latchAfter:
 		return ""
-	case s.stalled(), s.ended >= fewArrivals && s.service > 2*b.high && s.service-b.high >= changed:
-		return CauseSlower
-	case s.ended >= fewArrivals && s.service < b.low/2 && b.low-s.service >= changed:
-		return CauseFaster
+	case w.stalled(), w.Ended >= FewArrivals && w.Service > 2*b.high && w.Service-b.high >= changed:
+		return Slower
+	case w.Ended >= FewArrivals && w.Service < b.low/2 && b.low-w.Service >= changed:
+		return Faster
 	}
 	return ""
 }
 
-// labeler labels the windows of a run, one after the other. Its zero value is ready.
-type labeler struct {
+// Labeler labels the windows of a run, one after the other. Its zero value is ready.
+type Labeler struct {
 	healthy   band // the first latchAfter windows without a cause of the generator's
 	windows   int  // that were judged
 	all       int  // windows, those that say nothing too
@@ -151,22 +141,22 @@ type evidence struct {
 	ended, waited int64
 	lost          int64 // arrivals
 	wait          time.Duration
-	worst         signals // the window that needed the most in flight
-	stalled       bool    // in one of them next to nothing ended
+	worst         Window // the window that needed the most in flight
+	stalled       bool   // in one of them next to nothing ended
 }
 
-func (e *evidence) add(s signals) {
-	e.band.add(s)
-	e.ended += s.ended
-	e.waited += s.waited
-	e.wait += s.wait
-	if s.needed() >= e.worst.needed() {
-		e.worst = s
+func (e *evidence) add(w Window) {
+	e.band.add(w)
+	e.ended += w.Ended
+	e.waited += w.Waited
+	e.wait += w.Wait
+	if w.needed() >= e.worst.needed() {
+		e.worst = w
 	}
-	e.stalled = e.stalled || s.stalled()
+	e.stalled = e.stalled || w.stalled()
 }
 
-func (l *labeler) evidence(c Cause) *evidence {
+func (l *Labeler) evidence(c Cause) *evidence {
 	if l.seen == nil {
 		l.seen = make(map[Cause]*evidence)
 	}
@@ -176,29 +166,29 @@ func (l *labeler) evidence(c Cause) *evidence {
 	return l.seen[c]
 }
 
-// add takes the next window and returns its label. The back windows before it get the
+// Add takes the next window and returns its label. The back windows before it get the
 // same one: three in a row that show a cause begin it, and one alone does not. Likewise
 // one without does not end it. One in which nothing was due, as after the last arrival,
 // says nothing of whether arrivals were delivered: it is skipped, and has the label of
 // the one before it.
-func (l *labeler) add(s signals) (label Cause, back int) {
+func (l *Labeler) Add(w Window) (label Cause, back int) {
 	l.all++
-	cause := l.healthy.judge(s)
-	l.evidence(CauseCPU).lost += s.missed
-	l.evidence(CauseLocalLimits).lost += s.local
-	if cause == CauseCPU || cause == CauseConnections {
-		l.evidence(cause).lost += s.dropped
+	cause := l.healthy.judge(w)
+	l.evidence(CPU).lost += w.Missed
+	l.evidence(LocalLimits).lost += w.Local
+	if cause == CPU || cause == Connections {
+		l.evidence(cause).lost += w.Dropped
 	} else {
-		l.evidence(CauseInFlight).lost += s.dropped
+		l.evidence(InFlight).lost += w.Dropped
 	}
-	if s.scheduled == 0 || l.windows > 0 && s.length < harvestEvery/2 {
+	if w.Scheduled == 0 || l.windows > 0 && w.Length < minLength {
 		return l.latched, 0 // a short one is the end of the run, or follows on a late one
 	}
 	l.windows++
-	l.scheduled += s.scheduled
-	l.evidence(cause).add(s)
-	if !cause.Generator() && l.healthy.windows < latchAfter && s.ended >= fewArrivals {
-		l.healthy.add(s)
+	l.scheduled += w.Scheduled
+	l.evidence(cause).add(w)
+	if !cause.Generator() && l.healthy.windows < latchAfter && w.Ended >= FewArrivals {
+		l.healthy.add(w)
 	}
 	copy(l.recent[:], l.recent[1:])
 	copy(l.at[:], l.at[1:])
@@ -241,9 +231,9 @@ func agreed(recent []Cause, mixed bool) (Cause, bool) {
 	return most, true
 }
 
-// finish ends the run. One of fewer windows than make a cause has one if all of them
+// Finish ends the run. One of fewer windows than make a cause has one if all of them
 // show it: label is then that of the last back windows, all there are.
-func (l *labeler) finish() (label Cause, back int) {
+func (l *Labeler) Finish() (label Cause, back int) {
 	if l.windows == 0 || l.windows >= latchAfter {
 		return l.latched, 0
 	}
@@ -255,26 +245,23 @@ func (l *labeler) finish() (label Cause, back int) {
 	return l.latched, back
 }
 
-// findings returns what made a difference: causes that were latched, that lost
+// Findings returns what made a difference: causes that were latched, that lost
 // arrivals, or that are limits and were met again and again. Those of the generator
 // come first, and of them those that held longest.
-func (l *labeler) findings(maxInFlight int, sinkShare float64) []CauseFinding {
-	var out []CauseFinding
+func (l *Labeler) Findings(maxInFlight int) []Finding {
+	var out []Finding
 	for _, c := range causes {
 		e := l.seen[c]
 		if e == nil {
 			continue
 		}
-		f := CauseFinding{Cause: c, Windows: e.windows, Latched: e.held, Of: l.windows, Lost: e.lost}
-		if f.Latched > 0 || f.limiting() || float64(f.Lost) > lostShare/10*float64(l.scheduled) {
+		f := Finding{Cause: c, Windows: e.windows, Latched: e.held, Of: l.windows, Lost: e.lost}
+		if f.Latched > 0 || f.Limiting() || float64(f.Lost) > lostShare/10*float64(l.scheduled) {
 			f.Text = e.text(c, l.healthy, maxInFlight)
-			if c == CauseInFlight && sinkShare >= matterShare {
-				f.Text += fmt.Sprintf("; the sink took %s of the workers' time, so make it faster first", text.Percent(sinkShare))
-			}
 			out = append(out, f)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b CauseFinding) int {
+	slices.SortStableFunc(out, func(a, b Finding) int {
 		if a.Cause.Generator() != b.Cause.Generator() {
 			return 0 // they are apart already
 		}
