@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/label"
 	"example.com/brunt/loadtest/internal/text"
 )
@@ -53,6 +54,18 @@ func (f CauseFinding) String() string {
 // limiting reports whether the cause lasted long enough to make the run INVALID.
 func (f CauseFinding) limiting() bool {
 	return label.Finding{Cause: label.Cause(f.Cause), Windows: f.Windows, Latched: f.Latched, Of: f.Of}.Limiting()
+}
+
+// windowOf returns what the tally of a window says. all are its latencies.
+func windowOf(t *tally, all *hist.Histogram) label.Window {
+	service := t.service
+	if t.lag == nil { // every lag was 0
+		service = all
+	}
+	return label.Window{
+		Scheduled: t.Scheduled, Missed: t.Missed, Dropped: t.Dropped, Ended: t.Requests, Local: t.classes[ClassLocal],
+		Lag: t.lag.Quantile(0.9), Response: all.Quantile(0.9), Service: service.Quantile(0.5), Mean: service.Mean(),
+	}
 }
 
 // causeFindings returns what l has found in a run whose sink took that part of the

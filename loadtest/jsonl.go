@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"time"
@@ -232,4 +233,62 @@ func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+type requestJSON struct {
+	URL        string     `json:"url"`
+	StatusCode int        `json:"status_code"`
+	Latency    float64    `json:"latency_ms"`
+	Timestamp  float64    `json:"timestamp"`
+	Attempt    int        `json:"attempt"`
+	Error      *string    `json:"error"`
+	Class      ErrorClass `json:"error_class,omitempty"`
+	Name       string     `json:"name,omitempty"`
+	Method     string     `json:"method,omitempty"`
+	Bytes      int64      `json:"bytes,omitempty"`
+	Expected   bool       `json:"expected,omitempty"`
+	Lag        float64    `json:"lag_ms,omitempty"`
+}
+
+// MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
+// seconds), attempt and error (null without one), and more.
+func (r RequestResult) MarshalJSON() ([]byte, error) {
+	j := requestJSON{
+		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
+		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected, Lag: millis(r.Lag),
+	}
+	if r.Err != nil {
+		text := r.Err.Error()
+		j.Error = &text
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote: times to the microsecond, errors
+// as their text.
+func (r *RequestResult) UnmarshalJSON(data []byte) error {
+	var j requestJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	return r.fromJSON(&j)
+}
+
+func (r *RequestResult) fromJSON(j *requestJSON) error {
+	const most = math.MaxInt64 / 1e6 // ms
+	if j.Timestamp < 0 || j.Timestamp > math.MaxInt64/1e9 || j.Latency < 0 || j.Latency > most || j.Lag < 0 || j.Latency+j.Lag > most {
+		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms, lag %v ms: out of range", j.Timestamp, j.Latency, j.Lag)
+	}
+	*r = RequestResult{
+		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
+		Latency: fromMillis(j.Latency), Lag: fromMillis(j.Lag),
+		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
+	}
+	if j.Error != nil {
+		r.Err = errors.New(*j.Error)
+		if r.Class == ClassNone {
+			r.Class = ClassOther
+		}
+	}
+	return nil
 }

@@ -148,6 +148,36 @@ type endpointTally struct {
 	tally *tally     // nil: none yet
 }
 
+// record adds the details of a request.
+func (s *shard) record(endpoint int8, req *Request, out *outcome, phases *phaseTimes) {
+	ask := req.ServerTime != nil && req.Func == nil && out.resp.StatusCode != 0
+	var took time.Duration
+	var said bool
+	if ask {
+		took, said = req.ServerTime.read(out.resp.Header)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add := func(d *details) {
+		if ask {
+			d.recordServer(took, said)
+		}
+		if phases != nil {
+			d.recordPhases(phases)
+		}
+	}
+	add(&s.interval.details)
+	if endpoint != noEndpoint {
+		e := &s.named[endpoint]
+		e.mu.Lock()
+		add(&e.get().details)
+		e.mu.Unlock()
+	}
+	if phases != nil {
+		*phases = phaseTimes{}
+	}
+}
+
 // take moves the samples of b to the tallies. The caller holds mu.
 func (s *shard) take(b *buffer) {
 	mask := uint64(len(b.samples) - 1)
@@ -236,18 +266,6 @@ func (r *recorder) harvest(last bool) (row Interval) {
 		r.putTally(sum)
 	}
 	return row
-}
-
-// windowOf returns what the tally of a window says. all are its latencies.
-func windowOf(t *tally, all *hist.Histogram) label.Window {
-	service := t.service
-	if t.lag == nil { // every lag was 0
-		service = all
-	}
-	return label.Window{
-		Scheduled: t.Scheduled, Missed: t.Missed, Dropped: t.Dropped, Ended: t.Requests, Local: t.classes[ClassLocal],
-		Lag: t.lag.Quantile(0.9), Response: all.Quantile(0.9), Service: service.Quantile(0.5), Mean: service.Mean(),
-	}
 }
 
 func (r *recorder) getTally() *tally {

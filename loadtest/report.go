@@ -95,6 +95,31 @@ func (r *EngineResult) writeLatency(b *strings.Builder) {
 	r.write(b)
 }
 
+// write appends lines for people to b.
+func (d *details) write(b *strings.Builder) {
+	if line := d.serverLine(); line != "" {
+		fmt.Fprintf(b, "  server    %s\n", line)
+	}
+	for p, h := range d.phases {
+		if h.Count() > 0 {
+			fmt.Fprintf(b, "  phase     %-7s  %s, %s requests\n", phaseKeys[p], latencyLine(h.Quantile), text.Count(h.Count()))
+		}
+	}
+}
+
+// serverLine returns what servers said; empty if nobody asked.
+func (d *details) serverLine() string {
+	switch {
+	case d.server.Count() == 0 && d.unsaid == 0:
+		return ""
+	case d.server.Count() == 0:
+		return fmt.Sprintf("no time in %s responses", text.Count(d.unsaid))
+	case d.unsaid == 0:
+		return latencyLine(d.server.Quantile)
+	}
+	return fmt.Sprintf("%s, no time in %s responses", latencyLine(d.server.Quantile), text.Count(d.unsaid))
+}
+
 // quantileText returns a quantile with its confidence interval, if it has one.
 func (r *EngineResult) quantileText(q float64) string {
 	line := text.Duration(r.Quantile(q))

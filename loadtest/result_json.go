@@ -2,9 +2,9 @@ package loadtest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"example.com/brunt/loadtest/internal/hist"
@@ -127,6 +127,37 @@ func (j *statsJSON) stats() (Stats, error) {
 	}
 	err := s.readPhases(j)
 	return s, err
+}
+
+// phasesJSON returns the phases by their keys; nil if there are none.
+func (d *details) phasesJSON() (out map[string]phaseJSON) {
+	for p, h := range d.phases {
+		if h.Count() == 0 {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]phaseJSON)
+		}
+		out[phaseKeys[p]] = phaseJSON{
+			Requests: h.Count(), P50: millis(h.Quantile(0.50)), P99: millis(h.Quantile(0.99)), Max: millis(h.Quantile(1)), Histogram: h,
+		}
+	}
+	return out
+}
+
+// readPhases sets the phases to those of j.
+func (d *details) readPhases(j *statsJSON) error {
+	for name, row := range j.Phases {
+		p := slices.Index(phaseKeys[:], name)
+		if p <= int(PhaseUnknown) {
+			return fmt.Errorf("loadtest: result has a phase %q: must be one of %q", name, phaseKeys[1:])
+		}
+		d.phases[p] = row.Histogram
+		if n := row.Histogram.Count(); n != row.Requests || n > j.Requests {
+			return fmt.Errorf("loadtest: result does not add up: %d requests, %d of them in phase %s, and %d times", j.Requests, row.Requests, name, n)
+		}
+	}
+	return nil
 }
 
 // MarshalJSON writes latencies in milliseconds and includes the histograms.
@@ -295,62 +326,4 @@ func fromMillis(ms float64) time.Duration {
 
 func fromSeconds(s float64) time.Duration {
 	return time.Duration(math.Round(s * float64(time.Second)))
-}
-
-type requestJSON struct {
-	URL        string     `json:"url"`
-	StatusCode int        `json:"status_code"`
-	Latency    float64    `json:"latency_ms"`
-	Timestamp  float64    `json:"timestamp"`
-	Attempt    int        `json:"attempt"`
-	Error      *string    `json:"error"`
-	Class      ErrorClass `json:"error_class,omitempty"`
-	Name       string     `json:"name,omitempty"`
-	Method     string     `json:"method,omitempty"`
-	Bytes      int64      `json:"bytes,omitempty"`
-	Expected   bool       `json:"expected,omitempty"`
-	Lag        float64    `json:"lag_ms,omitempty"`
-}
-
-// MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
-// seconds), attempt and error (null without one), and more.
-func (r RequestResult) MarshalJSON() ([]byte, error) {
-	j := requestJSON{
-		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
-		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected, Lag: millis(r.Lag),
-	}
-	if r.Err != nil {
-		text := r.Err.Error()
-		j.Error = &text
-	}
-	return json.Marshal(j)
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote: times to the microsecond, errors
-// as their text.
-func (r *RequestResult) UnmarshalJSON(data []byte) error {
-	var j requestJSON
-	if err := json.Unmarshal(data, &j); err != nil {
-		return err
-	}
-	return r.fromJSON(&j)
-}
-
-func (r *RequestResult) fromJSON(j *requestJSON) error {
-	const most = math.MaxInt64 / 1e6 // ms
-	if j.Timestamp < 0 || j.Timestamp > math.MaxInt64/1e9 || j.Latency < 0 || j.Latency > most || j.Lag < 0 || j.Latency+j.Lag > most {
-		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms, lag %v ms: out of range", j.Timestamp, j.Latency, j.Lag)
-	}
-	*r = RequestResult{
-		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
-		Latency: fromMillis(j.Latency), Lag: fromMillis(j.Lag),
-		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
-	}
-	if j.Error != nil {
-		r.Err = errors.New(*j.Error)
-		if r.Class == ClassNone {
-			r.Class = ClassOther
-		}
-	}
-	return nil
 }

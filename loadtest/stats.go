@@ -133,6 +133,37 @@ func (s *Stats) ServiceQuantile(q float64) time.Duration {
 // It is 0 for engines other than [ArrivalEngine].
 func (s *Stats) LagQuantile(q float64) time.Duration { return s.lag.Quantile(q) }
 
+// ServerQuantile returns the time at rank ceil(q·n) among the n that servers reported
+// for requests with a ServerTime, that of the last attempt of each. It is 0 if there
+// were none.
+func (s *Stats) ServerQuantile(q float64) time.Duration { return s.server.Quantile(q) }
+
+// ServerTimes returns how many responses to requests with a ServerTime reported one, and
+// how many did not, or none that could be read or told from others. Requests without a
+// response are in neither.
+func (s *Stats) ServerTimes() (reported, missing int64) {
+	return s.server.Count(), s.unsaid
+}
+
+// PhaseQuantile returns the time at rank ceil(q·n) that the n requests which were in
+// phase p spent in it, all attempts and redirects of a request together. It is 0 if
+// there were none, as without ConnectionConfig.Phases.
+func (s *Stats) PhaseQuantile(p Phase, q float64) time.Duration {
+	if s.PhaseCount(p) == 0 {
+		return 0
+	}
+	return s.phases[p].Quantile(q)
+}
+
+// PhaseCount returns how many requests were in phase p: over a connection that was kept,
+// for instance, none is in PhaseConnect. It is 0 without ConnectionConfig.Phases.
+func (s *Stats) PhaseCount(p Phase) int64 {
+	if int(p) >= len(s.phases) {
+		return 0
+	}
+	return s.phases[p].Count()
+}
+
 // Mean returns the mean latency of every request sent.
 func (s *Stats) Mean() time.Duration { return s.latencies().Mean() }
 

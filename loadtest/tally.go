@@ -177,6 +177,50 @@ func (t *timings) reset() {
 	t.details.reset()
 }
 
+// details holds what requests are asked for besides their latencies: what the server
+// says, and their phases. It is not safe for concurrent use.
+type details struct {
+	server *hist.Histogram                // nil: no response said
+	unsaid int64                          // responses that did not say, though asked
+	phases [PhaseBody + 1]*hist.Histogram // nil: no request was in it
+}
+
+// recordServer adds what the response to a request says; ok is false if that is nothing.
+func (d *details) recordServer(took time.Duration, ok bool) {
+	if ok {
+		hist.Made(&d.server).Record(took)
+	} else {
+		d.unsaid++
+	}
+}
+
+// recordPhases adds the phases of a request.
+func (d *details) recordPhases(spent *phaseTimes) {
+	for p, took := range spent.spent {
+		if spent.been[p] {
+			hist.Made(&d.phases[p]).Record(took)
+		}
+	}
+}
+
+// merge adds from, which is not changed.
+func (d *details) merge(from *details) {
+	hist.MergeInto(&d.server, from.server)
+	d.unsaid += from.unsaid
+	for p, h := range from.phases {
+		hist.MergeInto(&d.phases[p], h)
+	}
+}
+
+// reset forgets everything but keeps the memory.
+func (d *details) reset() {
+	d.server.Reset()
+	d.unsaid = 0
+	for _, h := range d.phases {
+		h.Reset()
+	}
+}
+
 const (
 	// maxEndpoints bounds the memory of a run: each endpoint has its own histograms.
 	// Their numbers fit an int8.

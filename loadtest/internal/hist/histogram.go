@@ -1,3 +1,6 @@
+// Package hist holds how long things took: in a [Histogram], in a [Block] for each stretch
+// of time, which show how sure a quantile is and whether it moved, and in a [Series] of
+// bounded length.
 package hist
 
 import (

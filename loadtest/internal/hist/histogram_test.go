@@ -108,6 +108,41 @@ func TestHistogramMergeAndCodecAreExact(t *testing.T) {
 	}
 }
 
+func TestZerosAreRecordedAsIfOneByOne(t *testing.T) {
+	for n := range int64(3) {
+		got, want := New(), New()
+		got.Record(5)
+		want.Record(5)
+		got.RecordZeros(n)
+		got.RecordZeros(n)
+		for range 2 * n {
+			want.Record(0)
+		}
+		require.Equal(t, want, got)
+	}
+}
+
+func TestAResetHistogramIsAsGoodAsNew(t *testing.T) {
+	var none *Histogram
+	none.Reset()
+	h := New()
+	h.Reset()
+	require.Equal(t, New(), h)
+	for _, d := range []time.Duration{1, time.Second, 2 * Max} {
+		h.Record(d)
+	}
+	h.Reset()
+	require.True(t, h.IsZero())
+	h.Record(time.Minute)
+	want := New()
+	want.Record(time.Minute)
+	require.Equal(t, NewBlock(want), NewBlock(h))
+	require.Equal(t, want.Quantile(0), h.Quantile(0))
+	require.Equal(t, want.Mean(), h.Mean())
+	require.Zero(t, h.Beyond())
+	require.Zero(t, testing.AllocsPerRun(100, func() { h.Reset(); h.Record(time.Minute) }), "the memory is kept")
+}
+
 func TestMergeIntoMakesOnlyWhatItNeeds(t *testing.T) {
 	var dst *Histogram
 	MergeInto(&dst, nil)

@@ -59,6 +59,8 @@ func TestASliverIsMeasuredByItsNeighbors(t *testing.T) {
 		require.Len(t, s.Close(), rows, "%v", end)
 		require.Equal(t, 2*time.Second+end, s.End())
 	}
+	alone := Series[piece]{Parts: pieces, Every: time.Second, Rows: []piece{{to: 1}}}
+	require.Len(t, alone.Close(), 1, "there is none to join it to")
 }
 
 // A row is of the latest so many parts only if all it was made of is.
