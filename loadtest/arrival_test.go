@@ -17,117 +17,11 @@ import (
 
 	"example.com/brunt/fixtures"
 	"example.com/brunt/loadtest/internal/deadline"
+	"example.com/brunt/loadtest/internal/openloop"
 	"example.com/brunt/loadtest/internal/wake"
 	"example.com/brunt/loadtest/pace"
 	"example.com/brunt/resilience"
 )
-
-// fates is what a naive reading of the rules says of arrivals: those are looked at when
-// due, or when the generator comes to it, one after the other.
-func fates(dues, looks, takes []time.Duration, catchUp time.Duration, most int) Counts {
-	var c Counts
-	var busy []time.Duration // when the requests in flight end
-	for i, due := range dues {
-		now := looks[i]
-		busy = slices.DeleteFunc(busy, func(end time.Duration) bool { return end <= now })
-		c.Scheduled++
-		switch {
-		case now > due+catchUp:
-			c.Missed++
-		case len(busy) == most:
-			c.Dropped++
-		default:
-			busy = append(busy, now+takes[i])
-			c.Requests++
-		}
-	}
-	return c
-}
-
-// Arrivals meet the fate that the rules say, whatever the schedule, the service and the
-// stalls of the generator.
-func TestArrivalsMeetTheirFate(t *testing.T) {
-	for seed := range uint64(300) {
-		rng := rand.New(rand.NewPCG(seed, 1))
-		n, most, catchUp := 1+rng.IntN(200), 1+rng.IntN(8), time.Duration(rng.IntN(50))
-		dues, looks, takes := make([]time.Duration, n), make([]time.Duration, n), make([]time.Duration, n)
-		var due, look time.Duration
-		for i := range n {
-			due += time.Duration(rng.IntN(10))
-			if due > look { // the generator has nothing to do, or has stalled
-				look = due + time.Duration(rng.IntN(2)*rng.IntN(2)*rng.IntN(100))
-			}
-			dues[i], looks[i], takes[i] = due, look, time.Duration(1+rng.IntN(30))
-		}
-
-		a := newArrivals(pace.Recorded(dues...), 0, -1, catchUp, most)
-		var got Counts
-		var busy []time.Duration
-		for _, now := range slices.Compact(slices.Clone(looks)) {
-			busy = slices.DeleteFunc(busy, func(end time.Duration) bool {
-				if end <= now {
-					a.ended(true)
-				}
-				return end <= now
-			})
-			for it, ok := a.take(now); ok; it, ok = a.take(now) {
-				got.Requests++
-				busy = append(busy, now+takes[it.number])
-			}
-		}
-		require.Equal(t, len(busy), a.open)
-		got.add(a.counted())
-		require.Equal(t, fates(dues, looks, takes, catchUp, most), got, "seed %d", seed)
-		require.Equal(t, got.Scheduled, got.Requests+got.Missed+got.Dropped)
-	}
-}
-
-// A schedule ends by itself, by the time limit of the source, or by its size; only then
-// what comes after its last arrival is part of the run.
-func TestArrivalsEnd(t *testing.T) {
-	tenASecond := pace.Constant(10)
-	for name, tt := range map[string]struct {
-		schedule pace.Schedule
-		until    time.Duration
-		total    int64
-		n        int64
-		end      time.Duration
-	}{
-		"by itself":             {tenASecond.Until(time.Second), 0, -1, 10, time.Second},
-		"by the time limit":     {tenASecond, 500 * time.Millisecond, -1, 5, 500 * time.Millisecond},
-		"by a longer limit":     {tenASecond.Until(time.Second), time.Minute, -1, 10, time.Second},
-		"by its size":           {tenASecond.Until(time.Second), 0, 3, 3, 0},
-		"by its size, a shard":  {tenASecond.Shard(1, 3), 0, 8, 3, 0}, // 1, 4, 7
-		"at once":               {tenASecond, 0, 0, 0, 0},
-		"as the source is done": {tenASecond.Until(time.Second), 0, 10, 10, time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newArrivals(tt.schedule, tt.until, tt.total, time.Hour, 100)
-			var n int64
-			for _, ok := a.take(time.Hour); ok; _, ok = a.take(time.Hour) {
-				n++
-			}
-			require.Equal(t, tt.n, n)
-			require.Equal(t, tt.end, a.end)
-			require.False(t, a.more)
-		})
-	}
-}
-
-// An arrival for which the source had no request was none: nothing is in flight for it,
-// and the run does not wait for the end of the schedule.
-func TestAnArrivalWithoutARequestIsNone(t *testing.T) {
-	a := newArrivals(pace.Constant(10).Until(time.Minute), 0, -1, time.Hour, 100)
-	for range 2 {
-		_, ok := a.take(time.Second)
-		require.True(t, ok)
-	}
-	a.exhausted()
-	require.Equal(t, 1, a.open)
-	require.False(t, a.more)
-	require.Zero(t, a.end)
-	require.Equal(t, Counts{Scheduled: 1}, a.counted())
-}
 
 // openLoop has run use an engine, and returns what OnProgress was told last besides.
 func openLoop(t *testing.T, cfg ArrivalConfig, run func(Engine) (*EngineResult, error)) (Progress, *EngineResult, error) {
@@ -355,7 +249,7 @@ func TestALateGeneratorUsesTheWorkersThatItHas(t *testing.T) {
 	var started []*worker
 	d := &dispatcher{
 		run: r, start: func(w *worker) { started = append(started, w) },
-		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now()),
+		Arrivals: openloop.New(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now()),
 	}
 	defer d.timer.Close()
 	for range 3 {
@@ -363,26 +257,26 @@ func TestALateGeneratorUsesTheWorkersThatItHas(t *testing.T) {
 		require.Len(t, started, 1, "the first has not run yet")
 	}
 	a := started[0]
-	require.EqualValues(t, 0, (<-a.handed).number)
+	require.EqualValues(t, 0, (<-a.handed).Number)
 	d.accept(0)
 	require.Len(t, started, 1, "it starts no other: dispatch does, once all have run that can")
 	it, ok := d.next(a, 0)
 	require.True(t, ok)
-	require.EqualValues(t, 1, it.number, "it has ended its request, and takes the next itself")
+	require.EqualValues(t, 1, it.Number, "it has ended its request, and takes the next itself")
 	d.advanceTo(0, false)
 	require.Len(t, started, 2, "nobody is free")
 	b := started[1]
-	require.EqualValues(t, 2, (<-b.handed).number)
+	require.EqualValues(t, 2, (<-b.handed).Number)
 	d.accept(0)
 	for n := int64(3); n < 10; n++ {
 		it, ok := d.next(b, 0)
 		require.True(t, ok)
-		require.Equal(t, n, it.number)
+		require.Equal(t, n, it.Number)
 	}
 	_, ok = d.next(b, 0)
 	require.False(t, ok)
 	require.Equal(t, []*worker{b}, d.idle)
-	require.Equal(t, 2, d.peak)
+	require.Equal(t, 2, d.Peak)
 	require.EqualValues(t, -1, d.advanceTo(0, false))
 	_, ok = d.next(a, 0)
 	require.False(t, ok)
@@ -400,26 +294,26 @@ func TestIdleWorkersHandOutWhatIsDue(t *testing.T) {
 	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(deadline.Watchdog)}
 	d := &dispatcher{
 		run: r, start: func(*worker) { t.Error("one is idle") },
-		arrivals: newArrivals(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now()),
+		Arrivals: openloop.New(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now()),
 	}
 	defer d.timer.Close()
 	var idle []*worker
 	for range 3 {
 		w := r.newWorker()
-		w.handed = make(chan arrival, 1)
+		w.handed = make(chan openloop.Arrival, 1)
 		idle = append(idle, w)
 	}
 	d.idle = slices.Clone(idle)
 	require.EqualValues(t, math.MaxInt64, d.advanceTo(0, false))
 	for n := range 3 {
 		w := idle[2-n]
-		require.EqualValues(t, n, (<-w.handed).number, "the one that was busy last goes next")
+		require.EqualValues(t, n, (<-w.handed).Number, "the one that was busy last goes next")
 		require.True(t, d.waiting)
 		d.accept(0)
 	}
 	require.False(t, d.waiting)
 	require.False(t, d.timer.WaitUntil(time.Hour), "dispatch is to come again")
-	require.Equal(t, 3, d.open)
+	require.Equal(t, 3, d.Open)
 }
 
 // How long a run is to take, and how many requests it has, is what of its schedule and its

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/brunt/loadtest/internal/openloop"
 	"example.com/brunt/loadtest/internal/wake"
 )
 
@@ -22,7 +23,7 @@ type dispatcher struct {
 	start func(*worker) // starts a worker that has an arrival in hand
 
 	mu sync.Mutex // never held while a user's code runs
-	*arrivals
+	*openloop.Arrivals
 	idle    []*worker     // the latest at the end
 	pending bool          // a worker that has been handed an arrival does not run yet
 	waiting bool          // dispatch waits for workers, each of which hands out the next arrival
@@ -52,23 +53,22 @@ func (d *dispatcher) advanceTo(now time.Duration, stop bool) (at time.Duration) 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if stop {
-		d.cut = d.more
-		d.cancel(now)
-		d.end = now
+		d.cut = d.More
+		d.Cancel(now)
 	}
-	if !d.handOut(now) && !d.pending && d.isDue(now) {
+	if !d.handOut(now) && !d.pending && d.IsDue(now) {
 		d.startWorker(now)
 	}
 	switch {
-	case d.isDue(now) && d.pending && len(d.idle) > 0:
+	case d.IsDue(now) && d.pending && len(d.idle) > 0:
 		d.waiting = true
 		return math.MaxInt64
-	case d.more:
-		return d.coming.due
-	case d.end > now:
-		return d.end
+	case d.More:
+		return d.Coming.Due
+	case d.End > now:
+		return d.End
 	}
-	d.closed, d.stopped = true, d.end
+	d.closed, d.stopped = true, d.End
 	for _, w := range d.idle {
 		close(w.handed)
 	}
@@ -83,7 +83,7 @@ func (d *dispatcher) handOut(now time.Duration) bool {
 	if d.pending || n < 0 {
 		return false
 	}
-	it, ok := d.take(now)
+	it, ok := d.Take(now)
 	if !ok {
 		return false
 	}
@@ -97,12 +97,12 @@ func (d *dispatcher) handOut(now time.Duration) bool {
 
 // startWorker starts a worker with the next arrival. The caller holds mu.
 func (d *dispatcher) startWorker(now time.Duration) {
-	it, ok := d.take(now)
+	it, ok := d.Take(now)
 	if !ok {
 		return
 	}
 	w := d.run.newWorker()
-	w.handed = make(chan arrival, 1)
+	w.handed = make(chan openloop.Arrival, 1)
 	w.handed <- it
 	d.pending = true
 	d.start(w)
@@ -125,12 +125,12 @@ func (d *dispatcher) accept(now time.Duration) {
 
 // next ends the arrival that w had in hand, and returns another that is due, if one is.
 // Otherwise w is idle from then on, or has no more to do.
-func (d *dispatcher) next(w *worker, now time.Duration) (arrival, bool) {
+func (d *dispatcher) next(w *worker, now time.Duration) (openloop.Arrival, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ended(!w.inHand)
+	d.Ended(!w.inHand)
 	w.inHand = false
-	it, ok := d.take(now)
+	it, ok := d.Take(now)
 	switch {
 	case ok:
 	case d.closed:
@@ -145,13 +145,13 @@ func (d *dispatcher) next(w *worker, now time.Duration) (arrival, bool) {
 func (d *dispatcher) release(sent bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ended(sent)
+	d.Ended(sent)
 }
 
 // exhaust ends the schedule because the source has no request for an arrival in hand.
 func (d *dispatcher) exhaust() {
 	d.mu.Lock()
-	d.exhausted()
+	d.Exhausted()
 	d.mu.Unlock()
 	d.timer.Interrupt()
 }
@@ -159,12 +159,13 @@ func (d *dispatcher) exhaust() {
 func (d *dispatcher) inFlight() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.open
+	return d.Open
 }
 
 // harvest returns what became of the arrivals since the last call.
 func (d *dispatcher) harvest() Counts {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.counted()
+	c := d.Counted()
+	return Counts{Scheduled: c.Scheduled, Missed: c.Missed, Dropped: c.Dropped, Canceled: c.Canceled}
 }

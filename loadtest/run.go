@@ -13,6 +13,7 @@ import (
 	"example.com/brunt/loadtest/internal/heap"
 	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/label"
+	"example.com/brunt/loadtest/internal/openloop"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/internal/wake"
 )
@@ -58,7 +59,7 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 	r.recorder = newRecorder(e.concurrency)
 	r.dog = &deadline.Watchdog{Limit: e.timeout, Clock: r.now, Cause: &TimeoutError{Limit: e.timeout}}
 	if e.open {
-		r.dispatcher = &dispatcher{run: r, arrivals: newArrivals(e.schedule, r.until, feed.size(), e.catchUp, e.concurrency)}
+		r.dispatcher = &dispatcher{run: r, Arrivals: openloop.New(e.schedule, r.until, feed.size(), e.catchUp, e.concurrency)}
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, connectionsKey{}, &r.connections))
 	defer r.cancel(nil)
@@ -313,7 +314,7 @@ func (r *run) result(names []string) (*EngineResult, error) {
 		res.Unsent = size - res.due()
 	}
 	if d := r.dispatcher; d != nil {
-		res.Schedule, res.PeakInFlight = r.engine.schedule.String(), d.peak
+		res.Schedule, res.PeakInFlight = r.engine.schedule.String(), d.Peak
 		res.Causes = causeFindings(r.collector.labeler, res.Concurrency, res.sinkShare())
 	}
 	res.ConnectionsOpened = r.connections.opened.Load()

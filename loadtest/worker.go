@@ -8,6 +8,7 @@ import (
 
 	"example.com/brunt/loadtest/internal/deadline"
 	"example.com/brunt/loadtest/internal/httpreq"
+	"example.com/brunt/loadtest/internal/openloop"
 	"example.com/brunt/resilience"
 )
 
@@ -18,14 +19,14 @@ type worker struct {
 	fn       func(context.Context) error // of a Func client
 	out      *buffer
 	ctx      context.Context
-	call     *callContext  // ctx, for functions; nil before the first
-	ended    time.Duration // when its last request ended, since the run's base
-	sinking  time.Duration // how long it has waited for the sink and been in it
-	batch    int           // how many requests to claim at once
-	policies *policies     // nil without breaker and retry
-	handed   chan arrival  // by the dispatcher of an open loop, one at a time; nil in a closed one
-	lag      time.Duration // of the arrival in hand
-	inHand   bool          // an arrival that has not been counted
+	call     *callContext          // ctx, for functions; nil before the first
+	ended    time.Duration         // when its last request ended, since the run's base
+	sinking  time.Duration         // how long it has waited for the sink and been in it
+	batch    int                   // how many requests to claim at once
+	policies *policies             // nil without breaker and retry
+	handed   chan openloop.Arrival // by the dispatcher of an open loop, one at a time; nil in a closed one
+	lag      time.Duration         // of the arrival in hand
+	inHand   bool                  // an arrival that has not been counted
 	seen     [numClasses]bool
 	items    []item // has room for a batch
 	few      [4]item
@@ -80,7 +81,7 @@ func (w *worker) serve() {
 }
 
 // arrive sends the request of an arrival, and reports whether there may be more.
-func (w *worker) arrive(it arrival) bool {
+func (w *worker) arrive(it openloop.Arrival) bool {
 	r := w.run
 	w.inHand = true
 	if w.session == nil {
@@ -91,7 +92,7 @@ func (w *worker) arrive(it arrival) bool {
 		}
 		w.adopt(s)
 	}
-	if r.feed.at(it.number, w.items[:1]) == 0 {
+	if r.feed.at(it.Number, w.items[:1]) == 0 {
 		w.inHand = false
 		r.dispatcher.exhaust()
 		return false
@@ -100,7 +101,7 @@ func (w *worker) arrive(it arrival) bool {
 	if r.over(now) {
 		return false
 	}
-	w.lag = max(now-it.due, 0)
+	w.lag = max(now-it.Due, 0)
 	w.send(w.items[0], now)
 	return true
 }

@@ -58,7 +58,7 @@ const (
 	// all do, and with enough none. MinWait is what a wait takes on average, at least,
 	// and matterShare the part of what was measured that must be the generator's own.
 	waitedShare = 0.25
-	MinWait  = time.Millisecond
+	MinWait     = time.Millisecond
 	matterShare = 0.1
 	// A tenth of the requests must begin lateness after they were due, at least; more, up
 	// to three times that, where the healthy windows had more than a third of it. A timer
