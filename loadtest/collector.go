@@ -16,6 +16,7 @@ type collector struct {
 	series   hist.Series[Interval]
 	blocks   hist.Series[hist.Block]
 	watcher  generatorWatch
+	peak     uint64         // the largest heap so far
 	total    Counts         // since the run began
 	labeler  *label.Labeler // of an open loop; nil in a closed one
 
@@ -66,6 +67,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	b := c.recorder.recent
 	b.From, b.To = row.From, row.To
 	row.HeapBytes, row.InFlight = c.memory.Recent(), c.inFlight()
+	c.peak = max(c.peak, row.HeapBytes)
 	c.total.add(row.Counts)
 	c.label(&row)
 	if len(c.series.Rows) == 0 || row.To > row.From {
@@ -117,7 +119,7 @@ func (c *collector) relabel(cause label.Cause, windows int) {
 // result returns what was seen, after finish.
 func (c *collector) result(names []string) *EngineResult {
 	res := c.recorder.result(names)
-	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.Rows, c.memory.Peak()
+	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.Rows, c.peak
 	res.blocks = c.blocks.Close()
 	return res
 }

@@ -10,12 +10,11 @@ import (
 // metric counts live objects and garbage not yet swept.
 const metric = "/memory/classes/heap/objects:bytes"
 
-// Sampler keeps the largest sizes of the heap that it sees. It is safe for concurrent use.
+// Sampler keeps the largest size of the heap that it sees. It is safe for concurrent use.
 type Sampler struct {
 	mu     sync.Mutex
 	read   [1]metrics.Sample
-	peak   uint64 // of all time
-	recent uint64 // since Recent was called
+	recent uint64 // the largest size since Recent was called
 }
 
 // NewSampler returns a sampler that has looked once.
@@ -36,15 +35,8 @@ func (s *Sampler) sample() {
 func (s *Sampler) measure() uint64 {
 	metrics.Read(s.read[:])
 	now := s.read[0].Value.Uint64()
-	s.peak, s.recent = max(s.peak, now), max(s.recent, now)
+	s.recent = max(s.recent, now)
 	return now
-}
-
-// Peak returns the largest size seen.
-func (s *Sampler) Peak() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.peak
 }
 
 // Recent returns the largest size seen since the last call.

@@ -21,12 +21,13 @@ const (
 // are independent of each other, MinBeyond at the least.
 func Confidence(h *Histogram, blocks []Block, q float64) (lo, hi time.Duration, independent float64, ok bool) {
 	all := JoinAll(blocks)
-	s := spreadAt(blocks, all, q)
+	clustering, freedom := spread(blocks, all, q)
+	wide, _ := spread(blocks, all, wider(q))
 	tail := min(q, 1-q)
 	beyond := float64(all.N) * tail
 	// The variance of how many lie beyond is beyond·(1 − tail)·clustering.
-	independent = beyond / ((s.clustering + spreadAt(blocks, all, wider(q)).clustering) / 2) / (1 - tail)
-	few, many := gammaQuantiles(beyond, independent, studentT(s.freedom))
+	independent = beyond / ((clustering + wide) / 2) / (1 - tail)
+	few, many := gammaQuantiles(beyond, independent, studentT(freedom))
 	if independent < MinBeyond || few < 0.5 {
 		return 0, 0, independent, false
 	}
@@ -46,17 +47,12 @@ func wider(q float64) float64 {
 	return max(1-tailFactor*(1-q), 0.5)
 }
 
-// spread says how much the number of latencies beyond a quantile varies.
-type spread struct {
-	clustering float64 // its variance, as a multiple of what it would be if they were independent
-	freedom    float64 // degrees of freedom of that estimate
-}
-
-// spreadAt compares blocks, whose sum is all, at the quantile q. The number of latencies
-// below the quantile is, in each block, q times its latencies and a rest; from the rests
-// follows the variance of their sum, as that of a ratio estimator (Cochran 1977, Sampling
-// Techniques, section 2.11).
-func spreadAt(blocks []Block, all Block, q float64) spread {
+// spread says how much the number of latencies beyond the quantile q varies in blocks, whose
+// sum is all: its variance, as a multiple of what it would be if they were independent, and
+// the degrees of freedom of that estimate. The number of latencies below the quantile is, in
+// each block, q times its latencies and a rest; from the rests follows the variance of their
+// sum, as that of a ratio estimator (Cochran 1977, Sampling Techniques, section 2.11).
+func spread(blocks []Block, all Block, q float64) (clustering, freedom float64) {
 	index, share := all.at(q)
 	n := float64(len(blocks))
 	rests := make([]float64, len(blocks))
@@ -74,7 +70,8 @@ func spreadAt(blocks []Block, all Block, q float64) spread {
 			neighbors += x * rests[i-1]
 		}
 	}
-	variance, freedom := sum2*n/(n-1)+unseen, n-1
+	variance := sum2*n/(n-1) + unseen
+	freedom = n - 1
 	if sum2 > 0 {
 		// A few blocks that differ much from the others tell the variance less exactly: it
 		// varies itself by (kurtosis − 1)/n of its square, and a variance of so many degrees
@@ -87,7 +84,7 @@ func spreadAt(blocks []Block, all Block, q float64) spread {
 			variance *= inflation(r)
 		}
 	}
-	return spread{variance / (float64(all.N) * q * (1 - q)), freedom}
+	return variance / (float64(all.N) * q * (1 - q)), freedom
 }
 
 // correlation returns how alike neighbors are: the autocorrelation at lag one of n values

@@ -275,9 +275,9 @@ func TestSpread(t *testing.T) {
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
 			blocks := split(tt.slow...)
-			got := spreadAt(blocks, JoinAll(blocks), 0.9)
-			require.InDelta(t, tt.clustering, got.clustering, 0.01)
-			require.InDelta(t, tt.freedom, got.freedom, 0.05)
+			clustering, freedom := spread(blocks, JoinAll(blocks), 0.9)
+			require.InDelta(t, tt.clustering, clustering, 0.01)
+			require.InDelta(t, tt.freedom, freedom, 0.05)
 		})
 	}
 }

@@ -190,11 +190,9 @@ func (h *Histogram) Above(d time.Duration) (n int64) {
 		return 0
 	}
 	first := bucketOf(uint64(min(max(d, 0), Max))) + 1
-	for i := first >> pageBits; i < numPages; i++ {
-		if p := h.pages[i]; p != nil {
-			for k := max(first-i<<pageBits, 0); k < pageSize; k++ {
-				n += p[k]
-			}
+	for bucket, count := range h.buckets {
+		if bucket >= first {
+			n += count
 		}
 	}
 	return n
@@ -213,21 +211,15 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 		return h.max
 	}
 	n := float64(h.n)
-	v := h.atRank(int64(max(1, math.Ceil(q*n-1e-9*n))))
-	if v >= Max {
-		return h.max
-	}
-	return min(max(v, h.min), h.max)
-}
-
-// atRank returns the highest value of the bucket that holds the value of a rank,
-// from 1 to n.
-func (h *Histogram) atRank(rank int64) time.Duration {
-	var seen int64
+	rank, seen := int64(max(1, math.Ceil(q*n-1e-9*n))), int64(0)
 	for bucket, n := range h.buckets {
-		if seen += n; seen >= rank {
-			return highest(bucket)
+		if seen += n; seen < rank {
+			continue
 		}
+		if v := highest(bucket); v < Max {
+			return min(max(v, h.min), h.max)
+		}
+		break
 	}
 	return h.max
 }

@@ -4,6 +4,7 @@ package label
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/brunt/loadtest/internal/text"
@@ -23,18 +24,12 @@ const (
 )
 
 // causes are in the order in which they are looked for: one that brings about another
-// comes first.
+// comes first, and the service's last.
 var causes = []Cause{LocalLimits, CPU, Connections, InFlight, Slower, Faster}
 
 // Generator reports whether the cause is the generator's or its machine's, and not the
 // service's.
-func (c Cause) Generator() bool {
-	switch c {
-	case Connections, InFlight, CPU, LocalLimits:
-		return true
-	}
-	return false
-}
+func (c Cause) Generator() bool { return slices.Contains(causes[:4], c) }
 
 // Worse returns the cause that counts where intervals are joined.
 func Worse(a, b Cause) Cause {
