@@ -119,7 +119,7 @@ func TestUnsteady(t *testing.T) {
 			require.Equal(t, tt.moved, moved)
 			if moved {
 				require.Equal(t, tt.step, got.Step)
-				require.InEpsilon(t, tt.by, math.Exp(got.Size), 0.03)
+				require.InEpsilon(t, math.Log(tt.by), got.Size, 0.05)
 			}
 		})
 	}
