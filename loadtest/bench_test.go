@@ -44,7 +44,7 @@ func BenchmarkArrivals(b *testing.B) {
 // longer, however many requests it makes: it is watched and harvested, each worker
 // gets two larger buffers once its requests prove quick, and latencies that were not
 // seen before, as on a busy machine, get pages in the histograms. The runs differ by
-// 50,000 requests.
+// 50,000 requests, under the race detector by 10,000.
 const ofTheRun = 2*100 + 1000.0
 
 func TestARequestAllocatesNothing(t *testing.T) {
@@ -62,8 +62,8 @@ func TestARequestAllocatesNothing(t *testing.T) {
 					}
 				})
 			}
-			small, large := allocs(51_000), allocs(101_000)
-			require.Less(t, large-small, ofTheRun, "%v allocations for 51,000 requests, %v for 101,000", small, large)
+			small, large := allocs(1000+fewer(50_000)), allocs(1000+2*fewer(50_000))
+			require.Less(t, large-small, ofTheRun, "%v allocations for so many requests, %v for as many more", small, large)
 		})
 	}
 }

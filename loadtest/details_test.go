@@ -362,7 +362,7 @@ func TestDetailsMergeExactly(t *testing.T) {
 		}
 		return r
 	}
-	for range 3 {
+	for range max(1, fewer(3)) {
 		all := randomSamples(rng, 100+rng.IntN(500), len(names))
 		seeds := make([]uint64, len(all))
 		for i := range seeds {
