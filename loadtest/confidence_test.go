@@ -83,7 +83,7 @@ func TestARunHasIntervalsInEveryForm(t *testing.T) {
 			require.Less(t, lo, hi)
 			return [2]time.Duration{lo, hi}
 		}
-		r := run(50 * time.Second)
+		r := run(20 * time.Second)
 		median := bounds(r, 0.5)
 		require.Less(t, median[0], 15*time.Millisecond)
 		require.Greater(t, median[1], 15*time.Millisecond)
@@ -105,7 +105,7 @@ func TestARunHasIntervalsInEveryForm(t *testing.T) {
 		require.Equal(t, median, bounds(back, 0.5))
 
 		time.Sleep(time.Minute)
-		other := run(50 * time.Second)
+		other := run(20 * time.Second)
 		sum := new(EngineResult)
 		for _, part := range []*EngineResult{roundTrip(t, other), back} {
 			sum.Merge(part)
