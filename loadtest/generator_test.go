@@ -187,7 +187,14 @@ func TestAStarvedGeneratorSaysSo(t *testing.T) {
 			}
 		})
 	}
-	e := newEngine(t, AsyncConfig{Client: Func(sleep(time.Millisecond))})
+	// A request waits four times for a processor: its p99 is then clearly above one wait's,
+	// as a run of half a second must have it.
+	e := newEngine(t, AsyncConfig{Client: Func(func(ctx context.Context) (err error) {
+		for i := 0; i < 4 && err == nil; i++ {
+			err = sleep(time.Millisecond)(ctx)
+		}
+		return err
+	})})
 	defer closeEngine(t, e)
 	for {
 		r, err := e.Run(t.Context(), For(500*time.Millisecond))
