@@ -17,7 +17,15 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.bench").Value.String() == "" { // examples show how benchmarks are written, not how long requests take
+		if err := flag.Set("test.benchtime", "1000x"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // golden compares got with testdata/name, or with -update writes it.
 func golden(t *testing.T, name, got string) {
