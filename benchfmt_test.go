@@ -58,7 +58,7 @@ func runBenchmarks(t *testing.T, args ...string) (out string, failed bool) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, append([]string{"-test.run=^$", "-test.benchtime=300x"}, args...)...)
-	cmd.Env = append(os.Environ(), "BRUNT_TEST_HELPER=1")
+	cmd.Env = append(os.Environ(), "BRUNT_TEST_HELPER=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
 	text, err := cmd.CombinedOutput()
 	return string(text), err != nil
 }

@@ -49,7 +49,7 @@ func TestAStoppedProcessMissesArrivals(t *testing.T) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestOpenLoopUntilStopped$")
-	cmd.Env = append(os.Environ(), "BRUNT_STOPPED=1")
+	cmd.Env = append(os.Environ(), "BRUNT_STOPPED=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

@@ -207,7 +207,7 @@ func startTruth(ctx context.Context, t *testing.T, part string, l load, cpu stri
 	spec, err := json.Marshal(l)
 	require.NoError(t, err)
 	p := &process{cmd: exec.CommandContext(ctx, args[0], args[1:]...)}
-	p.cmd.Env = append(os.Environ(), truthPart+"="+part, truthLoad+"="+string(spec))
+	p.cmd.Env = append(os.Environ(), truthPart+"="+part, truthLoad+"="+string(spec), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
 	p.cmd.Stderr = &p.err
 	p.stdin, err = p.cmd.StdinPipe()
 	require.NoError(t, err)

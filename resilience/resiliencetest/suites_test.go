@@ -221,7 +221,7 @@ func TestReportsStandAtTheCallersLine(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestFailsOnPurpose$", "-test.v")
-	cmd.Env = append(os.Environ(), "RESILIENCETEST_FAIL=1")
+	cmd.Env = append(os.Environ(), "RESILIENCETEST_FAIL=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
 	out, err := cmd.CombinedOutput()
 	require.Error(t, err, "it must fail")
 	text := string(out)

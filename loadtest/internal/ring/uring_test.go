@@ -208,7 +208,7 @@ func TestRingDoesWithoutWhatASandboxForbids(t *testing.T) {
 	}
 	for name := range call {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
-		cmd.Env = append(os.Environ(), "BRUNT_FORBID="+name)
+		cmd.Env = append(os.Environ(), "BRUNT_FORBID="+name, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s: %s", name, out)
 	}
