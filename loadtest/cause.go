@@ -65,6 +65,7 @@ func windowOf(t *tally, all *hist.Histogram) label.Window {
 	return label.Window{
 		Scheduled: t.Scheduled, Missed: t.Missed, Dropped: t.Dropped, Ended: t.Requests, Local: t.classes[ClassLocal],
 		Lag: t.lag.Quantile(0.9), Response: all.Quantile(0.9), Service: service.Quantile(0.5), Mean: service.Mean(),
+		Users: t.Users, Walked: t.walked,
 	}
 }
 

@@ -117,7 +117,7 @@ func (c *collector) relabel(cause label.Cause, windows int) {
 }
 
 // result returns what was seen, after finish.
-func (c *collector) result(names []string) *EngineResult {
+func (c *collector) result(names []endpointName) *EngineResult {
 	res := c.recorder.result(names)
 	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.Rows, c.peak
 	res.blocks = c.blocks.Close()

@@ -355,7 +355,7 @@ func TestDetailsMergeExactly(t *testing.T) {
 			}
 		}
 		rec.harvest(true)
-		apart := rec.result(names)
+		apart := rec.result(endpointNames(names))
 		r.details = apart.details
 		for name, s := range apart.Endpoints {
 			r.Endpoints[name].details = s.details

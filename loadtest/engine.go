@@ -68,6 +68,8 @@ type SyncConfig struct {
 	// Abort, if not nil, ends a run when it cannot meet an objective any more; the error
 	// is an [AbortError].
 	Abort *AbortConfig
+	// Tracing has requests say who they are.
+	Tracing Tracing
 }
 
 // SyncEngine sends one request after another.
@@ -75,7 +77,7 @@ type SyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c SyncConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "", 0), c.Abort.Validate())
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "", 0), c.Abort.Validate(), c.Tracing.validate())
 }
 
 // New calls [NewSyncEngine].
@@ -87,7 +89,7 @@ func NewSyncEngine(c SyncConfig) (*SyncEngine, error) {
 		return nil, err
 	}
 	e := &SyncEngine{makeEngine("sync", 1, c.Client, c.Conn, c.Timeout)}
-	e.progress, e.abort = c.OnProgress, c.Abort
+	e.progress, e.abort, e.tracing = c.OnProgress, c.Abort, c.Tracing
 	return e, nil
 }
 
@@ -99,9 +101,10 @@ type ThreadedConfig struct {
 	Client  Client
 	Conn    ConnectionConfig
 	Timeout time.Duration
-	// OnProgress and Abort are as in SyncConfig.
+	// OnProgress, Abort and Tracing are as in SyncConfig.
 	OnProgress func(Progress)
 	Abort      *AbortConfig
+	Tracing    Tracing
 }
 
 // ThreadedEngine keeps a fixed number of workers busy, each with its own session and
@@ -111,7 +114,7 @@ type ThreadedEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c ThreadedConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxWorkers", c.MaxWorkers), c.Abort.Validate())
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxWorkers", c.MaxWorkers), c.Abort.Validate(), c.Tracing.validate())
 }
 
 // New calls [NewThreadedEngine].
@@ -123,7 +126,7 @@ func NewThreadedEngine(c ThreadedConfig) (*ThreadedEngine, error) {
 		return nil, err
 	}
 	e := &ThreadedEngine{makeEngine("threaded", cmp.Or(c.MaxWorkers, defaultMaxWorkers), c.Client, c.Conn, c.Timeout)}
-	e.private, e.progress, e.abort = true, c.OnProgress, c.Abort
+	e.private, e.progress, e.abort, e.tracing = true, c.OnProgress, c.Abort, c.Tracing
 	return e, nil
 }
 
@@ -147,9 +150,10 @@ type AsyncConfig struct {
 	// a request then runs from the beginning of its first attempt to the end of its last,
 	// the waits included.
 	Retry *resilience.RetryPolicy
-	// OnProgress and Abort are as in SyncConfig.
+	// OnProgress, Abort and Tracing are as in SyncConfig.
 	OnProgress func(Progress)
 	Abort      *AbortConfig
+	Tracing    Tracing
 }
 
 // AsyncEngine keeps a bounded number of requests in flight over one shared pool, with
@@ -158,7 +162,7 @@ type AsyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c AsyncConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxConcurrent", c.MaxConcurrent), c.Abort.Validate())
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxConcurrent", c.MaxConcurrent), c.Abort.Validate(), c.Tracing.validate())
 }
 
 // New calls [NewAsyncEngine].
@@ -170,7 +174,7 @@ func NewAsyncEngine(c AsyncConfig) (*AsyncEngine, error) {
 		return nil, err
 	}
 	e := &AsyncEngine{makeEngine("async", cmp.Or(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}
-	e.breaker, e.retry, e.progress, e.abort = c.Breaker, c.Retry, c.OnProgress, c.Abort
+	e.breaker, e.retry, e.progress, e.abort, e.tracing = c.Breaker, c.Retry, c.OnProgress, c.Abort, c.Tracing
 	return e, nil
 }
 
@@ -196,9 +200,10 @@ type ArrivalConfig struct {
 	Timeout time.Duration
 	Breaker *resilience.CircuitBreaker
 	Retry   *resilience.RetryPolicy
-	// OnProgress and Abort are as in SyncConfig.
+	// OnProgress, Abort and Tracing are as in SyncConfig.
 	OnProgress func(Progress)
 	Abort      *AbortConfig
+	Tracing    Tracing
 }
 
 // ArrivalEngine sends requests when a schedule says, however long they take: an open
@@ -207,13 +212,14 @@ type ArrivalConfig struct {
 // response times: they begin when a request was due.
 //
 // Arrival number i of the schedule sends request number i of the source, or the next one
-// of a [Seq]; the run ends with whichever ends first. An arrival that is missed or
+// of a [Seq]; the run ends with whichever ends first. Where that is a [Scenario], the
+// arrival is a user, which counts as in flight until the scenario has returned. An arrival that is missed or
 // dropped sends nothing, and a Seq is not asked for it.
 type ArrivalEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c ArrivalConfig) Validate() error {
-	faults := []error{validateEngine(c.Client, c.Conn, c.Timeout, "MaxInFlight", c.MaxInFlight), c.Abort.Validate()}
+	faults := []error{validateEngine(c.Client, c.Conn, c.Timeout, "MaxInFlight", c.MaxInFlight), c.Abort.Validate(), c.Tracing.validate()}
 	if err := c.Schedule.Validate(); err != nil {
 		faults = append(faults, fault("Schedule: %w", err))
 	} else if _, ok := c.Schedule.Cursor().Next(); !ok {
@@ -235,7 +241,7 @@ func NewArrivalEngine(c ArrivalConfig) (*ArrivalEngine, error) {
 	}
 	e := &ArrivalEngine{makeEngine("arrival", cmp.Or(c.MaxInFlight, defaultMaxInFlight), c.Client, c.Conn, c.Timeout)}
 	e.open, e.schedule, e.catchUp = true, c.Schedule, cmp.Or(c.MaxCatchUp, defaultMaxCatchUp)
-	e.breaker, e.retry, e.progress, e.abort = c.Breaker, c.Retry, c.OnProgress, c.Abort
+	e.breaker, e.retry, e.progress, e.abort, e.tracing = c.Breaker, c.Retry, c.OnProgress, c.Abort, c.Tracing
 	return e, nil
 }
 

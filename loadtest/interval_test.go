@@ -202,7 +202,7 @@ func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 		}
 		n := int64(each * workers)
 		require.Equal(t, n, harvested)
-		r := rec.result([]string{"a", "b"})
+		r := rec.result(endpointNames([]string{"a", "b"}))
 		require.Equal(t, n, r.Requests)
 		require.Equal(t, n, r.good.Count())
 		require.Equal(t, 3*n, r.BytesRead)
@@ -236,7 +236,7 @@ func TestHarvestsDoNotChangeTheResult(t *testing.T) {
 		}
 	}
 	rows = append(rows, rec.harvest(true))
-	got := rec.result(names)
+	got := rec.result(endpointNames(names))
 	for _, q := range []float64{0, 0.1, 0.5, 0.9, 0.99, 1} {
 		require.Equal(t, want.Quantile(q), got.Quantile(q))
 		require.Equal(t, want.SuccessQuantile(q), got.SuccessQuantile(q))
@@ -329,7 +329,7 @@ func TestMergeKeepsIntervalsAtTheirTime(t *testing.T) {
 
 func TestIntervalJSON(t *testing.T) {
 	row := Interval{
-		From: 1_000_000_001, To: 3_000_000_001, Counts: Counts{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+		From: 1_000_000_001, To: 3_000_000_001, Counts: Counts{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
 		P50: 1_234_567, P99: 7_654_321, Lag: 1_234, InFlight: 9, HeapBytes: 1 << 60,
 	}
 	data, err := json.Marshal(row)
@@ -337,6 +337,7 @@ func TestIntervalJSON(t *testing.T) {
 	require.JSONEq(t, `{"from_seconds":1.000000001,"to_seconds":3.000000001,
 		"requests":1,"success_count":2,"error_count":3,"other_count":4,"rejected_count":5,"retries":6,"bytes_read":7,
 		"scheduled":8,"missed":9,"dropped":10,"canceled":11,
+		"users":12,"users_failed":13,"users_canceled":14,"user_requests":15,
 		"rps":0.5,"p50_latency_ms":1.234567,"p99_latency_ms":7.654321,"p99_lag_ms":0.001234,"in_flight":9,"heap_bytes":1152921504606846976}`, string(data))
 	var back Interval
 	require.NoError(t, json.Unmarshal(data, &back))

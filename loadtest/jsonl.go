@@ -213,6 +213,22 @@ func appendRecord(b []byte, r *RequestResult) ([]byte, error) {
 		b = append(b, `,"lag_ms":`...)
 		b = appendFloat(b, millis(r.Lag))
 	}
+	if r.Scenario != "" {
+		b = append(b, `,"scenario":`...)
+		b = appendString(b, r.Scenario)
+	}
+	if r.User != 0 {
+		b = append(b, `,"user":`...)
+		b = strconv.AppendInt(b, r.User, 10)
+	}
+	if r.TraceID != "" {
+		b = append(b, `,"trace_id":`...)
+		b = appendString(b, r.TraceID)
+	}
+	if r.RequestID != "" {
+		b = append(b, `,"request_id":`...)
+		b = appendString(b, r.RequestID)
+	}
 	return append(b, '}'), nil
 }
 
@@ -248,6 +264,10 @@ type requestJSON struct {
 	Bytes      int64      `json:"bytes,omitempty"`
 	Expected   bool       `json:"expected,omitempty"`
 	Lag        float64    `json:"lag_ms,omitempty"`
+	Scenario   string     `json:"scenario,omitempty"`
+	User       int64      `json:"user,omitempty"`
+	TraceID    string     `json:"trace_id,omitempty"`
+	RequestID  string     `json:"request_id,omitempty"`
 }
 
 // MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
@@ -256,6 +276,7 @@ func (r RequestResult) MarshalJSON() ([]byte, error) {
 	j := requestJSON{
 		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
 		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected, Lag: millis(r.Lag),
+		Scenario: r.Scenario, User: r.User, TraceID: r.TraceID, RequestID: r.RequestID,
 	}
 	if r.Err != nil {
 		text := r.Err.Error()
@@ -283,6 +304,7 @@ func (r *RequestResult) fromJSON(j *requestJSON) error {
 		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
 		Latency: fromMillis(j.Latency), Lag: fromMillis(j.Lag),
 		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
+		Scenario:  j.Scenario, User: j.User, TraceID: j.TraceID, RequestID: j.RequestID,
 	}
 	if j.Error != nil {
 		r.Err = errors.New(*j.Error)

@@ -24,7 +24,8 @@ type engine struct {
 	retry       *resilience.RetryPolicy
 	progress    func(Progress) // OnProgress; may be nil
 	abort       *AbortConfig   // may be nil
-	open        bool           // an open loop, with:
+	tracing     Tracing
+	open        bool // an open loop, with:
 	schedule    pace.Schedule
 	catchUp     time.Duration
 
@@ -172,7 +173,7 @@ func (e *engine) putSession(s Session, broken bool) {
 
 // validateRequest asks the client about r, if the client is to send it.
 func (e *engine) validateRequest(r *Request) error {
-	if r != nil && r.Func != nil {
+	if r.local() {
 		return nil
 	}
 	if r == nil {

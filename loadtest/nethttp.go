@@ -159,7 +159,7 @@ func (c *httpClient) session(rt http.RoundTripper) (Session, error) {
 // sender is what sends requests over rt.
 func (c *httpClient) sender(rt http.RoundTripper) http.RoundTripper {
 	if c.follows() {
-		return follower{&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: c.checkRedirect}}
+		return follower{&http.Client{Transport: rt, Jar: c.cfg.Jar, CheckRedirect: redirectLimit(c.cfg.MaxRedirects).check}}
 	}
 	return rt
 }
@@ -178,13 +178,16 @@ func (f follower) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// checkRedirect has a redirect go where a request of ours could go, and as it would.
-func (c *httpClient) checkRedirect(next *http.Request, via []*http.Request) error {
+// redirectLimit is how many redirects are followed.
+type redirectLimit int
+
+// check has a redirect go where a request of ours could go, and as it would.
+func (limit redirectLimit) check(next *http.Request, via []*http.Request) error {
 	switch {
-	case c.cfg.MaxRedirects == 0:
+	case limit == 0:
 		return http.ErrUseLastResponse
-	case len(via) > c.cfg.MaxRedirects:
-		return &classError{ClassRedirect, fmt.Sprintf("loadtest: stopped after %d redirects", c.cfg.MaxRedirects)}
+	case len(via) > int(limit):
+		return &classError{ClassRedirect, fmt.Sprintf("loadtest: stopped after %d redirects", limit)}
 	}
 	if err := httpreq.NormalizeURL(next.URL); err != nil {
 		return &classError{ClassRedirect, fmt.Sprintf("loadtest: redirect to a URL that cannot be requested: %v", err)}

@@ -26,6 +26,7 @@ type httpSession struct {
 	send      http.RoundTripper // transport, or the client's; nil until it is made
 
 	ctx      context.Context // that traced and requests belong to; nil while parked
+	worker   *worker         // that ctx is of
 	traced   context.Context // for requests that go through a transport
 	requests kept[*prepared]
 
@@ -42,14 +43,15 @@ type prepared struct {
 func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 	if s.ctx != ctx {
 		s.rest()
-		s.ctx = ctx
+		s.ctx, s.worker = ctx, workerOf(ctx)
 	}
-	p, err := s.requests.get(req, s.build)
+	x := extraOf(s.worker)
+	p, err := s.prepare(req, x)
 	if err != nil {
 		return Response{}, err
 	}
 	if p.direct != nil {
-		resp, err := s.direct.Do(ctx, p.direct, req.Check != nil)
+		resp, err := s.direct.Do(ctx, x.mark(p.direct), x.keeps(req))
 		if c := s.direct.Clock(); c != nil {
 			countPhases(ctx, c)
 		}
@@ -81,7 +83,7 @@ func (s *httpSession) roundTrip(ctx context.Context, req *Request, p *prepared) 
 	out := Response{StatusCode: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
 	if resp.Body != http.NoBody {
 		s.trace.Enter(http1.PhaseBody)
-		out.Bytes, out.Body, err = s.body.ReadAll(resp.Body, req.Check != nil)
+		out.Bytes, out.Body, err = s.body.ReadAll(resp.Body, extraOf(s.worker).keeps(req))
 		resp.Body.Close()
 	}
 	if own := ownError(err); own != nil {
@@ -91,7 +93,9 @@ func (s *httpSession) roundTrip(ctx context.Context, req *Request, p *prepared) 
 }
 
 // rest ends the use of a context. Requests may differ under the next one.
-func (s *httpSession) rest() { s.ctx, s.traced, s.requests = nil, nil, kept[*prepared]{} }
+func (s *httpSession) rest() {
+	s.ctx, s.worker, s.traced, s.requests = nil, nil, nil, kept[*prepared]{}
+}
 
 // Park gives the connection back while the session waits for the next run, so that
 // it can expire.
@@ -121,6 +125,14 @@ func explain(ctx context.Context, p Phase, err error) error {
 		return &PhaseError{Phase: p, Err: err}
 	}
 	return err
+}
+
+// prepare returns what is sent for req.
+func (s *httpSession) prepare(req *Request, x *extra) (*prepared, error) {
+	if x.passing() {
+		return s.build(req)
+	}
+	return s.requests.get(x.key(req), s.build)
 }
 
 func (s *httpSession) build(req *Request) (*prepared, error) {
@@ -154,12 +166,16 @@ func (s *httpSession) build(req *Request) (*prepared, error) {
 // again is hr for one more round trip.
 func (s *httpSession) again(hr *http.Request) *http.Request {
 	jar, foreign := s.client.cfg.Jar != nil, s.client.cfg.Transport != nil
-	if hr.GetBody == nil && !jar && !foreign {
+	x := extraOf(s.worker)
+	if hr.GetBody == nil && !jar && !foreign && !x.traced() {
 		return hr
 	}
 	fresh := *hr
-	if jar || foreign {
+	if jar || foreign || x.traced() {
 		fresh.Header = hr.Header.Clone() // http.Client adds the cookies to it
+	}
+	if x.traced() {
+		x.trace.set(fresh.Header)
 	}
 	if foreign { // as with an http.Client, middleware may do with it as it likes
 		u := *hr.URL

@@ -74,8 +74,8 @@ type phaseTimes struct {
 // for the goroutine that was given ctx, before it returns. A phase that does not exist
 // is not counted, nor is a negative d.
 func CountPhase(ctx context.Context, p Phase, d time.Duration) {
-	w, ok := ctx.Value(workerKey{}).(*worker)
-	if !ok || p == PhaseUnknown || p > PhaseBody || d < 0 {
+	w := workerOf(ctx)
+	if w == nil || p == PhaseUnknown || p > PhaseBody || d < 0 {
 		return
 	}
 	if w.phases == nil {

@@ -34,9 +34,9 @@ func newPolicies(w *worker) *policies {
 	return p
 }
 
-// send makes as many attempts as the policies allow, and returns how the last
-// ended. Without an attempt the class tells why: ClassRejected or ClassCanceled.
-func (p *policies) send(req *Request, began time.Duration) (outcome, int) {
+// send makes as many attempts as the policies allow, and returns how many. How the last
+// ended is in *out; without an attempt the class tells why: ClassRejected or ClassCanceled.
+func (p *policies) send(req *Request, began time.Duration, out *outcome) int {
 	p.req, p.began, p.attempts, p.last = req, began, 0, outcome{}
 	var err error
 	if p.retry != nil {
@@ -49,9 +49,10 @@ func (p *policies) send(req *Request, began time.Duration) (outcome, int) {
 		if errors.Is(err, resilience.ErrOpen) {
 			class = ClassRejected
 		}
-		return outcome{err: err, class: class}, 0
+		p.last = outcome{err: err, class: class}
 	}
-	return p.last, p.attempts
+	*out = p.last
+	return p.attempts
 }
 
 // try makes one attempt and returns its outcome as the policies see it.
@@ -61,7 +62,7 @@ func (p *policies) try(context.Context) error {
 		began = p.worker.run.now()
 	}
 	p.attempts++
-	p.last = p.worker.attempt(p.req, began)
+	p.worker.attempt(p.req, began, &p.last)
 	switch out := &p.last; {
 	case out.class == ClassCanceled:
 		return context.Canceled // the run's end, whatever the client makes of it

@@ -11,9 +11,13 @@ import (
 	"example.com/brunt/loadtest/internal/label"
 )
 
-// classExpected is the class of a sample without an error whose status the
-// request's Expect names.
-const classExpected = numClasses
+// Classes of samples beside those of errors.
+const (
+	classExpected     = numClasses + iota // no error, and a status that the request's Expect names
+	classUserFinished                     // a user, not a request: bytes is how many it sent
+	classUserFailed
+	classUserCanceled
+)
 
 // sample is one request as the recorder keeps it.
 type sample struct {
@@ -132,6 +136,26 @@ func (b *buffer) example(class ErrorClass, err error) {
 	}
 }
 
+// userExample keeps the first error of a user's of each scenario.
+func (b *buffer) userExample(endpoint int32, err error) {
+	if endpoint == noEndpoint {
+		return
+	}
+	e := &b.shard.named[endpoint]
+	e.mu.Lock()
+	known := e.example != ""
+	e.mu.Unlock()
+	if known {
+		return
+	}
+	text := err.Error() // the user's code: not under the lock
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.example == "" {
+		e.example = text
+	}
+}
+
 // shard is what some of the workers have recorded.
 type shard struct {
 	named *[maxEndpoints]endpointTally
@@ -142,10 +166,11 @@ type shard struct {
 	examples map[ErrorClass]string
 }
 
-// endpointTally counts the requests of one name.
+// endpointTally counts the requests, or the users, of one name.
 type endpointTally struct {
-	mu    sync.Mutex // taken after a shard's
-	tally *tally     // nil: none yet
+	mu      sync.Mutex // taken after a shard's
+	tally   *tally     // nil: none yet
+	example string     // error of a user
 }
 
 // record adds the details of a request.
@@ -184,7 +209,12 @@ func (s *shard) take(b *buffer) {
 	var held *endpointTally // for as long as the name is the same
 	for head := b.head.Load(); b.tail != head; b.tail++ {
 		x := &b.samples[b.tail&mask]
-		s.interval.count(x)
+		user := x.class > classExpected
+		if user {
+			s.interval.countUser(x)
+		} else {
+			s.interval.count(x)
+		}
 		if x.endpoint == noEndpoint {
 			continue
 		}
@@ -193,7 +223,11 @@ func (s *shard) take(b *buffer) {
 			held = e
 			e.mu.Lock()
 		}
-		held.get().count(x)
+		if user {
+			held.get().countWalk(x)
+		} else {
+			held.get().count(x)
+		}
 	}
 	held.release()
 }
@@ -284,7 +318,7 @@ func (r *recorder) putTally(t *tally) {
 }
 
 // result returns the total, after the last harvest.
-func (r *recorder) result(names []string) *EngineResult {
+func (r *recorder) result(names []endpointName) *EngineResult {
 	named := make([]*tally, len(names))
 	for id := range names {
 		named[id] = r.named[id].tally
@@ -293,11 +327,17 @@ func (r *recorder) result(names []string) *EngineResult {
 	for _, s := range r.shards {
 		maps.Copy(examples, s.examples)
 	}
-	return newResult(r.total, names, named, examples)
+	res := newResult(r.total, names, named, examples)
+	for id, n := range names {
+		if s := res.Scenarios[n.name]; s != nil && n.scenario {
+			s.Error = r.named[id].example
+		}
+	}
+	return res
 }
 
 // newResult returns the result of total, and of named by names.
-func newResult(total *tally, names []string, named []*tally, examples map[ErrorClass]string) *EngineResult {
+func newResult(total *tally, names []endpointName, named []*tally, examples map[ErrorClass]string) *EngineResult {
 	res := &EngineResult{Stats: *total.stats()}
 	if len(examples) > 0 {
 		res.ErrorExamples = examples
@@ -306,10 +346,18 @@ func newResult(total *tally, names []string, named []*tally, examples map[ErrorC
 		if t == nil {
 			continue
 		}
-		if res.Endpoints == nil {
-			res.Endpoints = make(map[string]*Stats)
+		switch name := names[id]; {
+		case name.scenario:
+			if res.Scenarios == nil {
+				res.Scenarios = make(map[string]*ScenarioStats)
+			}
+			res.Scenarios[name.name] = t.scenarioStats()
+		default:
+			if res.Endpoints == nil {
+				res.Endpoints = make(map[string]*Stats)
+			}
+			res.Endpoints[name.name] = t.stats()
 		}
-		res.Endpoints[names[id]] = t.stats()
 	}
 	return res
 }

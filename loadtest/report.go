@@ -54,6 +54,9 @@ func (r *EngineResult) String() string {
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.Scenarios)) {
+		fmt.Fprintf(&b, "  scenario  %s  %v\n", name, r.Scenarios[name])
+	}
 	if r.Sink != nil {
 		fmt.Fprintf(&b, "  sink      %v\n", r.Sink)
 	}
@@ -73,7 +76,11 @@ func (r *EngineResult) writeArrivals(b *strings.Builder) {
 		fmt.Fprintf(b, "  schedule  %s\n", text.Cut(r.Schedule, scheduleWidth))
 	}
 	if r.Scheduled > 0 {
-		fmt.Fprintf(b, "  arrivals  %s due; at most %s in flight\n", text.Count(r.Scheduled), text.Count(int64(r.PeakInFlight)))
+		there := "in flight"
+		if r.Users > 0 {
+			there = "there at once"
+		}
+		fmt.Fprintf(b, "  arrivals  %s due; at most %s %s\n", text.Count(r.Scheduled), text.Count(int64(r.PeakInFlight)), there)
 	}
 }
 

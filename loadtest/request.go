@@ -51,6 +51,9 @@ type Request struct {
 	// engine's client is; of the other fields only Name and Check then matter. See
 	// [Call].
 	Func func(context.Context) error
+	// Scenario, if not nil, is walked through by a user in place of sending anything; of
+	// the other fields only Name then matters. See [Walk].
+	Scenario Scenario
 	// Check judges a response that is not an error already, as an unexpected 4xx
 	// is; its own error counts the request as failed, in [ClassCheck]. It runs on the
 	// worker that sent the request, outside the measured latency, and concurrently
@@ -65,11 +68,12 @@ type Response struct {
 	// Proto is the protocol version, such as "HTTP/1.1"; empty for a function.
 	Proto string
 	// Header must not be changed. It is only valid until Check returns. With
-	// [Wire] it is nil unless the request has a Check, and holds only what its
-	// ServerTime names if it has one and no Check.
+	// [Wire] it is nil unless the request has a Check or a [User] sends it, and holds
+	// only what its ServerTime names if it has one and neither.
 	Header http.Header
-	// Body holds the response body if the request has a Check, nil otherwise.
-	// It is only valid until Check returns: the next request reuses its memory.
+	// Body holds the response body if the request has a Check or a [User] sends it,
+	// nil otherwise. It is only valid until Check returns, or the user's next
+	// [User.Do]: the next request reuses its memory.
 	Body []byte
 	// Bytes counts the body bytes read.
 	Bytes int64
@@ -106,14 +110,17 @@ func (r *Request) wrong(status int) bool {
 
 // Validate reports every fault of an HTTP request; each matches
 // [ErrInvalidRequest]. Run calls it before anything is sent. A request that has a
-// Func has none.
+// Func or a Scenario has none.
 func (r *Request) Validate() error {
-	if r != nil && r.Func != nil {
+	if r.local() {
 		return nil
 	}
 	_, err := newHTTPRequest(context.Background(), r)
 	return err
 }
+
+// local reports whether r itself sends nothing.
+func (r *Request) local() bool { return r != nil && (r.Func != nil || r.Scenario != nil) }
 
 // newHTTPRequest returns req as every client sends it; see httpreq.New. Its error has
 // every fault of req.

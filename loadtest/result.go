@@ -27,6 +27,10 @@ type RequestResult struct {
 	Class      ErrorClass    // ClassNone for a success, and for 1xx and 3xx
 	Expected   bool          // a success because Request.Expect names the status
 	Err        error         // nil exactly when Class is ClassNone
+	Scenario   string        // that a user sent it in, by its name
+	User       int64         // its number, of a request in a Scenario
+	TraceID    string        // with Tracing.TraceContext, in hexadecimal
+	RequestID  string        // with Tracing.RequestID
 }
 
 // Intended returns when the request was due. In a closed loop that is when it began.
@@ -85,6 +89,9 @@ type EngineResult struct {
 	// Endpoints breaks the run down by Request.Name; nil if no request had one.
 	// Names beyond the 64th are counted under "(others)".
 	Endpoints map[string]*Stats
+	// Scenarios tells of the users of each scenario by its name; nil if there were none.
+	// They have their places among the 64 names.
+	Scenarios map[string]*ScenarioStats
 	// Intervals is the run second by second, in the order of From; the last one may
 	// be from half to one and a half as long, and one that the collector ended late
 	// is longer. A run of less than half a second has one that is shorter. Their
@@ -228,6 +235,15 @@ func (r *EngineResult) Merge(other *EngineResult) {
 			r.Endpoints[name] = new(Stats)
 		}
 		r.Endpoints[name].merge(ep)
+	}
+	for name, s := range other.Scenarios {
+		if r.Scenarios == nil {
+			r.Scenarios = make(map[string]*ScenarioStats)
+		}
+		if r.Scenarios[name] == nil {
+			r.Scenarios[name] = new(ScenarioStats)
+		}
+		r.Scenarios[name].merge(s)
 	}
 	if overlap(r.spans, other.spans) {
 		r.Concurrency += other.Concurrency

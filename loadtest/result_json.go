@@ -74,7 +74,8 @@ type resultJSON struct {
 	Pooled        bool                  `json:"pooled"`
 	Spans         [][2]int64            `json:"spans_unix_ns,omitempty"`
 	statsJSON
-	Endpoints map[string]*Stats `json:"endpoints,omitempty"`
+	Endpoints map[string]*Stats         `json:"endpoints,omitempty"`
+	Scenarios map[string]*ScenarioStats `json:"scenarios,omitempty"`
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -114,9 +115,13 @@ func (j *statsJSON) stats() (Stats, error) {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, of them %d successes, %d errors, %d others, and %d latencies",
 			j.Requests, j.SuccessCount, j.ErrorCount, j.OtherCount, n)
 	}
-	if min(j.Scheduled, j.Missed, j.Dropped, j.Canceled) < 0 || j.lost() > j.Scheduled || j.Scheduled > j.Requests+j.RejectedCount+j.lost() {
+	if min(j.Scheduled, j.Missed, j.Dropped, j.Canceled) < 0 || j.lost() > j.Scheduled || j.Scheduled > j.ended() {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d arrivals, of them %d missed, %d dropped, %d canceled, and %d requests, %d rejected",
 			j.Scheduled, j.Missed, j.Dropped, j.Canceled, j.Requests, j.RejectedCount)
+	}
+	if min(j.Users, j.UsersFailed, j.UsersCanceled, j.UserRequests) < 0 || j.UsersFailed+j.UsersCanceled > j.Users || j.UserRequests > j.Requests+j.RejectedCount {
+		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d users, of them %d failed, %d canceled, and %d of %d requests",
+			j.Users, j.UsersFailed, j.UsersCanceled, j.UserRequests, j.Requests+j.RejectedCount)
 	}
 	if s.lag != nil && (s.lag.Count() != n || s.service.Count() != n) {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, %d service times, %d lags", n, s.service.Count(), s.lag.Count())
@@ -191,7 +196,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
 		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Causes: r.Causes, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
-		statsJSON: r.toJSON(), Endpoints: r.Endpoints,
+		statsJSON: r.toJSON(), Endpoints: r.Endpoints, Scenarios: r.Scenarios,
 		P50CI: r.intervalJSON(0.50), P95CI: r.intervalJSON(0.95), P99CI: r.intervalJSON(0.99), Blocks: r.blocks,
 	}
 	for _, s := range r.spans {
@@ -214,7 +219,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency, Schedule: j.Schedule, PeakInFlight: j.PeakInFlight,
 		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, ConnectionsUnknown: j.Uncounted, PeakMemory: j.PeakBytes,
-		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Intervals: j.Intervals, Generator: j.Generator, Causes: j.Causes, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
+		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Scenarios: j.Scenarios, Intervals: j.Intervals, Generator: j.Generator, Causes: j.Causes, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 		blocks: j.Blocks,
 	}
 	var held int64
@@ -239,6 +244,41 @@ func (r *EngineResult) intervalJSON(q float64) []float64 {
 		return nil
 	}
 	return []float64{millis(lo), millis(hi)}
+}
+
+type scenarioJSON struct {
+	Started   int64           `json:"started"`
+	Finished  int64           `json:"finished"`
+	Failed    int64           `json:"failed"`
+	Canceled  int64           `json:"canceled"`
+	Requests  int64           `json:"requests"`
+	P50       float64         `json:"p50_ms"`
+	P99       float64         `json:"p99_ms"`
+	Max       float64         `json:"max_ms"`
+	Error     string          `json:"error,omitempty"`
+	Histogram *hist.Histogram `json:"histogram,omitzero"`
+}
+
+// MarshalJSON writes durations in milliseconds and includes the histogram.
+func (s *ScenarioStats) MarshalJSON() ([]byte, error) {
+	return json.Marshal(scenarioJSON{
+		Started: s.Started, Finished: s.Finished, Failed: s.Failed, Canceled: s.Canceled, Requests: s.Requests,
+		P50: millis(s.Quantile(0.50)), P99: millis(s.Quantile(0.99)), Max: millis(s.Quantile(1)), Error: s.Error, Histogram: s.took,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, without loss.
+func (s *ScenarioStats) UnmarshalJSON(data []byte) error {
+	var j scenarioJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	if min(j.Finished, j.Failed, j.Canceled, j.Requests) < 0 || j.Finished+j.Failed+j.Canceled != j.Started || j.Histogram.Count() != j.Finished {
+		return fmt.Errorf("loadtest: result does not add up: %d users, of them %d finished, %d failed, %d canceled, and %d durations",
+			j.Started, j.Finished, j.Failed, j.Canceled, j.Histogram.Count())
+	}
+	*s = ScenarioStats{Started: j.Started, Finished: j.Finished, Failed: j.Failed, Canceled: j.Canceled, Requests: j.Requests, Error: j.Error, took: j.Histogram}
+	return nil
 }
 
 type intervalJSON struct {

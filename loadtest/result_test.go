@@ -30,12 +30,21 @@ func record(start time.Time, elapsed time.Duration, names []string, samples []sa
 		b.add(s)
 	}
 	rec.harvest(true)
-	r := rec.result(names)
+	r := rec.result(endpointNames(names))
 	r.Engine, r.Concurrency, r.pooled = "async", 100, true
 	r.StartedAt, r.Elapsed = start, elapsed
 	r.spans = []span{{start, start.Add(elapsed)}}
 	r.Warnings = r.assess()
 	return r
+}
+
+// endpointNames are names of requests.
+func endpointNames(names []string) []endpointName {
+	out := make([]endpointName, len(names))
+	for i, n := range names {
+		out[i].name = n
+	}
+	return out
 }
 
 func randomSamples(rng *rand.Rand, n, names int) []sample {

@@ -20,14 +20,16 @@ import (
 
 // run is one Run of an engine. This file has every go statement of a run.
 type run struct {
-	engine *engine
-	feed   feed
-	sink   outcomeSink   // nil: outcomes are only counted
-	until  time.Duration // since base: no request may begin from then on; 0 for no limit
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	base   time.Time
-	done   chan struct{} // closed when Run is about to return
+	engine  *engine
+	feed    feed
+	sink    outcomeSink   // nil: outcomes are only counted
+	until   time.Duration // since base: no request may begin from then on; 0 for no limit
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	users   context.Context         // ends when ctx does, or the run is halted
+	dismiss context.CancelCauseFunc // ends users
+	base    time.Time
+	done    chan struct{} // closed when Run is about to return
 
 	halted atomic.Bool // no request may begin any more
 
@@ -41,6 +43,9 @@ type run struct {
 	dog         *deadline.Watchdog
 	active      atomic.Int64 // workers that have not ended
 	connections connections
+	names       *endpoints
+	sent        sentRequests // by users
+	tracer      *tracer      // nil without Tracing
 	recorder    *recorder
 	collector   *collector
 }
@@ -55,7 +60,7 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{engine: e, feed: feed, sink: sink, until: feed.planned(), done: make(chan struct{})}
+	r := &run{engine: e, feed: feed, names: names, tracer: newTracer(e.tracing), sink: sink, until: feed.planned(), done: make(chan struct{})}
 	r.recorder = newRecorder(e.concurrency)
 	r.dog = &deadline.Watchdog{Limit: e.timeout, Clock: r.now, Cause: &TimeoutError{Limit: e.timeout}}
 	if e.open {
@@ -63,6 +68,7 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, connectionsKey{}, &r.connections))
 	defer r.cancel(nil)
+	r.users, r.dismiss = context.WithCancelCause(r.ctx)
 	if err := e.enter(r); err != nil {
 		return nil, err
 	}
@@ -268,6 +274,7 @@ func (r *run) halt(cause error) {
 		r.cause = cause
 	}
 	r.halted.Store(true)
+	r.dismiss(r.cause)
 	if d := r.dispatcher; d != nil && d.timer != nil {
 		d.timer.Interrupt()
 	}
@@ -304,7 +311,7 @@ func (r *run) recordPanic(value any) {
 	r.halt(nil)
 }
 
-func (r *run) result(names []string) (*EngineResult, error) {
+func (r *run) result(names []endpointName) (*EngineResult, error) {
 	res := r.collector.result(names)
 	res.Engine, res.Concurrency = r.engine.name, r.engine.concurrency
 	res.StartedAt, res.Elapsed = r.base, r.elapsed()
@@ -342,5 +349,5 @@ func (r *run) complete(res *EngineResult) bool {
 	} else if r.feed.size() != res.due() {
 		return false
 	}
-	return res.Errors[ClassCanceled] == 0 && (r.sink == nil || !r.sink.ended())
+	return res.Errors[ClassCanceled] == 0 && res.UsersCanceled == 0 && (r.sink == nil || !r.sink.ended())
 }

@@ -29,13 +29,13 @@ func TestChecksAreInNoLatency(t *testing.T) {
 
 // What ended a run first is what it says.
 func TestTheFirstCauseStands(t *testing.T) {
-	r := &run{}
+	r := &run{dismiss: func(error) {}}
 	first := errors.New("first")
 	r.halt(first)
 	r.halt(errTest)
 	require.Equal(t, first, r.cause)
 
-	r = &run{}
+	r = &run{dismiss: func(error) {}}
 	r.recordPanic("first")
 	r.recordPanic("second")
 	require.Equal(t, "first", r.panics.Value)

@@ -10,7 +10,7 @@ import (
 )
 
 // SLO is a set of objectives for a run. A zero duration, rate or size sets no
-// objective, except where said; a zero MaxErrorRate, MaxRejectedRate or MaxDroppedRate
+// objective, except where said; a zero MaxErrorRate, MaxRejectedRate, MaxUserErrorRate or MaxDroppedRate
 // allows none at all.
 type SLO struct {
 	// P50, P95, P99 and P999 are the longest latencies allowed at these quantiles, over
@@ -27,6 +27,9 @@ type SLO struct {
 	// MaxRejectedRate is the share of the requests due that the engine's own
 	// Breaker may refuse, from 0 to 1.
 	MaxRejectedRate float64
+	// MaxUserErrorRate is the share of the users that walk through a [Scenario] which may
+	// fail in it, from 0 to 1.
+	MaxUserErrorRate float64
 	// MaxMissedRate, from 0 to 1, is the share of the arrivals scheduled that may be
 	// missed; 0 means 0.001. A run that misses more is INVALID. This and the next two are
 	// for open loops only.
@@ -56,7 +59,7 @@ type SLO struct {
 	MaxPeakMemory uint64
 	// Endpoints are objectives for the requests of one Request.Name, on top of those for
 	// all. A name without a request misses one. What is not known by name must be zero:
-	// MaxMissedRate, MaxDroppedRate, MinAchievedRate, WorstSecondP99,
+	// MaxUserErrorRate, MaxMissedRate, MaxDroppedRate, MinAchievedRate, WorstSecondP99,
 	// WorstSecondErrorRate, MaxStall, MaxPeakMemory and Endpoints.
 	Endpoints map[string]SLO
 }
@@ -142,7 +145,8 @@ func (s SLO) shares(c Counts) []shareObjective {
 	open := c.Scheduled > 0
 	return []shareObjective{
 		{"MaxErrorRate", "error rate", "errors", c.ErrorCount, c.Requests, s.MaxErrorRate, true, false},
-		{"MaxRejectedRate", "rejected", "rejected requests", c.RejectedCount, c.due(), s.MaxRejectedRate, c.RejectedCount > 0 || s.MaxRejectedRate != 0, false},
+		{"MaxRejectedRate", "rejected", "rejected requests", c.RejectedCount, c.asked(), s.MaxRejectedRate, c.RejectedCount > 0 || s.MaxRejectedRate != 0, false},
+		{"MaxUserErrorRate", "user errors", "users whose scenario failed", c.UsersFailed, c.Users, s.MaxUserErrorRate, c.Users > 0, false},
 		{"MaxMissedRate", "missed", "missed arrivals", c.Missed, c.Scheduled, s.maxMissedRate(), open, true},
 		{"MaxDroppedRate", "dropped", "dropped arrivals", c.Dropped, c.Scheduled, s.MaxDroppedRate, open, false},
 	}
@@ -201,6 +205,7 @@ func (s SLO) endpointFaults(path, name string) []error {
 		name string
 		set  bool
 	}{
+		{"MaxUserErrorRate", s.MaxUserErrorRate != 0},
 		{"MaxMissedRate", s.MaxMissedRate != 0},
 		{"MaxDroppedRate", s.MaxDroppedRate != 0},
 		{"MinAchievedRate", s.MinAchievedRate != 0},

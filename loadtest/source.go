@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,7 @@ type feed interface {
 // item is a request as a worker gets it.
 type item struct {
 	req      *Request
+	number   int64 // from 0
 	endpoint int32
 }
 
@@ -124,11 +126,28 @@ type Weighted struct {
 	// Weight is the part's share, in proportion to the other weights. It must be
 	// above 0 and finite.
 	Weight float64
-	// Request is what is sent.
-	Request *Request
+	// Request is what is sent, or Scenario what users walk through: one of the two.
+	Request  *Request
+	Scenario Scenario
+	// Name is that of the Scenario; empty means the name of the function.
+	Name string
 }
 
-// Mix sends the requests of parts in proportion to their weights, without an end:
+// request returns what is sent.
+func (p Weighted) request() (*Request, error) {
+	switch {
+	case p.Scenario == nil && p.Name != "":
+		return p.Request, fmt.Errorf("has the name %q and no Scenario: a request has its own", p.Name)
+	case p.Scenario == nil:
+		return p.Request, nil
+	case p.Request != nil:
+		return p.Request, errors.New("has both a Request and a Scenario: make two parts of it")
+	}
+	return Walk(cmp.Or(p.Name, scenarioName(p.Scenario)), p.Scenario), nil
+}
+
+// Mix sends the requests of parts, or lets users walk through their scenarios, in
+// proportion to their weights, without an end:
 // limit it with [Take] or [Until]. Which request number i is depends on i and the
 // weights alone, so that each run sends the same, and after any number of requests
 // each part has had its share to within a few requests.

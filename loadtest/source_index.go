@@ -54,6 +54,9 @@ func (f *indexFeed) at(i int64, dst []item) int {
 
 func (f *indexFeed) pickFrom(first int64, dst []item) int {
 	n, err := f.pick(dst, first)
+	for i := range dst[:n] {
+		dst[i].number = first + int64(i)
+	}
 	if err != nil {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -136,7 +139,7 @@ func newItems(reqs []*Request, names *endpoints, validate func(*Request) error) 
 			faults = append(faults, fmt.Errorf("request %d: %w", i, err))
 			continue
 		}
-		items[i] = item{req: r, endpoint: names.id(r.Name)}
+		items[i] = item{req: r, endpoint: names.of(r)}
 	}
 	return items, errors.Join(faults...)
 }
@@ -181,7 +184,11 @@ func newMix(parts []Weighted, names *endpoints, validate func(*Request) error) (
 		if !(p.Weight > 0) || math.IsInf(p.Weight, 0) {
 			faults = append(faults, fmt.Errorf("loadtest: Mix: part %d has the weight %v: must be above 0 and finite", i, p.Weight))
 		}
-		reqs[i] = p.Request
+		req, err := p.request()
+		if err != nil {
+			faults = append(faults, fmt.Errorf("loadtest: Mix: part %d %w", i, err))
+		}
+		reqs[i] = req
 		largest = max(largest, p.Weight)
 	}
 	m := &mix{limits: make([]uint64, len(parts))}
@@ -241,7 +248,6 @@ type knownRequests struct {
 
 	items sync.Map // of *Request: item
 	size  atomic.Int64
-	mu    sync.Mutex // of names
 }
 
 func (k *knownRequests) item(r *Request) (item, error) {
@@ -251,9 +257,7 @@ func (k *knownRequests) item(r *Request) (item, error) {
 	if err := k.validate(r); err != nil {
 		return item{}, err
 	}
-	k.mu.Lock()
-	it := item{req: r, endpoint: k.names.id(r.Name)}
-	k.mu.Unlock()
+	it := item{req: r, endpoint: k.names.of(r)}
 	if k.size.Add(1) <= maxKeptRequests {
 		k.items.Store(r, it)
 	}

@@ -39,6 +39,7 @@ func (f *seqFeed) claim(dst []item, _ int) int {
 		return 0
 	}
 	f.done = false
+	it.number = f.count
 	f.count++
 	dst[0] = it
 	return 1

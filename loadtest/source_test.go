@@ -320,14 +320,14 @@ func TestEveryBadRequestIsReported(t *testing.T) {
 
 func TestEndpointsFoldBeyondTheirBound(t *testing.T) {
 	e := newEndpoints()
-	require.EqualValues(t, noEndpoint, e.id(""))
+	require.EqualValues(t, noEndpoint, e.id(endpointName{}))
 	for i := range 3 * maxEndpoints {
-		e.id(fmt.Sprint(i))
+		e.id(endpointName{name: fmt.Sprint(i)})
 	}
-	require.Len(t, e.names, maxEndpoints)
-	require.Equal(t, foldedEndpoints, e.names[maxEndpoints-1])
-	require.Equal(t, int32(5), e.id("5"), "known names keep their entry")
-	require.Equal(t, int32(maxEndpoints-1), e.id("another"))
+	require.Len(t, e.names, maxNames+1)
+	require.Equal(t, endpointName{name: foldedEndpoints}, e.names[maxNames])
+	require.Equal(t, int32(5), e.id(endpointName{name: "5"}), "known names keep their entry")
+	require.Equal(t, int32(maxNames), e.id(endpointName{name: "another"}))
 }
 
 func TestRequestValidateReportsEveryFault(t *testing.T) {

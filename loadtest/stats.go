@@ -41,6 +41,16 @@ type Counts struct {
 	Dropped int64 `json:"dropped,omitempty"`
 	// Canceled counts arrivals that were due but not yet sent when the run was stopped.
 	Canceled int64 `json:"canceled,omitempty"`
+	// Users counts users that have begun a [Scenario] and ended it; of these, UsersFailed
+	// those whose scenario returned an error or panicked, and UsersCanceled those that
+	// were cut short because the run was halted. UserRequests counts what they sent, all
+	// of it in the counts above too. Where users arrive on schedule, an arrival is a user:
+	// then Scheduled = Requests + RejectedCount − UserRequests + Users + Missed + Dropped
+	// + Canceled.
+	Users         int64 `json:"users,omitempty"`
+	UsersFailed   int64 `json:"users_failed,omitempty"`
+	UsersCanceled int64 `json:"users_canceled,omitempty"`
+	UserRequests  int64 `json:"user_requests,omitempty"`
 }
 
 func (c *Counts) add(o Counts) {
@@ -55,6 +65,10 @@ func (c *Counts) add(o Counts) {
 	c.Missed += o.Missed
 	c.Dropped += o.Dropped
 	c.Canceled += o.Canceled
+	c.Users += o.Users
+	c.UsersFailed += o.UsersFailed
+	c.UsersCanceled += o.UsersCanceled
+	c.UserRequests += o.UserRequests
 }
 
 // Attempts returns how often something was sent: Requests + Retries.
@@ -63,8 +77,14 @@ func (c Counts) Attempts() int64 { return c.Requests + c.Retries }
 // lost returns how many arrivals were not sent.
 func (c Counts) lost() int64 { return c.Missed + c.Dropped + c.Canceled }
 
-// due returns how many requests were due, whether by a schedule or in a closed loop.
-func (c Counts) due() int64 { return max(c.Requests+c.RejectedCount+c.lost(), c.Scheduled) }
+// due returns how many requests were due, whether by a schedule or in a closed loop. A
+// user is one of the source's, whatever it sends.
+func (c Counts) due() int64 { return max(c.ended(), c.Scheduled) }
+
+// ended returns how many of the source's requests and users have ended.
+func (c Counts) ended() int64 {
+	return c.Requests + c.RejectedCount - c.UserRequests + c.Users + c.lost()
+}
 
 // ErrorRate returns ErrorCount ÷ Requests, from 0 to 1; 0 if nothing was sent.
 func (c Counts) ErrorRate() float64 {
@@ -80,8 +100,11 @@ func (c Counts) RejectedRate() float64 {
 	if c.RejectedCount == 0 {
 		return 0
 	}
-	return float64(c.RejectedCount) / float64(c.due())
+	return float64(c.RejectedCount) / float64(c.asked())
 }
+
+// asked returns how many requests were due, those of users among them.
+func (c Counts) asked() int64 { return max(c.Requests+c.RejectedCount+c.lost(), c.due()) }
 
 // Stats counts the requests of a run, or those of one name in it. It is not
 // safe for concurrent use.

@@ -162,7 +162,7 @@ type outcomeSum struct {
 }
 
 func (p *outcomeSum) add(r *RequestResult) {
-	id := p.names.id(r.Name)
+	id := p.names.id(endpointName{name: r.Name})
 	x := sample{
 		latency: r.Latency, lag: r.Lag, bytes: r.Bytes, retries: uint32(max(0, r.Attempt-1)),
 		endpoint: int8(id), status: uint16(r.StatusCode), class: r.Class,

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"sync"
 	"time"
 
 	"example.com/brunt/loadtest/internal/hist"
@@ -18,6 +19,7 @@ type tally struct {
 	classes     [numClasses]int64
 	statuses    [maxStatus - minStatus + 1]int64
 	oddStatuses map[int]int64
+	walked      time.Duration // by all users
 	timings
 }
 
@@ -55,6 +57,34 @@ func (t *tally) count(x *sample) {
 	}
 }
 
+// countUser adds a user that has ended.
+func (t *tally) countUser(x *sample) {
+	t.Users++
+	t.UserRequests += x.bytes
+	t.walked += x.latency
+	switch x.class {
+	case classUserFailed:
+		t.UsersFailed++
+	case classUserCanceled:
+		t.UsersCanceled++
+	}
+}
+
+// countWalk adds a user to the tally of its scenario.
+func (t *tally) countWalk(x *sample) {
+	t.countUser(x)
+	if x.class == classUserFinished {
+		t.record(x.latency, x.lag, false)
+	}
+}
+
+func (t *tally) scenarioStats() *ScenarioStats {
+	return &ScenarioStats{
+		Started: t.Users, Finished: t.Users - t.UsersFailed - t.UsersCanceled, Failed: t.UsersFailed, Canceled: t.UsersCanceled,
+		Requests: t.UserRequests, took: t.good,
+	}
+}
+
 func (t *tally) stats() *Stats {
 	s := &Stats{Counts: t.Counts, StatusCodes: addCounts(nil, t.oddStatuses), timings: t.timings}
 	for class, n := range t.classes {
@@ -80,6 +110,7 @@ func (t *tally) merge(from *tally) {
 		t.statuses[i] += n
 	}
 	t.oddStatuses = addCounts(t.oddStatuses, from.oddStatuses)
+	t.walked += from.walked
 	t.timings.merge(&from.timings)
 }
 
@@ -224,33 +255,51 @@ func (d *details) reset() {
 const (
 	// maxEndpoints bounds the memory of a run: each endpoint has its own histograms.
 	// Their numbers fit an int8.
-	maxEndpoints = 64
+	maxEndpoints = maxNames + 2
+	// maxNames is how many a run tells apart.
+	maxNames = 63
 	// foldedEndpoints is the name under which further endpoints are counted.
 	foldedEndpoints = "(others)"
 	noEndpoint      = -1
 )
 
-// endpoints numbers the names of requests. It is not safe for concurrent use:
-// its feed serializes access.
+// endpoints numbers the names of requests and of scenarios. It is safe for concurrent use.
 type endpoints struct {
-	names []string
-	ids   map[string]int32
+	mu    sync.RWMutex
+	names []endpointName
+	ids   map[endpointName]int32
 }
 
-func newEndpoints() *endpoints { return &endpoints{ids: make(map[string]int32)} }
+type endpointName struct {
+	name     string
+	scenario bool
+}
 
-func (e *endpoints) id(name string) int32 {
-	if name == "" {
+func newEndpoints() *endpoints { return &endpoints{ids: make(map[endpointName]int32)} }
+
+// of returns the number of what r is counted under.
+func (e *endpoints) of(r *Request) int32 { return e.id(endpointName{r.Name, r.Scenario != nil}) }
+
+func (e *endpoints) id(key endpointName) int32 {
+	if key.name == "" {
 		return noEndpoint
 	}
-	if id, ok := e.ids[name]; ok {
+	e.mu.RLock()
+	id, ok := e.ids[key]
+	e.mu.RUnlock()
+	if ok {
 		return id
 	}
-	if len(e.names) >= maxEndpoints-1 && name != foldedEndpoints {
-		return e.id(foldedEndpoints)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.names) >= maxNames { // the last numbers are for what is counted together
+		key.name = foldedEndpoints
 	}
-	id := int32(len(e.names))
-	e.names = append(e.names, name)
-	e.ids[name] = id
+	if id, ok := e.ids[key]; ok {
+		return id
+	}
+	id = int32(len(e.names))
+	e.names = append(e.names, key)
+	e.ids[key] = id
 	return id
 }

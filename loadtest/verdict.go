@@ -271,7 +271,7 @@ func (j *judging) endpoint(name string, s SLO, r *EngineResult) {
 	j.shares(s, st.Counts)
 	j.requests(s, st, r.Elapsed)
 	if _, folded := r.Endpoints[foldedEndpoints]; folded && st.Requests == 0 {
-		j.Objectives[len(j.Objectives)-1].Hint = fmt.Sprintf("or it is among the names counted as %q: a run tells %d apart", foldedEndpoints, maxEndpoints-1)
+		j.Objectives[len(j.Objectives)-1].Hint = fmt.Sprintf("or it is among the names counted as %q: a run tells %d apart", foldedEndpoints, maxNames)
 	}
 }
 

@@ -128,18 +128,20 @@ type wireSession struct {
 	client   *wireClient
 	http1    *http1.Session
 	ctx      context.Context // that requests belong to; nil while parked
+	worker   *worker         // that ctx is of
 	requests kept[*http1.Request]
 }
 
 func (s *wireSession) Do(ctx context.Context, req *Request) (Response, error) {
 	if s.ctx != ctx { // requests may have changed
-		s.ctx, s.requests = ctx, kept[*http1.Request]{}
+		s.ctx, s.worker, s.requests = ctx, workerOf(ctx), kept[*http1.Request]{}
 	}
-	r, err := s.requests.get(req, s.build)
+	x := extraOf(s.worker)
+	r, err := s.request(req, x)
 	if err != nil {
 		return Response{}, err
 	}
-	resp, err := s.http1.Do(ctx, r, req.Check != nil)
+	resp, err := s.http1.Do(ctx, x.mark(r), x.keeps(req))
 	if c := s.http1.Clock(); c != nil {
 		countPhases(ctx, c)
 	}
@@ -149,6 +151,14 @@ func (s *wireSession) Do(ctx context.Context, req *Request) (Response, error) {
 	return Response(resp), err
 }
 
+// request returns what is sent for req.
+func (s *wireSession) request(req *Request, x *extra) (*http1.Request, error) {
+	if x.passing() {
+		return s.client.write(req)
+	}
+	return s.requests.get(x.key(req), s.build)
+}
+
 func (s *wireSession) build(req *Request) (*http1.Request, error) {
 	return s.client.request(s.ctx, req)
 }
@@ -156,13 +166,13 @@ func (s *wireSession) build(req *Request) (*http1.Request, error) {
 // Park gives the connection back while the session waits for the next run, so that
 // it can expire.
 func (s *wireSession) Park() {
-	s.ctx, s.requests = nil, kept[*http1.Request]{}
+	s.ctx, s.worker, s.requests = nil, nil, kept[*http1.Request]{}
 	s.http1.Park()
 }
 
 // Close gives the connection back.
 func (s *wireSession) Close() error {
-	s.ctx, s.requests = nil, kept[*http1.Request]{}
+	s.ctx, s.worker, s.requests = nil, nil, kept[*http1.Request]{}
 	s.http1.Close()
 	return nil
 }

@@ -27,9 +27,11 @@ type worker struct {
 	handed   chan openloop.Arrival // by the dispatcher of an open loop, one at a time; nil in a closed one
 	lag      time.Duration         // of the arrival in hand
 	inHand   bool                  // an arrival that has not been counted
+	extra    *extra                // nil before the first that has some
+	foreign  bool                  // the session is of a client that is not ours
 	seen     [numClasses]bool
 	items    []item // has room for a batch
-	few      [4]item
+	few      [2]item
 	slot     deadline.Slot
 	phases   *phaseTimes // of the request in hand; nil before the first that has some
 	// Workers are whole cache lines, so that none shares one.
@@ -108,9 +110,21 @@ func (w *worker) arrive(it openloop.Arrival) bool {
 
 // adopt gives the worker its session.
 func (w *worker) adopt(s Session) {
-	w.session = s
-	if f, ok := s.(funcSession); ok {
-		w.fn = f.fn
+	w.session, w.foreign = s, false
+	switch s := s.(type) {
+	case funcSession:
+		w.fn = s.fn
+	case *httpSession, *wireSession:
+	default:
+		w.foreign = true
+	}
+}
+
+// giveSession gives the session back while the worker has nothing to send.
+func (w *worker) giveSession() {
+	if s := w.session; s != nil {
+		w.session = nil
+		w.run.engine.putSession(s, false)
 	}
 }
 
@@ -162,51 +176,75 @@ type outcome struct {
 	ended time.Duration
 }
 
-// attempt sends req once, beginning at began.
-func (w *worker) attempt(req *Request, began time.Duration) (out outcome) {
+// attempt sends req once, beginning at began. What becomes of it is in *out.
+func (w *worker) attempt(req *Request, began time.Duration, out *outcome) {
+	if w.run.tracer != nil {
+		w.extra.trace.attempt()
+	}
 	w.slot.Begin(began)
-	out.resp, out.err = w.do(req)
+	if fn := w.function(req); fn != nil {
+		out.resp, out.err = Response{}, fn(w.call)
+	} else {
+		sent := req
+		if w.foreign {
+			sent = w.extra.request(req)
+		}
+		out.resp, out.err = w.session.Do(w.ctx, sent)
+	}
 	out.ended = w.run.now()
 	if !w.slot.End(began) {
 		out.err = w.expire(out.err)
 	}
+	out.class = ClassNone
 	switch {
 	case out.err != nil:
 		out.class = w.classify(out.err)
-	case req.wrong(out.resp.StatusCode):
+	case req.wrong(out.resp.StatusCode) && !w.extra.redirected(&out.resp):
 		out.class = ClassStatus
 	}
 	w.ended = out.ended
-	return out
 }
 
-// do calls the function of the request, or that of a Func client, or else has the
-// session send the request.
-func (w *worker) do(req *Request) (Response, error) {
+// function returns what is called in place of sending req, with w.call, if anything is:
+// that of the request, or of a Func client.
+func (w *worker) function(req *Request) func(context.Context) error {
 	fn := req.Func
 	if fn == nil {
 		fn = w.fn
 	}
-	if fn == nil {
-		return w.session.Do(w.ctx, req)
-	}
-	if w.call == nil {
+	if fn != nil && w.call == nil {
 		w.call = &callContext{w.ctx, w}
 	}
-	return Response{}, fn(w.call)
+	return fn
 }
 
-// send sends one request that begins at began, and returns when the next may.
+// send sends one request that begins at began, or has a user do so with many, and returns
+// when the next may begin.
 func (w *worker) send(it item, began time.Duration) time.Duration {
+	if it.req.Scenario != nil {
+		return w.walk(it, began)
+	}
 	var out outcome
+	return w.exchange(it, began, &out)
+}
+
+// exchange sends one request that begins at began, counts what becomes of it, which is in
+// *out then, and returns when the next may begin.
+func (w *worker) exchange(it item, began time.Duration, out *outcome) time.Duration {
+	if t := w.run.tracer; t != nil {
+		t.begin(it.req, &w.extras().trace)
+	}
 	attempts := 1
 	if w.policies == nil {
-		out = w.attempt(it.req, began)
-	} else if out, attempts = w.policies.send(it.req, began); attempts == 0 {
+		w.attempt(it.req, began, out)
+	} else if attempts = w.policies.send(it.req, began, out); attempts == 0 {
 		return w.refuse(it, began, out)
 	}
+	if user := w.extra.sender(); user != nil {
+		user.requests++
+	}
 	now, dirty := out.ended, false
-	if out.class == ClassNone && it.req.Check != nil {
+	if out.class == ClassNone && it.req.Check != nil && !w.extra.redirected(&out.resp) {
 		if out.err = it.req.Check(out.resp); out.err != nil {
 			out.class = ClassCheck
 		}
@@ -225,10 +263,10 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 	}
 	if out.class != ClassNone {
 		out.err = httpreq.HideCredentialsOf(it.req.URL, out.err)
-		w.explain(it.req, &out)
+		w.explain(it.req, out)
 	}
 	if it.req.ServerTime != nil || w.phases != nil && w.phases.any {
-		w.out.shard.record(int8(it.endpoint), it.req, &out, w.phases)
+		w.out.shard.record(int8(it.endpoint), it.req, out, w.phases)
 		dirty = true
 	}
 	if w.run.sink != nil {
@@ -242,10 +280,13 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 
 // refuse records a request that was not sent: rejected by the breaker, or cut
 // off by the end of the run, in which case the source counts it as unsent.
-func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration {
+func (w *worker) refuse(it item, began time.Duration, out *outcome) time.Duration {
 	if out.class == ClassRejected {
 		w.ended = w.run.now()
 		w.inHand = false
+		if user := w.extra.sender(); user != nil {
+			user.requests++
+		}
 		w.out.add(sample{endpoint: int8(it.endpoint), class: ClassRejected})
 		if w.run.sink != nil {
 			w.report(it.req, began, 0, out)
@@ -263,7 +304,7 @@ func (w *worker) refuse(it item, began time.Duration, out outcome) time.Duration
 func (w *worker) explain(req *Request, out *outcome) {
 	if out.err == nil {
 		plain := len(req.Expect) == 0
-		if w.run.sink == nil && (plain || w.seen[out.class]) {
+		if w.run.sink == nil && w.extra.sender() == nil && (plain || w.seen[out.class]) {
 			return
 		}
 		out.err = &resilience.StatusError{Code: out.resp.StatusCode}
@@ -279,18 +320,20 @@ func (w *worker) explain(req *Request, out *outcome) {
 }
 
 // report passes the outcome to the sink, and returns when the sink has it.
-func (w *worker) report(req *Request, began time.Duration, attempts int, out outcome) time.Duration {
+func (w *worker) report(req *Request, began time.Duration, attempts int, out *outcome) time.Duration {
 	latency := out.ended - began
 	if attempts == 0 {
 		latency = 0
 	}
 	start := w.run.now()
-	err := w.run.sink.put(RequestResult{
+	x := RequestResult{
 		Name: req.Name, Method: req.Method, URL: httpreq.WithoutUserinfo(req.URL),
 		StatusCode: out.resp.StatusCode, Latency: latency, Lag: w.lag, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
 		Expected: out.class == ClassNone && req.expected(out.resp.StatusCode),
-	})
+	}
+	w.extra.tell(&x)
+	err := w.run.sink.put(x)
 	if err != nil {
 		w.run.halt(err)
 	}

@@ -32,17 +32,21 @@ const schema = `CREATE TABLE requests (
 	method TEXT,
 	bytes INTEGER NOT NULL,
 	expected INTEGER NOT NULL,
-	lag_ms REAL NOT NULL
+	lag_ms REAL NOT NULL,
+	scenario TEXT,
+	user INTEGER NOT NULL,
+	trace_id TEXT,
+	request_id TEXT
 )`
 
-const insert = `INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const insert = `INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // Create returns a sink that writes to an SQLite database at path, into a table
 // "requests" with a column for each key of [loadtest.RequestResult.MarshalJSON]:
 // url, status_code (0 without a response), latency_ms, timestamp (Unix seconds),
-// attempt, error, error_class, name, method (each NULL without one), bytes, and
-// expected (1 where Request.Expect names the status, else 0) and lag_ms (0 in a closed
-// loop). A file that exists is replaced; the directory must exist.
+// attempt, error, error_class, name, method (each NULL without one), bytes, expected (1
+// where Request.Expect names the status, else 0), lag_ms (0 in a closed loop), scenario
+// (NULL without one), user (its number), trace_id and request_id (NULL without Tracing). A file that exists is replaced; the directory must exist.
 //
 // A batch is a transaction: after a kill the database holds whole batches, those
 // that SinkStats.Written counts. While the sink is open others can read the
@@ -149,7 +153,8 @@ func add(ctx context.Context, stmt *sql.Stmt, r *loadtest.RequestResult) error {
 		began = float64(r.Timestamp.UnixMicro()) / 1e6
 	}
 	_, err := stmt.ExecContext(ctx, r.URL, r.StatusCode, float64(r.Latency)/1e6, began, r.Attempt,
-		failed, class, orNull(r.Name), orNull(r.Method), r.Bytes, r.Expected, float64(r.Lag)/1e6)
+		failed, class, orNull(r.Name), orNull(r.Method), r.Bytes, r.Expected, float64(r.Lag)/1e6,
+		orNull(r.Scenario), r.User, orNull(r.TraceID), orNull(r.RequestID))
 	return err
 }
 

@@ -19,6 +19,7 @@ type Request struct {
 	Wants string
 
 	bytes  []byte // the head, and the body if it is short
+	lines  int    // where the lines of the head end, in bytes
 	body   []byte // a body that is not
 	bare   bool   // there is no body
 	inline bool   // short enough to be written before the response is looked for
@@ -62,6 +63,7 @@ func NewRequest(hr *http.Request, body []byte, closes bool) (*Request, error) {
 		r.closes = true
 		r.bytes = append(r.bytes[:len(r.bytes)-len("\r\n")], "Connection: close\r\n\r\n"...)
 	}
+	r.lines = len(r.bytes) - len("\r\n")
 	if len(body) > MaxInlineBody {
 		r.body = body
 	} else {
@@ -70,6 +72,15 @@ func NewRequest(hr *http.Request, body []byte, closes bool) (*Request, error) {
 	r.bytes = bytes.Clone(r.bytes) // without what append has in reserve
 	r.inline = r.body == nil && len(r.bytes) <= maxInlineBytes
 	return r, nil
+}
+
+// With returns r with further header lines, each of them ended by CRLF. The result is in
+// *to, whose memory it reuses.
+func (r *Request) With(lines []byte, to *Request) *Request {
+	buf := to.bytes[:0]
+	*to = *r
+	to.bytes = append(append(append(buf, r.bytes[:r.lines]...), lines...), r.bytes[r.lines:]...)
+	return to
 }
 
 // Idempotent is net/http's rule for what it sends again by itself.

@@ -24,13 +24,19 @@ type Window struct {
 	Lag                        time.Duration // p90
 	Response, Service          time.Duration // p90 and p50
 	Mean                       time.Duration // service time
+	Users                      int64         // that ended
+	Walked                     time.Duration // by them
 }
 
 func (w Window) rate() float64 { return text.PerSecond(w.Scheduled, w.Length) }
 
-// busy returns the mean service time without the wait for a connection.
+// busy returns the mean time that what arrives is in flight, without the wait for a
+// connection: a request's service time, or how long a user walks through a scenario.
 func (w Window) busy() time.Duration {
-	if w.Ended == 0 {
+	switch {
+	case w.Users > 0:
+		return w.Walked / time.Duration(w.Users)
+	case w.Ended == 0:
 		return 0
 	}
 	return max(w.Mean-w.Wait/time.Duration(w.Ended), 0)
