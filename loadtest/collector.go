@@ -15,6 +15,9 @@ type collector struct {
 	memory   *heap.Sampler
 	series   hist.Series[Interval]
 	blocks   hist.Series[hist.Block]
+	excluded hist.Series[Interval]
+	counted  counted
+	at       time.Duration // of the last harvest
 	watcher  generatorWatch
 	peak     uint64         // the largest heap so far
 	total    Counts         // since the run began
@@ -62,18 +65,36 @@ func (c *collector) finish(elapsed time.Duration) {
 }
 
 func (c *collector) harvest(now time.Duration, last bool) {
-	row := c.recorder.harvest(last)
-	row.From, row.To = c.series.End(), now
+	row, excluded := c.recorder.harvest(last)
+	if len(c.series.Rows) == 0 {
+		row.From = min(c.counted.from, now)
+	} else {
+		row.From = c.series.End()
+	}
+	row.To = now
 	b := c.recorder.recent
 	b.From, b.To = row.From, row.To
 	row.HeapBytes, row.InFlight = c.memory.Recent(), c.inFlight()
 	c.peak = max(c.peak, row.HeapBytes)
 	c.total.add(row.Counts)
-	c.label(&row)
-	if len(c.series.Rows) == 0 || row.To > row.From {
+	excluded.From, excluded.To = c.at, max(now, c.at)
+	excluded.HeapBytes, excluded.InFlight = row.HeapBytes, row.InFlight
+	c.at = excluded.To
+	if excluded.due() > 0 {
+		if warm := c.counted.from; excluded.From < warm {
+			excluded.To = min(excluded.To, warm)
+		}
+		c.excluded.Add(excluded)
+	}
+	switch {
+	case row.due() == 0 && c.counted.outside(row.From, now, c.total.due() == 0):
+		row = excluded
+	case len(c.series.Rows) == 0 || row.To > row.From:
+		c.label(&row)
 		c.series.Add(row)
 		c.blocks.Add(b)
-	} else if row.due() > 0 {
+	case row.due() > 0:
+		c.label(&row)
 		// The last request ended before the last harvest, but was recorded after.
 		row.To, b.To = row.From, row.From
 		c.series.Extend(row)
@@ -84,7 +105,9 @@ func (c *collector) harvest(now time.Duration, last bool) {
 		if c.labeler != nil {
 			c.relabel(c.labeler.Finish())
 		}
-		row = c.series.Rows[len(c.series.Rows)-1]
+		if n := len(c.series.Rows); n > 0 {
+			row = c.series.Rows[n-1]
+		}
 	}
 	if c.report != nil {
 		c.report(row, now, last)
@@ -116,10 +139,19 @@ func (c *collector) relabel(cause label.Cause, windows int) {
 	}
 }
 
-// result returns what was seen, after finish.
-func (c *collector) result(names []endpointName) *EngineResult {
+// result returns what was seen, after finish, as of start.
+func (c *collector) result(names []endpointName, start time.Duration) *EngineResult {
 	res := c.recorder.result(names)
-	res.Generator, res.Intervals, res.PeakMemory = c.watcher.generator(), c.series.Rows, c.peak
-	res.blocks = c.blocks.Close()
+	res.Generator, res.PeakMemory = c.watcher.generator(), c.peak
+	res.Intervals, res.Excluded, res.blocks = c.series.Rows, c.excluded.Rows, c.blocks.Close()
+	for i, row := range res.Intervals {
+		res.Intervals[i].From, res.Intervals[i].To = max(row.From-start, 0), max(row.To-start, 0)
+	}
+	for i, row := range res.Excluded {
+		res.Excluded[i] = intervals.Later(row, -start)
+	}
+	for i, b := range res.blocks {
+		res.blocks[i].From, res.blocks[i].To = max(b.From-start, 0), max(b.To-start, 0)
+	}
 	return res
 }

@@ -128,7 +128,7 @@ func (d *dispatcher) accept(now time.Duration) {
 func (d *dispatcher) next(w *worker, now time.Duration) (openloop.Arrival, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.Ended(!w.inHand)
+	d.Ended(!w.inHand, w.excluded)
 	w.inHand = false
 	it, ok := d.Take(now)
 	switch {
@@ -142,16 +142,16 @@ func (d *dispatcher) next(w *worker, now time.Duration) (openloop.Arrival, bool)
 }
 
 // release ends the last arrival of a worker.
-func (d *dispatcher) release(sent bool) {
+func (d *dispatcher) release(w *worker, sent bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.Ended(sent)
+	d.Ended(sent, w.excluded)
 }
 
 // exhaust ends the schedule because the source has no request for an arrival in hand.
-func (d *dispatcher) exhaust() {
+func (d *dispatcher) exhaust(w *worker) {
 	d.mu.Lock()
-	d.Exhausted()
+	d.Exhausted(w.excluded)
 	d.mu.Unlock()
 	d.timer.Interrupt()
 }
@@ -163,9 +163,13 @@ func (d *dispatcher) inFlight() int {
 }
 
 // harvest returns what became of the arrivals since the last call.
-func (d *dispatcher) harvest() Counts {
+func (d *dispatcher) harvest() (counted, excluded Counts) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := d.Counted()
+	a, b := d.Counted()
+	return arrivalCounts(a), arrivalCounts(b)
+}
+
+func arrivalCounts(c openloop.Counts) Counts {
 	return Counts{Scheduled: c.Scheduled, Missed: c.Missed, Dropped: c.Dropped, Canceled: c.Canceled}
 }

@@ -70,6 +70,8 @@ type SyncConfig struct {
 	Abort *AbortConfig
 	// Tracing has requests say who they are.
 	Tracing Tracing
+	// Exclude has a warm-up and a ramp-down not counted.
+	Exclude Exclude
 }
 
 // SyncEngine sends one request after another.
@@ -77,7 +79,7 @@ type SyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c SyncConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "", 0), c.Abort.Validate(), c.Tracing.validate())
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "", 0), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate())
 }
 
 // New calls [NewSyncEngine].
@@ -89,7 +91,7 @@ func NewSyncEngine(c SyncConfig) (*SyncEngine, error) {
 		return nil, err
 	}
 	e := &SyncEngine{makeEngine("sync", 1, c.Client, c.Conn, c.Timeout)}
-	e.progress, e.abort, e.tracing = c.OnProgress, c.Abort, c.Tracing
+	e.progress, e.abort, e.tracing, e.exclude = c.OnProgress, c.Abort, c.Tracing, c.Exclude
 	return e, nil
 }
 
@@ -101,10 +103,11 @@ type ThreadedConfig struct {
 	Client  Client
 	Conn    ConnectionConfig
 	Timeout time.Duration
-	// OnProgress, Abort and Tracing are as in SyncConfig.
+	// OnProgress, Abort, Tracing and Exclude are as in SyncConfig.
 	OnProgress func(Progress)
 	Abort      *AbortConfig
 	Tracing    Tracing
+	Exclude    Exclude
 }
 
 // ThreadedEngine keeps a fixed number of workers busy, each with its own session and
@@ -114,7 +117,7 @@ type ThreadedEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c ThreadedConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxWorkers", c.MaxWorkers), c.Abort.Validate(), c.Tracing.validate())
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxWorkers", c.MaxWorkers), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate())
 }
 
 // New calls [NewThreadedEngine].
@@ -126,7 +129,7 @@ func NewThreadedEngine(c ThreadedConfig) (*ThreadedEngine, error) {
 		return nil, err
 	}
 	e := &ThreadedEngine{makeEngine("threaded", cmp.Or(c.MaxWorkers, defaultMaxWorkers), c.Client, c.Conn, c.Timeout)}
-	e.private, e.progress, e.abort, e.tracing = true, c.OnProgress, c.Abort, c.Tracing
+	e.private, e.progress, e.abort, e.tracing, e.exclude = true, c.OnProgress, c.Abort, c.Tracing, c.Exclude
 	return e, nil
 }
 
@@ -150,10 +153,11 @@ type AsyncConfig struct {
 	// a request then runs from the beginning of its first attempt to the end of its last,
 	// the waits included.
 	Retry *resilience.RetryPolicy
-	// OnProgress, Abort and Tracing are as in SyncConfig.
+	// OnProgress, Abort, Tracing and Exclude are as in SyncConfig.
 	OnProgress func(Progress)
 	Abort      *AbortConfig
 	Tracing    Tracing
+	Exclude    Exclude
 }
 
 // AsyncEngine keeps a bounded number of requests in flight over one shared pool, with
@@ -162,7 +166,7 @@ type AsyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c AsyncConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxConcurrent", c.MaxConcurrent), c.Abort.Validate(), c.Tracing.validate())
+	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxConcurrent", c.MaxConcurrent), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate())
 }
 
 // New calls [NewAsyncEngine].
@@ -174,7 +178,7 @@ func NewAsyncEngine(c AsyncConfig) (*AsyncEngine, error) {
 		return nil, err
 	}
 	e := &AsyncEngine{makeEngine("async", cmp.Or(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}
-	e.breaker, e.retry, e.progress, e.abort, e.tracing = c.Breaker, c.Retry, c.OnProgress, c.Abort, c.Tracing
+	e.breaker, e.retry, e.progress, e.abort, e.tracing, e.exclude = c.Breaker, c.Retry, c.OnProgress, c.Abort, c.Tracing, c.Exclude
 	return e, nil
 }
 
@@ -200,10 +204,11 @@ type ArrivalConfig struct {
 	Timeout time.Duration
 	Breaker *resilience.CircuitBreaker
 	Retry   *resilience.RetryPolicy
-	// OnProgress, Abort and Tracing are as in SyncConfig.
+	// OnProgress, Abort, Tracing and Exclude are as in SyncConfig.
 	OnProgress func(Progress)
 	Abort      *AbortConfig
 	Tracing    Tracing
+	Exclude    Exclude
 }
 
 // ArrivalEngine sends requests when a schedule says, however long they take: an open
@@ -219,7 +224,7 @@ type ArrivalEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c ArrivalConfig) Validate() error {
-	faults := []error{validateEngine(c.Client, c.Conn, c.Timeout, "MaxInFlight", c.MaxInFlight), c.Abort.Validate(), c.Tracing.validate()}
+	faults := []error{validateEngine(c.Client, c.Conn, c.Timeout, "MaxInFlight", c.MaxInFlight), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate()}
 	if err := c.Schedule.Validate(); err != nil {
 		faults = append(faults, fault("Schedule: %w", err))
 	} else if _, ok := c.Schedule.Cursor().Next(); !ok {
@@ -241,7 +246,7 @@ func NewArrivalEngine(c ArrivalConfig) (*ArrivalEngine, error) {
 	}
 	e := &ArrivalEngine{makeEngine("arrival", cmp.Or(c.MaxInFlight, defaultMaxInFlight), c.Client, c.Conn, c.Timeout)}
 	e.open, e.schedule, e.catchUp = true, c.Schedule, cmp.Or(c.MaxCatchUp, defaultMaxCatchUp)
-	e.breaker, e.retry, e.progress, e.abort, e.tracing = c.Breaker, c.Retry, c.OnProgress, c.Abort, c.Tracing
+	e.breaker, e.retry, e.progress, e.abort, e.tracing, e.exclude = c.Breaker, c.Retry, c.OnProgress, c.Abort, c.Tracing, c.Exclude
 	return e, nil
 }
 

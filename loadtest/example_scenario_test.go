@@ -15,7 +15,7 @@ import (
 // shop is a service with a login, a catalog and a cart.
 func shop() *httptest.Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, _ *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: "session", Value: "s1", Path: "/"})
 		fmt.Fprint(w, `{"token": "t1"}`)
 	})
@@ -33,7 +33,7 @@ func ExampleScenario() {
 	srv := shop()
 	defer srv.Close()
 
-	buy := func(ctx context.Context, u *loadtest.User) error {
+	buy := func(_ context.Context, u *loadtest.User) error {
 		resp, err := u.Do(loadtest.Post(srv.URL+"/login", "application/json", []byte(`{"user": "me"}`)))
 		if err != nil {
 			return err
@@ -64,7 +64,7 @@ func ExampleScenario() {
 	// Output: <nil> 100 users finished, 100 carts
 }
 
-func browse(ctx context.Context, u *loadtest.User) error {
+func browse(_ context.Context, u *loadtest.User) error {
 	_, err := u.Do(&loadtest.Request{Name: "page"})
 	return err
 }

@@ -28,6 +28,8 @@ type Interval struct {
 	// HeapBytes is the largest heap seen in the interval, as in
 	// EngineResult.PeakMemory.
 	HeapBytes uint64
+	// Excluded is set of the rows of [EngineResult.Excluded].
+	Excluded bool
 }
 
 // RPS returns the number of requests sent per second; 0 for an interval of no length.
@@ -65,6 +67,7 @@ func (i Interval) and(next Interval) Interval {
 		Cause:     Cause(label.Worse(label.Cause(i.Cause), label.Cause(next.Cause))),
 		InFlight:  next.InFlight,
 		HeapBytes: max(i.HeapBytes, next.HeapBytes),
+		Excluded:  i.Excluded && next.Excluded,
 	}
 	out.add(next.Counts)
 	if next.From < i.To { // of runs side by side

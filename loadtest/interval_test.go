@@ -198,7 +198,8 @@ func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 				done = true
 			default:
 			}
-			harvested += rec.harvest(done).Requests
+			row, _ := rec.harvest(done)
+			harvested += row.Requests
 		}
 		n := int64(each * workers)
 		require.Equal(t, n, harvested)
@@ -232,10 +233,12 @@ func TestHarvestsDoNotChangeTheResult(t *testing.T) {
 		}
 		b.add(s)
 		if i%700 == 13 {
-			rows = append(rows, rec.harvest(false))
+			row, _ := rec.harvest(false)
+			rows = append(rows, row)
 		}
 	}
-	rows = append(rows, rec.harvest(true))
+	row, _ := rec.harvest(true)
+	rows = append(rows, row)
 	got := rec.result(endpointNames(names))
 	for _, q := range []float64{0, 0.1, 0.5, 0.9, 0.99, 1} {
 		require.Equal(t, want.Quantile(q), got.Quantile(q))

@@ -229,6 +229,9 @@ func appendRecord(b []byte, r *RequestResult) ([]byte, error) {
 		b = append(b, `,"request_id":`...)
 		b = appendString(b, r.RequestID)
 	}
+	if r.Excluded {
+		b = append(b, `,"excluded":true`...)
+	}
 	return append(b, '}'), nil
 }
 
@@ -268,6 +271,7 @@ type requestJSON struct {
 	User       int64      `json:"user,omitempty"`
 	TraceID    string     `json:"trace_id,omitempty"`
 	RequestID  string     `json:"request_id,omitempty"`
+	Excluded   bool       `json:"excluded,omitempty"`
 }
 
 // MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
@@ -276,7 +280,7 @@ func (r RequestResult) MarshalJSON() ([]byte, error) {
 	j := requestJSON{
 		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
 		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected, Lag: millis(r.Lag),
-		Scenario: r.Scenario, User: r.User, TraceID: r.TraceID, RequestID: r.RequestID,
+		Scenario: r.Scenario, User: r.User, TraceID: r.TraceID, RequestID: r.RequestID, Excluded: r.Excluded,
 	}
 	if r.Err != nil {
 		text := r.Err.Error()
@@ -304,7 +308,7 @@ func (r *RequestResult) fromJSON(j *requestJSON) error {
 		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
 		Latency: fromMillis(j.Latency), Lag: fromMillis(j.Lag),
 		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
-		Scenario:  j.Scenario, User: j.User, TraceID: j.TraceID, RequestID: j.RequestID,
+		Scenario:  j.Scenario, User: j.User, TraceID: j.TraceID, RequestID: j.RequestID, Excluded: j.Excluded,
 	}
 	if j.Error != nil {
 		r.Err = errors.New(*j.Error)

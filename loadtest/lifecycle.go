@@ -25,6 +25,7 @@ type engine struct {
 	progress    func(Progress) // OnProgress; may be nil
 	abort       *AbortConfig   // may be nil
 	tracing     Tracing
+	exclude     Exclude
 	open        bool // an open loop, with:
 	schedule    pace.Schedule
 	catchUp     time.Duration

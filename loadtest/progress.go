@@ -11,12 +11,13 @@ type Progress struct {
 	// or the length of the schedule of an ArrivalEngine if that is less; 0 without one. A
 	// run exceeds it by the requests in flight at its end.
 	Elapsed, Planned time.Duration
-	// Counts are of the requests so far, and of the arrivals of an ArrivalEngine.
+	// Counts are of the requests so far, and of the arrivals of an ArrivalEngine; without
+	// those that Exclude leaves out, of which Last may be.
 	Counts
 	// Size is how many requests the source holds, or the schedule of an ArrivalEngine if
 	// those are fewer; -1 if that is not known.
 	Size int64
-	// RPS is the number of requests sent per second of Elapsed.
+	// RPS is the number of requests sent per second of Elapsed, without a WarmUp.
 	RPS float64
 	// Last is the interval that ended just now; of an ArrivalEngine, its Scheduled over
 	// its length is the rate that was intended, and its Lag the lag now. When Done, it is the last of

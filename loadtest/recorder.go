@@ -24,10 +24,12 @@ type sample struct {
 	latency  time.Duration // service time
 	lag      time.Duration // 0 in a closed loop
 	bytes    int64
-	retries  uint32
+	retries  uint16
 	status   uint16
 	endpoint int8
 	class    ErrorClass
+	byUser   bool // a user has sent it
+	excluded bool // it is not counted
 }
 
 const (
@@ -54,9 +56,9 @@ type recorder struct {
 	both   *hist.Histogram // scratch
 	recent hist.Block      // the latencies of the last interval
 
-	buffers  int           // how many there are
-	arrivals func() Counts // what became of an open loop's since the last call; nil in a closed one
-	window   label.Window  // of the latest interval of an open loop
+	buffers  int                               // how many there are
+	arrivals func() (counted, excluded Counts) // what became of an open loop's since the last call; nil in a closed one
+	window   label.Window                      // of the latest interval of an open loop
 }
 
 // newRecorder returns a recorder for up to so many workers.
@@ -163,6 +165,7 @@ type shard struct {
 	mu       sync.Mutex
 	buffers  []*buffer // more may come, none goes
 	interval *tally    // of the interval that is going on
+	excluded *tally    // likewise, what is not counted; nil before the first
 	examples map[ErrorClass]string
 }
 
@@ -209,13 +212,19 @@ func (s *shard) take(b *buffer) {
 	var held *endpointTally // for as long as the name is the same
 	for head := b.head.Load(); b.tail != head; b.tail++ {
 		x := &b.samples[b.tail&mask]
-		user := x.class > classExpected
-		if user {
-			s.interval.countUser(x)
-		} else {
-			s.interval.count(x)
+		user, t := x.class > classExpected, s.interval
+		if x.excluded {
+			if s.excluded == nil {
+				s.excluded = newTally()
+			}
+			t = s.excluded
 		}
-		if x.endpoint == noEndpoint {
+		if user {
+			t.countUser(x)
+		} else {
+			t.count(x)
+		}
+		if x.endpoint == noEndpoint || x.excluded {
 			continue
 		}
 		if e := &s.named[x.endpoint]; e != held {
@@ -246,10 +255,11 @@ func (e *endpointTally) release() {
 	}
 }
 
-// collect drains all rings and returns the tally of the interval, which next replaces.
+// collect drains all rings and returns the tally of the interval, which next replaces, and
+// that of what is not counted, or nil.
 // The lock is released between rings: there may be thousands, and workers may wait for
 // it.
-func (s *shard) collect(next *tally) *tally {
+func (s *shard) collect(next *tally) (got, excluded *tally) {
 	s.mu.Lock()
 	buffers := s.buffers
 	s.mu.Unlock()
@@ -260,22 +270,30 @@ func (s *shard) collect(next *tally) *tally {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	got := s.interval
-	s.interval = next
-	return got
+	got, excluded = s.interval, s.excluded
+	s.interval, s.excluded = next, nil
+	return got, excluded
 }
 
 // harvest ends an interval: it returns what was recorded since the one before, and
-// adds it to the total. It is called by one goroutine at a time. After the last
+// adds it to the total; and apart from that what is not counted. It is called by one goroutine at a time. After the last
 // call, when no worker is left, the shards hold no tallies any more.
-func (r *recorder) harvest(last bool) (row Interval) {
-	var sum *tally
+func (r *recorder) harvest(last bool) (row, excluded Interval) {
+	var sum, apart *tally
 	for _, s := range r.shards {
 		var next *tally
 		if !last {
 			next = r.getTally()
 		}
-		got := s.collect(next)
+		got, not := s.collect(next)
+		switch {
+		case not == nil:
+		case apart == nil:
+			apart = not
+		default:
+			apart.merge(not)
+			r.putTally(not)
+		}
 		if sum == nil {
 			sum = got
 			continue
@@ -284,22 +302,33 @@ func (r *recorder) harvest(last bool) (row Interval) {
 		r.putTally(got)
 	}
 	if r.arrivals != nil {
-		sum.add(r.arrivals())
+		counted, not := r.arrivals()
+		sum.add(counted)
+		if not != (Counts{}) && apart == nil {
+			apart = r.getTally()
+		}
+		if apart != nil {
+			apart.add(not)
+		}
 	}
-	row.Counts = sum.Counts
+	if apart != nil {
+		excluded = apart.row(&r.both)
+		excluded.Excluded = true
+		r.putTally(apart)
+	}
+	row = sum.row(&r.both)
 	all := sum.latencies(&r.both)
 	r.recent = hist.NewBlock(all)
 	if r.arrivals != nil {
 		r.window = windowOf(sum, all)
 	}
-	row.P50, row.P99, row.Lag = all.Quantile(0.50), all.Quantile(0.99), sum.lag.Quantile(0.99)
 	if r.total == nil {
 		r.total = sum
 	} else {
 		r.total.merge(sum)
 		r.putTally(sum)
 	}
-	return row
+	return row, excluded
 }
 
 func (r *recorder) getTally() *tally {

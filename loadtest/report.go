@@ -26,6 +26,7 @@ func (r *EngineResult) String() string {
 		name, bound, text.Count(r.Requests), text.Duration(r.Elapsed), text.Rate(r.RPS()))
 	r.writeArrivals(&b)
 	fmt.Fprintf(&b, "  outcome   %s\n", r.outcome())
+	r.writeExcluded(&b)
 	r.writeLatency(&b)
 	r.writeErrors(&b)
 	b.WriteString("  resources ")
@@ -82,6 +83,21 @@ func (r *EngineResult) writeArrivals(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "  arrivals  %s due; at most %s %s\n", text.Count(r.Scheduled), text.Count(int64(r.PeakInFlight)), there)
 	}
+}
+
+func (r *EngineResult) writeExcluded(b *strings.Builder) {
+	if len(r.Excluded) == 0 {
+		return
+	}
+	var before, after int64
+	for _, row := range r.Excluded {
+		if row.From < 0 {
+			before += row.Requests
+		} else {
+			after += row.Requests
+		}
+	}
+	fmt.Fprintf(b, "  excluded  %s requests before what is counted, %s after\n", text.Count(before), text.Count(after))
 }
 
 func (r *EngineResult) writeLatency(b *strings.Builder) {

@@ -29,6 +29,7 @@ type RequestResult struct {
 	Err        error         // nil exactly when Class is ClassNone
 	Scenario   string        // that a user sent it in, by its name
 	User       int64         // its number, of a request in a Scenario
+	Excluded   bool          // it is not counted, by Exclude
 	TraceID    string        // with Tracing.TraceContext, in hexadecimal
 	RequestID  string        // with Tracing.RequestID
 }
@@ -101,6 +102,9 @@ type EngineResult struct {
 	// Requests, InFlight the later's. After Merge, the intervals of both runs are
 	// there side by side, at the time their clocks say.
 	Intervals []Interval
+	// Excluded is likewise what Exclude has left out; its counts are in none of the others.
+	// The rows of a warm-up begin before 0.
+	Excluded []Interval
 	// Sink is what the sink of a Record did during the run; nil without one.
 	Sink *SinkStats
 	// Generator reports whether this process was itself the limit.
@@ -191,6 +195,16 @@ func (r *EngineResult) HeapGrowth(from time.Duration) float64 {
 	return heap.Growth(rows, from)
 }
 
+// begun returns how many of the source's requests and users were due, those that are not
+// counted among them.
+func (r *EngineResult) begun() int64 {
+	n := r.due()
+	for _, row := range r.Excluded {
+		n += row.due()
+	}
+	return n
+}
+
 // sinkShare returns the part of the workers' time that the sink took, from 0 to 1.
 func (r *EngineResult) sinkShare() float64 {
 	whole := float64(r.Elapsed) * float64(cmp.Or(r.PeakInFlight, r.Concurrency))
@@ -257,6 +271,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 	r.StartedAt, r.Elapsed = measure(r.spans)
 	mine, others := before.Sub(r.StartedAt), other.StartedAt.Sub(r.StartedAt)
 	r.Intervals = intervals.AtMost(maxIntervals, intervals.Interleave(r.Intervals, mine, other.Intervals, others))
+	r.Excluded = intervals.AtMost(maxIntervals, intervals.Interleave(r.Excluded, mine, other.Excluded, others))
 	r.blocks = hist.MergeBlocks(r.blocks, mine, other.blocks, others)
 	single := slices.DeleteFunc(slices.Concat(r.Warnings, other.Warnings), func(w Warning) bool { return w.Kind != WarnStall && w.Kind != WarnUnsteady })
 	r.Warnings = append(r.assess(), single...)

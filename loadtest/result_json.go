@@ -65,6 +65,7 @@ type resultJSON struct {
 	Causes        []CauseFinding        `json:"causes,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
 	Intervals     []Interval            `json:"intervals,omitempty"`
+	Excluded      []Interval            `json:"excluded,omitempty"`
 	P50CI         []float64             `json:"p50_ci_ms,omitempty"` // the ends of the 95 % interval, as the next
 	P95CI         []float64             `json:"p95_ci_ms,omitempty"`
 	P99CI         []float64             `json:"p99_ci_ms,omitempty"`
@@ -195,7 +196,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
-		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Generator: r.Generator, Causes: r.Causes, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
+		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Excluded: r.Excluded, Generator: r.Generator, Causes: r.Causes, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: r.toJSON(), Endpoints: r.Endpoints, Scenarios: r.Scenarios,
 		P50CI: r.intervalJSON(0.50), P95CI: r.intervalJSON(0.95), P99CI: r.intervalJSON(0.99), Blocks: r.blocks,
 	}
@@ -219,7 +220,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency, Schedule: j.Schedule, PeakInFlight: j.PeakInFlight,
 		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, ConnectionsUnknown: j.Uncounted, PeakMemory: j.PeakBytes,
-		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Scenarios: j.Scenarios, Intervals: j.Intervals, Generator: j.Generator, Causes: j.Causes, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
+		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Scenarios: j.Scenarios, Intervals: j.Intervals, Excluded: j.Excluded, Generator: j.Generator, Causes: j.Causes, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 		blocks: j.Blocks,
 	}
 	var held int64
@@ -292,6 +293,7 @@ type intervalJSON struct {
 	Cause    Cause   `json:"cause,omitempty"`
 	InFlight int     `json:"in_flight"`
 	Heap     uint64  `json:"heap_bytes"`
+	Excluded bool    `json:"excluded,omitempty"`
 }
 
 // MarshalJSON writes latencies in milliseconds and offsets in seconds.
@@ -299,7 +301,7 @@ func (i Interval) MarshalJSON() ([]byte, error) {
 	return json.Marshal(intervalJSON{
 		From: i.From.Seconds(), To: i.To.Seconds(),
 		Counts: i.Counts, RPS: i.RPS(),
-		P50: millis(i.P50), P99: millis(i.P99), Lag: millis(i.Lag), Cause: i.Cause, InFlight: i.InFlight, Heap: i.HeapBytes,
+		P50: millis(i.P50), P99: millis(i.P99), Lag: millis(i.Lag), Cause: i.Cause, InFlight: i.InFlight, Heap: i.HeapBytes, Excluded: i.Excluded,
 	})
 }
 
@@ -312,14 +314,14 @@ func (i *Interval) UnmarshalJSON(data []byte) error {
 	}
 	const most = math.MaxInt64 / 1e9 // seconds
 	for _, seconds := range []float64{j.From, j.To, j.P50 / 1e3, j.P99 / 1e3, j.Lag / 1e3} {
-		if seconds < 0 || seconds > most {
+		if seconds < 0 && !j.Excluded || math.Abs(seconds) > most {
 			return fmt.Errorf("loadtest: interval from %v s to %v s, p50 %v ms, p99 %v ms, lag %v ms: out of range", j.From, j.To, j.P50, j.P99, j.Lag)
 		}
 	}
 	*i = Interval{
 		From: fromSeconds(j.From), To: fromSeconds(j.To),
 		Counts: j.Counts,
-		P50:    fromMillis(j.P50), P99: fromMillis(j.P99), Lag: fromMillis(j.Lag), Cause: j.Cause, InFlight: j.InFlight, HeapBytes: j.Heap,
+		P50:    fromMillis(j.P50), P99: fromMillis(j.P99), Lag: fromMillis(j.Lag), Cause: j.Cause, InFlight: j.InFlight, HeapBytes: j.Heap, Excluded: j.Excluded,
 	}
 	return nil
 }

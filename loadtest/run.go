@@ -44,6 +44,8 @@ type run struct {
 	active      atomic.Int64 // workers that have not ended
 	connections connections
 	names       *endpoints
+	counted     counted
+	first       atomic.Int64 // when number counted.first was due, plus 1; 0: it was not yet
 	sent        sentRequests // by users
 	tracer      *tracer      // nil without Tracing
 	recorder    *recorder
@@ -61,10 +63,16 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 	}
 	defer feed.close()
 	r := &run{engine: e, feed: feed, names: names, tracer: newTracer(e.tracing), sink: sink, until: feed.planned(), done: make(chan struct{})}
+	if r.counted, err = e.exclude.of(r.planned()); err != nil {
+		return nil, err
+	}
 	r.recorder = newRecorder(e.concurrency)
 	r.dog = &deadline.Watchdog{Limit: e.timeout, Clock: r.now, Cause: &TimeoutError{Limit: e.timeout}}
 	if e.open {
 		r.dispatcher = &dispatcher{run: r, Arrivals: openloop.New(e.schedule, r.until, feed.size(), e.catchUp, e.concurrency)}
+		if r.counted.any {
+			r.dispatcher.Excludes = func(a openloop.Arrival) bool { return r.counted.excludes(a.Number, a.Due) }
+		}
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, connectionsKey{}, &r.connections))
 	defer r.cancel(nil)
@@ -134,7 +142,7 @@ func (r *run) runWorkers() {
 	r.base = time.Now()
 	r.collector = &collector{
 		recorder: r.recorder, memory: memory, base: r.base, now: r.now, inFlight: r.inFlight,
-		series: newSeries(), blocks: hist.NewBlocks(harvestEvery),
+		series: newSeries(), excluded: newSeries(), counted: r.counted, blocks: hist.NewBlocks(harvestEvery),
 	}
 	reports := &reporter{report: r.engine.progress, recordPanic: r.recordPanic, next: make(chan Progress, 1)}
 	if r.engine.progress != nil {
@@ -211,7 +219,7 @@ func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
 	total := r.collector.total
 	return Progress{
 		Engine: r.engine.name, Elapsed: now, Planned: r.planned(), Size: r.size(),
-		Counts: total, RPS: text.PerSecond(total.Requests, now), Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
+		Counts: total, RPS: text.PerSecond(total.Requests, now-min(r.counted.from, now)), Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
 	}
 }
 
@@ -234,7 +242,7 @@ func (r *run) size() int64 {
 // planned returns the time limit of the run; 0 without one.
 func (r *run) planned() time.Duration {
 	limit := r.feed.planned()
-	if r.dispatcher == nil {
+	if !r.engine.open {
 		return limit
 	}
 	if d := r.engine.schedule.Duration(); d > 0 && (limit == 0 || d < limit) {
@@ -312,13 +320,18 @@ func (r *run) recordPanic(value any) {
 }
 
 func (r *run) result(names []endpointName) (*EngineResult, error) {
-	res := r.collector.result(names)
+	start := max(r.counted.from, time.Duration(r.first.Load()-1), 0)
+	end := r.elapsed()
+	if to := r.counted.to; to > 0 {
+		end = min(end, to)
+	}
+	res := r.collector.result(names, start)
 	res.Engine, res.Concurrency = r.engine.name, r.engine.concurrency
-	res.StartedAt, res.Elapsed = r.base, r.elapsed()
+	res.StartedAt, res.Elapsed = r.base.Add(start), max(end-start, 0)
 	res.SinkTime = r.sinkTime()
-	res.spans = []span{{From: r.base, To: r.base.Add(res.Elapsed)}}
+	res.spans = []span{{From: res.StartedAt, To: res.StartedAt.Add(res.Elapsed)}}
 	if size := r.size(); size >= 0 {
-		res.Unsent = size - res.due()
+		res.Unsent = size - res.begun()
 	}
 	if d := r.dispatcher; d != nil {
 		res.Schedule, res.PeakInFlight = r.engine.schedule.String(), d.Peak
@@ -346,7 +359,7 @@ func (r *run) complete(res *EngineResult) bool {
 		if d.cut || res.Canceled > 0 && r.halted.Load() {
 			return false
 		}
-	} else if r.feed.size() != res.due() {
+	} else if r.feed.size() != res.begun() {
 		return false
 	}
 	return res.Errors[ClassCanceled] == 0 && res.UsersCanceled == 0 && (r.sink == nil || !r.sink.ended())

@@ -128,7 +128,10 @@ func (w *worker) walk(it item, began time.Duration) time.Duration {
 	defer func() {
 		u.worker, x.user, w.lag = nil, nil, 0
 		w.ended = w.run.now()
-		w.out.add(sample{latency: w.ended - began, lag: lag, bytes: u.requests, endpoint: int8(it.endpoint), class: class})
+		w.out.add(sample{
+			latency: w.ended - began, lag: lag, bytes: u.requests, endpoint: int8(it.endpoint), class: class,
+			excluded: w.run.counted.excludes(it.number, began-lag),
+		})
 	}()
 	switch err := it.req.Scenario(u.ctx, u); {
 	case err == nil:

@@ -253,7 +253,7 @@ func TestAScenarioThatPanics(t *testing.T) {
 				walk := func(ctx context.Context, u *User) error {
 					defer ended.Add(1)
 					if u.Number() == 5 {
-						u.Pause(time.Second)
+						_ = u.Pause(time.Second)
 						if kind == "panic" {
 							panic("planted")
 						}
@@ -426,7 +426,7 @@ func shop(t *testing.T) *httptest.Server {
 	mux.HandleFunc("POST /again", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/body", http.StatusTemporaryRedirect)
 	})
-	mux.HandleFunc("POST /body", func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	mux.HandleFunc("POST /body", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 	mux.HandleFunc("GET /loop", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop", http.StatusFound) })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
@@ -506,12 +506,12 @@ func TestUsersOfAService(t *testing.T) {
 			r, err := e.Run(t.Context(), Users(40, func(_ context.Context, u *User) error {
 				me := fmt.Sprint("u", u.Number())
 				if _, err := u.Do(Get(srv.URL + "/home")); !errors.As(err, new(*resilience.StatusError)) {
-					return fmt.Errorf("without a cookie: %v", err)
+					return fmt.Errorf("without a cookie: %w", err)
 				}
 				u.KeepCookies()
 				resp, err := u.Do(Post(srv.URL+"/login", "text/plain", []byte(me)))
 				if err != nil || resp.StatusCode != http.StatusSeeOther {
-					return fmt.Errorf("login without redirects: %d, %v", resp.StatusCode, err)
+					return fmt.Errorf("login without redirects: %d, %w", resp.StatusCode, err)
 				}
 				u.MaxRedirects = 3
 				login := Post(srv.URL+"/login", "text/plain", []byte(me))
@@ -525,7 +525,7 @@ func TestUsersOfAService(t *testing.T) {
 				}
 				resp, err = u.Do(login)
 				if err != nil || string(resp.Body) != "hello "+me || resp.Header.Get("X-User") != me {
-					return fmt.Errorf("login: %d %q %v", resp.StatusCode, resp.Body, err)
+					return fmt.Errorf("login: %d %q %w", resp.StatusCode, resp.Body, err)
 				}
 				if err := u.Pause(time.Microsecond); err != nil {
 					return err
@@ -537,7 +537,7 @@ func TestUsersOfAService(t *testing.T) {
 				for i := range 3 {
 					req.Header.Set("Authorization", fmt.Sprint(me, i))
 					if resp, err = u.Do(req); err != nil || string(resp.Body) != fmt.Sprintf("1 %s%d", me, i) {
-						return fmt.Errorf("changed header: %q %v", resp.Body, err)
+						return fmt.Errorf("changed header: %q %w", resp.Body, err)
 					}
 				}
 				u.Jar, u.MaxRedirects = nil, 0
@@ -545,17 +545,17 @@ func TestUsersOfAService(t *testing.T) {
 					req.URL = fmt.Sprintf("%s/echo/%d", srv.URL, i)
 					req.Header = http.Header{}
 					if resp, err = u.Do(req); err != nil || string(resp.Body) != fmt.Sprintf("%d ", i) {
-						return fmt.Errorf("changed URL: %q %v", resp.Body, err)
+						return fmt.Errorf("changed URL: %q %w", resp.Body, err)
 					}
 				}
 				u.MaxRedirects = 1
 				again := Post(srv.URL+"/again", "text/plain", []byte(me))
 				if resp, err = u.Do(again); err != nil || string(resp.Body) != me {
-					return fmt.Errorf("redirect with a body: %q %v", resp.Body, err)
+					return fmt.Errorf("redirect with a body: %q %w", resp.Body, err)
 				}
 				resp, err = u.Do(Get(srv.URL + "/loop"))
 				if err == nil || classify(err) != ClassRedirect || resp.StatusCode != 302 {
-					return fmt.Errorf("loop: %d %v", resp.StatusCode, err)
+					return fmt.Errorf("loop: %d %w", resp.StatusCode, err)
 				}
 				return nil
 			}))
@@ -566,7 +566,7 @@ func TestUsersOfAService(t *testing.T) {
 			// home, login, login and home, three times echo, and again three, again and body, twice loop
 			require.Equal(t, map[int]int64{403: 40, 303: 80, 200: 40 * (1 + 3 + 3 + 1), 307: 40, 302: 80}, r.StatusCodes)
 			require.Equal(t, map[ErrorClass]int64{ClassStatus: 40}, r.Errors)
-			require.EqualValues(t, r.Requests, r.UserRequests)
+			require.Equal(t, r.Requests, r.UserRequests)
 		})
 	}
 }
@@ -610,7 +610,7 @@ func TestPoliciesActOnUsers(t *testing.T) {
 		}))
 		require.NoError(t, err)
 		require.Equal(t, Counts{Requests: 3, ErrorCount: 3, RejectedCount: 1, Users: 1, UserRequests: 4}, r.Counts)
-		require.Equal(t, 0.25, r.RejectedRate())
+		require.InDelta(t, 0.25, r.RejectedRate(), 1e-9)
 	})
 }
 
@@ -666,7 +666,7 @@ func TestAJarOfTheUsersOwn(t *testing.T) {
 		u.Jar = jar
 		resp, err := u.Do(Get(srv.URL + "/home"))
 		if string(resp.Body) != "hello known" {
-			return fmt.Errorf("%q %v", resp.Body, err)
+			return fmt.Errorf("%q %w", resp.Body, err)
 		}
 		return err
 	}))

@@ -43,8 +43,8 @@ type Counts struct {
 	Canceled int64 `json:"canceled,omitempty"`
 	// Users counts users that have begun a [Scenario] and ended it; of these, UsersFailed
 	// those whose scenario returned an error or panicked, and UsersCanceled those that
-	// were cut short because the run was halted. UserRequests counts what they sent, all
-	// of it in the counts above too. Where users arrive on schedule, an arrival is a user:
+	// were cut short because the run was halted. UserRequests counts the requests
+	// of users among those sent or refused. Where users arrive on schedule, an arrival is a user:
 	// then Scheduled = Requests + RejectedCount − UserRequests + Users + Missed + Dropped
 	// + Canceled.
 	Users         int64 `json:"users,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -162,9 +163,12 @@ type outcomeSum struct {
 }
 
 func (p *outcomeSum) add(r *RequestResult) {
+	if r.Excluded {
+		return
+	}
 	id := p.names.id(endpointName{name: r.Name})
 	x := sample{
-		latency: r.Latency, lag: r.Lag, bytes: r.Bytes, retries: uint32(max(0, r.Attempt-1)),
+		latency: r.Latency, lag: r.Lag, bytes: r.Bytes, retries: uint16(min(max(0, r.Attempt-1), math.MaxUint16)),
 		endpoint: int8(id), status: uint16(r.StatusCode), class: r.Class,
 	}
 	if r.Expected && r.Class == ClassNone {

@@ -29,6 +29,9 @@ func newTally() *tally { return &tally{timings: timings{good: hist.New()}} }
 func (t *tally) count(x *sample) {
 	t.BytesRead += x.bytes
 	t.Retries += int64(x.retries)
+	if x.byUser {
+		t.UserRequests++
+	}
 	if x.class == ClassRejected {
 		t.RejectedCount++
 		return // no latency: nothing was sent
@@ -57,10 +60,15 @@ func (t *tally) count(x *sample) {
 	}
 }
 
+// row returns what t says of an interval. both is scratch.
+func (t *tally) row(both **hist.Histogram) Interval {
+	all := t.latencies(both)
+	return Interval{Counts: t.Counts, P50: all.Quantile(0.50), P99: all.Quantile(0.99), Lag: t.lag.Quantile(0.99)}
+}
+
 // countUser adds a user that has ended.
 func (t *tally) countUser(x *sample) {
 	t.Users++
-	t.UserRequests += x.bytes
 	t.walked += x.latency
 	switch x.class {
 	case classUserFailed:
@@ -73,6 +81,7 @@ func (t *tally) countUser(x *sample) {
 // countWalk adds a user to the tally of its scenario.
 func (t *tally) countWalk(x *sample) {
 	t.countUser(x)
+	t.UserRequests += x.bytes
 	if x.class == classUserFinished {
 		t.record(x.latency, x.lag, false)
 	}

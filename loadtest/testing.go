@@ -102,7 +102,7 @@ func Bench(b *testing.B, e Engine, reqs ...*Request) *EngineResult {
 	if err != nil {
 		b.Fatalf("loadtest: %v", err)
 	}
-	if due := r.due(); due < int64(b.N) {
+	if due := r.begun(); due < int64(b.N) {
 		b.Fatalf("loadtest: Bench: the schedule %q has %d arrivals, and b.N is %d: use one without an end, or a shorter -benchtime", r.Schedule, due, b.N)
 	}
 	if r.ErrorCount == r.Requests && len(r.StatusCodes) == 0 {

@@ -118,8 +118,10 @@ func TestTraceparentOfAFunction(t *testing.T) {
 
 func TestTracingIsValidated(t *testing.T) {
 	for _, cfg := range []EngineConfig{
-		SyncConfig{Tracing: Tracing{RequestID: "a b"}}, ThreadedConfig{Tracing: Tracing{RequestID: "a b"}},
-		AsyncConfig{Tracing: Tracing{RequestID: "a b"}}, ArrivalConfig{Tracing: Tracing{RequestID: "a b"}},
+		SyncConfig{Tracing: Tracing{RequestID: "a b"}},
+		ThreadedConfig{Tracing: Tracing{RequestID: "a b"}},
+		AsyncConfig{Tracing: Tracing{RequestID: "a b"}},
+		ArrivalConfig{Tracing: Tracing{RequestID: "a b"}},
 	} {
 		err := cfg.Validate()
 		require.ErrorIs(t, err, ErrConfig)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"example.com/brunt/loadtest/internal/deadline"
@@ -27,6 +28,7 @@ type worker struct {
 	handed   chan openloop.Arrival // by the dispatcher of an open loop, one at a time; nil in a closed one
 	lag      time.Duration         // of the arrival in hand
 	inHand   bool                  // an arrival that has not been counted
+	excluded bool                  // what is in hand is not to be counted
 	extra    *extra                // nil before the first that has some
 	foreign  bool                  // the session is of a client that is not ours
 	seen     [numClasses]bool
@@ -52,7 +54,7 @@ func (w *worker) main() {
 			w.run.recordPanic(recover())
 		}
 		if w.inHand {
-			w.run.dispatcher.release(false)
+			w.run.dispatcher.release(w, false)
 		}
 		w.slot.Close()
 		if w.session != nil {
@@ -85,7 +87,7 @@ func (w *worker) serve() {
 // arrive sends the request of an arrival, and reports whether there may be more.
 func (w *worker) arrive(it openloop.Arrival) bool {
 	r := w.run
-	w.inHand = true
+	w.inHand, w.excluded = true, r.counted.excludes(it.Number, it.Due)
 	if w.session == nil {
 		s, err := r.engine.getSession()
 		if err != nil {
@@ -96,7 +98,7 @@ func (w *worker) arrive(it openloop.Arrival) bool {
 	}
 	if r.feed.at(it.Number, w.items[:1]) == 0 {
 		w.inHand = false
-		r.dispatcher.exhaust()
+		r.dispatcher.exhaust(w)
 		return false
 	}
 	now := r.now()
@@ -231,6 +233,9 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 // exchange sends one request that begins at began, counts what becomes of it, which is in
 // *out then, and returns when the next may begin.
 func (w *worker) exchange(it item, began time.Duration, out *outcome) time.Duration {
+	if c := &w.run.counted; c.first > 0 && it.number == c.first {
+		w.run.first.CompareAndSwap(0, int64(began-w.lag)+1)
+	}
 	if t := w.run.tracer; t != nil {
 		t.begin(it.req, &w.extras().trace)
 	}
@@ -251,8 +256,9 @@ func (w *worker) exchange(it item, began time.Duration, out *outcome) time.Durat
 		dirty = true
 	}
 	x := sample{
-		latency: now - began, lag: w.lag, bytes: out.resp.Bytes, retries: uint32(attempts - 1),
+		latency: now - began, lag: w.lag, bytes: out.resp.Bytes, retries: uint16(min(attempts-1, math.MaxUint16)),
 		status: uint16(out.resp.StatusCode), endpoint: int8(it.endpoint), class: out.class,
+		byUser: w.extra.sender() != nil, excluded: w.run.counted.excludes(it.number, began-w.lag),
 	}
 	if out.class == ClassNone && it.req.expected(out.resp.StatusCode) {
 		x.class = classExpected
@@ -263,14 +269,14 @@ func (w *worker) exchange(it item, began time.Duration, out *outcome) time.Durat
 	}
 	if out.class != ClassNone {
 		out.err = httpreq.HideCredentialsOf(it.req.URL, out.err)
-		w.explain(it.req, out)
+		w.explain(it.req, out, x.excluded)
 	}
-	if it.req.ServerTime != nil || w.phases != nil && w.phases.any {
+	if !x.excluded && (it.req.ServerTime != nil || w.phases != nil && w.phases.any) {
 		w.out.shard.record(int8(it.endpoint), it.req, out, w.phases)
 		dirty = true
 	}
 	if w.run.sink != nil {
-		return w.report(it.req, began, attempts, out)
+		return w.report(it, began, attempts, out)
 	}
 	if dirty {
 		now = w.run.now() // checks and bookkeeping are not part of the next latency
@@ -287,9 +293,12 @@ func (w *worker) refuse(it item, began time.Duration, out *outcome) time.Duratio
 		if user := w.extra.sender(); user != nil {
 			user.requests++
 		}
-		w.out.add(sample{endpoint: int8(it.endpoint), class: ClassRejected})
+		w.out.add(sample{
+			endpoint: int8(it.endpoint), class: ClassRejected,
+			byUser: w.extra.sender() != nil, excluded: w.run.counted.excludes(it.number, began-w.lag),
+		})
 		if w.run.sink != nil {
-			w.report(it.req, began, 0, out)
+			w.report(it, began, 0, out)
 		}
 		if w.run.dispatcher == nil {
 			w.policies.pause()
@@ -301,7 +310,7 @@ func (w *worker) refuse(it item, began time.Duration, out *outcome) time.Duratio
 // explain keeps an example of the error's class, and makes the error that a
 // status alone is not. Statuses need no example, for they are counted each, except
 // where others were expected.
-func (w *worker) explain(req *Request, out *outcome) {
+func (w *worker) explain(req *Request, out *outcome, excluded bool) {
 	if out.err == nil {
 		plain := len(req.Expect) == 0
 		if w.run.sink == nil && w.extra.sender() == nil && (plain || w.seen[out.class]) {
@@ -313,15 +322,15 @@ func (w *worker) explain(req *Request, out *outcome) {
 		}
 		out.err = fmt.Errorf("%w, want %v", out.err, req.Expect)
 	}
-	if !w.seen[out.class] {
+	if !w.seen[out.class] && !excluded {
 		w.seen[out.class] = true
 		w.out.example(out.class, out.err)
 	}
 }
 
 // report passes the outcome to the sink, and returns when the sink has it.
-func (w *worker) report(req *Request, began time.Duration, attempts int, out *outcome) time.Duration {
-	latency := out.ended - began
+func (w *worker) report(it item, began time.Duration, attempts int, out *outcome) time.Duration {
+	req, latency := it.req, out.ended-began
 	if attempts == 0 {
 		latency = 0
 	}
@@ -331,6 +340,7 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out *ou
 		StatusCode: out.resp.StatusCode, Latency: latency, Lag: w.lag, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
 		Expected: out.class == ClassNone && req.expected(out.resp.StatusCode),
+		Excluded: w.run.counted.excludes(it.number, began-w.lag),
 	}
 	w.extra.tell(&x)
 	err := w.run.sink.put(x)
@@ -338,7 +348,9 @@ func (w *worker) report(req *Request, began time.Duration, attempts int, out *ou
 		w.run.halt(err)
 	}
 	now := w.run.now()
-	w.sinking += now - start
+	if !x.Excluded {
+		w.sinking += now - start
+	}
 	return now
 }
 

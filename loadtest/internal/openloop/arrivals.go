@@ -23,6 +23,10 @@ type Arrivals struct {
 	Open   int           // arrivals that were taken and have not ended
 	Peak   int           // the most that were ever open
 	counts Counts
+	apart  Counts // of arrivals that are excluded
+
+	// Excludes reports whether an arrival is counted apart; nil for none.
+	Excludes func(Arrival) bool
 }
 
 // Arrival is one arrival of a schedule.
@@ -69,14 +73,12 @@ func (a *Arrivals) IsDue(now time.Duration) bool { return a.More && a.Coming.Due
 // those before it that are not to be sent.
 func (a *Arrivals) Take(now time.Duration) (Arrival, bool) {
 	for a.IsDue(now) {
-		it := a.Coming
-		a.advance()
-		a.counts.Scheduled++
+		it, counts := a.next()
 		switch {
 		case now-it.Due > a.catchUp:
-			a.counts.Missed++
+			counts.Missed++
 		case a.Open >= a.most:
-			a.counts.Dropped++
+			counts.Dropped++
 		default:
 			a.Open++
 			a.Peak = max(a.Peak, a.Open)
@@ -86,36 +88,51 @@ func (a *Arrivals) Take(now time.Duration) (Arrival, bool) {
 	return Arrival{}, false
 }
 
+// next takes the next arrival, and returns where it is counted.
+func (a *Arrivals) next() (Arrival, *Counts) {
+	it := a.Coming
+	a.advance()
+	counts := a.of(a.Excludes != nil && a.Excludes(it))
+	counts.Scheduled++
+	return it, counts
+}
+
+func (a *Arrivals) of(excluded bool) *Counts {
+	if excluded {
+		return &a.apart
+	}
+	return &a.counts
+}
+
 // Cancel ends the schedule at now: what is due then is not sent any more.
 func (a *Arrivals) Cancel(now time.Duration) {
 	for a.IsDue(now) {
-		a.advance()
-		a.counts.Scheduled++
-		a.counts.Canceled++
+		_, counts := a.next()
+		counts.Canceled++
 	}
 	a.More, a.End = false, now
 }
 
 // Ended takes back an arrival that has been sent, or will not be because the run is
-// over.
-func (a *Arrivals) Ended(sent bool) {
+// over. excluded is what Excludes says of it.
+func (a *Arrivals) Ended(sent, excluded bool) {
 	a.Open--
 	if !sent {
-		a.counts.Canceled++
+		a.of(excluded).Canceled++
 	}
 }
 
 // Exhausted takes back an arrival for which the source had no request: it was none, and
 // there are no more.
-func (a *Arrivals) Exhausted() {
+func (a *Arrivals) Exhausted(excluded bool) {
 	a.Open--
-	a.counts.Scheduled--
+	a.of(excluded).Scheduled--
 	a.More, a.End = false, 0
 }
 
-// Counted returns what was counted since the last call.
-func (a *Arrivals) Counted() Counts {
-	c := a.counts
-	a.counts = Counts{}
-	return c
+// Counted returns what was counted since the last call, and what was counted apart.
+func (a *Arrivals) Counted() (counted, excluded Counts) {
+	counted, excluded = a.counts, a.apart
+	a.counts, a.apart = Counts{}, Counts{}
+	return counted, excluded
 }

@@ -1,0 +1,238 @@
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest/pace"
+)
+
+// coldService is a client that is slow and fails for its first d.
+func coldService(d time.Duration) Client {
+	var began atomic.Pointer[time.Time]
+	return Func(func(context.Context) error {
+		now := time.Now()
+		began.CompareAndSwap(nil, &now)
+		if now.Sub(*began.Load()) < d {
+			time.Sleep(50 * time.Millisecond)
+			return errors.New("cold")
+		}
+		time.Sleep(10 * time.Millisecond)
+		return nil
+	})
+}
+
+func sumOf(rows []Interval) (c Counts) {
+	for _, row := range rows {
+		c.add(row.Counts)
+	}
+	return c
+}
+
+// What is due in the warm-up and in the ramp-down is sent but in no count, and the time of
+// the result is that of what is counted. Each is told apart in a row of its own.
+func TestExcludedRequestsOfAnOpenLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, ArrivalConfig{
+			Client: coldService(2500 * time.Millisecond), Schedule: pace.Constant(100).Until(10 * time.Second),
+			Exclude: Exclude{WarmUp: 2500 * time.Millisecond, RampDown: 1500 * time.Millisecond},
+		})
+		defer closeEngine(t, e)
+		var counted, excluded int
+		var last Progress
+		began := time.Now()
+		r, err := e.RunStreaming(t.Context(), Cycle(&Request{Name: "a"}), func(r RequestResult) error {
+			if r.Excluded {
+				excluded++
+			} else {
+				counted++
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, Counts{Scheduled: 600, Requests: 600, SuccessCount: 600}, r.Counts)
+		require.Equal(t, 600, counted)
+		require.Equal(t, 400, excluded)
+		require.EqualValues(t, 600, r.Endpoints["a"].Requests)
+		require.Equal(t, 10*time.Millisecond, r.Quantile(1))
+		require.Equal(t, began.Add(2500*time.Millisecond), r.StartedAt)
+		require.Equal(t, 6*time.Second, r.Elapsed)
+		require.InDelta(t, 100, r.RPS(), 1e-9)
+		require.Empty(t, r.Errors)
+		require.Empty(t, r.ErrorExamples)
+		require.Equal(t, r.Counts, sumOf(r.Intervals))
+		require.Zero(t, r.Intervals[0].From)
+		require.Equal(t, 500*time.Millisecond, r.Intervals[0].To)
+		for i, row := range r.Intervals[1:] {
+			require.Equal(t, r.Intervals[i].To, row.From)
+			require.False(t, row.Excluded)
+		}
+		left := sumOf(r.Excluded)
+		require.EqualValues(t, 400, left.Scheduled)
+		require.EqualValues(t, 400, left.Requests)
+		require.EqualValues(t, 250, left.ErrorCount)
+		require.Equal(t, -2500*time.Millisecond, r.Excluded[0].From)
+		for _, row := range r.Excluded {
+			require.True(t, row.Excluded)
+			require.True(t, row.To <= 0 || row.From >= 5*time.Second, "%v to %v", row.From, row.To)
+		}
+		require.Equal(t, VerdictPass, SLO{P50: 20 * time.Millisecond}.Judge(r).Kind)
+		require.Contains(t, r.String(), "  excluded  250 requests before what is counted, 150 after\n")
+		require.Zero(t, last.Requests)
+
+		data, err := json.Marshal(r)
+		require.NoError(t, err)
+		var back EngineResult
+		require.NoError(t, json.Unmarshal(data, &back))
+		require.Equal(t, r.Excluded, back.Excluded)
+		back.Merge(r)
+		require.EqualValues(t, 1200, back.Requests)
+		require.EqualValues(t, 800, sumOf(back.Excluded).Requests)
+		require.Equal(t, 6*time.Second, back.Elapsed)
+	})
+}
+
+// In a closed loop what begins in the warm-up is not counted, or the first so many
+// requests, and nothing counts as unsent for it.
+func TestExcludedRequestsOfAClosedLoop(t *testing.T) {
+	for name, tt := range map[string]struct {
+		exclude Exclude
+		src     Source
+		n       int64
+		begins  time.Duration
+		elapsed time.Duration
+	}{
+		"time":      {Exclude{WarmUp: time.Second}, Times(1000, &Request{}), 1000 - 40, time.Second, 960 * 10 * time.Millisecond / 2},
+		"number":    {Exclude{WarmUpRequests: 40}, Times(1000, &Request{}), 960, time.Second, 960 * 10 * time.Millisecond / 2},
+		"both":      {Exclude{WarmUp: time.Second, WarmUpRequests: 240}, Times(1000, &Request{}), 760, 2 * time.Second, 760 * 10 * time.Millisecond / 2},
+		"ramp-down": {Exclude{RampDown: 2 * time.Second}, For(4*time.Second, &Request{}), 40 + 200, 0, 2 * time.Second},
+		"all":       {Exclude{WarmUpRequests: 5000}, Times(1000, &Request{}), 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var last Progress
+				e := newEngine(t, ThreadedConfig{Client: coldService(time.Second), MaxWorkers: 2, Exclude: tt.exclude, OnProgress: func(p Progress) { last = p }})
+				defer closeEngine(t, e)
+				began := time.Now()
+				r, err := e.Run(t.Context(), tt.src)
+				require.NoError(t, err)
+				require.Equal(t, tt.n, r.Requests)
+				require.Zero(t, r.Unsent)
+				require.Equal(t, began.Add(tt.begins), r.StartedAt)
+				if tt.n > 0 {
+					require.Equal(t, tt.elapsed, r.Elapsed)
+				}
+				require.Equal(t, r.Counts, sumOf(r.Intervals))
+				require.Equal(t, r.Counts, last.Counts)
+				for _, row := range r.Intervals {
+					require.GreaterOrEqual(t, row.From, time.Duration(0))
+				}
+				require.NotZero(t, sumOf(r.Excluded).Requests)
+			})
+		})
+	}
+}
+
+// At every kind of end what is excluded and what is not make up the whole.
+func TestExcludedRequestsAreAccountedForAtEveryEnd(t *testing.T) {
+	for _, ending := range endings {
+		t.Run(ending.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, ArrivalConfig{
+					Client: sleeps(300 * time.Millisecond), Schedule: pace.Constant(100).Until(5 * time.Second), MaxInFlight: 20,
+					Exclude: Exclude{WarmUp: 700 * time.Millisecond, WarmUpRequests: 90, RampDown: time.Second},
+				})
+				defer closeEngine(t, e)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(1505*time.Millisecond, func() { go ending.end(t, e, cancel) })
+				var n int
+				r, err := e.RunStreaming(ctx, Cycle(&Request{}, Walk("w", func(_ context.Context, u *User) error {
+					_, err := u.Do(&Request{})
+					return errors.Join(err, u.Pause(100*time.Millisecond))
+				})), func(RequestResult) error {
+					if n++; ending.sink != nil && n == 60 {
+						return ending.sink
+					}
+					return nil
+				})
+				require.ErrorIs(t, err, ending.err)
+				left := sumOf(r.Excluded)
+				require.Equal(t, left.Scheduled, left.ended())
+				require.NotZero(t, left.Scheduled)
+				require.Equal(t, left.Requests+r.Requests, left.SuccessCount+left.ErrorCount+r.SuccessCount+r.ErrorCount)
+				// Of users that began apart, some of what they sent is counted.
+				require.Equal(t, r.Scheduled+left.Scheduled, r.ended()+left.ended())
+				require.EqualValues(t, 90, left.Scheduled-max(0, left.Scheduled-90))
+				if ending.err == nil {
+					require.EqualValues(t, 500, r.Scheduled+left.Scheduled)
+					require.EqualValues(t, 500-90-100, r.Scheduled)
+				}
+			})
+		})
+	}
+}
+
+// Records know what is not counted, so that a result made of them is that of the run.
+func TestRecordsOfExcludedRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		sink, err := NewSink(NewJSONL(&out), SinkConfig{})
+		require.NoError(t, err)
+		e := newEngine(t, SyncConfig{Client: sleeps(time.Millisecond), Exclude: Exclude{WarmUpRequests: 30}})
+		defer closeEngine(t, e)
+		r, err := Record(t.Context(), e, Times(100), sink)
+		require.NoError(t, err)
+		require.NoError(t, sink.Close(t.Context()))
+		require.EqualValues(t, 70, r.Requests)
+		back, err := ReadJSONL(&out)
+		require.NoError(t, err)
+		require.Equal(t, r.Counts, back.Counts)
+		require.WithinDuration(t, r.StartedAt, back.StartedAt, time.Microsecond)
+	})
+}
+
+func TestExcludeIsValidated(t *testing.T) {
+	bad := Exclude{WarmUp: -1, WarmUpRequests: -1, RampDown: -1}
+	for _, cfg := range []EngineConfig{SyncConfig{Exclude: bad}, ThreadedConfig{Exclude: bad}, AsyncConfig{Exclude: bad}, ArrivalConfig{Exclude: bad}} {
+		err := cfg.Validate()
+		require.ErrorIs(t, err, ErrConfig)
+		for _, field := range []string{"WarmUp is -1ns", "WarmUpRequests is -1", "RampDown is -1ns"} {
+			require.ErrorContains(t, err, "Exclude."+field)
+		}
+	}
+	e := newEngine(t, SyncConfig{Client: sleeps(0), Exclude: Exclude{WarmUp: time.Second, RampDown: time.Second}})
+	defer closeEngine(t, e)
+	_, err := e.Run(t.Context(), Times(1))
+	require.ErrorIs(t, err, ErrConfig)
+	require.ErrorContains(t, err, "the run has no known length; limit it with Until")
+	_, err = e.Run(t.Context(), For(2*time.Second, &Request{}))
+	require.ErrorIs(t, err, ErrConfig)
+	require.ErrorContains(t, err, "leaves nothing to count: WarmUp is 1s and RampDown 1s of a run of 2s")
+}
+
+// The seconds of a warm-up have no cause: a cold service is no service that became faster.
+func TestAWarmUpHasNoCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, ArrivalConfig{
+			Client: coldService(5 * time.Second), Schedule: pace.Constant(100).Until(12 * time.Second), Exclude: Exclude{WarmUp: 5 * time.Second},
+		})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Cycle(&Request{}))
+		require.NoError(t, err)
+		require.Empty(t, r.Causes)
+		e = newEngine(t, ArrivalConfig{Client: coldService(5 * time.Second), Schedule: pace.Constant(100).Until(12 * time.Second)})
+		defer closeEngine(t, e)
+		r, err = e.Run(t.Context(), Cycle(&Request{}))
+		require.NoError(t, err)
+		require.NotEmpty(t, r.Causes, "without one it is")
+	})
+}
