@@ -1,0 +1,162 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// responder is a service as a searcher sees it: the loss of a trial at a rate.
+type responder func(rate float64, goal int, rng *rand.Rand) float64
+
+// step loses nothing up to its knee, and from there on all that is too much.
+func step(knee float64) responder {
+	return func(rate float64, _ int, _ *rand.Rand) float64 { return max(0, 1-knee/rate) }
+}
+
+// disturbed hits a share of the trials of r, whatever their rate: a noisy neighbor.
+func disturbed(r responder, share float64) responder {
+	return func(rate float64, goal int, rng *rand.Rand) float64 {
+		if rng.Float64() < share {
+			return rng.Float64()
+		}
+		return r(rate, goal, rng)
+	}
+}
+
+// wavering has a knee that is elsewhere in each trial.
+func wavering(knee, spread float64) responder {
+	return func(rate float64, goal int, rng *rand.Rand) float64 {
+		return step(knee*math.Exp(spread*rng.NormFloat64()))(rate, goal, rng)
+	}
+}
+
+// inverted loses in a band below the knee, too.
+func inverted(knee, from, to float64) responder {
+	return func(rate float64, goal int, rng *rand.Rand) float64 {
+		if rate >= from && rate < to {
+			return 0.5
+		}
+		return step(knee)(rate, goal, rng)
+	}
+}
+
+// stepped gets worse in steps, and better at times.
+func stepped(seed uint64) responder {
+	return func(rate float64, _ int, _ *rand.Rand) float64 {
+		rng := rand.New(rand.NewPCG(seed, uint64(4*math.Log2(rate))))
+		return max(0, rng.Float64()-0.5)
+	}
+}
+
+// chance has nothing to do with the rate.
+func chance(_ float64, _ int, rng *rand.Rand) float64 { return rng.Float64() * rng.Float64() }
+
+// byGoal makes the second goal, and so on, easier.
+func byGoal(r responder) responder {
+	return func(rate float64, goal int, rng *rand.Rand) float64 { return r(rate/(1+float64(goal)/2), goal, rng) }
+}
+
+// search makes the trials that s asks for, and checks that it needs them.
+func search(tb require.TestingT, c Config, r responder, rng *rand.Rand) Result {
+	s, err := New(c)
+	require.NoError(tb, err)
+	var log []Trial
+	for {
+		rate, d, ok := s.Next()
+		if !ok {
+			break
+		}
+		again, d2, _ := s.Next()
+		require.Equal(tb, rate, again, "Next has not been answered")
+		require.Equal(tb, d, d2)
+		if len(log) > 0 && !needed(c, log, rate) {
+			require.Fail(tb, "a trial that can change nothing", "at %v/s\n%v", rate, s.Result())
+		}
+		trial := Trial{Rate: rate, Duration: d, Elapsed: d + time.Duration(rng.IntN(3))*d/4}
+		for i := range c.Goals {
+			trial.Losses = append(trial.Losses, r(rate, i, rng))
+		}
+		s.Observe(trial)
+		log = s.log
+		require.Less(tb, len(log), 20_000, "it does not end")
+	}
+	return s.Result()
+}
+
+// anyConfig is a configuration at random.
+func anyConfig(rng *rand.Rand) Config {
+	pick := func(d ...time.Duration) time.Duration { return d[rng.IntN(len(d))] }
+	c := Config{
+		MinRate: 1 + 9*rng.Float64(), MaxRate: math.Pow(10, 2+4*rng.Float64()),
+		Width: []float64{0, 0.01, 0.05, 0.2, 0.5}[rng.IntN(5)], Levels: rng.IntN(5),
+		Budget: pick(0, 0, 10*time.Second, 40*time.Second, 10*time.Minute),
+	}
+	if rng.IntN(2) == 0 {
+		c.Guess = 1 + rng.Float64()*c.MaxRate
+	}
+	for range 1 + rng.IntN(3) {
+		c.Goals = append(c.Goals, Goal{
+			LossRatio:     []float64{0, 0.01, 0.1}[rng.IntN(3)],
+			ExceedRatio:   []float64{0, 0.05, 0.3, 0.5, 0.9}[rng.IntN(5)],
+			TrialDuration: pick(0, 500*time.Millisecond, 3*time.Second),
+			DurationSum:   pick(0, 3*time.Second, 21*time.Second),
+		})
+	}
+	return c
+}
+
+func anyResponder(rng *rand.Rand) (name string, r responder) {
+	knee := math.Pow(10, 5*rng.Float64())
+	switch rng.IntN(7) {
+	case 0:
+		name, r = "step", step(knee)
+	case 1:
+		name, r = "disturbed", disturbed(step(knee), 0.4*rng.Float64())
+	case 2:
+		name, r = "wavering", wavering(knee, 0.3*rng.Float64())
+	case 3:
+		name, r = "inverted", inverted(knee, 0.5*knee, 0.8*knee)
+	case 4:
+		name, r = "stepped", stepped(rng.Uint64())
+	case 5:
+		name, r = "disturbed, inverted", disturbed(inverted(knee, 0.2*knee, 0.9*knee), 0.3)
+	default:
+		name, r = "chance", chance
+	}
+	return fmt.Sprintf("%s at %.4g", name, knee), byGoal(r)
+}
+
+// Whatever the service does, what a search reports follows from its trials by
+// definition, none of which was for nothing.
+func TestTenThousandSearches(t *testing.T) {
+	const searches = 10_000
+	ended := map[error]int{}
+	one := func(seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		c := anyConfig(rng)
+		name, r := anyResponder(rng)
+		defer func() {
+			if t.Failed() {
+				t.Logf("seed %d: %s, %+v", seed, name, c)
+			}
+		}()
+		result := search(t, c, r, rng)
+		requireByDefinition(t, c, result)
+		if result.End == nil {
+			ended[nil]++
+		} else {
+			ended[result.End.Reason]++
+		}
+	}
+	for seed := range uint64(searches) {
+		one(seed)
+	}
+	for _, end := range []error{nil, ErrMinRate, ErrMaxRate, ErrBudget} {
+		require.Greater(t, ended[end], searches/100, "too few searches end with %v: %v", end, ended)
+	}
+}
