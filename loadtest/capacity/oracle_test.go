@@ -13,48 +13,40 @@ import (
 // The oracle restates the definitions as plainly as it can, with exact arithmetic, and
 // shares no code with the searcher.
 
-func ratio(f float64) *big.Rat            { return new(big.Rat).SetFloat64(f) }
-func nanos(d time.Duration) *big.Rat      { return new(big.Rat).SetInt64(int64(d)) }
-func sum(a, b *big.Rat) *big.Rat          { return new(big.Rat).Add(a, b) }
-func minus(a, b *big.Rat) *big.Rat        { return new(big.Rat).Sub(a, b) }
-func times(a, b *big.Rat) *big.Rat        { return new(big.Rat).Mul(a, b) }
-func over(a, b *big.Rat) *big.Rat         { return new(big.Rat).Quo(a, b) }
-func exceeds(bad, allowed *big.Rat) bool  { return minus(bad, allowed).Cmp(big.NewRat(1, 2)) > 0 } // half a nanosecond
-func atLeast(sofar, wanted *big.Rat) bool { return !exceeds(wanted, sofar) }
+func ratio(f float64) *big.Rat { return new(big.Rat).SetFloat64(f) }
+
+func nanos(d time.Duration) *big.Rat { return new(big.Rat).SetInt64(int64(d)) }
+
+// exceeds allows for half a nanosecond.
+func exceeds(d, allowed *big.Rat) bool {
+	return new(big.Rat).Sub(d, allowed).Cmp(big.NewRat(1, 2)) > 0
+}
 
 // oracleClass imagines the trials that are missing to the duration sum: if the goal is
 // missed though all were good, it is missed for certain, and if it is met though all
 // were bad, it is met for certain.
 func oracleClass(g Goal, i int, trials []Trial) class {
-	e := ratio(g.ExceedRatio)
-	missed := func(lastAreGood bool) bool {
-		good, bad, shortGood, shortBad := new(big.Rat), new(big.Rat), new(big.Rat), new(big.Rat)
-		add := func(to *big.Rat, d *big.Rat) { to.Add(to, d) }
-		for _, t := range trials {
-			isGood := t.Losses[i] <= g.LossRatio
-			if t.Duration >= g.TrialDuration {
-				if isGood {
-					add(good, nanos(t.Duration))
-				} else {
-					add(bad, nanos(t.Duration))
-				}
-			} else if isGood {
-				add(shortGood, nanos(t.Duration))
-			} else {
-				add(shortBad, nanos(t.Duration))
+	took := make(map[[2]bool]time.Duration) // by whether they are good, and full
+	for _, t := range trials {
+		took[[2]bool{t.Losses[i] <= g.LossRatio, t.Duration >= g.TrialDuration}] += t.Duration
+	}
+	missed := func(future bool) bool {
+		good, bad := nanos(took[[2]bool{true, true}]), nanos(took[[2]bool{false, true}])
+		// bad ÷ (bad + good) = e is what good ones make up for
+		e := ratio(g.ExceedRatio)
+		makesUp := new(big.Rat).Quo(e, new(big.Rat).Sub(big.NewRat(1, 1), e))
+		excess := new(big.Rat).Sub(nanos(took[[2]bool{false, false}]), makesUp.Mul(makesUp, nanos(took[[2]bool{true, false}])))
+		if excess.Sign() > 0 {
+			bad.Add(bad, excess)
+		}
+		whole := new(big.Rat).Add(good, bad)
+		if missing := new(big.Rat).Sub(nanos(g.DurationSum), whole); missing.Sign() > 0 {
+			whole = nanos(g.DurationSum)
+			if !future {
+				bad.Add(bad, missing)
 			}
 		}
-		if excess := minus(shortBad, times(shortGood, over(e, minus(big.NewRat(1, 1), e)))); excess.Sign() > 0 {
-			add(bad, excess)
-		}
-		if missing := minus(nanos(g.DurationSum), sum(good, bad)); missing.Sign() > 0 {
-			if lastAreGood {
-				add(good, missing)
-			} else {
-				add(bad, missing)
-			}
-		}
-		return exceeds(bad, times(e, sum(good, bad)))
+		return exceeds(bad, e.Mul(e, whole))
 	}
 	switch {
 	case missed(true):
@@ -104,27 +96,24 @@ func oracleBounds(trials []Trial, classOf func([]Trial) class) (lo, hi float64) 
 // oracleLoss is the least loss that trials of the share 1 − ExceedRatio of the time did
 // not exceed; what is missing to the duration sum lost everything.
 func oracleLoss(g Goal, i int, trials []Trial) float64 {
-	var full []Trial
-	whole := new(big.Rat)
+	var whole time.Duration
+	isFull := func(t Trial) bool { return t.Duration >= g.TrialDuration }
 	for _, t := range trials {
-		if t.Duration >= g.TrialDuration {
-			full = append(full, t)
-			whole.Add(whole, nanos(t.Duration))
+		if isFull(t) {
+			whole += t.Duration
 		}
 	}
-	if whole.Cmp(nanos(g.DurationSum)) < 0 {
-		whole = nanos(g.DurationSum)
-	}
-	wanted := times(whole, minus(big.NewRat(1, 1), ratio(g.ExceedRatio)))
+	wanted := new(big.Rat).Sub(big.NewRat(1, 1), ratio(g.ExceedRatio))
+	wanted.Mul(wanted, nanos(max(whole, g.DurationSum)))
 	best := 1.0
-	for _, candidate := range full {
-		within := new(big.Rat)
-		for _, t := range full {
-			if t.Losses[i] <= candidate.Losses[i] {
-				within.Add(within, nanos(t.Duration))
+	for _, candidate := range trials {
+		var within time.Duration
+		for _, t := range trials {
+			if isFull(t) && t.Losses[i] <= candidate.Losses[i] {
+				within += t.Duration
 			}
 		}
-		if atLeast(within, wanted) {
+		if isFull(candidate) && !exceeds(wanted, nanos(within)) {
 			best = min(best, candidate.Losses[i])
 		}
 	}
