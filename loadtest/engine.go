@@ -225,15 +225,21 @@ type ArrivalEngine struct{ *engine }
 // Validate reports every fault; each matches ErrConfig.
 func (c ArrivalConfig) Validate() error {
 	faults := []error{validateEngine(c.Client, c.Conn, c.Timeout, "MaxInFlight", c.MaxInFlight), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate()}
-	if err := c.Schedule.Validate(); err != nil {
-		faults = append(faults, fault("Schedule: %w", err))
-	} else if _, ok := c.Schedule.Cursor().Next(); !ok {
-		faults = append(faults, fault("Schedule has no arrivals: it is %q; set it, for example to pace.Constant(100).Until(time.Minute)", c.Schedule))
-	}
+	faults = append(faults, validateSchedule(c.Schedule))
 	if c.MaxCatchUp < 0 {
 		faults = append(faults, fault("MaxCatchUp is %v: must be 0 for the default, or positive", c.MaxCatchUp))
 	}
 	return errors.Join(faults...)
+}
+
+func validateSchedule(s pace.Schedule) error {
+	if err := s.Validate(); err != nil {
+		return fault("Schedule: %w", err)
+	}
+	if _, ok := s.Cursor().Next(); !ok {
+		return fault("Schedule has no arrivals: it is %q; set it, for example to pace.Constant(100).Until(time.Minute)", s)
+	}
+	return nil
 }
 
 // New calls [NewArrivalEngine].
@@ -250,6 +256,16 @@ func NewArrivalEngine(c ArrivalConfig) (*ArrivalEngine, error) {
 	return e, nil
 }
 
+// RunSchedule is like Run, at another schedule than the configured one and, unless it is
+// 0, with another MaxInFlight. Connections are kept from one run to the next, as Run
+// keeps them. The error matches [ErrConfig] if a configuration could not have these.
+func (e *ArrivalEngine) RunSchedule(ctx context.Context, s pace.Schedule, maxInFlight int, src Source) (*EngineResult, error) {
+	if err := errors.Join(validateSchedule(s), validateConcurrency("MaxInFlight", maxInFlight)); err != nil {
+		return nil, err
+	}
+	return e.runAt(ctx, s, cmp.Or(maxInFlight, e.concurrency), src, nil)
+}
+
 // asEngine returns a nil Engine, not a nil pointer in one, with an error.
 func asEngine[E Engine](e E, err error) (Engine, error) {
 	if err != nil {
@@ -259,10 +275,7 @@ func asEngine[E Engine](e E, err error) (Engine, error) {
 }
 
 func validateEngine(client Client, conn ConnectionConfig, timeout time.Duration, name string, concurrency int) error {
-	var faults []error
-	if concurrency < 0 || concurrency > maxConcurrency {
-		faults = append(faults, fault("%s is %d: must be from 1 to %d, or 0 for the default", name, concurrency, maxConcurrency))
-	}
+	faults := []error{validateConcurrency(name, concurrency)}
 	if timeout < 0 {
 		faults = append(faults, fault("Timeout is %v: must be 0 for the default, or positive", timeout))
 	}
@@ -277,4 +290,11 @@ func validateEngine(client Client, conn ConnectionConfig, timeout time.Duration,
 		}
 	}
 	return errors.Join(faults...)
+}
+
+func validateConcurrency(name string, n int) error {
+	if n < 0 || n > maxConcurrency {
+		return fault("%s is %d: must be from 1 to %d, or 0 for the default", name, n, maxConcurrency)
+	}
+	return nil
 }

@@ -16,20 +16,24 @@ import (
 	"example.com/brunt/loadtest/internal/openloop"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/internal/wake"
+	"example.com/brunt/loadtest/pace"
 )
 
 // run is one Run of an engine. This file has every go statement of a run.
 type run struct {
-	engine  *engine
-	feed    feed
-	sink    outcomeSink   // nil: outcomes are only counted
-	until   time.Duration // since base: no request may begin from then on; 0 for no limit
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	users   context.Context         // ends when ctx does, or the run is halted
-	dismiss context.CancelCauseFunc // ends users
-	base    time.Time
-	done    chan struct{} // closed when Run is about to return
+	engine *engine
+	feed   feed
+	sink   outcomeSink // nil: outcomes are only counted
+	// schedule is that of an open loop, and most how many requests may be in flight.
+	schedule pace.Schedule
+	most     int
+	until    time.Duration // since base: no request may begin from then on; 0 for no limit
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	users    context.Context         // ends when ctx does, or the run is halted
+	dismiss  context.CancelCauseFunc // ends users
+	base     time.Time
+	done     chan struct{} // closed when Run is about to return
 
 	halted atomic.Bool // no request may begin any more
 
@@ -53,6 +57,10 @@ type run struct {
 }
 
 func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*EngineResult, error) {
+	return e.runAt(ctx, e.schedule, e.concurrency, src, sink)
+}
+
+func (e *engine) runAt(ctx context.Context, schedule pace.Schedule, most int, src Source, sink outcomeSink) (*EngineResult, error) {
 	if ctx == nil {
 		return nil, ErrNilContext
 	}
@@ -62,14 +70,17 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 		return nil, err
 	}
 	defer feed.close()
-	r := &run{engine: e, feed: feed, names: names, tracer: newTracer(e.tracing), sink: sink, until: feed.planned(), done: make(chan struct{})}
+	r := &run{
+		engine: e, feed: feed, names: names, tracer: newTracer(e.tracing), sink: sink,
+		schedule: schedule, most: most, until: feed.planned(), done: make(chan struct{}),
+	}
 	if r.counted, err = e.exclude.of(r.planned()); err != nil {
 		return nil, err
 	}
-	r.recorder = newRecorder(e.concurrency)
+	r.recorder = newRecorder(most)
 	r.dog = &deadline.Watchdog{Limit: e.timeout, Clock: r.now, Cause: &TimeoutError{Limit: e.timeout}}
 	if e.open {
-		r.dispatcher = &dispatcher{run: r, Arrivals: openloop.New(e.schedule, r.until, feed.size(), e.catchUp, e.concurrency)}
+		r.dispatcher = &dispatcher{run: r, Arrivals: openloop.New(schedule, r.until, feed.size(), e.catchUp, most)}
 		if r.counted.any {
 			r.dispatcher.Excludes = func(a openloop.Arrival) bool { return r.counted.excludes(a.Number, a.Due) }
 		}
@@ -98,7 +109,7 @@ func (e *engine) run(ctx context.Context, src Source, sink outcomeSink) (*Engine
 // openSessions opens a session for each worker that the source can keep busy. In an open
 // loop it opens one, to see that it can be done, and the workers open theirs.
 func (r *run) openSessions() error {
-	n := r.engine.concurrency
+	n := r.most
 	if size := r.feed.size(); size >= 0 {
 		n = int(min(int64(n), size))
 	}
@@ -229,7 +240,7 @@ func (r *run) size() int64 {
 	if r.dispatcher == nil {
 		return size
 	}
-	schedule := r.engine.schedule
+	schedule := r.schedule
 	if limit := r.feed.planned(); limit > 0 {
 		schedule = schedule.Until(limit)
 	}
@@ -245,7 +256,7 @@ func (r *run) planned() time.Duration {
 	if !r.engine.open {
 		return limit
 	}
-	if d := r.engine.schedule.Duration(); d > 0 && (limit == 0 || d < limit) {
+	if d := r.schedule.Duration(); d > 0 && (limit == 0 || d < limit) {
 		return d
 	}
 	return limit
@@ -326,7 +337,7 @@ func (r *run) result(names []endpointName) (*EngineResult, error) {
 		end = min(end, to)
 	}
 	res := r.collector.result(names, start)
-	res.Engine, res.Concurrency = r.engine.name, r.engine.concurrency
+	res.Engine, res.Concurrency = r.engine.name, r.most
 	res.StartedAt, res.Elapsed = r.base.Add(start), max(end-start, 0)
 	res.SinkTime = r.sinkTime()
 	res.spans = []span{{From: res.StartedAt, To: res.StartedAt.Add(res.Elapsed)}}
@@ -334,7 +345,7 @@ func (r *run) result(names []endpointName) (*EngineResult, error) {
 		res.Unsent = size - res.begun()
 	}
 	if d := r.dispatcher; d != nil {
-		res.Schedule, res.PeakInFlight = r.engine.schedule.String(), d.Peak
+		res.Schedule, res.PeakInFlight = r.schedule.String(), d.Peak
 		res.Causes = causeFindings(r.collector.labeler, res.Concurrency, res.sinkShare())
 	}
 	res.ConnectionsOpened = r.connections.opened.Load()
