@@ -1,0 +1,62 @@
+package capacity
+
+import (
+	"flag"
+	"os"
+	"sync"
+	"testing"
+
+	"example.com/brunt/loadtest"
+)
+
+// units says in benchmark output which way each metric is better.
+const units = `Unit capacity-req/s better=higher
+Unit capacity-lo-req/s better=higher
+Unit capacity-hi-req/s better=higher
+`
+
+// printUnits writes the Unit lines once a process, at the one moment at which a line on
+// standard output breaks no result: before the name of the first benchmark.
+var printUnits = sync.OnceFunc(func() {
+	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
+		os.Stdout.WriteString(units)
+	}
+})
+
+// Bench makes one [Search], whatever b.N and -benchtime are, and reports
+//
+//	capacity-req/s     Result.Capacity
+//	capacity-lo-req/s  Result.Lower
+//	capacity-hi-req/s  Result.Upper
+//	trials             how many were made
+//
+// in place of ns/op, and logs the result. For a confidence interval use -count. A search
+// that ends without a capacity fails the benchmark with the reason and what is known, and
+// no metric: of an INVALID one, for which the generator was the limit, the cause and what
+// to change.
+//
+// Bench must not be called within b.Loop.
+func Bench(b *testing.B, o Options, reqs ...*loadtest.Request) Result {
+	b.Helper()
+	if b.N == 0 { // what it is until b.Loop has returned false
+		b.Fatal("capacity: Bench within b.Loop(): Bench makes one search; call it once and without the loop")
+	}
+	printUnits()
+	var r Result
+	var err error
+	for searched := false; b.Loop(); searched = true { // runs once, however long it takes
+		if !searched {
+			r, err = Search(b.Context(), o, reqs...)
+		}
+	}
+	if err != nil {
+		b.Fatalf("%v\n%v", err, r)
+	}
+	b.ReportMetric(0, "ns/op") // hides it
+	b.ReportMetric(r.Capacity, "capacity-req/s")
+	b.ReportMetric(r.Lower, "capacity-lo-req/s")
+	b.ReportMetric(r.Upper, "capacity-hi-req/s")
+	b.ReportMetric(float64(len(r.Trials)), "trials")
+	b.Logf("%v", r)
+	return r
+}

@@ -1,0 +1,258 @@
+package capacity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
+	"example.com/brunt/loadtest/pace"
+)
+
+const (
+	// patience is how long closing the engine waits for requests.
+	patience = 5 * time.Second
+	// probes are made before the first trial, one after the other.
+	probes = 5
+	// settlePause is between probes after a trial.
+	settlePause = 10 * time.Millisecond
+	// slack is how much longer than the slowest of the first probes a healthy one may
+	// take, besides twice as long.
+	slack = time.Millisecond
+	// guessInFlight is how many requests the first trial keeps in flight, if the service
+	// has no room for more; twice as many is the most. It comes at guessRate at most.
+	guessInFlight = 64
+	guessRate     = 50_000
+	// maxInvalid is how many trials in a row may be invalid.
+	maxInvalid = 3
+)
+
+// Search looks for the highest rate at which what the requests, or else o.Source, are
+// sent to meets the objectives. It makes its trials one after the other with an
+// [loadtest.ArrivalEngine], and waits for the service to recover in between.
+//
+// The error matches [ErrConfig] or [loadtest.ErrConfig] if the options are at fault, and
+// is the result's End if the search has ended without a capacity; the result then has
+// what is known so far. A search whose ctx is done ends with its cause.
+func Search(ctx context.Context, o Options, reqs ...*loadtest.Request) (r Result, err error) {
+	if ctx == nil {
+		return Result{}, loadtest.ErrNilContext
+	}
+	if err := o.Validate(); err != nil {
+		return Result{}, err
+	}
+	engine, err := loadtest.NewArrivalEngine(o.engine())
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		err = errors.Join(err, engine.Close(ctx))
+	}()
+	d := &driver{options: o, objectives: o.objectives(), engine: engine, requests: reqs, source: o.Source, began: time.Now()}
+	if len(reqs) > 0 || reflect.ValueOf(o.Source).IsZero() { // a Func needs no request
+		d.source = loadtest.Cycle(reqs...)
+	}
+	if d.options.Budget == 0 {
+		d.options.Budget = defaultTrials * d.longestTrial()
+	}
+	if d.options.Settle == 0 {
+		d.options.Settle = defaultSettle
+	}
+	err = d.search(ctx)
+	return d.result(err)
+}
+
+// driver makes the trials of one search.
+type driver struct {
+	options    Options
+	objectives []objective
+	engine     *loadtest.ArrivalEngine
+	requests   []*loadtest.Request
+	source     loadtest.Source
+	began      time.Time
+
+	http     bool          // the first request had a response with a status
+	quickest time.Duration // of the first probes
+	healthy  time.Duration // a probe that takes longer is not
+	searcher *Searcher
+	trials   []Trial // all, those too that the searcher has not seen
+}
+
+func (d *driver) longestTrial() (longest time.Duration) {
+	for _, o := range d.objectives {
+		longest = max(longest, o.Goal.withDefaults().TrialDuration)
+	}
+	return longest
+}
+
+// search returns an *EndError if the search ends without a capacity for a reason that the
+// searcher does not know, or another error if it cannot go on.
+func (d *driver) search(ctx context.Context) error {
+	if err := d.examine(ctx); err != nil {
+		return err
+	}
+	c := d.options.config()
+	most := min(c.withDefaults().MaxRate, guessRate)
+	c.Guess = min(max(guessInFlight/max(d.quickest.Seconds(), 1e-9), c.withDefaults().MinRate), most)
+	// The control takes as many trials at the most.
+	c.Budget = max(d.options.Budget-time.Since(d.began)-controlTrials*d.longestTrial(), 1)
+	var err error
+	if d.searcher, err = New(c); err != nil {
+		return err
+	}
+	invalid := 0
+	for {
+		rate, length, ok := d.searcher.Next()
+		if !ok {
+			break
+		}
+		t, err := d.try(ctx, rate, length)
+		if err != nil {
+			return err
+		}
+		if t.Kind != TrialInvalid || len(d.trials) == 0 { // the first counts for nothing anyway
+			invalid = 0
+			d.searcher.Observe(t)
+			if t.Kind = TrialCounted; len(d.trials) == 0 {
+				t.Kind = TrialWarmup
+			}
+			d.add(t)
+			continue
+		}
+		d.add(t)
+		d.searcher.Spend(t.Elapsed)
+		if invalid++; invalid == maxInvalid {
+			return &EndError{ErrGenerator, fmt.Sprintf("at %s/s %s", text.Rate(rate), t.Note)}
+		}
+	}
+	if r := d.searcher.Result(); r.End == nil {
+		return d.control(ctx, r.Upper)
+	}
+	return nil
+}
+
+func (d *driver) add(t Trial) {
+	d.trials = append(d.trials, t)
+	if d.options.OnTrial != nil {
+		d.options.OnTrial(t)
+	}
+}
+
+// result returns what is known; err is what has ended the search, if not the searcher.
+func (d *driver) result(err error) (Result, error) {
+	r := Result{Width: d.options.config().withDefaults().Width}
+	if d.searcher != nil {
+		r = d.searcher.Result()
+	}
+	r.Trials = d.trials
+	if err != nil {
+		r.Capacity = 0
+		if !errors.As(err, &r.End) {
+			r.End = &EndError{Reason: err}
+		}
+	}
+	return r, r.Err()
+}
+
+// try makes a trial when the service has settled.
+func (d *driver) try(ctx context.Context, rate float64, length time.Duration) (Trial, error) {
+	began := time.Now()
+	most, needed := d.options.Engine.MaxInFlight, d.options.inFlight(rate)
+	if len(d.trials) == 0 {
+		needed = 2 * guessInFlight
+	} else if err := d.settle(ctx); err != nil {
+		return Trial{}, err
+	}
+	if most == 0 {
+		most = needed
+	}
+	r, err := d.run(ctx, rate, length, most, d.source)
+	if err != nil {
+		return Trial{}, err
+	}
+	t := judge(d.objectives, r, most < needed)
+	t.Rate, t.Duration, t.Elapsed = rate, length, time.Since(began)
+	return t, nil
+}
+
+// run sends src at a rate.
+func (d *driver) run(ctx context.Context, rate float64, length time.Duration, most int, src loadtest.Source) (*loadtest.EngineResult, error) {
+	schedule := d.options.schedule(rate, length)
+	r, err := d.engine.RunSchedule(ctx, schedule, most, src)
+	if err != nil {
+		return nil, err
+	}
+	due := int64(schedule.Len())
+	if due < 0 {
+		due = 0
+		for range schedule.All() {
+			due++
+		}
+	}
+	if r.Scheduled < due {
+		return nil, fmt.Errorf("capacity: the source has ended after %s of %s arrivals: use one without an end, such as loadtest.Cycle", text.Count(r.Scheduled), text.Count(due))
+	}
+	return r, nil
+}
+
+// probe sends one request.
+func (d *driver) probe(ctx context.Context) (*loadtest.EngineResult, error) {
+	return d.engine.RunSchedule(ctx, pace.Recorded(0), 1, d.source)
+}
+
+// examine looks at the service before the first trial.
+func (d *driver) examine(ctx context.Context) error {
+	var slowest time.Duration
+	for i := range probes + 1 { // the first opens a connection
+		r, err := d.probe(ctx)
+		if err != nil {
+			return err
+		}
+		if r.ErrorCount+r.RejectedCount > 0 {
+			return &EndError{ErrMinRate, "one request at a time: " + errorText(r)}
+		}
+		d.http = d.http || len(r.StatusCodes) > 0
+		if took := r.P99(); i > 0 {
+			slowest = max(slowest, took)
+			if i == 1 || took < d.quickest {
+				d.quickest = took
+			}
+		}
+	}
+	d.healthy = max(2*slowest, slowest+slack)
+	return nil
+}
+
+// settle waits until a request takes no longer than at the beginning. None is in flight
+// then: a run of the engine ends with the last.
+func (d *driver) settle(ctx context.Context) error {
+	began := time.Now()
+	for pause := settlePause; ; pause *= 2 {
+		r, err := d.probe(ctx)
+		if err != nil {
+			return err
+		}
+		if r.ErrorCount+r.RejectedCount == 0 && r.P99() <= d.healthy {
+			return nil
+		}
+		if waited := time.Since(began); waited >= d.options.Settle {
+			seen := fmt.Sprintf("took %v", text.Duration(r.P99()))
+			if r.ErrorCount+r.RejectedCount > 0 {
+				seen = "failed: " + errorText(r)
+			}
+			last := d.trials[len(d.trials)-1]
+			return &EndError{ErrUnsettled, fmt.Sprintf("%v after one at %s/s, a single request %s, where it took %v at the beginning; raise Settle, or see what the service still does",
+				waited.Round(time.Millisecond), text.Rate(last.Rate), seen, text.Duration(d.quickest))}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(min(pause, d.options.Settle/4)):
+		}
+	}
+}
