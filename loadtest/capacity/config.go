@@ -17,15 +17,15 @@ func fault(format string, args ...any) error {
 
 // Defaults of [Config] and [Goal].
 const (
-	defaultMinRate      = 1
-	defaultMaxRate      = 1e6
-	defaultWidth        = 0.05
-	defaultLevels       = 3
-	maxLevels           = 16
-	defaultExceedRatio  = 0.5
-	defaultDuration     = time.Second
-	defaultDurationSum  = 7 * time.Second
-	defaultInitialTrial = time.Second
+	defaultMinRate     = 1
+	defaultMaxRate     = 1e6
+	defaultWidth       = 0.02
+	defaultLevels      = 2
+	maxLevels          = 16
+	defaultExceedRatio = 0.5
+	defaultDuration    = time.Second
+	defaultDurationSum = 7 * time.Second
+	defaultInitialSum  = 2 * time.Second // two trials: what disturbs one makes no upper bound
 )
 
 // Goal is what a rate must meet. Which rates do is told from their trials: a trial is good
@@ -49,7 +49,7 @@ type Goal struct {
 	// ExceedRatio. It must be TrialDuration at least. 0 means 7 s, or TrialDuration if that
 	// is longer.
 	DurationSum time.Duration `json:"duration_sum_ns"`
-	// InitialDuration is the DurationSum of the coarsest search. 0 means 1 s, or
+	// InitialDuration is the DurationSum of the coarsest search. 0 means 2 s, or
 	// DurationSum if that is shorter.
 	InitialDuration time.Duration `json:"initial_duration_ns"`
 }
@@ -58,7 +58,7 @@ func (g Goal) withDefaults() Goal {
 	g.ExceedRatio = cmp.Or(g.ExceedRatio, defaultExceedRatio)
 	g.TrialDuration = cmp.Or(g.TrialDuration, defaultDuration)
 	g.DurationSum = cmp.Or(g.DurationSum, max(defaultDurationSum, g.TrialDuration))
-	g.InitialDuration = cmp.Or(g.InitialDuration, min(defaultInitialTrial, g.DurationSum))
+	g.InitialDuration = cmp.Or(g.InitialDuration, min(defaultInitialSum, g.DurationSum))
 	return g
 }
 
@@ -99,11 +99,11 @@ type Config struct {
 	// is the first guess. 0 means MaxRate.
 	Guess float64
 	// Width is how far apart the bounds may be in the end, as a part of the upper, from
-	// 0.0001 to below 1. 0 means 0.05.
+	// 0.0001 to below 1. 0 means 0.02.
 	Width float64
 	// Levels is how many searches there are, one after the other: the last has the Width
 	// and the DurationSums asked for, and each before it twice the width and shorter sums.
-	// 0 means 3; at most 16, and 1 for none before the last.
+	// 0 means 2; at most 16, and 1 for none before the last.
 	Levels int
 	// Budget is how long all trials may take, [Trial.Elapsed]; no trial begins that would
 	// not fit. 0 means no limit.

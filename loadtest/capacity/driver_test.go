@@ -71,7 +71,7 @@ func TestSearchFindsAKnownCapacity(t *testing.T) {
 			bad := func(rate float64) bool { return deterministic(rate, c.workers, c.each, c.limit) > 0.01 }
 			require.False(t, bad(r.Lower), r)
 			require.True(t, bad(r.Upper), r)
-			require.InDelta(t, 0.05, (r.Upper-r.Lower)/r.Upper, 1e-9)
+			require.InDelta(t, 0.02, (r.Upper-r.Lower)/r.Upper, 1e-9)
 			require.LessOrEqual(t, r.Capacity, r.Lower)
 			require.GreaterOrEqual(t, r.Capacity, 0.99*r.Lower)
 			for _, trial := range r.Trials {
