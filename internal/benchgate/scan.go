@@ -257,6 +257,7 @@ var directions = map[string]int{
 	"ns/op": -1, "B/op": -1, "allocs/op": -1, "MB/s": +1,
 	"req/s": +1, "p50-ns": -1, "p95-ns": -1, "p99-ns": -1, "err/op": -1, "peak-B": -1,
 	"missed/op": -1, "dropped/op": -1, "lag-p99-ns": -1,
+	"capacity-req/s": +1, "capacity-lo-req/s": +1, "capacity-hi-req/s": +1,
 }
 
 // named are the units that loadtest.ReportEndpoints puts after the name of a request.

@@ -17,6 +17,9 @@ const (
 	patience = 5 * time.Second
 	// probes are made before the first trial, one after the other.
 	probes = 5
+	// hopeless is the largest share that an objective may allow to be lost for it to be out
+	// of reach if all probes miss it.
+	hopeless = 0.1
 	// settlePause is between probes after a trial.
 	settlePause = 10 * time.Millisecond
 	// slack is how much longer than the slowest of the first probes a healthy one may
@@ -51,7 +54,9 @@ func Search(ctx context.Context, o Options, reqs ...*loadtest.Request) (r Result
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		err = errors.Join(err, engine.Close(ctx))
+		if closing := engine.Close(ctx); closing != nil {
+			err = errors.Join(err, closing)
+		}
 	}()
 	d := &driver{options: o, objectives: o.objectives(), engine: engine, requests: reqs, source: o.Source, began: time.Now()}
 	if len(reqs) > 0 || reflect.ValueOf(o.Source).IsZero() { // a Func needs no request
@@ -225,6 +230,11 @@ func (d *driver) examine(ctx context.Context) error {
 		}
 	}
 	d.healthy = max(2*slowest, slowest+slack)
+	for _, o := range d.objectives {
+		if o.limit > 0 && o.LossRatio <= hopeless && d.quickest > o.limit {
+			return &EndError{ErrMinRate, fmt.Sprintf("of %d requests, one at a time, the quickest took %v: %s", probes, text.Duration(d.quickest), o.Name)}
+		}
+	}
 	return nil
 }
 

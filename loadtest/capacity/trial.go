@@ -74,13 +74,13 @@ func limit(r *loadtest.EngineResult, tight bool) *loadtest.CauseFinding {
 	return nil
 }
 
-// errorText returns the number of errors, and the text of one of the most frequent.
+// errorText returns the number of errors, and the text of one of the most frequent kind.
 func errorText(r *loadtest.EngineResult) string {
 	if r.ErrorCount == 0 {
 		return ""
 	}
 	class := text.ByCount(r.Errors)[0]
-	s := fmt.Sprintf("%s errors, such as %v", text.Count(r.ErrorCount), class)
+	s := fmt.Sprintf("%s of %s failed, %v", text.Count(r.ErrorCount), text.Count(r.Requests), class)
 	if class == loadtest.ClassStatus && len(r.StatusCodes) > 0 {
 		return fmt.Sprintf("%s %d", s, text.ByCount(r.StatusCodes)[0])
 	}
