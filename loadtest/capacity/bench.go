@@ -3,6 +3,7 @@ package capacity
 import (
 	"flag"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -30,7 +31,7 @@ var printUnits = sync.OnceFunc(func() {
 //	capacity-hi-req/s  Result.Upper
 //	trials             how many were made
 //
-// in place of ns/op, and logs the result. For a confidence interval use -count. A search
+// in place of ns/op, and logs what is known by goal, and with -v every trial. For a confidence interval use -count. A search
 // that ends without a capacity fails the benchmark with the reason and what is known, and
 // no metric: of an INVALID one, for which the generator was the limit, the cause and what
 // to change.
@@ -49,14 +50,21 @@ func Bench(b *testing.B, o Options, reqs ...*loadtest.Request) Result {
 			r, err = Search(b.Context(), o, reqs...)
 		}
 	}
+	shown := r.summary()
+	if testing.Verbose() { // otherwise package testing shows ten lines
+		shown = r.String()
+	}
 	if err != nil {
-		b.Fatalf("%v\n%v", err, r)
+		if !strings.HasPrefix(shown, err.Error()) { // as it does but for bad options
+			shown = err.Error() + "\n" + shown
+		}
+		b.Fatal(shown)
 	}
 	b.ReportMetric(0, "ns/op") // hides it
 	b.ReportMetric(r.Capacity, "capacity-req/s")
 	b.ReportMetric(r.Lower, "capacity-lo-req/s")
 	b.ReportMetric(r.Upper, "capacity-hi-req/s")
 	b.ReportMetric(float64(len(r.Trials)), "trials")
-	b.Logf("%v", r)
+	b.Log(shown)
 	return r
 }

@@ -45,13 +45,13 @@ func (d *driver) control(ctx context.Context, hi float64) error {
 		}
 		t := judge(d.objectives, r, false)
 		t.Kind, t.Rate, t.Duration, t.Elapsed = TrialControl, rate, d.longestTrial(), time.Since(began)
-		if r.Requests == r.ErrorCount {
-			return &EndError{ErrGenerator, "it could not be checked against a server that does nothing: set Null, for example because Engine.Client does not reach it: " + errorText(r)}
-		}
 		if f := limit(r, false); f != nil {
 			t.Note = fmt.Sprintf("%s: %s", f.Cause, f.Text)
 		}
 		d.add(t)
+		if r.Requests == r.ErrorCount {
+			return &EndError{ErrGenerator, "it could not be checked against a server that does nothing: set Null, for example because Engine.Client does not reach it: " + errorText(r)}
+		}
 		trials = append(trials, t)
 	}
 	if classify(goals, trials) == upper {

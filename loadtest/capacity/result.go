@@ -165,18 +165,11 @@ func between(lo, hi float64) string {
 // String returns the capacity, or why there is none, what is known by goal, and a table
 // of the trials.
 func (r Result) String() string {
-	var b strings.Builder
-	if r.End != nil {
-		fmt.Fprintf(&b, "%v\n", r.End)
-	} else {
-		fmt.Fprintf(&b, "capacity %s/s: a rate %s\n", text.Rate(r.Capacity), between(r.Lower, r.Upper))
-	}
-	for _, g := range r.Goals {
-		fmt.Fprintf(&b, "  %s: a rate %s\n", g.Name, between(g.Lower, g.Upper))
-	}
 	if len(r.Trials) == 0 {
-		return b.String()
+		return r.summary()
 	}
+	var b strings.Builder
+	b.WriteString(r.summary())
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "trial\trate/s\ttime\t")
 	for _, g := range r.Goals {
@@ -201,6 +194,20 @@ func (r Result) String() string {
 		fmt.Fprintf(w, "%s\t %s\n", p99(t), verdict)
 	}
 	w.Flush()
+	return b.String()
+}
+
+// summary is String without the table.
+func (r Result) summary() string {
+	var b strings.Builder
+	if r.End != nil {
+		fmt.Fprintf(&b, "%v\n", r.End)
+	} else {
+		fmt.Fprintf(&b, "capacity %s/s: a rate %s\n", text.Rate(r.Capacity), between(r.Lower, r.Upper))
+	}
+	for _, g := range r.Goals {
+		fmt.Fprintf(&b, "  %s: a rate %s\n", g.Name, between(g.Lower, g.Upper))
+	}
 	return b.String()
 }
 

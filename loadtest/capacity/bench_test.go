@@ -1,0 +1,152 @@
+package capacity
+
+import (
+	"context"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest"
+)
+
+// counting fails from call number most on since the last trial: what happens depends on
+// no clock.
+type counting struct {
+	calls atomic.Int64
+	most  int64
+}
+
+func (c *counting) call(context.Context) error {
+	if c.calls.Add(1) > c.most {
+		return errPlanted
+	}
+	return nil
+}
+
+// options are for trials so short that a search takes a second, and with an objective
+// that no busy machine misses.
+func (c *counting) options() Options {
+	return Options{
+		SLO: loadtest.SLO{P99: 20 * time.Second}, TrialDuration: 20 * time.Millisecond, DurationSum: 60 * time.Millisecond,
+		Width: 0.1, Budget: time.Minute, OnTrial: func(Trial) { c.calls.Store(0) },
+		Engine: loadtest.ArrivalConfig{MaxCatchUp: time.Minute, MaxInFlight: 10_000},
+	}
+}
+
+// child says which benchmark a child process of a test is to run.
+const child = "CAPACITY_TEST_BENCHMARK"
+
+func BenchmarkChild(b *testing.B) {
+	c := &counting{most: 100}
+	o := c.options()
+	o.Engine.Client = loadtest.Func(c.call)
+	switch os.Getenv(child) {
+	case "":
+		b.Skip("for a test")
+	case "invalid":
+		o.Null = loadtest.Call("null", func(context.Context) error { return errPlanted })
+	case "loop":
+		for b.Loop() {
+			Bench(b, o)
+		}
+		return
+	case "bad":
+		o.Width = 2
+	}
+	Bench(b, o)
+}
+
+// bench returns the output of BenchmarkChild in a process of its own.
+func bench(t *testing.T, what string, flags ...string) (out string, ok bool) {
+	t.Helper()
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), exe, append([]string{"-test.run=^$", "-test.bench=Child"}, flags...)...)
+	cmd.Env = append(os.Environ(), child+"="+what)
+	data, err := cmd.CombinedOutput()
+	return string(data), err == nil
+}
+
+// Whatever the time of a benchmark, it is one search, with a line that says which way its
+// metrics are better.
+func TestBenchReportsMetrics(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-test.benchtime=1x"}, {"-test.benchtime=3x", "-test.count=2"}} {
+		out, ok := bench(t, "good", flags...)
+		require.True(t, ok, out)
+		require.True(t, strings.HasPrefix(out, units), "before the first benchmark:\n%s", out)
+		require.Equal(t, 1, strings.Count(out, units))
+		lines := regexp.MustCompile(`(?m)^BenchmarkChild\S*\s+\d+\t\s+(\S+) capacity-hi-req/s\t\s+(\S+) capacity-lo-req/s\t\s+(\S+) capacity-req/s\t\s+(\S+) trials$`)
+		require.Len(t, lines.FindAllString(out, -1), max(1, len(flags)), out)
+		require.NotContains(t, out, "ns/op")
+		require.Contains(t, out, "passes and one of")
+		require.Equal(t, max(1, len(flags)), strings.Count(out, "capacity 4,"), "one search for each count, and its summary\n%s", out)
+		require.NotContains(t, out, "truncated")
+	}
+}
+
+// Without a capacity there is no metric, and the benchmark fails and says why.
+func TestBenchWithoutACapacity(t *testing.T) {
+	for what, want := range map[string]string{
+		"invalid": "INVALID: the generator was the limit", "loop": "Bench within b.Loop()", "bad": "Width is 2",
+	} {
+		out, ok := bench(t, what)
+		require.False(t, ok, out)
+		require.Contains(t, out, "--- FAIL: BenchmarkChild")
+		require.Contains(t, out, want)
+		require.NotContains(t, out, " capacity-req/s\t")
+	}
+	out, _ := bench(t, "invalid", "-test.v", "-test.benchtime=1x")
+	require.Contains(t, out, "warm-up", "all trials")
+	require.Contains(t, out, "control")
+}
+
+// The result is that of Search.
+func TestBenchReturnsTheResult(t *testing.T) {
+	c := &counting{most: 100}
+	o := c.options()
+	o.Engine.Client = loadtest.Func(c.call)
+	var r Result
+	time := flag.Lookup("test.benchtime").Value
+	before := time.String()
+	require.NoError(t, time.Set("1x"))
+	defer time.Set(before) //nolint:errcheck // it was its value
+	b := testing.Benchmark(func(b *testing.B) { r = Bench(b, o) })
+	require.Positive(t, r.Capacity)
+	require.Equal(t, map[string]float64{
+		"ns/op": 0, "capacity-req/s": r.Capacity, "capacity-lo-req/s": r.Lower, "capacity-hi-req/s": r.Upper, "trials": float64(len(r.Trials)),
+	}, b.Extra)
+}
+
+// Over real sockets, against a server in this process, the generator is checked against
+// another one, with a request that looks the same.
+func TestSearchOverLoopback(t *testing.T) {
+	for _, client := range []loadtest.Client{nil, loadtest.Wire(loadtest.ConnectionConfig{})} {
+		c := &counting{most: 60}
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c.call(r.Context()) != nil {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}))
+		defer srv.Close()
+		o := c.options()
+		o.Engine.Client = client
+		r, err := Search(t.Context(), o, loadtest.Post(srv.URL, "text/plain", []byte("hello")))
+		require.NoError(t, err, r)
+		// 60 calls in 20 ms, of which those that saw that the service had settled take some
+		require.InDelta(t, 3000, r.Upper, 600, r)
+		require.Contains(t, r.String(), "status 503")
+		last := r.Trials[len(r.Trials)-1]
+		require.Equal(t, TrialControl, last.Kind)
+		require.Zero(t, last.Errors)
+		requireJSON(t, r)
+	}
+}
