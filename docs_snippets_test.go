@@ -49,7 +49,7 @@ var imports = map[string]string{
 	"goleak": "go.uber.org/goleak", "httpmock": "github.com/jarcoal/httpmock",
 
 	"fixtures": module + "/fixtures", "loadtest": module + "/loadtest", "pace": module + "/loadtest/pace",
-	"htmlreport": module + "/loadtest/htmlreport", "progress": module + "/loadtest/progress",
+	"capacity": module + "/loadtest/capacity", "htmlreport": module + "/loadtest/htmlreport", "progress": module + "/loadtest/progress",
 	"sqlitesink": module + "/loadtest/sqlitesink", "resilience": module + "/resilience",
 	"resiliencetest": module + "/resilience/resiliencetest",
 }

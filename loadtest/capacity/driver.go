@@ -123,7 +123,7 @@ func (d *driver) search(ctx context.Context) error {
 		if t.Kind != TrialInvalid || len(d.trials) == 0 { // the first counts for nothing anyway
 			invalid = 0
 			d.searcher.Observe(t)
-			if t.Kind = TrialCounted; len(d.trials) == 0 {
+			if len(d.trials) == 0 {
 				t.Kind = TrialWarmup
 			}
 			d.add(t)

@@ -67,8 +67,11 @@ func TestSearchFindsAKnownCapacity(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			r, err := Search(t.Context(), function(service(c.workers, c.each), c.limit))
+			o := function(service(c.workers, c.each), c.limit)
+			r, err := Search(t.Context(), o)
 			require.NoError(t, err, r)
+			requireByDefinition(t, o.config(), r)
+			requireJSON(t, r)
 			require.LessOrEqual(t, time.Since(began), 40*time.Second)
 			bad := func(rate float64) bool { return deterministic(rate, c.workers, c.each, c.limit) > 0.01 }
 			require.False(t, bad(r.Lower), r)
@@ -81,8 +84,9 @@ func TestSearchFindsAKnownCapacity(t *testing.T) {
 					require.InDelta(t, deterministic(trial.Rate, c.workers, c.each, c.limit), trial.Losses[0], 0.003, "%v/s\n%v", trial.Rate, r)
 				}
 			}
-			require.Equal(t, TrialControl, r.Trials[len(r.Trials)-1].Kind)
-			t.Log(r)
+			last := r.Trials[len(r.Trials)-1]
+			require.Equal(t, TrialControl, last.Kind)
+			require.Equal(t, headroom*r.Upper, last.Rate)
 		})
 	}
 }
