@@ -77,7 +77,9 @@ func relevant(classes []class) (lo, hi int) {
 	if hi >= 0 {
 		below = classes[:hi]
 	}
-	for lo = len(below) - 1; lo >= 0 && below[lo] != lower; lo-- {
+	lo = len(below) - 1
+	for lo >= 0 && below[lo] != lower {
+		lo--
 	}
 	return lo, hi
 }

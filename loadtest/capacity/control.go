@@ -78,11 +78,13 @@ func (d *driver) null() (requests []*loadtest.Request, stop func(), err error) {
 	if err != nil {
 		return nil, stop, fmt.Errorf("capacity: the server for the check of the generator: %w", err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })}
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	})}
 	ended := make(chan struct{})
 	go func() { // ends with stop
 		defer close(ended)
-		server.Serve(listener)
+		_ = server.Serve(listener) // it was closed
 	}()
 	stop = func() { server.Close(); <-ended }
 	url := "http://" + listener.Addr().String() + "/"

@@ -192,7 +192,7 @@ func (d *driver) run(ctx context.Context, rate float64, length time.Duration, mo
 	if err != nil {
 		return nil, err
 	}
-	due := int64(schedule.Len())
+	due := schedule.Len()
 	if due < 0 {
 		due = 0
 		for range schedule.All() {

@@ -73,8 +73,12 @@ func TestObservePanicsOnWhatNextHasNotAskedFor(t *testing.T) {
 	s, err := New(Config{Goals: []Goal{{}}, Guess: 100})
 	require.NoError(t, err)
 	for _, trial := range []Trial{
-		{Rate: 99, Duration: 1, Losses: []float64{0}}, {Rate: 100, Losses: []float64{0}}, {Rate: 100, Duration: 1},
-		{Rate: 100, Duration: 1, Losses: []float64{0, 0}}, {Rate: 100, Duration: 1, Losses: []float64{math.NaN()}}, {Rate: 100, Duration: 1, Losses: []float64{1.1}},
+		{Rate: 99, Duration: 1, Losses: []float64{0}},
+		{Rate: 100, Losses: []float64{0}},
+		{Rate: 100, Duration: 1},
+		{Rate: 100, Duration: 1, Losses: []float64{0, 0}},
+		{Rate: 100, Duration: 1, Losses: []float64{math.NaN()}},
+		{Rate: 100, Duration: 1, Losses: []float64{1.1}},
 	} {
 		require.Panics(t, func() { s.Observe(trial) }, "%+v", trial)
 	}
