@@ -2,6 +2,8 @@ package capacity
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,6 +43,19 @@ func TestLevels(t *testing.T) {
 	}
 	const s = time.Second
 	require.Equal(t, [][2]time.Duration{{s, s}, {s, s}, {s, 4 * s}, {3 * s, 3 * s}, {s, 16 * s}, {9 * s, 9 * s}}, got)
+}
+
+// Each search is somewhat longer than the one before.
+func TestEachLevelIsSearched(t *testing.T) {
+	c := Config{Levels: 4, Goals: []Goal{{TrialDuration: 8 * time.Second, DurationSum: 8 * time.Second, InitialDuration: time.Second}}}
+	r := search(t, c, step(1000), rand.New(rand.NewPCG(1, 1)))
+	requireByDefinition(t, c, r)
+	var lengths []time.Duration
+	for _, trial := range r.Trials {
+		lengths = append(lengths, trial.Duration.Round(time.Millisecond))
+	}
+	require.True(t, slices.IsSorted(lengths), lengths)
+	require.Equal(t, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}, slices.Compact(lengths))
 }
 
 // A longer trial counts as long as it is, and shorter ones only ever count against a rate.
@@ -87,5 +102,5 @@ func TestObservePanicsOnWhatNextHasNotAskedFor(t *testing.T) {
 	losses[0] = 1
 	require.Zero(t, s.Result().Trials[0].Losses[0], "the searcher has its own")
 	s.Result().Trials[0].Rate = 5
-	require.Equal(t, 100.0, s.Result().Trials[0].Rate)
+	require.InDelta(t, 100, s.Result().Trials[0].Rate, 0)
 }
