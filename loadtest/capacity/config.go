@@ -164,7 +164,7 @@ func (c Config) levels() [][]Goal {
 		for _, g := range c.Goals {
 			if level < c.Levels-1 {
 				initial, sum := float64(g.InitialDuration), float64(g.DurationSum)
-				g.DurationSum = time.Duration(initial * math.Pow(sum/initial, float64(level)/last))
+				g.DurationSum = time.Duration(math.Round(initial * math.Pow(sum/initial, float64(level)/last)))
 				g.TrialDuration = min(g.TrialDuration, g.DurationSum)
 			}
 			out[level] = append(out[level], g)

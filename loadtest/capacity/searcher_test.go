@@ -31,9 +31,9 @@ func TestConfigValidateReportsEveryFault(t *testing.T) {
 
 // The coarser a search, the shorter its sums, in equal steps.
 func TestLevels(t *testing.T) {
-	c := Config{Levels: 3, Goals: []Goal{
-		{TrialDuration: time.Second, DurationSum: 16 * time.Second, InitialDuration: time.Second},
-		{TrialDuration: 9 * time.Second, DurationSum: 9 * time.Second, InitialDuration: time.Second},
+	c := Config{Levels: 4, Goals: []Goal{
+		{TrialDuration: time.Second, DurationSum: 8 * time.Second, InitialDuration: time.Second},
+		{TrialDuration: 27 * time.Second, DurationSum: 27 * time.Second, InitialDuration: time.Second},
 	}}.withDefaults()
 	var got [][2]time.Duration
 	for _, goals := range c.levels() {
@@ -42,7 +42,7 @@ func TestLevels(t *testing.T) {
 		}
 	}
 	const s = time.Second
-	require.Equal(t, [][2]time.Duration{{s, s}, {s, s}, {s, 4 * s}, {3 * s, 3 * s}, {s, 16 * s}, {9 * s, 9 * s}}, got)
+	require.Equal(t, [][2]time.Duration{{s, s}, {s, s}, {s, 2 * s}, {3 * s, 3 * s}, {s, 4 * s}, {9 * s, 9 * s}, {s, 8 * s}, {27 * s, 27 * s}}, got)
 }
 
 // Each search is somewhat longer than the one before.
