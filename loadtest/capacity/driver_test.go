@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,14 +97,14 @@ func TestSearchFindsAKnownCapacity(t *testing.T) {
 func TestErrorsAreASecondGoal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		work := service(10, 10*time.Millisecond)
-		n := 0
+		var calls atomic.Int64
 		o := function(func(ctx context.Context) error {
-			if n++; n > 600 && n%100 == 0 {
+			if n := calls.Add(1); n > 600 && n%100 == 0 {
 				return errPlanted
 			}
 			return work(ctx)
 		}, 50*time.Millisecond)
-		o.OnTrial = func(Trial) { n = 0 }
+		o.OnTrial = func(Trial) { calls.Store(0) }
 		lax, err := Search(t.Context(), o)
 		require.NoError(t, err, lax)
 		require.Len(t, lax.Goals, 1)
@@ -159,9 +160,9 @@ func TestIrregularEnds(t *testing.T) {
 			}, ErrGenerator, "set Null, for example",
 		},
 		{"no recovery", func() func(context.Context) error {
-			calls := 0
+			var calls atomic.Int64
 			return func(context.Context) error {
-				if calls++; calls > 100 {
+				if calls.Add(1) > 100 {
 					time.Sleep(20 * time.Millisecond)
 				}
 				time.Sleep(time.Millisecond)
@@ -207,16 +208,16 @@ func TestTheServiceSettlesBetweenTrials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const recovery = 700 * time.Millisecond
 		work := service(10, 10*time.Millisecond)
-		var overloaded time.Time
+		var overloaded atomic.Int64 // when, in nanoseconds since epoch
+		var open atomic.Int64
+		epoch := time.Now().Add(-time.Hour)
 		var trials []time.Time
-		open := 0
 		o := function(func(ctx context.Context) error {
-			open++
-			defer func() { open-- }()
-			if open > 40 {
-				overloaded = time.Now()
+			defer open.Add(-1)
+			if open.Add(1) > 40 {
+				overloaded.Store(int64(time.Since(epoch)))
 			}
-			if time.Since(overloaded) < recovery {
+			if time.Since(epoch)-time.Duration(overloaded.Load()) < recovery {
 				time.Sleep(50 * time.Millisecond)
 			}
 			return work(ctx)
@@ -264,10 +265,10 @@ func TestACanceledSearch(t *testing.T) {
 // A panic in a user's code comes out of Search, which leaves nothing behind.
 func TestAPanicInASearch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls := 0
+		var calls atomic.Int64
 		require.Panics(t, func() {
 			_, _ = Search(t.Context(), function(func(context.Context) error {
-				if calls++; calls == 500 {
+				if calls.Add(1) == 500 {
 					panic(errPlanted)
 				}
 				time.Sleep(time.Millisecond)

@@ -56,6 +56,8 @@ func judge(objectives []objective, r *loadtest.EngineResult, tight bool) Trial {
 		t.Note = fmt.Sprintf("%s of the requests began %v or more after they were due", text.Percent(0.01), text.Duration(r.LagQuantile(0.99)))
 		if cause != nil {
 			t.Note = fmt.Sprintf("%s: %s", cause.Cause, cause.Text)
+		} else if tight && r.Dropped > 0 {
+			t.Note = fmt.Sprintf("%s arrivals were dropped; raise MaxInFlight", text.Count(r.Dropped))
 		}
 	case bad:
 		t.Note = errorText(r)

@@ -63,6 +63,9 @@ func TestJudge(t *testing.T) {
 			r.Scheduled, r.Dropped = 1000, 100
 			r.Causes = []loadtest.CauseFinding{{Cause: loadtest.CauseInFlight, Windows: 1, Of: 1, Text: "raise MaxInFlight"}}
 		}, true, []float64{0.1, 0.1}, TrialInvalid, "in flight: raise MaxInFlight"},
+		{"a few dropped, as there was no room", outcomes(t, group{995, 10 * ms, 0, 0}), func(r *loadtest.EngineResult) {
+			r.Scheduled, r.Dropped = 1000, 5
+		}, true, []float64{0.005, 0.005}, TrialInvalid, "5 arrivals were dropped; raise MaxInFlight"},
 		{"rejected by the breaker", outcomes(t, group{900, 10 * ms, 0, 0}), func(r *loadtest.EngineResult) { r.Scheduled, r.RejectedCount = 1000, 100 }, false, []float64{0.1, 0.1}, TrialCounted, ""},
 		{"missed", outcomes(t, group{900, 10 * ms, 0, 0}), func(r *loadtest.EngineResult) { r.Scheduled, r.Missed = 1000, 100 }, false, []float64{0.1, 0.1}, TrialInvalid, "began"},
 		{"sent late", outcomes(t, group{900, 10 * ms, 0, 0}, group{100, 10 * ms, 45 * ms, 0}), nil, false, []float64{0.1, 0}, TrialInvalid, "1 % of the requests began 45ms or more after they were due"},
