@@ -96,7 +96,7 @@ type Config struct {
 	// means 1 and 1,000,000.
 	MinRate, MaxRate float64
 	// Guess is the rate of the first trial, which is thrown away: what came through in it
-	// is the first guess. 0 means MaxRate.
+	// is the first guess. 0 means MaxRate, and so does more.
 	Guess float64
 	// Width is how far apart the bounds may be in the end, as a part of the upper, from
 	// 0.0001 to below 1. 0 means 0.02.

@@ -102,8 +102,7 @@ func (d *driver) search(ctx context.Context) error {
 		return err
 	}
 	c := d.options.config()
-	most := min(c.withDefaults().MaxRate, guessRate)
-	c.Guess = min(max(guessInFlight/max(d.quickest.Seconds(), 1e-9), c.withDefaults().MinRate), most)
+	c.Guess = min(guessInFlight/max(d.quickest.Seconds(), 1e-9), guessRate)
 	// The control takes as many trials at the most.
 	c.Budget = max(d.options.Budget-time.Since(d.began)-controlTrials*d.longestTrial(), 1)
 	var err error
