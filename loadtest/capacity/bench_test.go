@@ -3,6 +3,7 @@ package capacity
 import (
 	"context"
 	"flag"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -148,5 +149,34 @@ func TestSearchOverLoopback(t *testing.T) {
 		require.Equal(t, TrialControl, last.Kind)
 		require.Zero(t, last.Errors)
 		requireJSON(t, r)
+	}
+}
+
+// What the generator is checked with is like what it sends, but for where to.
+func TestNullRequests(t *testing.T) {
+	post := loadtest.Post("http://service.invalid/a?b", "text/plain", []byte("hello"))
+	post.Check = func(loadtest.Response) error { return errPlanted }
+	d := &driver{http: true, requests: []*loadtest.Request{post, loadtest.Call("f", func(context.Context) error { return errPlanted })}}
+	requests, stop, err := d.null()
+	require.NoError(t, err)
+	require.Len(t, requests, 1)
+	require.Contains(t, requests[0].URL, "http://127.0.0.1:")
+	require.Equal(t, &loadtest.Request{Method: "POST", URL: requests[0].URL, Header: post.Header, Body: post.Body}, requests[0])
+	resp, err := http.Post(requests[0].URL, "text/plain", strings.NewReader("hello")) //nolint:noctx // it is closed below
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	for reason, d := range map[string]*driver{
+		"functions":          {},
+		"their own network":  {http: true, options: Options{Engine: loadtest.ArrivalConfig{Conn: loadtest.ConnectionConfig{DialContext: (&net.Dialer{}).DialContext}}}},
+		"their own requests": {http: true, options: Options{Null: post}},
+	} {
+		requests, stop, err := d.null()
+		require.NoError(t, err, reason)
+		require.Len(t, requests, 1)
+		require.Equal(t, d.options.Null == nil, requests[0].Func != nil, reason)
+		stop()
 	}
 }

@@ -309,8 +309,11 @@ func TestSourcesOfASearch(t *testing.T) {
 			capacities = append(capacities, r.Capacity)
 			require.InDelta(t, capacities[0], r.Capacity, 0.03*r.Capacity)
 		}
+		o.Source = loadtest.Times(1, a)
+		_, err := Search(t.Context(), o, a, b)
+		require.NoError(t, err, "requests come before a source")
 		o.Source = loadtest.Times(2000, a)
-		_, err := Search(t.Context(), o)
+		_, err = Search(t.Context(), o)
 		require.ErrorContains(t, err, "the source has ended after 2,000 of ")
 		o.Source = loadtest.Times(0)
 		_, err = Search(t.Context(), o)
@@ -356,3 +359,82 @@ func TestOptionsValidateReportsEveryFault(t *testing.T) {
 }
 
 var errPlanted = errors.New("planted")
+
+// localError is a request that did not reach the service.
+type localError struct{ error }
+
+func (localError) ErrorClass() loadtest.ErrorClass { return loadtest.ClassLocal }
+
+// Trials that the generator has spoiled are repeated, at the expense of the budget, as
+// long as not too many in a row are.
+func TestSpoiledTrialsAreRepeated(t *testing.T) {
+	for _, c := range []struct {
+		budget time.Duration
+		want   error
+	}{{2 * time.Minute, nil}, {18 * time.Second, ErrBudget}} {
+		synctest.Test(t, func(t *testing.T) {
+			var spoiled atomic.Bool
+			var calls atomic.Int64
+			work := service(10, 10*time.Millisecond)
+			o := function(func(ctx context.Context) error {
+				if spoiled.Load() && calls.Add(1)%20 == 0 {
+					return localError{errPlanted}
+				}
+				return work(ctx)
+			}, 50*time.Millisecond)
+			o.Budget = c.budget
+			trials := 0
+			o.OnTrial = func(Trial) { trials++; spoiled.Store(trials%3 > 0) }
+			began := time.Now()
+			r, err := Search(t.Context(), o)
+			require.ErrorIs(t, err, c.want, "%v", r)
+			if c.want != nil {
+				require.LessOrEqual(t, time.Since(began), c.budget+time.Second)
+				return
+			}
+			requireByDefinition(t, o.config(), r)
+			invalid := 0
+			for _, trial := range r.Trials {
+				if trial.Kind == TrialInvalid {
+					invalid++
+					require.Contains(t, trial.Note, "local limits")
+				}
+			}
+			require.GreaterOrEqual(t, invalid, 2*maxInvalid)
+		})
+	}
+}
+
+// The check of the generator is within the budget, too, and the first trial does not
+// flood the service.
+func TestSearchKeepsToItsBudget(t *testing.T) {
+	found := 0
+	for budget := 8 * time.Second; budget <= 20*time.Second; budget += 500 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			var open, most atomic.Int64
+			work := service(10, 10*time.Millisecond)
+			o := function(func(ctx context.Context) error {
+				most.Store(max(most.Load(), open.Add(1)))
+				defer open.Add(-1)
+				return work(ctx)
+			}, 50*time.Millisecond)
+			o.Budget = budget
+			trials := 0
+			o.OnTrial = func(Trial) {
+				if trials++; trials == 1 {
+					require.LessOrEqual(t, most.Load(), int64(2*guessInFlight))
+				}
+			}
+			began := time.Now()
+			r, err := Search(t.Context(), o)
+			if err == nil {
+				found++
+			} else {
+				require.ErrorIs(t, err, ErrBudget)
+			}
+			require.LessOrEqual(t, time.Since(began), budget+500*time.Millisecond, r)
+		})
+	}
+	require.Positive(t, found)
+	require.Less(t, found, 25)
+}
