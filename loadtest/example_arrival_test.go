@@ -93,6 +93,20 @@ func ExampleArrivalConfig_maxInFlight() {
 	// 2 in flight at most
 }
 
+// The same connections serve runs at several rates.
+func ExampleArrivalEngine_RunSchedule() {
+	engine := arriving(pace.Constant(1).Take(1))
+	defer engine.Close(context.Background())
+	for _, rate := range []float64{100, 200, 400} {
+		result, err := engine.RunSchedule(context.Background(), pace.Constant(rate).Until(20*time.Millisecond), 0, loadtest.Cycle())
+		fmt.Println(result.Schedule, "sent", result.Requests, err)
+	}
+	// Output:
+	// 100/s for 20ms sent 2 <nil>
+	// 200/s for 20ms sent 4 <nil>
+	// 400/s for 20ms sent 8 <nil>
+}
+
 func ExampleArrivalConfig_Validate() {
 	err := loadtest.ArrivalConfig{Schedule: pace.Constant(-5), MaxCatchUp: -time.Second}.Validate()
 	fmt.Println(errors.Is(err, loadtest.ErrConfig), errors.Is(err, pace.ErrSchedule))

@@ -72,7 +72,7 @@ func bench(t *testing.T, what string, flags ...string) (out string, ok bool) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), exe, append([]string{"-test.run=^$", "-test.bench=Child"}, flags...)...)
-	cmd.Env = append(os.Environ(), child+"="+what)
+	cmd.Env = append(os.Environ(), child+"="+what, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
 	data, err := cmd.CombinedOutput()
 	return string(data), err == nil
 }
