@@ -72,9 +72,10 @@ race: ## run every test 20 times under the race detector (minutes)
 	$(GO) test -race -shuffle=on -count=20 ./...
 
 .PHONY: soak
-soak: ## the long forms of the tests of sinks and streams
+soak: ## the long forms of the tests of sinks, streams and services
 	BRUNT_SOAK=1 $(GO) test $(RACE) -count=1 -run 'LeavingAStream|TwoMillion|AnHour' ./loadtest
 	BRUNT_SOAK=1 $(GO) test -count=1 -run 'LeavingAStream|TwoMillion|AnHour' ./loadtest
+	BRUNT_SOAK=1 $(GO) test -count=1 -v -run 'Saturated' ./fixtures
 
 # The server and the load generator are processes of their own.
 .PHONY: truth
