@@ -15,6 +15,9 @@
 // command in cmd/benchopen holds what they report against the log of the server
 // ([Distances], [Frozen]).
 //
+// The command in cmd/benchcapacity lets searches look for the capacity of a service of
+// which it is known, with and without a neighbor that keeps the CPUs busy.
+//
 // # What is equal
 //
 // Every contestant sends GET requests over HTTP/1.1 to one address, keeps its
