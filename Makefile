@@ -234,6 +234,10 @@ compare-aa: ## compare this tree's quick benchmarks with themselves TRIALS=40 ti
 compare-power: ## plant slowdowns of 5, 10 and 20 % and an allocation: are they found as often as predicted? (TRIALS=20, 5 minutes)
 	BRUNT_POWER=$(or $(TRIALS),20) $(GO) test -count=1 -timeout 120m -v -run '^TestPower$$' ./cmd/brunt
 
+.PHONY: compare-capacity
+compare-capacity: ## plant the loss of a tenth of a handler's capacity, and then nothing: red, and green? (10 minutes, and nothing else may run)
+	BRUNT_CAPACITY=1 $(GO) test -count=1 -timeout 60m -v -run '^TestCompareFindsALossOfCapacityForReal$$' ./cmd/brunt
+
 .PHONY: compare-thirdparty
 compare-thirdparty: ## compare two versions of real modules, and the verdicts with benchstat (downloads them)
 	BRUNT_THIRDPARTY=1 $(GO) test -count=1 -timeout 60m -v -run '^TestThirdParty$$' ./cmd/brunt
@@ -245,6 +249,10 @@ bench-peers: ## the same work by wrk, hey, bombardier, k6 and other libraries, s
 .PHONY: bench-open-peers
 bench-open-peers: ## whether load generators send at the rate they are told, and what they say of a stall
 	cd peers && $(GO) run ./cmd/benchopen $(ARGS)
+
+.PHONY: bench-capacity-peers
+bench-capacity-peers: ## searches for the capacity of a service of which it is known, with and without a noisy neighbor (half an hour)
+	cd peers && $(GO) run ./cmd/benchcapacity $(ARGS)
 
 .PHONY: bench-resilience-peers
 bench-resilience-peers: ## breaker, limiter and retry beside other libraries'
