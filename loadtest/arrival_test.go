@@ -245,7 +245,7 @@ func TestLagAndServiceTimeMakeUpTheResponseTime(t *testing.T) {
 func TestALateGeneratorUsesTheWorkersThatItHas(t *testing.T) {
 	e, err := NewArrivalEngine(ArrivalConfig{Schedule: pace.Burst(10, time.Second), Client: Func(nop)})
 	require.NoError(t, err)
-	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(deadline.Watchdog)}
+	r := &run{engine: e.engine, feed: new(indexFeed), recorder: newRecorder(2), dog: new(deadline.Watchdog)}
 	var started []*worker
 	d := &dispatcher{
 		run: r, start: func(w *worker) { started = append(started, w) },
@@ -291,7 +291,7 @@ func TestALateGeneratorUsesTheWorkersThatItHas(t *testing.T) {
 func TestIdleWorkersHandOutWhatIsDue(t *testing.T) {
 	e, err := NewArrivalEngine(ArrivalConfig{Schedule: pace.Burst(10, time.Second), Client: Func(nop)})
 	require.NoError(t, err)
-	r := &run{engine: e.engine, recorder: newRecorder(2), dog: new(deadline.Watchdog)}
+	r := &run{engine: e.engine, feed: new(indexFeed), recorder: newRecorder(2), dog: new(deadline.Watchdog)}
 	d := &dispatcher{
 		run: r, start: func(*worker) { t.Error("one is idle") },
 		Arrivals: openloop.New(e.schedule, 0, 10, time.Hour, 100), timer: wake.New(time.Now()),

@@ -83,7 +83,7 @@ func (d *dispatcher) handOut(now time.Duration) bool {
 	if d.pending || n < 0 {
 		return false
 	}
-	it, ok := d.Take(now)
+	it, ok := d.take(now)
 	if !ok {
 		return false
 	}
@@ -95,9 +95,19 @@ func (d *dispatcher) handOut(now time.Duration) bool {
 	return true
 }
 
+// take returns the next arrival to be sent, and tells the source its number. The caller
+// holds mu.
+func (d *dispatcher) take(now time.Duration) (openloop.Arrival, bool) {
+	it, ok := d.Take(now)
+	if ok {
+		d.run.feed.want(it.Number)
+	}
+	return it, ok
+}
+
 // startWorker starts a worker with the next arrival. The caller holds mu.
 func (d *dispatcher) startWorker(now time.Duration) {
-	it, ok := d.Take(now)
+	it, ok := d.take(now)
 	if !ok {
 		return
 	}
@@ -130,7 +140,7 @@ func (d *dispatcher) next(w *worker, now time.Duration) (openloop.Arrival, bool)
 	defer d.mu.Unlock()
 	d.Ended(!w.inHand, w.excluded)
 	w.inHand = false
-	it, ok := d.Take(now)
+	it, ok := d.take(now)
 	switch {
 	case ok:
 	case d.closed:

@@ -218,8 +218,9 @@ type ArrivalConfig struct {
 //
 // Arrival number i of the schedule sends request number i of the source, or the next one
 // of a [Seq]; the run ends with whichever ends first. Where that is a [Scenario], the
-// arrival is a user, which counts as in flight until the scenario has returned. An arrival that is missed or
-// dropped sends nothing, and a Seq is not asked for it.
+// arrival is a user, which counts as in flight until the scenario has returned. An arrival
+// that is missed or dropped sends nothing, and a Seq is not asked for it; the request that
+// [Recorded] has for it is passed over.
 type ArrivalEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.

@@ -59,6 +59,8 @@ type Request struct {
 	// worker that sent the request, outside the measured latency, and concurrently
 	// with the checks of other workers. A panic or a t.FailNow in it stops the run.
 	Check func(Response) error
+
+	once bool // it is sent once: what is made of it is not kept
 }
 
 // Response is what came back, as far as a load test needs it.
@@ -173,6 +175,9 @@ func (k *kept[P]) get(req *Request, build func(*Request) (P, error)) (P, error) 
 
 // other is get for a request that is not the last one.
 func (k *kept[P]) other(req *Request, build func(*Request) (P, error)) (P, error) {
+	if req != nil && req.once {
+		return build(req)
+	}
 	p, ok := k.all[req]
 	if !ok {
 		var err error

@@ -18,9 +18,9 @@ import (
 var ErrEmptySource = errors.New("loadtest: nothing to send")
 
 // Source says what a run sends and when there is no more. Make one with [URLs],
-// [Times], [For], [Cycle], [Mix], [Pick] or [Seq], and limit it with [Take] or [Until]; the
-// zero Source is empty. A Source may be used by many runs, except that one made with
-// [Seq] is only as repeatable as its iterator.
+// [Times], [For], [Cycle], [Mix], [Pick], [Seq] or [Recorded], and limit it with [Take] or
+// [Until]; the zero Source is empty. A Source may be used by many runs, except that one
+// made with Seq or Recorded is only as repeatable as its iterator.
 type Source struct {
 	// open numbers the names of requests, and validates each before it is sent.
 	open func(names *endpoints, validate func(*Request) error) (feed, error)
@@ -37,6 +37,9 @@ type feed interface {
 	// source has no numbers, and returns 1; 0 means that there is none, nor any after it.
 	// A feed is used either by at or by claim.
 	at(i int64, dst []item) int
+	// want says that at will be called with i, which is higher than all before: what is
+	// not wanted by then never is. It must not block.
+	want(i int64)
 	// size is how many requests the feed holds, or -1 when that is not known.
 	size() int64
 	// planned is the time since the run began from which on no request is to begin,
@@ -182,6 +185,11 @@ func Take(n int64, src Source) Source {
 func takeFrom(f feed, n int64) feed {
 	switch f := f.(type) {
 	case *indexFeed:
+		if f.total < 0 || f.total > n {
+			f.total = n
+		}
+		return f
+	case *recordedFeed:
 		if f.total < 0 || f.total > n {
 			f.total = n
 		}

@@ -45,6 +45,8 @@ func (f *indexFeed) claim(dst []item, share int) int {
 	return f.pickFrom(first, dst[:want])
 }
 
+func (f *indexFeed) want(int64) {}
+
 func (f *indexFeed) at(i int64, dst []item) int {
 	if f.ended.Load() || f.total >= 0 && i >= f.total {
 		return 0

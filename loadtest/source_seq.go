@@ -23,28 +23,43 @@ type seqFeed struct {
 func (f *seqFeed) claim(dst []item, _ int) int {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	if f.done {
+	r, ok := f.pull()
+	if !ok || !f.fill(dst, r) {
 		return 0
+	}
+	return 1
+}
+
+// pull returns the next request. The caller holds turn.
+func (f *seqFeed) pull() (*Request, bool) {
+	if f.done {
+		return nil, false
 	}
 	// Until next returns, the feed counts as done: a panic or Goexit in the
 	// iterator must not let another worker call it again.
 	f.done = true
 	r, ok := f.next()
-	if !ok {
-		return 0
+	if ok {
+		f.done = false
+		f.count++
 	}
-	it, err := f.known.item(r)
-	if err != nil {
-		f.err = fmt.Errorf("request %d of the sequence: %w", f.count, err)
-		return 0
-	}
-	f.done = false
-	it.number = f.count
-	f.count++
-	dst[0] = it
-	return 1
+	return r, ok
 }
 
+// fill makes the first item of dst of the request that was pulled last. If that is
+// invalid, the feed is at its end. The caller holds turn.
+func (f *seqFeed) fill(dst []item, r *Request) bool {
+	it, err := f.known.item(r)
+	if err != nil {
+		f.done, f.err = true, fmt.Errorf("request %d of the sequence: %w", f.count-1, err)
+		return false
+	}
+	it.number = f.count - 1
+	dst[0] = it
+	return true
+}
+
+func (f *seqFeed) want(int64)                 {}
 func (f *seqFeed) at(_ int64, dst []item) int { return f.claim(dst, 1) }
 
 func (f *seqFeed) size() int64            { return -1 }

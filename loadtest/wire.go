@@ -188,7 +188,7 @@ type wireRequests struct {
 // request returns what Wire sends for req in the run of ctx. The result is shared.
 func (c *wireClient) request(ctx context.Context, req *Request) (*http1.Request, error) {
 	counter := connectionsOf(ctx)
-	if counter == nil || req == nil || len(req.Body) > http1.MaxInlineBody { // it would be kept until the next run
+	if counter == nil || req == nil || req.once || len(req.Body) > http1.MaxInlineBody { // it would be kept until the next run
 		return c.write(req)
 	}
 	run, k := weak.Make(counter), &c.made

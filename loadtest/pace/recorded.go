@@ -35,15 +35,21 @@ func (r *recorded) rate(at time.Duration) float64 {
 }
 
 func (r *recorded) scale(factor float64) Schedule {
-	scaled := slices.Clone(r.at)
+	out := make([]time.Duration, len(r.at))
 	for i, t := range r.at {
-		at := float64(t)/factor + 0.5
-		if at >= float64(forever) {
+		var ok bool
+		if out[i], ok = scaled(t, factor); !ok {
 			return Schedule{err: fault("Scale: factor is %v: must leave instant %d, %v, within 292 years", factor, i, t)}
 		}
-		scaled[i] = time.Duration(at)
 	}
-	return Schedule{root: &recorded{scaled}}
+	return Schedule{root: &recorded{out}}
+}
+
+// scaled returns when an instant is due that comes factor times as fast, and whether that is
+// within 292 years.
+func scaled(t time.Duration, factor float64) (time.Duration, bool) {
+	at := float64(t)/factor + 0.5
+	return time.Duration(at), at < float64(forever)
 }
 
 func (r *recorded) steps() stepper {
