@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"example.com/brunt/loadtest/pace"
@@ -199,4 +200,17 @@ func ExampleParse() {
 	// burst 50 every 1s for 10s, merge (20/s for 10s, poisson seed 1) <nil>
 	// pace: bad schedule: "up" at offset 20 of "100/s for 10s, ramp up to 500/s over 30s": want "to"
 	// true 20 up "to"
+}
+
+func ExampleRecordedFunc() {
+	log := "0 120 150 900" // milliseconds; as well a file, by io.NewSectionReader
+	show(pace.RecordedFunc(4, 900*time.Millisecond, func() func() (time.Duration, bool) {
+		r := strings.NewReader(log)
+		return func() (time.Duration, bool) {
+			var ms int64
+			_, err := fmt.Fscan(r, &ms)
+			return time.Duration(ms) * time.Millisecond, err == nil
+		}
+	}).Scale(10))
+	// Output: [0s 12ms 15ms 90ms]
 }

@@ -19,7 +19,10 @@ type parser struct {
 	known int // which of layouts it had
 }
 
-const commonLayout = "02/Jan/2006:15:04:05 -0700"
+const (
+	commonLayout  = "02/Jan/2006:15:04:05 -0700"
+	shortestStamp = len("1795723200") // what is shorter in brackets is no time
+)
 
 // layouts of times; each may have a fraction of a second.
 var layouts = []string{
@@ -50,7 +53,7 @@ func (p *parser) common(line string, e *Entry) error {
 			return errors.New("no time in brackets, such as [10/Oct/2000:13:55:36 -0700]")
 		}
 		rest = after
-		if stamp, after, ok := strings.Cut(rest, "]"); ok && stamp != "" && '0' <= stamp[0] && stamp[0] <= '9' && p.setTime(stamp, e) == nil {
+		if stamp, after, ok := strings.Cut(rest, "]"); ok && len(stamp) >= shortestStamp && '0' <= stamp[0] && stamp[0] <= '9' && p.setTime(stamp, e) == nil {
 			rest, found = after, true
 		}
 	}
@@ -162,16 +165,11 @@ func (p *parser) parseTime(stamp string) (t time.Time, whole bool, err error) {
 func unixTime(s string) (t time.Time, whole, ok bool) {
 	digits, fraction, fractional := strings.Cut(s, ".")
 	n, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil {
+	nanos, bad := strconv.ParseUint((fraction + "000000000")[:9], 10, 63)
+	if err != nil || bad != nil {
 		f, err := strconv.ParseFloat(s, 64) // such as 1.7e9
-		if err != nil || !(f >= 0 && f < 1e11) {
-			return t, false, false
-		}
-		return time.Unix(0, 0).Add(time.Duration(f * 1e9)).UTC(), false, f < 9e9
-	}
-	nanos, err := strconv.ParseUint((fraction + "000000000")[:9], 10, 63)
-	if err != nil {
-		return t, false, false
+		ok = err == nil && f >= 0 && f < 9e9
+		return time.Unix(0, int64(f*1e9)).UTC(), false, ok
 	}
 	switch count := int64(n); {
 	case n < 1e11:

@@ -1,0 +1,47 @@
+package replay
+
+import (
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"example.com/brunt/loadtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// base is the service under test in all tests.
+const base = "http://h.test"
+
+// faults returns the line errors in err, in order.
+func faults(t testing.TB, err error) (all []*loadtest.LineError) {
+	t.Helper()
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		for _, err := range joined.Unwrap() {
+			all = append(all, faults(t, err)...)
+		}
+		return all
+	}
+	var line *loadtest.LineError
+	if errors.As(err, &line) {
+		all = append(all, line)
+	}
+	return all
+}
+
+// walkAll returns all entries of a walk.
+func walkAll(t testing.TB, w *walk) (all []*Entry) {
+	t.Helper()
+	for {
+		e, err := w.next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		require.NoError(t, err)
+		all = append(all, e)
+	}
+}
