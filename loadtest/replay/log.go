@@ -209,6 +209,7 @@ func (l *Log) Stats() Stats { return l.stats }
 func (l *Log) walk() *walk {
 	w := newWalk(io.NewSectionReader(l.r, 0, l.size), &l.config)
 	w.maxBad, w.onBad = math.MaxInt64, nil // they have been reported
+	w.left = l.stats.Requests
 	return w
 }
 
@@ -227,46 +228,36 @@ func (l *Log) Schedule() pace.Schedule {
 // Source returns the requests, in order of time.
 func (l *Log) Source() loadtest.Source {
 	return loadtest.Take(l.stats.Requests, loadtest.Recorded(func(yield func(*loadtest.Request, error) bool) {
-		w := l.walk()
-		for {
-			e, err := w.next()
-			if errors.Is(err, io.EOF) {
-				err = ErrChanged
-			}
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(l.config.request(e), nil) {
-				return
-			}
-		}
+		l.config.yield(l.walk(), yield)
 	}))
 }
 
+// yield yields the requests of a walk, and the error that ends it.
+func (c *Config) yield(w *walk, yield func(*loadtest.Request, error) bool) {
+	for {
+		e, err := w.next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				yield(nil, err)
+			}
+			return
+		}
+		if !yield(c.request(e), nil) {
+			return
+		}
+	}
+}
+
 // Stream returns the requests of a log that can be read only once, such as a pipe, for
-// [loadtest.Recorded]. It has no schedule, which needs to be read beside them. The first error ends it:
-// a [loadtest.LineError] if there are more bad lines than [Config.MaxBad] allows.
+// [loadtest.Recorded]. It has no schedule, as that is read beside them. The first error
+// ends it: a [loadtest.LineError] if there are more bad lines than [Config.MaxBad] allows.
 func Stream(r io.Reader, c Config) iter.Seq2[*loadtest.Request, error] {
 	return func(yield func(*loadtest.Request, error) bool) {
 		if err := c.Validate(); err != nil {
 			yield(nil, err)
 			return
 		}
-		w := newWalk(r, &c)
-		for {
-			e, err := w.next()
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(c.request(e), nil) {
-				return
-			}
-		}
+		c.yield(newWalk(r, &c), yield)
 	}
 }
 

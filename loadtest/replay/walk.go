@@ -23,6 +23,7 @@ type walk struct {
 	latest  time.Time // of those returned
 	err     error     // why there are no more lines
 
+	left               int64 // entries that there must be at least
 	bad, leftOut, late int64
 }
 
@@ -49,8 +50,12 @@ func (w *walk) next() (*Entry, error) {
 		return nil, w.err
 	}
 	if w.head == len(w.pending) {
-		return nil, io.EOF
+		if w.left > 0 {
+			w.err = ErrChanged
+		}
+		return nil, w.err
 	}
+	w.left--
 	e := w.pending[w.head]
 	w.pending[w.head] = nil
 	w.head++
