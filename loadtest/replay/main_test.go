@@ -19,8 +19,7 @@ const base = "http://h.test"
 // faults returns the line errors in err, in order.
 func faults(t testing.TB, err error) (all []*loadtest.LineError) {
 	t.Helper()
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // not what a LineError wraps
 		for _, err := range joined.Unwrap() {
 			all = append(all, faults(t, err)...)
 		}
