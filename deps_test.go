@@ -56,6 +56,9 @@ var arrows = map[string][]string{
 		"github.com/schollz/progressbar/v3",
 		"golang.org/x/term",
 	},
+	"loadtest/replay": {
+		module + "/loadtest", module + "/loadtest/internal/http1", module + "/loadtest/pace",
+	},
 	"loadtest/htmlreport": {module + "/loadtest", module + "/loadtest/internal/text"},
 	"loadtest/sqlitesink": {
 		module + "/loadtest",

@@ -6,6 +6,8 @@
 //   - [example.com/brunt/loadtest/pace] says when the arrivals of a test are due.
 //   - [example.com/brunt/loadtest/capacity] searches for the highest rate at which a
 //     service meets its objectives.
+//   - [example.com/brunt/loadtest/replay] makes load of access logs, request files and
+//     curl commands.
 //   - [example.com/brunt/loadtest/progress] shows a load test while it runs,
 //     [example.com/brunt/loadtest/htmlreport] its results as one HTML file, and
 //     [example.com/brunt/loadtest/sqlitesink] keeps every record in a database.

@@ -15,7 +15,8 @@
 // [Schedule.Poisson] puts them at random and independent of each other, as users
 // who do not know of each other arrive, or [Schedule.Exactly] does that for a number
 // that is known. [Poisson] and [Exactly] are the short forms for a constant rate.
-// [Burst] and [Recorded] have no shape: many at once, and what was seen once.
+// [Burst] and [Recorded] have no shape: many at once, and what was seen once. For a
+// recording that is larger than memory there is [RecordedFunc].
 //
 // # Combinations
 //
