@@ -11,7 +11,9 @@ import (
 // parser reads the lines of access logs. It remembers what lines have in common.
 type parser struct {
 	fields Fields
-	layout string // of the times of JSON lines; empty if it is one of layouts
+	wanted map[string]place // made of fields when first needed
+	path   []byte           // memory for the names in a JSON line
+	layout string           // of the times of JSON lines; empty if it is one of layouts
 
 	stamp string // the last, and what it says
 	time  time.Time

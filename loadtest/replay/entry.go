@@ -58,13 +58,13 @@ func (e *Entry) check() error {
 		return fmt.Errorf("target %q: must begin with a slash", cut(e.Target))
 	}
 	path := true
-	for i := 0; i < len(e.Target); i++ {
+	for i := range len(e.Target) {
 		switch c := e.Target[i]; {
 		case c < ' ' || c == 0x7f:
 			return fmt.Errorf("target %q: holds a control character", cut(e.Target))
 		case c == '?':
 			path = false
-		case c == '%' && path && !(i+2 < len(e.Target) && isHex(e.Target[i+1]) && isHex(e.Target[i+2])):
+		case c == '%' && path && (i+2 >= len(e.Target) || !isHex(e.Target[i+1]) || !isHex(e.Target[i+2])):
 			return fmt.Errorf("target %q: a %% in a path must begin an escape such as %%20", cut(e.Target))
 		}
 	}

@@ -178,4 +178,3 @@ func ExampleConfig_Validate() {
 	// replay: bad config: Base: loadtest: invalid request: URL "localhost": scheme must be http or https
 	// replay: bad config: Reorder is -5: must be -1 for none, 0 for 1000, or positive
 }
-

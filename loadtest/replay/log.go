@@ -61,9 +61,9 @@ type Config struct {
 	// argument alone, must not change it, and should return soon. A log has no bodies: to
 	// leave out what needs one, keep the methods that do not.
 	Keep func(*Entry) bool
-	// Edit, if not nil, is called with each request before it is sent, for example to
-	// name it or to give it a token. It may change the request but not the entry. Its
-	// calls do not overlap in a run.
+	// Edit, if not nil, is called with each request, for example to name it or to give it a
+	// token, also with one that is then passed over. It may change the request but not the
+	// entry. Its calls do not overlap in a run.
 	Edit func(*Entry, *loadtest.Request)
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -317,7 +316,7 @@ func TestAPanicInAHookContinues(t *testing.T) {
 	require.NoError(t, err)
 	defer func() {
 		var p *loadtest.PanicError
-		require.True(t, errors.As(recover().(error), &p))
+		require.ErrorAs(t, recover().(error), &p)
 		require.Equal(t, errTest, p.Value)
 		require.NoError(t, e.Close(t.Context()))
 	}()

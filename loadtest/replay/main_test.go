@@ -17,11 +17,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const base = "http://h.test"
 
 // faults returns the line errors in err, in order.
-func faults(t testing.TB, err error) (all []*loadtest.LineError) {
-	t.Helper()
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // not what a LineError wraps
+func faults(tb testing.TB, err error) (all []*loadtest.LineError) {
+	tb.Helper()
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range joined.Unwrap() {
-			all = append(all, faults(t, err)...)
+			all = append(all, faults(tb, err)...)
 		}
 		return all
 	}
@@ -33,14 +33,14 @@ func faults(t testing.TB, err error) (all []*loadtest.LineError) {
 }
 
 // walkAll returns all entries of a walk.
-func walkAll(t testing.TB, w *walk) (all []*Entry) {
-	t.Helper()
+func walkAll(tb testing.TB, w *walk) (all []*Entry) {
+	tb.Helper()
 	for {
 		e, err := w.next()
 		if errors.Is(err, io.EOF) {
 			return all
 		}
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		all = append(all, e)
 	}
 }

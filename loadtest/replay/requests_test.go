@@ -2,7 +2,6 @@ package replay
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -127,7 +126,8 @@ func TestStreamedRequests(t *testing.T) {
 		got = append(got, req.URL)
 	}
 	require.Equal(t, []string{"loadtest: line 3: want a header such as Accept: */*, @ and the name of a file, or a request", "http://h/2", "replay: after line 7: planted"}, got)
-	for range StreamRequests(strings.NewReader(text), files) {
+	for _, err := range StreamRequests(strings.NewReader(text), files) {
+		require.Error(t, err)
 		break
 	}
 	s := new(service)
@@ -168,7 +168,7 @@ func FuzzRequests(f *testing.F) {
 		for req, err := range StreamRequests(strings.NewReader(text), files) {
 			if err != nil {
 				var line *loadtest.LineError
-				require.True(t, errors.As(err, &line), "%v", err)
+				require.ErrorAs(t, err, &line)
 				require.Positive(t, line.Line)
 				require.LessOrEqual(t, line.Line, n)
 				continue

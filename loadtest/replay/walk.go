@@ -116,6 +116,9 @@ func (w *walk) insert(e *Entry) {
 	}
 }
 
+// readAhead is how many entries of the next second are read for one that is handed out.
+const readAhead = 8
+
 // instants says when the entries of a log are due, since the first.
 type instants struct {
 	walk     *walk
@@ -154,10 +157,11 @@ func (i *instants) next() (time.Duration, bool) {
 		}
 		i.hold(i.held)
 	}
-	// Two for one: when a second begins it has mostly been counted, and nothing is late
-	// for a long one.
-	i.readAhead()
-	i.readAhead()
+	// When a second begins it has been counted, and nothing is late for that, unless it has
+	// as many times the entries of the one before it.
+	for range readAhead {
+		i.readAhead()
+	}
 	at := i.run.at
 	if i.run.whole {
 		at += time.Second * time.Duration(i.run.k) / time.Duration(i.run.n)
