@@ -147,9 +147,9 @@ func Open(path string, c Config) (*Log, error) {
 
 // New reads a log once, to count its requests and to find its bad lines, so that none of
 // them surprises a run; what is written to it later does not belong to it. If there are
-// more bad lines than [Config.MaxBad] allows, the error holds a [loadtest.LineError] for each of
-// the first ten. A log without a request is an error, too. What is compressed with gzip
-// is uncompressed.
+// more bad lines than [Config.MaxBad] allows, or no request at all, the error holds a
+// [loadtest.LineError] for each of the first ten. What is compressed with gzip is
+// uncompressed.
 //
 // Each line is one in the common or combined log format, as nginx and Apache write them,
 // or a JSON object, as [Fields] says.
@@ -179,20 +179,22 @@ func New(r io.ReaderAt, c Config) (*Log, error) {
 	}
 	l.size = counter.n
 	l.stats.Bad, l.stats.LeftOut, l.stats.Late, l.stats.First = w.bad, w.leftOut, w.late, all.start
-	if c.MaxBad >= 0 && w.bad > c.MaxBad {
-		faults := []error{fmt.Errorf("replay: %d bad lines: set Config.MaxBad to leave them out; the first are", w.bad)}
-		for _, bad := range l.stats.Faults {
-			faults = append(faults, bad)
-		}
-		return nil, errors.Join(faults...)
+	var fault error
+	switch {
+	case c.MaxBad >= 0 && w.bad > c.MaxBad:
+		fault = fmt.Errorf("replay: %d bad lines: set Config.MaxBad to leave them out; the first are", w.bad)
+	case l.stats.Requests == 0:
+		fault = fmt.Errorf("%w: the log holds no request, but %d bad lines", loadtest.ErrEmptySource, w.bad)
+	case l.stats.Duration > maxDuration:
+		fault = fmt.Errorf("replay: the log spans more than 292 years from %v: leave out what has a wrong time with Config.Keep", all.start)
+	default:
+		return l, nil
 	}
-	if l.stats.Duration > maxDuration {
-		return nil, fmt.Errorf("replay: the log spans more than 292 years from %v: leave out what has a wrong time with Config.Keep", all.start)
+	faults := []error{fault}
+	for _, bad := range l.stats.Faults {
+		faults = append(faults, bad)
 	}
-	if l.stats.Requests == 0 {
-		return nil, fmt.Errorf("%w: the log holds no request", loadtest.ErrEmptySource)
-	}
-	return l, nil
+	return nil, errors.Join(faults...)
 }
 
 // Close closes the file of a log that [Open] has opened. No run may use it then.

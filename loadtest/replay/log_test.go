@@ -210,6 +210,7 @@ func TestBadLinesAreAnErrorUnlessAllowed(t *testing.T) {
 	for _, text := range []string{"", "\n\n", "bad\n"} {
 		_, err = New(strings.NewReader(text), Config{Base: base, MaxBad: -1})
 		require.ErrorIs(t, err, loadtest.ErrEmptySource, "%q", text)
+		require.Len(t, faults(t, err), strings.Count(text, "bad"), "why none is one")
 	}
 	_, err = New(strings.NewReader(common(time.Time{}, "/")+common(start, "/")), Config{Base: base})
 	require.ErrorContains(t, err, "spans more than 292 years")
