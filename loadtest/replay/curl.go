@@ -20,8 +20,8 @@ import (
 // Understood are -X, -H, -d, --data-ascii, --data-raw, --data-binary, --data-urlencode,
 // --json, -G, -I, -b, -u, --oauth2-bearer, -A, -e, --url, --compressed and, as they change
 // no request, options about curl's output such as -s and -o. Others are refused, with what
-// to do instead: one that was dropped would make another request. The User-Agent and the Accept that curl
-// adds by itself are not added.
+// to do instead: to drop one would be to make another request. The User-Agent and the
+// Accept that curl adds by itself are not added.
 func Curl(line string) (*loadtest.Request, error) { return curl(line, os.ReadFile) }
 
 func curl(line string, readFile func(string) ([]byte, error)) (*loadtest.Request, error) {
@@ -229,8 +229,8 @@ func (c *command) setUser(text string) error {
 	return c.addHeader("Authorization: " + r.Header.Get("Authorization"))
 }
 
-// addData adds data behind an &. With files, @ and a name stand for what a file holds, without its
-// line ends if so told.
+// addData adds data behind an &. With files, @ and a name stand for what a file holds; with
+// join, without its line ends.
 func (c *command) addData(text string, files, join bool) error {
 	data := []byte(text)
 	if name, ok := strings.CutPrefix(text, "@"); ok && files {

@@ -24,12 +24,14 @@
 //
 // A request is due when its line says, since the first. Apache and Traefik's StartUTC tell
 // when a request began, nginx and Caddy when it ended. Lines are put in order of time, as
-// far as [Config.Reorder] reaches; those beyond are due with the line before them and counted.
+// far as [Config.Reorder] reaches; those beyond are due with the line before them, and
+// counted.
 // Times without fractions say only the second: the lines of a second are spread evenly over
 // it, unless [Config.Together] is set.
 //
 // # Request files and curl
 //
 // [ReadRequests] reads both formats of vegeta, as text and as JSON lines, for
-// [example.com/brunt/loadtest.Cycle] or Mix. [Curl] returns the request of a command such as browsers copy.
+// [example.com/brunt/loadtest.Cycle] or Mix. [Curl] returns the request of a command such
+// as browsers copy.
 package replay

@@ -7,8 +7,8 @@ import (
 )
 
 // Fields names the fields of JSON lines. A dot leads into an object, as in "request.uri",
-// or belongs to the name; of an array the first element counts. What is empty is looked for under the names that nginx, Caddy,
-// Traefik, Envoy and the Elastic Common Schema have for it.
+// or belongs to the name; of an array the first element counts. What is empty is looked for
+// under the names that nginx, Caddy, Traefik, Envoy and the Elastic Common Schema have for it.
 type Fields struct {
 	Time   string
 	Method string

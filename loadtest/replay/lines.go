@@ -58,7 +58,6 @@ func (l *lines) next() (string, error) {
 		if !errors.Is(err, io.EOF) {
 			err = fmt.Errorf("replay: after line %d: %w", l.n-1, err)
 		}
-		l.n--
 		return "", err
 	case size > l.max:
 		return "", lineError(l.n, string(l.buf), fmt.Errorf("longer than %d bytes", l.max))

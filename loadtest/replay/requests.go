@@ -32,9 +32,9 @@ const maxKeptBodies = 256
 //
 //	{"method": "POST", "url": "http://localhost:8080/things", "header": {"Accept": ["*/*"]}, "body": "e30="}
 //
-// readFile reads a body; nil means [os.ReadFile]. ReadRequests returns no requests when any is bad, and then
-// an error that holds a [loadtest.LineError] for each of the first ten. A file without a request is an
-// error, too.
+// readFile reads a body; nil means [os.ReadFile]. ReadRequests returns no requests when any
+// is bad, and then an error that holds a [loadtest.LineError] for each of the first ten. A
+// file without a request is an error, too.
 func ReadRequests(r io.Reader, readFile func(name string) ([]byte, error)) ([]*loadtest.Request, error) {
 	var reqs []*loadtest.Request
 	var faults []error
@@ -56,9 +56,9 @@ func ReadRequests(r io.Reader, readFile func(name string) ([]byte, error)) ([]*l
 	return reqs, nil
 }
 
-// StreamRequests yields the requests of a file one by one, as [ReadRequests] reads them, for a file
-// that is larger than memory, with [loadtest.Recorded]. It yields a [loadtest.LineError] for each
-// bad request and goes on if asked to.
+// StreamRequests yields the requests of a file one by one, as [ReadRequests] reads them: with
+// [loadtest.Recorded], for a file that is larger than memory. It yields a
+// [loadtest.LineError] for each bad request, and goes on if asked to.
 func StreamRequests(r io.Reader, readFile func(name string) ([]byte, error)) iter.Seq2[*loadtest.Request, error] {
 	if readFile == nil {
 		readFile = os.ReadFile
