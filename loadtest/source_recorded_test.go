@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/openloop"
 	"example.com/brunt/loadtest/pace"
 )
 
@@ -37,7 +38,7 @@ func recording(n int, err error) iter.Seq2[*Request, error] {
 // Whichever arrivals ask, and in whatever order their workers come to it, each gets the
 // request with its number, and none is kept for longer than until it is asked for.
 func TestRecordedKeepsItsNumbers(t *testing.T) {
-	for seed := range uint64(500) {
+	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		n := rng.IntN(60)
 		src := Recorded(recording(n, nil))
@@ -75,6 +76,26 @@ func TestRecordedKeepsItsNumbers(t *testing.T) {
 		require.Empty(t, f.early, "seed %d", seed)
 		require.LessOrEqual(t, len(f.wanted), 5, "seed %d: those behind the end", seed)
 	}
+}
+
+// The source hears of the arrivals that are handed out alone, before they are.
+func TestASourceIsToldWhatIsWanted(t *testing.T) {
+	f := open(t, Recorded(recording(6, nil))).(*recordedFeed)
+	d := &dispatcher{run: &run{feed: f}, Arrivals: openloop.New(pace.Recorded(0, 1, 50, 100, 101, 102).Shard(1, 2), 0, -1, 20, 1)}
+	_, ok := d.take(30) // number 1 is missed
+	require.False(t, ok)
+	require.Empty(t, f.wanted)
+	it, ok := d.take(100)
+	require.True(t, ok)
+	require.EqualValues(t, 3, it.Number)
+	_, ok = d.take(102) // number 5 is dropped
+	require.False(t, ok)
+	require.Equal(t, map[int64]struct{}{3: {}}, f.wanted)
+	require.Equal(t, openloop.Counts{Scheduled: 3, Missed: 1, Dropped: 1}, d.Counted())
+	dst := make([]item, 1)
+	require.Equal(t, 1, f.at(3, dst))
+	require.Equal(t, "http://h/3", dst[0].req.URL)
+	require.Empty(t, f.early)
 }
 
 func TestRecordedIsSentOnceInOrder(t *testing.T) {

@@ -156,6 +156,7 @@ func TestSecondsAreReadAhead(t *testing.T) {
 		require.True(t, ok)
 		require.LessOrEqual(t, w.lines.n-before, readAhead+1)
 	}
+	require.Less(t, cap(w.pending), 64, "what has been handed out is forgotten")
 }
 
 func TestBadLinesAreReportedByNumber(t *testing.T) {
