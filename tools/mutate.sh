@@ -18,7 +18,7 @@ pkg=${1%/} pkg=${pkg#./}
 # Where a wrong operator can hide: state machines, arithmetic, accounts. Shells over
 # clocks and sockets have tests that wait, and bugs of another kind.
 case $pkg in
-loadtest) core='collector.go dispatcher.go interval.go recorder.go run.go slo.go source*.go stall.go stats.go tally.go verdict.go warning.go worker.go' ;;
+loadtest) core='collector.go dispatcher.go interval.go recorder.go run.go slo.go source*.go stats.go tally.go verdict.go warning.go worker.go' ;;
 loadtest/internal/heap) core='growth.go' ;;
 loadtest/internal/hist) core='histogram.go series.go' ;;
 resilience) core='backoff.go breaker*.go budget.go limiter*.go retry*.go waitlist.go window.go' ;;
