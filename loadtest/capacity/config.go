@@ -41,7 +41,8 @@ type Goal struct {
 	// to below 1. 0 means 0.5, so that the median trial decides, whatever disturbs fewer
 	// than half of them. For next to none set something small.
 	ExceedRatio float64 `json:"exceed_ratio"`
-	// TrialDuration is the length of a full trial. A shorter one cannot show that a rate
+	// TrialDuration is the length of a full trial; where users arrive, five times as long as
+	// one stays, at least. A shorter one cannot show that a rate
 	// meets the goal, but may show that it does not. 0 means 1 s.
 	TrialDuration time.Duration `json:"trial_duration_ns"`
 	// DurationSum is how long a rate is tried in all if its trials do not agree; a rate of

@@ -35,7 +35,7 @@ func (d *driver) control(ctx context.Context, hi float64) error {
 	for i, o := range d.objectives {
 		goals[i] = Goal{LossRatio: o.LossRatio, TrialDuration: d.longestTrial(), DurationSum: controlTrials * d.longestTrial()}.withDefaults()
 	}
-	rate := headroom * hi
+	rate := headroom * hi * max(d.sends, 1) // of requests
 	var trials []Trial
 	for classify(goals, trials) == undecided {
 		began := time.Now()

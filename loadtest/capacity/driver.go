@@ -22,6 +22,8 @@ const (
 	hopeless = 0.1
 	// settlePause is between probes after a trial.
 	settlePause = 10 * time.Millisecond
+	// staysInTrial is how many times as long as users stay a trial must last.
+	staysInTrial = 5
 	// slack is how much longer than the slowest of the first probes a healthy one may
 	// take, besides twice as long.
 	slack = time.Millisecond
@@ -82,6 +84,9 @@ type driver struct {
 	began      time.Time
 
 	http     bool          // the first request had a response with a status
+	users    bool          // an arrival is a user, of whom it is not known how long they stay
+	sends    float64       // requests for each of the first arrivals
+	busy     time.Duration // how long the first arrivals kept the service busy, at least
 	quickest time.Duration // of the first probes
 	healthy  time.Duration // a probe that takes longer is not
 	searcher *Searcher
@@ -102,7 +107,7 @@ func (d *driver) search(ctx context.Context) error {
 		return err
 	}
 	c := d.options.config()
-	c.Guess = min(guessInFlight/max(d.quickest.Seconds(), 1e-9), guessRate)
+	c.Guess = min(guessInFlight/max(d.busy.Seconds(), 1e-9), guessRate)
 	// The control takes as many trials at the most.
 	c.Budget = max(d.options.Budget-time.Since(d.began)-controlTrials*d.longestTrial(), 1)
 	var err error
@@ -172,6 +177,9 @@ func (d *driver) try(ctx context.Context, rate float64, length time.Duration) (T
 	} else if err := d.settle(ctx); err != nil {
 		return Trial{}, err
 	}
+	if d.users {
+		needed = maxInFlight
+	}
 	if most == 0 {
 		most = needed
 	}
@@ -180,6 +188,9 @@ func (d *driver) try(ctx context.Context, rate float64, length time.Duration) (T
 		return Trial{}, err
 	}
 	t := judge(d.objectives, r, most < needed)
+	if d.users { // the run ends with the last of them
+		t.Throughput = text.PerSecond(r.Scheduled, length) * float64(r.Requests-r.ErrorCount) / float64(max(due(r), 1))
+	}
 	t.Rate, t.Duration, t.Elapsed = rate, length, time.Since(began)
 	return t, nil
 }
@@ -217,15 +228,20 @@ func (d *driver) examine(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if r.Users > 0 && r.Elapsed > d.longestTrial()/staysInTrial {
+			return fault("TrialDuration is %v: users stay for %v, and a trial in which their number does not level off says little; set it to %v or more",
+				d.longestTrial(), text.Duration(r.Elapsed), (staysInTrial*r.Elapsed).Round(time.Second)+time.Second)
+		}
 		if r.ErrorCount+r.RejectedCount > 0 {
 			return &EndError{ErrMinRate, "one request at a time: " + errorText(r)}
 		}
-		d.http = d.http || len(r.StatusCodes) > 0
+		d.http, d.users = d.http || len(r.StatusCodes) > 0, r.Users > 0
 		if took := r.P99(); i > 0 {
 			slowest = max(slowest, took)
 			if i == 1 || took < d.quickest {
-				d.quickest = took
+				d.quickest, d.busy = took, r.Mean()*time.Duration(r.Requests)
 			}
+			d.sends += float64(r.Requests) / probes
 		}
 	}
 	d.healthy = max(2*slowest, slowest+slack)

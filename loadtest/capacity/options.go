@@ -25,7 +25,8 @@ type Options struct {
 	// Engine makes the trials. Its Schedule must be zero: the search has its own. A Timeout
 	// of 0 means ten times the longest objective, at least 1 s; and a MaxInFlight of 0 as
 	// many as twice what can be in flight while the objectives are met. With a smaller one
-	// than that, what it drops is the generator's fault, and otherwise the service's.
+	// than that, what it drops is the generator's fault, and otherwise the service's. Where
+	// users arrive, 0 means 1,000,000: it is not known how long they stay.
 	Engine loadtest.ArrivalConfig
 	// Source is what is sent, from its beginning in each trial, if there are no requests in
 	// the arguments. It must not end: see [loadtest.Cycle], [loadtest.Mix].

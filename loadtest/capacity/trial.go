@@ -16,7 +16,13 @@ func within(quantile func(q float64) time.Duration, n int64, d time.Duration) in
 	return int64(sort.Search(int(n), func(i int) bool { return quantile((float64(i)+0.5)/float64(n)) > d }))
 }
 
-// lost returns how many of the arrivals scheduled were not answered well within the
+// due returns how many requests were due: the arrivals scheduled or, where users arrive,
+// what they sent and one for each that never came.
+func due(r *loadtest.EngineResult) int64 {
+	return r.Requests + r.RejectedCount + r.Missed + r.Dropped + r.Canceled
+}
+
+// lost returns how many of the requests that were due were not answered well within the
 // objective, and how many of these only because the generator did not send them, or
 // sent them late.
 func (o objective) lost(r *loadtest.EngineResult) (all, generators int64) {
@@ -26,7 +32,7 @@ func (o objective) lost(r *loadtest.EngineResult) (all, generators int64) {
 		good = within(r.SuccessQuantile, good, o.limit)
 		generators += within(r.ServiceQuantile, r.Requests, o.limit) - within(r.Quantile, r.Requests, o.limit)
 	}
-	return r.Scheduled - good, generators
+	return due(r) - good, generators
 }
 
 // judge returns the trial that r is the result of. It is invalid if it is bad, and would
@@ -44,7 +50,7 @@ func judge(objectives []objective, r *loadtest.EngineResult, tight bool) Trial {
 		if tight {
 			generators += r.Dropped
 		}
-		share := func(n int64) float64 { return min(max(float64(n)/float64(max(r.Scheduled, 1)), 0), 1) }
+		share := func(n int64) float64 { return min(max(float64(n)/float64(max(due(r), 1)), 0), 1) }
 		t.Losses = append(t.Losses, share(all))
 		bad = bad || share(all) > o.LossRatio
 		bare = bare && share(all-generators) <= o.LossRatio
