@@ -59,6 +59,10 @@ var arrows = map[string][]string{
 	"loadtest/replay": {
 		module + "/loadtest", module + "/loadtest/internal/http1", module + "/loadtest/pace",
 	},
+	"loadtest/check": {
+		module + "/loadtest",
+		"github.com/theory/jsonpath",
+	},
 	"loadtest/htmlreport": {module + "/loadtest", module + "/loadtest/internal/text"},
 	"loadtest/sqlitesink": {
 		module + "/loadtest",

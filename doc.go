@@ -8,6 +8,8 @@
 //     service meets its objectives.
 //   - [example.com/brunt/loadtest/replay] makes load of access logs, request files and
 //     curl commands.
+//   - [example.com/brunt/loadtest/check] has checks of responses: status, header, body,
+//     JSON path, size.
 //   - [example.com/brunt/loadtest/progress] shows a load test while it runs,
 //     [example.com/brunt/loadtest/htmlreport] its results as one HTML file, and
 //     [example.com/brunt/loadtest/sqlitesink] keeps every record in a database.

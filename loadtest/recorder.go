@@ -167,6 +167,7 @@ type shard struct {
 	interval *tally    // of the interval that is going on
 	excluded *tally    // likewise, what is not counted; nil before the first
 	examples map[ErrorClass]string
+	checks   failedChecks
 }
 
 // endpointTally counts the requests, or the users, of one name.
@@ -353,10 +354,13 @@ func (r *recorder) result(names []endpointName) *EngineResult {
 		named[id] = r.named[id].tally
 	}
 	examples := make(map[ErrorClass]string)
+	var checks failedChecks
 	for _, s := range r.shards {
 		maps.Copy(examples, s.examples)
+		checks.merge(s.checks)
 	}
 	res := newResult(r.total, names, named, examples)
+	res.FailedChecks = checks
 	for id, n := range names {
 		if s := res.Scenarios[n.name]; s != nil && n.scenario {
 			s.Error = r.named[id].example

@@ -155,10 +155,14 @@ func (r *EngineResult) quantileText(q float64) string {
 func (r *EngineResult) writeErrors(b *strings.Builder) {
 	for _, class := range text.ByCount(r.Errors) {
 		fmt.Fprintf(b, "  error     %s × %s", text.Count(r.Errors[class]), class)
-		if example := r.ErrorExamples[class]; example != "" {
+		single := class != ClassCheck || len(r.FailedChecks) < 2
+		if example := r.ErrorExamples[class]; single && example != "" {
 			fmt.Fprintf(b, ": %s", firstLine(example))
 		}
 		b.WriteByte('\n')
+		if !single {
+			failedChecks(r.FailedChecks).write(b)
+		}
 	}
 	if len(r.StatusCodes) > 0 {
 		b.WriteString("  status   ")

@@ -87,6 +87,11 @@ type EngineResult struct {
 	// ErrorExamples holds the text of one error of each class but ClassStatus,
 	// for which StatusCodes tells more unless other statuses were expected.
 	ErrorExamples map[ErrorClass]string
+	// FailedChecks breaks the errors in ClassCheck down by what the check wanted, with
+	// an example for each: an error says so with a method FailedCheck() string, its own
+	// or that of one that it wraps, as the errors of package check do. Errors that do
+	// not say, and checks beyond the 62nd, are counted under "(others)".
+	FailedChecks map[string]FailedCheck
 	// Endpoints breaks the run down by Request.Name; nil if no request had one.
 	// Names beyond the 64th are counted under "(others)".
 	Endpoints map[string]*Stats
@@ -241,6 +246,7 @@ func (r *EngineResult) Merge(other *EngineResult) {
 			r.ErrorExamples[class] = example
 		}
 	}
+	(*failedChecks)(&r.FailedChecks).merge(other.FailedChecks)
 	for name, ep := range other.Endpoints {
 		if r.Endpoints == nil {
 			r.Endpoints = make(map[string]*Stats)

@@ -62,6 +62,7 @@ type resultJSON struct {
 	Connections   int64                 `json:"connections_opened"`
 	Uncounted     bool                  `json:"connections_unknown,omitempty"`
 	ErrorExamples map[ErrorClass]string `json:"error_examples,omitempty"`
+	FailedChecks  failedChecks          `json:"failed_checks,omitempty"`
 	Causes        []CauseFinding        `json:"causes,omitempty"`
 	Warnings      []Warning             `json:"warnings,omitempty"`
 	Intervals     []Interval            `json:"intervals,omitempty"`
@@ -196,7 +197,7 @@ func (r *EngineResult) MarshalJSON() ([]byte, error) {
 		RPS: r.RPS(), StartedAt: unixSeconds(r.StartedAt), Elapsed: r.Elapsed.Seconds(),
 		PeakMemory: float64(r.PeakMemory) / 1e6, PeakBytes: r.PeakMemory,
 		Unsent: r.Unsent, SinkTime: r.SinkTime.Seconds(), Connections: r.ConnectionsOpened, Uncounted: r.ConnectionsUnknown,
-		ErrorExamples: r.ErrorExamples, Intervals: r.Intervals, Excluded: r.Excluded, Generator: r.Generator, Causes: r.Causes, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
+		ErrorExamples: r.ErrorExamples, FailedChecks: r.FailedChecks, Intervals: r.Intervals, Excluded: r.Excluded, Generator: r.Generator, Causes: r.Causes, Warnings: r.Warnings, Sink: r.Sink, Pooled: r.pooled,
 		statsJSON: r.toJSON(), Endpoints: r.Endpoints, Scenarios: r.Scenarios,
 		P50CI: r.intervalJSON(0.50), P95CI: r.intervalJSON(0.95), P99CI: r.intervalJSON(0.99), Blocks: r.blocks,
 	}
@@ -220,7 +221,7 @@ func (r *EngineResult) UnmarshalJSON(data []byte) error {
 	got := EngineResult{
 		Stats: stats, Engine: j.Engine, Concurrency: j.Concurrency, Schedule: j.Schedule, PeakInFlight: j.PeakInFlight,
 		Unsent: j.Unsent, SinkTime: fromSeconds(j.SinkTime), ConnectionsOpened: j.Connections, ConnectionsUnknown: j.Uncounted, PeakMemory: j.PeakBytes,
-		ErrorExamples: j.ErrorExamples, Endpoints: j.Endpoints, Scenarios: j.Scenarios, Intervals: j.Intervals, Excluded: j.Excluded, Generator: j.Generator, Causes: j.Causes, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
+		ErrorExamples: j.ErrorExamples, FailedChecks: j.FailedChecks, Endpoints: j.Endpoints, Scenarios: j.Scenarios, Intervals: j.Intervals, Excluded: j.Excluded, Generator: j.Generator, Causes: j.Causes, Warnings: j.Warnings, Sink: j.Sink, pooled: j.Pooled,
 		blocks: j.Blocks,
 	}
 	var held int64

@@ -322,6 +322,9 @@ func (w *worker) explain(req *Request, out *outcome, excluded bool) {
 		}
 		out.err = fmt.Errorf("%w, want %v", out.err, req.Expect)
 	}
+	if out.class == ClassCheck && !excluded {
+		w.out.failedCheck(out.err)
+	}
 	if !w.seen[out.class] && !excluded {
 		w.seen[out.class] = true
 		w.out.example(out.class, out.err)

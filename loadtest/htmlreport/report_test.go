@@ -247,3 +247,16 @@ func TestPercentilesHaveTheirIntervals(t *testing.T) {
 			text.Duration(r.P50()), text.Duration(lo), text.Duration(hi)))
 	})
 }
+
+// Several checks that failed have a row each; a single one is the example of its class.
+func TestFailedChecksHaveTheirRows(t *testing.T) {
+	r := stored(t)
+	r.FailedChecks = map[string]loadtest.FailedCheck{"status 201": {Count: 2, Example: "check: want status 201; got <b>"}}
+	require.NotContains(t, written(t, fixed, r), "status 201")
+	r.FailedChecks["body"] = loadtest.FailedCheck{Count: 5, Example: "check: want body; got 200"}
+	page := written(t, fixed, r)
+	require.Contains(t, page, `<code>check: want status 201; got &lt;b&gt;</code>`)
+	first, second := strings.Index(page, `data-key="check: body"`), strings.Index(page, `data-key="check: status 201"`)
+	require.Positive(t, first)
+	require.Greater(t, second, first, "the more frequent one comes first")
+}

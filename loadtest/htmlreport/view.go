@@ -291,6 +291,19 @@ func statuses(results []*loadtest.EngineResult) []row {
 	return rows
 }
 
+// checksByCount returns the checks that failed; none if one did, whose example is that of
+// its class.
+func checksByCount(r *loadtest.EngineResult) []string {
+	if len(r.FailedChecks) < 2 {
+		return nil
+	}
+	counts := make(map[string]int64, len(r.FailedChecks))
+	for want, failed := range r.FailedChecks {
+		counts[want] = failed.Count
+	}
+	return text.ByCount(counts)
+}
+
 func (p *page) addRun(name string, r *loadtest.EngineResult) {
 	if openLoop(r) {
 		p.Times = append(p.Times, times(name, r)...)
@@ -301,6 +314,12 @@ func (p *page) addRun(name string, r *loadtest.EngineResult) {
 	for _, c := range text.ByCount(r.Errors) {
 		p.Errors = append(p.Errors, errorRow{
 			Run: name, Class: c.String(), Count: text.Count(r.Errors[c]), Share: text.Share(r.Errors[c], r.Requests), Example: r.ErrorExamples[c],
+		})
+	}
+	for _, want := range checksByCount(r) {
+		failed := r.FailedChecks[want]
+		p.Errors = append(p.Errors, errorRow{
+			Run: name, Class: "check: " + text.Cut(want, 80), Count: text.Count(failed.Count), Share: text.Share(failed.Count, r.Requests), Example: failed.Example,
 		})
 	}
 	for _, n := range slices.Sorted(maps.Keys(r.Endpoints)) {
