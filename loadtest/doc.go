@@ -6,7 +6,9 @@
 // schedule ([ArrivalEngine]). A [Client] sends: net/http
 // over any http.RoundTripper ([NetHTTP]), plain HTTP/1.1 at a fraction of the cost
 // ([Wire]), or any function ([Func]). Any engine runs any client. A [Source] says what
-// is sent, HTTP requests and functions ([Call]), and when there is no more.
+// is sent, HTTP requests and functions ([Call]), and when there is no more. A [Template] is
+// a request with values of its own for each time that it is sent, such as those of a row of
+// package data; package check has checks of responses for [Request].Check.
 //
 //	func BenchmarkHome(b *testing.B) {
 //		engine := loadtest.Start(b, loadtest.AsyncConfig{MaxConcurrent: 50})

@@ -131,6 +131,9 @@ type sentKey struct{ method, url string }
 // known returns a request that is sent as req is, always the same one, or nil if that is
 // not worth it.
 func (k *sentRequests) known(req *Request) *Request {
+	if req.made != nil {
+		return nil // it is made quickly
+	}
 	key := sentKey{req.Method, req.URL}
 	k.mu.RLock()
 	is, ok := k.kept[key]

@@ -218,17 +218,17 @@ func (c *httpClient) canGoDirectly(u *url.URL) bool {
 	return false
 }
 
-// direct returns what hr, with body, is without http.Transport; nil if it needs that.
-func (c *httpClient) direct(hr *http.Request, body []byte) (*http1.Request, error) {
+// goesDirectly reports whether hr, with body, can do without http.Transport.
+func (c *httpClient) goesDirectly(hr *http.Request, body []byte) bool {
 	switch {
 	case !c.canGoDirectly(hr.URL):
-		return nil, nil
+		return false
 	case len(body) > 0 && len(hr.Header["Expect"]) > 0:
-		return nil, nil // it waits for leave to send the body
+		return false // it waits for leave to send the body
 	case !http1.CanPeek && !http1.Idempotent(hr):
-		return nil, nil // net/http's reading goroutine sees the server close a kept connection
+		return false // net/http's reading goroutine sees the server close a kept connection
 	}
-	return serialize(hr, body, false)
+	return true
 }
 
 // Close closes every connection, idle or not.

@@ -136,6 +136,11 @@ func (s *httpSession) prepare(req *Request, x *extra) (*prepared, error) {
 }
 
 func (s *httpSession) build(req *Request) (*prepared, error) {
+	if t := req.template(); t != nil && s.client.goesDirectly(t.http, req.Body) {
+		if direct := t.written(req, false); direct != nil {
+			return &prepared{direct: direct}, nil
+		}
+	}
 	hr, err := newHTTPRequest(s.ctx, req)
 	if err != nil {
 		return nil, err
@@ -143,8 +148,8 @@ func (s *httpSession) build(req *Request) (*prepared, error) {
 	if !s.client.follows() {
 		httpreq.Authorize(hr) // else http.Client decides, for each hop
 	}
-	direct, err := s.client.direct(hr, req.Body)
-	if direct != nil || err != nil {
+	if s.client.goesDirectly(hr, req.Body) {
+		direct, err := serialize(hr, req.Body, false)
 		return &prepared{direct: direct}, err
 	}
 	if s.send == nil {

@@ -58,9 +58,11 @@ type Request struct {
 	// is; its own error counts the request as failed, in [ClassCheck]. It runs on the
 	// worker that sent the request, outside the measured latency, and concurrently
 	// with the checks of other workers. A panic or a t.FailNow in it stops the run.
+	// Package check has checks as values.
 	Check func(Response) error
 
-	once bool // it is sent once: what is made of it is not kept
+	once bool      // it is sent once: what is made of it is not kept
+	made *madeFrom // by a Template; nil otherwise
 }
 
 // Response is what came back, as far as a load test needs it.
@@ -137,7 +139,12 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 			refuse(fmt.Errorf("status %d in Expect: must be from 100 to 999", status))
 		}
 	}
-	hr := httpreq.New(ctx, req.Method, req.URL, req.Header, refuse)
+	var hr *http.Request
+	if t := req.template(); t == nil {
+		hr = httpreq.New(ctx, req.Method, req.URL, req.Header, refuse)
+	} else {
+		hr = t.httpRequest(ctx, req)
+	}
 	req.ServerTime.validate(refuse)
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)

@@ -215,16 +215,25 @@ func (c *wireClient) request(ctx context.Context, req *Request) (*http1.Request,
 
 // write returns what Wire sends for req, made anew.
 func (c *wireClient) write(req *Request) (*http1.Request, error) {
+	r, err := c.serialize(req)
+	if err != nil {
+		return nil, err
+	}
+	r.Wants = req.wants()
+	r.Idempotent = r.Idempotent || req.Method == http.MethodPut || req.Method == http.MethodDelete
+	return r, nil
+}
+
+func (c *wireClient) serialize(req *Request) (*http1.Request, error) {
+	if t := req.template(); t != nil {
+		if r := t.written(req, !c.ReusesConnections()); r != nil {
+			return r, nil
+		}
+	}
 	hr, err := c.httpRequest(req)
 	if err != nil {
 		return nil, err
 	}
 	httpreq.Authorize(hr)
-	r, err := serialize(hr, req.Body, !c.ReusesConnections())
-	if err != nil {
-		return nil, err
-	}
-	r.Wants = req.wants()
-	r.Idempotent = r.Idempotent || hr.Method == http.MethodPut || hr.Method == http.MethodDelete
-	return r, nil
+	return serialize(hr, req.Body, !c.ReusesConnections())
 }

@@ -28,7 +28,7 @@ func New(ctx context.Context, method, rawURL string, header http.Header, refuse 
 		refuse(err)
 		u = &url.URL{}
 	}
-	header = canonicalHeader(header, refuse)
+	header = CanonicalHeader(header, refuse)
 	checkHeader(header, refuse)
 	r, err := http.NewRequestWithContext(ctx, method, "", nil)
 	if err != nil {
@@ -43,9 +43,9 @@ func New(ctx context.Context, method, rawURL string, header http.Header, refuse 
 	return r
 }
 
-// canonicalHeader returns a copy of header under the canonical names. Two spellings of
+// CanonicalHeader returns a copy of header under the canonical names. Two spellings of
 // one name are refused: a map does not tell which comes first.
-func canonicalHeader(header http.Header, refuse func(error)) http.Header {
+func CanonicalHeader(header http.Header, refuse func(error)) http.Header {
 	out := make(http.Header, len(header)+1) // room for Authorization
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		if !http1.ValidToken(name) {
