@@ -63,6 +63,7 @@ var arrows = map[string][]string{
 		module + "/loadtest",
 		"github.com/theory/jsonpath",
 	},
+	"loadtest/data":       {module + "/loadtest"},
 	"loadtest/htmlreport": {module + "/loadtest", module + "/loadtest/internal/text"},
 	"loadtest/sqlitesink": {
 		module + "/loadtest",

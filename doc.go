@@ -10,6 +10,7 @@
 //     curl commands.
 //   - [example.com/brunt/loadtest/check] has checks of responses: status, header, body,
 //     JSON path, size.
+//   - [example.com/brunt/loadtest/data] deals out rows of CSV or JSON lines by number.
 //   - [example.com/brunt/loadtest/progress] shows a load test while it runs,
 //     [example.com/brunt/loadtest/htmlreport] its results as one HTML file, and
 //     [example.com/brunt/loadtest/sqlitesink] keeps every record in a database.
