@@ -44,10 +44,11 @@ help: ## list the targets
 $(BUILD):
 	@mkdir -p $@
 
+# A process with the race detector sleeps for a second when it exits, unless it is told not to.
 .PHONY: test
 test: ## run every test: race-checked, shuffled, leak-checked
 	$(if $(RACE),,@echo 'no C compiler: testing without the race detector')
-	$(GO) test $(RACE) -shuffle=on ./...
+	GORACE="$$GORACE atexit_sleep_ms=0" $(GO) test $(RACE) -shuffle=on ./...
 	$(if $(RACE),$(MAKE) test-wire)
 
 # The race detector does not see what io_uring writes, so under it Wire does without.

@@ -12,7 +12,6 @@ import (
 type parser struct {
 	fields Fields
 	wanted map[string]place // made of fields when first needed
-	path   []byte           // memory for the names in a JSON line
 	layout string           // of the times of JSON lines; empty if it is one of layouts
 
 	stamp string // the last, and what it says

@@ -1,10 +1,6 @@
 package replay
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -186,65 +182,6 @@ func TestFieldsOfOnesOwn(t *testing.T) {
 	require.ErrorContains(t, err, "no method or no target", "the usual names are not looked for instead of one's own")
 	_, err = p.entry(`{"when":"2026-11-26T20:00:00Z"}`)
 	require.Error(t, err)
-}
-
-// anyValue returns what a JSON text may hold, and adds the strings and numbers in it to
-// leaves, under the names that lead to them.
-func anyValue(rng *rand.Rand, depth int, path string, leaves map[string]string) any {
-	switch kind := rng.IntN(7); {
-	case kind == 0:
-		leaves[path] = fmt.Sprint(rng.IntN(1000)-500, ".25e", rng.IntN(9))
-		return json.Number(leaves[path])
-	case kind == 1:
-		leaves[path] = []string{"x", `"`, `a\`, "\u2028é\n", "{[,", "<&>"}[rng.IntN(6)]
-		return leaves[path]
-	case kind == 2 || depth == 0:
-		return []any{nil, true, false}[rng.IntN(3)]
-	case kind == 3:
-		list := make([]any, rng.IntN(4))
-		for i := range list {
-			within := leaves
-			if i > 0 {
-				within = map[string]string{} // only the first counts
-			}
-			list[i] = anyValue(rng, depth-1, path, within)
-		}
-		return list
-	default:
-		object := make(map[string]any)
-		for range rng.IntN(5) {
-			name := []string{"a", "b", `c"`, `d\`, "é", "f}"}[rng.IntN(6)]
-			if _, twice := object[name]; !twice {
-				object[name] = anyValue(rng, depth-1, strings.TrimPrefix(path+"."+name, "."), leaves)
-			}
-		}
-		return object
-	}
-}
-
-// What a JSON line holds is found as encoding/json has written it.
-func TestJSONIsReadAsItWasWritten(t *testing.T) {
-	found := 0
-	for seed := range uint64(2000) {
-		rng := rand.New(rand.NewPCG(seed, 0))
-		leaves := make(map[string]string)
-		text, err := json.Marshal(map[string]any{"a": anyValue(rng, 4, "a", leaves), "z": 1})
-		require.NoError(t, err)
-		if rng.IntN(2) == 0 {
-			var wide bytes.Buffer
-			require.NoError(t, json.Indent(&wide, text, "\t", " "))
-			text = wide.Bytes()
-		}
-		for path, want := range leaves {
-			v := values{s: string(text), wanted: map[string]place{path: {fieldTime, 0}}}
-			v.value()
-			require.Equal(t, want, v.found[fieldTime].text, "%s in %s", path, text)
-			require.Len(t, text, v.i)
-			require.Empty(t, v.path)
-			found++
-		}
-	}
-	require.Greater(t, found, 1000)
 }
 
 // The memory of the last time is one of its text.

@@ -3,6 +3,7 @@ package replay
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 )
 
@@ -68,12 +69,14 @@ func (p *parser) json(line string, e *Entry) error {
 	if p.wanted == nil {
 		p.wanted = p.fields.wanted()
 	}
-	if !json.Valid([]byte(line)) {
+	var object map[string]any
+	d := json.NewDecoder(strings.NewReader(line))
+	d.UseNumber() // a time in seconds may have more digits than a float64
+	if d.Decode(&object) != nil || d.Decode(new(any)) != io.EOF {
 		return errors.New("not a JSON object, or more than one")
 	}
-	v := values{s: line, path: p.path, wanted: p.wanted}
-	v.value()
-	p.path = v.path // its memory
+	v := values{wanted: p.wanted}
+	v.find("", object)
 	field := func(i int) string { return v.found[i].text }
 	if field(fieldTime) == "" {
 		return errors.New("no time: set Config.Fields.Time")
@@ -97,12 +100,8 @@ func (p *parser) json(line string, e *Entry) error {
 	return nil
 }
 
-// values finds the strings and the numbers in a valid JSON text that are wanted: parsing
-// it takes a fifth of the time that decoding it would.
+// values are the strings and the numbers of a JSON text that are wanted.
 type values struct {
-	s      string
-	i      int
-	path   []byte // the names that lead to s[i:]
 	wanted map[string]place
 	found  [numFields]struct {
 		text string
@@ -110,78 +109,31 @@ type values struct {
 	}
 }
 
-// value reads what is at s[i:].
-func (v *values) value() {
-	v.space()
-	switch c := v.s[v.i]; c {
-	case '{', '[':
-		v.i++
-		for first := true; ; first = false {
-			v.space()
-			switch v.s[v.i] {
-			case '}', ']':
-				v.i++
-				return
-			case ',':
-				v.i++
-				v.space()
-			}
-			n := len(v.path)
-			switch {
-			case c == '{':
-				if n > 0 {
-					v.path = append(v.path, '.')
-				}
-				v.path = append(v.path, v.text()...)
-				v.space()
-				v.i++ // the colon
-			case !first:
-				v.path = append(v.path, '[') // only the first element has the name of its array
-			}
-			v.value()
-			v.path = v.path[:n]
+// find looks for them in x, which has the name path.
+func (v *values) find(path string, x any) {
+	switch x := x.(type) {
+	case map[string]any:
+		if path != "" {
+			path += "."
 		}
-	case '"':
-		v.keep(v.text())
-	default:
-		start := v.i
-		for v.i < len(v.s) && strings.IndexByte(",]} \t\r\n", v.s[v.i]) < 0 {
-			v.i++
+		for name, x := range x {
+			v.find(path+name, x)
 		}
-		if c == '-' || '0' <= c && c <= '9' {
-			v.keep(v.s[start:v.i])
+	case []any:
+		if len(x) > 0 {
+			v.find(path, x[0])
 		}
+	case string:
+		v.keep(path, x)
+	case json.Number:
+		v.keep(path, x.String())
 	}
 }
 
-func (v *values) space() {
-	for strings.IndexByte(" \t\r\n", v.s[v.i]) >= 0 {
-		v.i++
-	}
-}
-
-// text reads a string.
-func (v *values) text() string {
-	start, plain := v.i, true
-	for v.i++; v.s[v.i] != '"'; v.i++ {
-		if v.s[v.i] == '\\' {
-			v.i++
-			plain = false
-		}
-	}
-	v.i++
-	if plain {
-		return v.s[start+1 : v.i-1]
-	}
-	var text string
-	_ = json.Unmarshal([]byte(v.s[start:v.i]), &text) // it is valid
-	return text
-}
-
-// keep keeps what is at path, if it is wanted more than what is there already.
-func (v *values) keep(text string) {
-	if at, ok := v.wanted[string(v.path)]; ok && text != "" {
-		if f := &v.found[at.field]; f.text == "" || at.rank <= f.rank {
+// keep keeps text, if it is wanted more than what is there already.
+func (v *values) keep(path, text string) {
+	if at, ok := v.wanted[path]; ok && text != "" {
+		if f := &v.found[at.field]; f.text == "" || at.rank < f.rank {
 			f.text, f.rank = text, at.rank
 		}
 	}
