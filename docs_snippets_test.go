@@ -50,6 +50,7 @@ var imports = map[string]string{
 
 	"fixtures": module + "/fixtures", "loadtest": module + "/loadtest", "pace": module + "/loadtest/pace",
 	"capacity": module + "/loadtest/capacity", "htmlreport": module + "/loadtest/htmlreport", "progress": module + "/loadtest/progress",
+	"check": module + "/loadtest/check", "data": module + "/loadtest/data",
 	"replay":     module + "/loadtest/replay",
 	"sqlitesink": module + "/loadtest/sqlitesink", "resilience": module + "/resilience",
 	"resiliencetest": module + "/resilience/resiliencetest",

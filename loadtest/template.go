@@ -13,6 +13,7 @@ import (
 
 	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/httpreq"
+	"example.com/brunt/loadtest/internal/placeholder"
 )
 
 // Template is a request with placeholders, each of whose requests has its own values: those
@@ -32,10 +33,10 @@ import (
 type Template struct {
 	base   Request // header names are canonical
 	names  []string
-	prefix string       // of the URL, before the target
-	target placeholders // path and query as they are sent
+	prefix string           // of the URL, before the target
+	target placeholder.Text // path and query as they are sent
 	header []headerText
-	body   placeholders
+	body   placeholder.Text
 
 	marked *Request          // with marks in place of values
 	http   *http.Request     // what every client sends for it
@@ -46,7 +47,7 @@ type Template struct {
 type headerText struct {
 	name string
 	at   int // among the values of the name
-	text placeholders
+	text placeholder.Text
 }
 
 // ErrTemplate matches every fault of a template, and of a value that cannot be sent.
@@ -69,21 +70,21 @@ func NewTemplate(req *Request) (*Template, error) {
 			faults = append(faults, fmt.Errorf("%w: %s: %w", ErrTemplate, where, err))
 		}
 	}
-	parse := func(where, text string, escape escapeFor) placeholders {
-		p, err := parsePlaceholders(text, &t.names, escape)
+	parse := func(where, text string, escape placeholder.Escape) placeholder.Text {
+		p, err := placeholder.Parse(text, &t.names, escape)
 		refuse(where, err)
 		return p
 	}
 	if strings.Contains(req.Name, "${") {
 		refuse("Name", errors.New("it has no placeholders: the requests of a template share their name"))
 	}
-	rawURL := parse("URL", req.URL, forURL)
+	rawURL := parse("URL", req.URL, placeholder.ForURL)
 	refuse("URL", checkPlaces(rawURL))
 	t.base.Header = httpreq.CanonicalHeader(req.Header, func(err error) { faults = append(faults, fmt.Errorf("%w: %w", ErrInvalidRequest, err)) })
 	for _, name := range slices.Sorted(maps.Keys(t.base.Header)) {
 		for i, v := range t.base.Header[name] {
-			if text := parse("header "+name, v, asItIs); len(text.values) == 0 {
-				t.base.Header[name][i] = text.literals[0]
+			if text := parse("header "+name, v, placeholder.AsItIs); len(text.Values) == 0 {
+				t.base.Header[name][i] = text.Literals[0]
 			} else {
 				t.header = append(t.header, headerText{name, i, text})
 				if slices.Contains(fixedHeaders, name) {
@@ -92,8 +93,8 @@ func NewTemplate(req *Request) (*Template, error) {
 			}
 		}
 	}
-	if t.body = parse("body", string(req.Body), escapeOf(t.base.Header)); len(t.body.values) == 0 {
-		t.base.Body = append([]byte(nil), t.body.literals[0]...) // nil stays nil
+	if t.body = parse("body", string(req.Body), escapeOf(t.base.Header)); len(t.body.Values) == 0 {
+		t.base.Body = append([]byte(nil), t.body.Literals[0]...) // nil stays nil
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
@@ -108,43 +109,43 @@ func NewTemplate(req *Request) (*Template, error) {
 var fixedHeaders = []string{"Host", "Connection", "Expect", "Content-Length", "Transfer-Encoding", "Trailer"}
 
 // checkPlaces returns why there is a value in a URL where none may be.
-func checkPlaces(u placeholders) error {
-	if len(u.values) == 0 {
+func checkPlaces(u placeholder.Text) error {
+	if len(u.Values) == 0 {
 		return nil
 	}
-	_, rest, ok := strings.Cut(u.literals[0], "://")
+	_, rest, ok := strings.Cut(u.Literals[0], "://")
 	if !ok || !strings.ContainsAny(rest, "/?#") {
-		return fmt.Errorf("${%s} is before the path: scheme, user and host are those of all requests", u.values[0].name)
+		return fmt.Errorf("${%s} is before the path: scheme, user and host are those of all requests", u.Values[0].Name)
 	}
-	for i, v := range u.values {
-		if strings.Contains(u.literals[i], "#") {
-			return fmt.Errorf("${%s} is in the fragment, which is not sent", v.name)
+	for i, v := range u.Values {
+		if strings.Contains(u.Literals[i], "#") {
+			return fmt.Errorf("${%s} is in the fragment, which is not sent", v.Name)
 		}
 	}
 	return nil
 }
 
 // escapeOf returns how values are written in a body with header.
-func escapeOf(header http.Header) escapeFor {
+func escapeOf(header http.Header) placeholder.Escape {
 	switch kind, _, _ := mime.ParseMediaType(header.Get("Content-Type")); {
 	case strings.HasSuffix(kind, "/json"), strings.HasSuffix(kind, "+json"):
-		return forJSON
+		return placeholder.ForJSON
 	case kind == "application/x-www-form-urlencoded":
-		return forURL
+		return placeholder.ForURL
 	}
-	return asItIs
+	return placeholder.AsItIs
 }
 
 // compile makes what is the same for all requests. It has net/http read and write the
 // template with marks in place of values, and finds out what is between them.
-func (t *Template) compile(rawURL placeholders) error {
+func (t *Template) compile(rawURL placeholder.Text) error {
 	mark, all := "value", fmt.Sprint(t.base.URL, t.base.Header)
 	for strings.Contains(all, mark) {
 		mark += "x"
 	}
 	number := func(i int) string { return fmt.Sprintf("%s%dx", mark, i) }
 	marked := t.base
-	marked.URL, marked.Header = rawURL.join(number), t.base.Header.Clone()
+	marked.URL, marked.Header = rawURL.Join(number), t.base.Header.Clone()
 	for _, h := range t.header {
 		marked.Header[h.name][h.at] = mark
 	}
@@ -155,24 +156,24 @@ func (t *Template) compile(rawURL placeholders) error {
 	t.marked, t.http = &marked, hr
 	var marks []string
 	written := hr.Clone(context.Background())
-	n := len(rawURL.values)
+	n := len(rawURL.Values)
 	if n == 0 {
-		t.base.URL = rawURL.literals[0]
+		t.base.URL = rawURL.Literals[0]
 	} else {
-		scheme, rest, _ := strings.Cut(rawURL.literals[0], "://")
+		scheme, rest, _ := strings.Cut(rawURL.Literals[0], "://")
 		t.prefix = scheme + "://" + rest[:strings.IndexAny(rest, "/?#")]
-		t.target = placeholders{values: slices.Clone(rawURL.values)}
+		t.target = placeholder.Text{Values: slices.Clone(rawURL.Values)}
 		left := hr.URL.RequestURI()
 		query := false
-		for i := range t.target.values {
+		for i := range t.target.Values {
 			var literal string
 			literal, left, _ = strings.Cut(left, number(i))
-			t.target.literals = append(t.target.literals, literal)
+			t.target.Literals = append(t.target.Literals, literal)
 			if query = query || strings.Contains(literal, "?"); query {
-				t.target.values[i].escape = t.target.values[i].escape.inQuery()
+				t.target.Values[i].Escape = t.target.Values[i].Escape.InQuery()
 			}
 		}
-		t.target.literals = append(t.target.literals, left)
+		t.target.Literals = append(t.target.Literals, left)
 		marks = append(marks, "/"+number(n))
 		written.URL.Path, written.URL.RawPath, written.URL.RawQuery, written.URL.ForceQuery = marks[0], "", "", false
 	}
@@ -269,8 +270,8 @@ func (t *Template) request(value func(name string) (string, error)) (*Request, e
 	m := &madeRequest{Request: t.base}
 	r := &m.Request
 	var room [256]byte
-	if len(t.target.values) > 0 {
-		r.URL = string(t.target.append(append(room[:0], t.prefix...), values))
+	if len(t.target.Values) > 0 {
+		r.URL = string(t.target.Append(append(room[:0], t.prefix...), values))
 	}
 	if len(t.header) > 0 {
 		r.Header = maps.Clone(t.base.Header)
@@ -278,15 +279,15 @@ func (t *Template) request(value func(name string) (string, error)) (*Request, e
 			if i == 0 || t.header[i-1].name != h.name {
 				r.Header[h.name] = slices.Clone(r.Header[h.name])
 			}
-			v := h.text.append(room[:0], values)
+			v := h.text.Append(room[:0], values)
 			if !http1.ValidValue(v) {
 				return nil, fmt.Errorf("%w: header %s would hold a line break or another control character", ErrTemplate, h.name)
 			}
 			r.Header[h.name][h.at] = string(v)
 		}
 	}
-	if len(t.body.values) > 0 {
-		r.Body = t.body.append(make([]byte, 0, len(t.base.Body)+64), values)
+	if len(t.body.Values) > 0 {
+		r.Body = t.body.Append(make([]byte, 0, len(t.base.Body)+64), values)
 	}
 	m.from = madeFrom{t, r.URL}
 	r.made, r.once = &m.from, true
@@ -333,7 +334,7 @@ func isPlain(v string) bool {
 func (t *Template) httpRequest(ctx context.Context, r *Request) *http.Request {
 	hr := t.http.WithContext(ctx)
 	u := *hr.URL
-	if len(t.target.values) > 0 {
+	if len(t.target.Values) > 0 {
 		path, query, ok := strings.Cut(r.URL[len(t.prefix):], "?")
 		u.Path, _ = url.PathUnescape(path) // it was escaped
 		u.RawPath, u.RawQuery, u.ForceQuery = path, query, ok && query == ""
@@ -358,7 +359,7 @@ func (t *Template) written(r *Request, closes bool) *http1.Request {
 	}
 	var few [8]string
 	values := few[:0]
-	if len(t.target.values) > 0 {
+	if len(t.target.Values) > 0 {
 		values = append(values, r.URL[len(t.prefix):])
 	}
 	for _, h := range t.header {
