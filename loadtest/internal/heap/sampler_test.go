@@ -13,12 +13,11 @@ func TestSamplerKeepsTheLargest(t *testing.T) {
 	s := NewSampler()
 	require.Positive(t, s.Recent())
 	large := make([]byte, size)
-	first := s.Recent()
-	require.GreaterOrEqual(t, first, uint64(size))
+	require.GreaterOrEqual(t, s.Recent(), uint64(size))
 	runtime.KeepAlive(large)
 	runtime.GC()
-	require.Equal(t, first, s.Recent(), "as large as that when the time began")
-	require.Less(t, s.Recent(), first, "and then no more")
+	require.GreaterOrEqual(t, s.Recent(), uint64(size), "as large as that when the time began")
+	require.Less(t, s.Recent(), uint64(size), "and then no more")
 }
 
 func TestWatchEndsAfterALastLook(t *testing.T) {
