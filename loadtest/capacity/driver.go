@@ -87,6 +87,7 @@ type driver struct {
 	users    bool          // an arrival is a user, of whom it is not known how long they stay
 	sends    float64       // requests for each of the first arrivals
 	busy     time.Duration // how long the first arrivals kept the service busy, at least
+	stay     time.Duration // how long the same one stayed
 	quickest time.Duration // of the first probes
 	healthy  time.Duration // a probe that takes longer is not
 	searcher *Searcher
@@ -172,13 +173,14 @@ func (d *driver) result(err error) (Result, error) {
 func (d *driver) try(ctx context.Context, rate float64, length time.Duration) (Trial, error) {
 	began := time.Now()
 	most, needed := d.options.Engine.MaxInFlight, d.options.inFlight(rate)
-	if len(d.trials) == 0 {
-		needed = 2 * guessInFlight
-	} else if err := d.settle(ctx); err != nil {
-		return Trial{}, err
-	}
 	if d.users {
 		needed = maxInFlight
+	}
+	if len(d.trials) == 0 {
+		// Of users so many that as many of their requests are in flight.
+		needed = int(2 * guessInFlight * max(float64(d.stay)/float64(max(d.busy, 1)), 1))
+	} else if err := d.settle(ctx); err != nil {
+		return Trial{}, err
 	}
 	if most == 0 {
 		most = needed
@@ -239,7 +241,7 @@ func (d *driver) examine(ctx context.Context) error {
 		if took := r.P99(); i > 0 {
 			slowest = max(slowest, took)
 			if i == 1 || took < d.quickest {
-				d.quickest, d.busy = took, r.Mean()*time.Duration(r.Requests)
+				d.quickest, d.busy, d.stay = took, r.Mean()*time.Duration(r.Requests), r.Elapsed
 			}
 			d.sends += float64(r.Requests) / probes
 		}

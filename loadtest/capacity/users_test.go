@@ -19,7 +19,7 @@ func TestSearchForUsers(t *testing.T) {
 	for name, think := range map[string]time.Duration{"without a pause": 0, "with pauses": 200 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := function(service(10, 10*time.Millisecond), 50*time.Millisecond)
+				o := function(service(2, 10*time.Millisecond), 50*time.Millisecond)
 				o.Budget = 10 * time.Minute
 				o.TrialDuration = 5 * time.Second
 				r, err := Search(t.Context(), o, loadtest.Walk("shop", func(_ context.Context, u *loadtest.User) error {
@@ -35,9 +35,9 @@ func TestSearchForUsers(t *testing.T) {
 				}))
 				require.NoError(t, err, r)
 				requireJSON(t, r)
-				require.InEpsilon(t, 250, r.Capacity, 0.05, r) // 1,000 requests a second
+				require.InEpsilon(t, 50, r.Capacity, 0.05, r) // 200 requests a second
 				require.LessOrEqual(t, r.Capacity, r.Upper)
-				for _, trial := range r.Trials {
+				for _, trial := range r.Trials[1:] {
 					require.Zero(t, trial.Dropped, r)
 				}
 				last := r.Trials[len(r.Trials)-1]
@@ -66,12 +66,12 @@ func TestTrialsMustOutlastTheirUsers(t *testing.T) {
 // service: what is lost are requests.
 func TestSearchForUsersThatFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := function(service(10, 10*time.Millisecond), 50*time.Millisecond)
+		o := function(service(1, 10*time.Millisecond), 50*time.Millisecond)
 		r, err := Search(t.Context(), o, loadtest.Walk("shop", func(_ context.Context, u *loadtest.User) error {
 			_, err := u.Do(&loadtest.Request{})
 			return errors.Join(err, errors.New("changed its mind"))
 		}))
 		require.NoError(t, err, r)
-		require.InEpsilon(t, 1000, r.Capacity, 0.05)
+		require.InEpsilon(t, 100, r.Capacity, 0.06)
 	})
 }
