@@ -77,7 +77,7 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	row.HeapBytes, row.InFlight = c.memory.Recent(), c.inFlight()
 	c.peak = max(c.peak, row.HeapBytes)
 	c.total.add(row.Counts)
-	excluded.From, excluded.To = c.at, max(now, c.at)
+	excluded.Excluded, excluded.From, excluded.To = true, c.at, max(now, c.at)
 	excluded.HeapBytes, excluded.InFlight = row.HeapBytes, row.InFlight
 	c.at = excluded.To
 	if excluded.due() > 0 {

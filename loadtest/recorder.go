@@ -314,7 +314,6 @@ func (r *recorder) harvest(last bool) (row, excluded Interval) {
 	}
 	if apart != nil {
 		excluded = apart.row(&r.both)
-		excluded.Excluded = true
 		r.putTally(apart)
 	}
 	row = sum.row(&r.both)

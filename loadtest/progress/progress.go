@@ -166,7 +166,14 @@ func columns(w io.Writer) int {
 func (c *settings) line(p loadtest.Progress) string {
 	var b strings.Builder
 	open := p.Engine == "arrival"
-	fmt.Fprintf(&b, "%v  %s req/s", p.Elapsed.Round(time.Second), text.Rate(p.Last.RPS()))
+	fmt.Fprintf(&b, "%v  ", p.Elapsed.Round(time.Second))
+	switch {
+	case p.Last.Excluded && p.Requests == 0:
+		b.WriteString("warm-up  ")
+	case p.Last.Excluded:
+		b.WriteString("not counted  ")
+	}
+	fmt.Fprintf(&b, "%s req/s", text.Rate(p.Last.RPS()))
 	if open {
 		fmt.Fprintf(&b, " of %s due", text.Rate(text.PerSecond(p.Last.Scheduled, p.Last.To-p.Last.From)))
 		for _, lost := range []struct {
@@ -177,7 +184,7 @@ func (c *settings) line(p loadtest.Progress) string {
 				fmt.Fprintf(&b, "  %s %s", text.Count(lost.n), lost.what)
 			}
 		}
-	} else {
+	} else if p.Requests > 0 || !p.Last.Excluded {
 		fmt.Fprintf(&b, " (%s overall)", text.Rate(p.RPS))
 	}
 	if p.Last.Requests > 0 {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -65,6 +66,35 @@ func TestLineOfAnOpenLoop(t *testing.T) {
 	p.Last = loadtest.Interval{}
 	p.Missed, p.Dropped, p.Canceled = 0, 0, 0
 	require.Equal(t, "12s  0 req/s of 0 due  20 in flight  3 errors", Line(p))
+}
+
+// What is not counted is said to be so, and is no rate overall before something is.
+func TestLineOfWhatIsNotCounted(t *testing.T) {
+	p := at(2 * time.Second)
+	p.Counts, p.RPS, p.Last.Excluded = loadtest.Counts{}, 0, true
+	require.Equal(t, "2s  warm-up  950 req/s  p50 1.235ms p99 98.77ms  20 in flight  0 errors", Line(p))
+	p.Engine, p.Last.Scheduled = "arrival", 1000
+	require.Equal(t, "2s  warm-up  950 req/s of 1,000 due  p50 1.235ms p99 98.77ms lag 0s  20 in flight  0 errors", Line(p))
+	p = at(12 * time.Second)
+	p.Last.Excluded = true
+	require.Equal(t, "12s  not counted  950 req/s (1,000 overall)  p50 1.235ms p99 98.77ms  20 in flight  3 errors", Line(p))
+}
+
+// A run says that it warms up from its first report on, even if nothing has ended yet.
+func TestLinesOfARunWithAWarmUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines []string
+		e := loadtest.Start(t, loadtest.SyncConfig{
+			Client:     loadtest.Func(func(context.Context) error { time.Sleep(1500 * time.Millisecond); return nil }),
+			Exclude:    loadtest.Exclude{WarmUp: 3 * time.Second},
+			OnProgress: func(p loadtest.Progress) { lines = append(lines, Line(p)) },
+		})
+		_, err := e.Run(t.Context(), loadtest.Times(6))
+		require.NoError(t, err)
+		for i, line := range lines {
+			require.Equal(t, i < 3, strings.Contains(line, "warm-up"), "%q", lines)
+		}
+	})
 }
 
 func TestLogWritesEveryFewSecondsAndAtTheEnd(t *testing.T) {
