@@ -51,7 +51,7 @@ func times(run string, r *loadtest.EngineResult) (rows []timesRow) {
 	} {
 		row := timesRow{Run: run, Key: kind.key, Label: kind.label}
 		for _, q := range quantiles {
-			row.Quantiles = append(row.Quantiles, percentile(&r.Stats, q.q, kind.quantile))
+			row.Quantiles = append(row.Quantiles, percentile(r.Requests, q.q, kind.quantile))
 		}
 		row.Quantiles = append(row.Quantiles, extreme(&r.Stats, kind.quantile(1)))
 		rows = append(rows, row)

@@ -24,6 +24,14 @@ type chart struct {
 	Step   bool     `json:"step"` // a value holds from its x to the next
 	Log    bool     `json:"log"`  // y starts out logarithmic; the reader may switch
 	Series []series `json:"series"`
+	Shade  []band   `json:"shade,omitempty"`
+}
+
+// band is a part of the x axis that is shaded.
+type band struct {
+	From  value  `json:"from"`
+	To    value  `json:"to"`
+	Color string `json:"color"` // as of series
 }
 
 func (c chart) Switch() bool { return c.Unit == "ns" }
@@ -38,6 +46,8 @@ type series struct {
 	Fill  bool    `json:"fill"`
 	X     []value `json:"x"`
 	Y     []value `json:"y"`
+
+	counted []value // of Y, for the label
 }
 
 // value is a coordinate; JSON, which has no NaN, holds null for a gap.
@@ -65,7 +75,7 @@ const logFrom = 20
 func charts(runs []string, results []*loadtest.EngineResult) (out []chart, notes []string) {
 	intervals, requests := 0, int64(0)
 	for _, r := range results {
-		intervals, requests = max(intervals, len(r.Intervals)), max(requests, r.Requests)
+		intervals, requests = max(intervals, len(r.Intervals)+len(r.Excluded)), max(requests, r.Requests)
 	}
 	if intervals >= 2 {
 		out = timeCharts(runs, results)
@@ -140,15 +150,18 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 	inFlight := chart{ID: "inflight", Title: "In flight", Hint: "requests being attempted at the end of each interval", Unit: "count"}
 	heap := chart{ID: "heap", Title: "Heap", Hint: "largest in each interval, of the whole process", Unit: "bytes"}
 	single := len(results) == 1
+	var shade []band
 	for i, r := range results {
-		ss := slots(r.Intervals)
+		all, counted := slots(timeline(r)), slots(r.Intervals)
+		shade = append(shade, bands(r.Excluded, color(runs, i, "c7"))...)
 		add := func(c *chart, s series, y func(slot) value) {
 			s.Label, s.Color = label(runs, i, s.Label), color(runs, i, s.Color)
+			points := sampled
 			if c.Step {
-				s.X, s.Y = stepped(ss, y)
-			} else {
-				s.X, s.Y = sampled(ss, y)
+				points = stepped
 			}
+			s.X, s.Y = points(all, y)
+			_, s.counted = points(counted, y)
 			c.Series = append(c.Series, s)
 		}
 		area := func(c *chart, what, color string, y func(slot) value) {
@@ -176,6 +189,10 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 			failures.Hint = "failed requests, and those the breaker rejected, a second"
 			add(&failures, series{Label: "rejected", Color: "warn", Fill: single, Dash: true}, func(s slot) value { return round3(s.refused) })
 		}
+		if r.UsersFailed > 0 {
+			failures.Hint += "; users whose scenario failed, a second"
+			add(&failures, series{Label: "users failed", Color: "c5", Dash: true}, func(s slot) value { return round3(s.usersFailed) })
+		}
 		area(&inFlight, "in flight", "c4", func(s slot) value { return s.inFlight })
 		area(&heap, "heap", "c3", func(s slot) value { return s.heap })
 	}
@@ -192,10 +209,10 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 	}
 	for i := range out {
 		c := &out[i]
-		c.X = "time"
+		c.X, c.Shade = "time", shade
 		var words []string
 		for _, s := range c.Series {
-			words = append(words, between(s, texts[c.Unit]))
+			words = append(words, between(series{Label: s.Label, Y: s.counted}, texts[c.Unit]))
 		}
 		c.Label = c.Title + ": " + strings.Join(words, "; ")
 	}

@@ -13,7 +13,7 @@ type slot struct {
 	from, to                  time.Duration
 	requests, errors, refused float64 // a second
 	due, missed, dropped      float64 // arrivals of an open loop, a second
-	canceled                  float64
+	canceled, usersFailed     float64
 	p50, p99, lag             value // nanoseconds, or a gap
 	inFlight, heap            value
 }
@@ -51,7 +51,10 @@ func slots(ivs []loadtest.Interval) []slot {
 			s.missed += perSecond(iv.Missed)
 			s.dropped += perSecond(iv.Dropped)
 			s.canceled += perSecond(iv.Canceled)
-			s.inFlight += value(iv.InFlight)
+			s.usersFailed += perSecond(iv.UsersFailed)
+			if !besides(iv, open) {
+				s.inFlight += value(iv.InFlight)
+			}
 			s.heap = max(s.heap, value(iv.HeapBytes))
 			weighted += rps * float64(iv.P50)
 			if iv.Requests > 0 {

@@ -26,13 +26,15 @@ type page struct {
 	Objectives  []objectiveRow
 	Warnings    []warning
 	Charts      []chart
-	Notes       []string // instead of charts
+	Notes       []string // why charts are missing, and what is not counted
 	Summary     []row
 	Times       []timesRow
 	Quantiles   []string // the columns of Times
 	Errors      []errorRow
 	Statuses    []row
 	Endpoints   []endpointRow
+	Walked      bool // users walked through scenarios in one of the runs
+	Scenarios   []scenarioRow
 	Intervals   []intervalRow
 	Environment []Fact
 	Texts       []string
@@ -61,13 +63,16 @@ type endpointRow struct{ Run, Name, Requests, RPS, Errors, Share, P50, P95, P99,
 type intervalRow struct {
 	Run, From, Requests, RPS, Errors, Rejected, P50, P99, InFlight, Heap string
 	Due, Missed, Dropped, Canceled, Lag, Cause                           string // of an open loop
+	Users, UsersFailed                                                   string // of a run with users
+	Excluded                                                             bool
 }
 
 // quantile is a dash where it would only repeat the maximum.
-func quantile(s *loadtest.Stats, q float64) string { return percentile(s, q, s.Quantile) }
+func quantile(s *loadtest.Stats, q float64) string { return percentile(s.Requests, q, s.Quantile) }
 
-func percentile(s *loadtest.Stats, q float64, of func(float64) time.Duration) string {
-	if s.Requests == 0 || s.Requests < text.SamplesToShow(q) {
+// percentile is one of n values.
+func percentile(n int64, q float64, of func(float64) time.Duration) string {
+	if n == 0 || q < 1 && n < text.SamplesToShow(q) {
 		return "–"
 	}
 	return text.Duration(of(q))
@@ -98,6 +103,7 @@ func newPage(o Options, results []*loadtest.EngineResult) *page {
 		Runs:        names(o, results),
 		Many:        len(results) > 1,
 		Open:        slices.ContainsFunc(results, openLoop),
+		Walked:      slices.ContainsFunc(results, walked),
 		Environment: o.Environment,
 		Summary:     summary(results),
 		Statuses:    statuses(results),
@@ -112,13 +118,21 @@ func newPage(o Options, results []*loadtest.EngineResult) *page {
 		}
 	}
 	if !p.Many {
-		p.Tiles = tiles(results[0])
+		p.Tiles = append(tiles(results[0]), userTiles(results[0])...)
 	}
 	for _, q := range quantiles {
 		p.Quantiles = append(p.Quantiles, q.Key)
 	}
 	p.Subtitle = subtitle(p.Runs, results)
 	p.Charts, p.Notes = charts(p.Runs, results)
+	for i, r := range results {
+		if line := notCounted(r); line != "" {
+			if p.Many {
+				line = p.Runs[i] + ": " + line
+			}
+			p.Notes = append(p.Notes, line)
+		}
+	}
 	return p
 }
 
@@ -190,7 +204,7 @@ func tiles(r *loadtest.EngineResult) []tile {
 			rps, lost(r), failed,
 			{"p50", "median response time", quantile(&r.Stats, 0.50), ""},
 			p99, slowest,
-			{"lag", "99 % of lags within", percentile(&r.Stats, 0.99, r.LagQuantile), ""},
+			{"lag", "99 % of lags within", percentile(r.Requests, 0.99, r.LagQuantile), ""},
 		}
 	}
 	return []tile{
@@ -241,11 +255,22 @@ func summary(results []*loadtest.EngineResult) []row {
 		bound = "Concurrency or MaxInFlight"
 	}
 	number("concurrency", bound, func(r *loadtest.EngineResult) int64 { return int64(r.Concurrency) })
-	ofOpen("peak_in_flight", "Peak in flight", func(r *loadtest.EngineResult) string { return text.Count(int64(r.PeakInFlight)) })
+	peak := "Peak in flight"
+	if slices.ContainsFunc(results, walked) {
+		peak = "Peak in flight, or of users there at once"
+	}
+	ofOpen("peak_in_flight", peak, func(r *loadtest.EngineResult) string { return text.Count(int64(r.PeakInFlight)) })
 	ofOpen("scheduled", "Arrivals due", due)
 	arrivals("missed", "Missed", func(r *loadtest.EngineResult) int64 { return r.Missed })
 	arrivals("dropped", "Dropped", func(r *loadtest.EngineResult) int64 { return r.Dropped })
 	arrivals("canceled", "Canceled", func(r *loadtest.EngineResult) int64 { return r.Canceled })
+	if slices.ContainsFunc(results, walked) {
+		number("users", "Users", func(r *loadtest.EngineResult) int64 { return r.Users })
+		add("users_failed", "Users failed", func(r *loadtest.EngineResult) string {
+			return fmt.Sprintf("%s (%s)", text.Count(r.UsersFailed), text.Share(r.UsersFailed, r.Users))
+		})
+		number("users_canceled", "Users canceled", func(r *loadtest.EngineResult) int64 { return r.UsersCanceled })
+	}
 	number("requests", "Requests", func(r *loadtest.EngineResult) int64 { return r.Requests })
 	add("rps", "Throughput", func(r *loadtest.EngineResult) string { return perSecond(r.RPS()) })
 	add("min", "Fastest", func(r *loadtest.EngineResult) string { return extreme(&r.Stats, r.Quantile(0)) })
@@ -328,12 +353,14 @@ func (p *page) addRun(name string, r *loadtest.EngineResult) {
 			Run: name, Name: n, Requests: text.Count(ep.Requests), RPS: perSecond(text.PerSecond(ep.Requests, r.Elapsed)),
 			Errors: text.Count(ep.ErrorCount), Share: text.Share(ep.ErrorCount, ep.Requests),
 			P50: quantile(ep, 0.50), P95: quantile(ep, 0.95), P99: quantile(ep, 0.99), Max: extreme(ep, ep.Quantile(1)),
-			Service: percentile(ep, 0.99, ep.ServiceQuantile), Lag: percentile(ep, 0.99, ep.LagQuantile),
+			Service: percentile(ep.Requests, 0.99, ep.ServiceQuantile), Lag: percentile(ep.Requests, 0.99, ep.LagQuantile),
 		})
 	}
-	for _, iv := range r.Intervals {
+	p.Scenarios = append(p.Scenarios, scenarios(name, r)...)
+	for _, iv := range timeline(r) {
 		row := intervalRow{
-			Run: name, From: fmt.Sprintf("%.1f–%.1f s", iv.From.Seconds(), iv.To.Seconds()),
+			Run: name, From: stretch(iv.From, iv.To), Excluded: iv.Excluded,
+			Users: text.Count(iv.Users), UsersFailed: text.Count(iv.UsersFailed),
 			Requests: text.Count(iv.Requests), RPS: perSecond(iv.RPS()), Errors: text.Count(iv.ErrorCount), Rejected: text.Count(iv.RejectedCount),
 			Due: "–", Missed: "–", Dropped: "–", Canceled: "–", Lag: "–",
 			P50: "–", P99: "–", InFlight: text.Count(int64(iv.InFlight)), Heap: text.Bytes(iv.HeapBytes),

@@ -106,6 +106,13 @@
         y: log ? { distr: 3 } : { range: (u, min, max) => max == null ? [0, 1] : [0, max > 0 ? max * 1.08 : 1] },
       },
       padding: [null, 28, null, null], // room for half of the last tick's text, such as 99.999 %
+      hooks: { drawClear: [(u) => {
+        for (const s of c.shade || []) {
+          const at = (x) => Math.min(Math.max(u.valToPos(x, "x", true), u.bbox.left), u.bbox.left + u.bbox.width);
+          u.ctx.fillStyle = css(s.color) + "33";
+          u.ctx.fillRect(at(s.from), u.bbox.top, Math.max(at(s.to) - at(s.from), 0), u.bbox.height);
+        }
+      }] },
       cursor: { y: false, focus: { prox: 24 }, sync: c.x === "time" ? { key: "time" } : undefined },
       focus: { alpha: 0.35 },
     }, data, box);
