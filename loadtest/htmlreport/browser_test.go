@@ -290,6 +290,7 @@ func TestBrowserHostileText(t *testing.T) {
 	require.Zero(t, hits.Load())
 	require.Contains(t, s.Tables["endpoints"], attack)
 	require.Equal(t, attack, s.Tables["errors"]["check"][4])
+	require.Equal(t, attack, s.Tables["scenarios"][attack][11])
 }
 
 // hostile is the stored result with text in each place that others fill.
@@ -298,6 +299,8 @@ func hostile(t *testing.T, text string) *loadtest.EngineResult {
 	r := stored(t)
 	r.Engine = text
 	r.Endpoints[text] = r.Endpoints["get"]
+	r.Scenarios = map[string]*loadtest.ScenarioStats{text: {Started: 1, Failed: 1, Error: text}}
+	r.Excluded = []loadtest.Interval{{From: -time.Second, Excluded: true}}
 	r.ErrorExamples[loadtest.ClassCheck] = text
 	r.Warnings = append(r.Warnings, loadtest.Warning{Kind: loadtest.WarningKind(text), Text: text})
 	return r

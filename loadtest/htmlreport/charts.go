@@ -153,7 +153,7 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 	var shade []band
 	for i, r := range results {
 		all, counted := slots(timeline(r)), slots(r.Intervals)
-		shade = append(shade, bands(r.Excluded, color(runs, i, "c7"))...)
+		shade = append(shade, bands(all, color(runs, i, "c7"))...)
 		add := func(c *chart, s series, y func(slot) value) {
 			s.Label, s.Color = label(runs, i, s.Label), color(runs, i, s.Color)
 			points := sampled

@@ -46,10 +46,10 @@ func TestOverlappingIntervalsAddUp(t *testing.T) {
 	b.From, b.To, b.ErrorCount, b.RejectedCount = 500*time.Millisecond, 1500*time.Millisecond, 3, 6
 	got := slots([]loadtest.Interval{second(0, 10), b, second(1, 20)})
 	require.Equal(t, []slot{
-		{from: 0, to: 500e6, requests: 10, p50: 10, p99: 20, inFlight: 10, heap: 10},
-		{from: 500e6, to: 1e9, requests: 40, errors: 3, refused: 6, p50: 25, p99: 60, inFlight: 40, heap: 30},
-		{from: 1e9, to: 1500e6, requests: 50, errors: 3, refused: 6, p50: 26, p99: 60, inFlight: 50, heap: 30},
-		{from: 1500e6, to: 2e9, requests: 20, p50: 20, p99: 40, inFlight: 20, heap: 20},
+		{from: 0, to: 500e6, requests: 10, p50: 10, p99: 20, inFlight: 10, heap: 10, counted: true},
+		{from: 500e6, to: 1e9, requests: 40, errors: 3, refused: 6, p50: 25, p99: 60, inFlight: 40, heap: 30, counted: true},
+		{from: 1e9, to: 1500e6, requests: 50, errors: 3, refused: 6, p50: 26, p99: 60, inFlight: 50, heap: 30, counted: true},
+		{from: 1500e6, to: 2e9, requests: 20, p50: 20, p99: 40, inFlight: 20, heap: 20, counted: true},
 	}, got)
 	require.Empty(t, slots([]loadtest.Interval{{}}), "an interval of no length")
 }

@@ -25,12 +25,17 @@ func besides(iv loadtest.Interval, others []loadtest.Interval) bool {
 	return iv.Excluded && slices.ContainsFunc(others, func(o loadtest.Interval) bool { return !o.Excluded && o.To == iv.To })
 }
 
-// bands returns the time of intervals, in the order of From, with those that touch joined.
-func bands(ivs []loadtest.Interval, color string) (out []band) {
-	for _, iv := range ivs {
-		from, to := seconds(iv.From), seconds(iv.To)
-		if n := len(out); n > 0 && from <= out[n-1].To {
-			out[n-1].To = max(out[n-1].To, to)
+// bands returns the time in which more was left out than counted. Some is counted among
+// what was left out, and the other way round: a request belongs to the interval in which
+// it ended.
+func bands(slots []slot, color string) (out []band) {
+	for _, s := range slots {
+		if !s.excluded || s.counted && s.apart <= s.requests/2 {
+			continue
+		}
+		from, to := seconds(s.from), seconds(s.to)
+		if n := len(out); n > 0 && out[n-1].To == from {
+			out[n-1].To = to
 			continue
 		}
 		out = append(out, band{from, to, color})

@@ -16,6 +16,8 @@ type slot struct {
 	canceled, usersFailed     float64
 	p50, p99, lag             value // nanoseconds, or a gap
 	inFlight, heap            value
+	apart                     float64 // of requests, what is not counted
+	counted, excluded         bool    // there is an interval that is, and one that is not
 }
 
 // slots puts intervals end to end. Those of a merged result may overlap: then
@@ -51,6 +53,10 @@ func slots(ivs []loadtest.Interval) []slot {
 			s.missed += perSecond(iv.Missed)
 			s.dropped += perSecond(iv.Dropped)
 			s.canceled += perSecond(iv.Canceled)
+			if iv.Excluded {
+				s.apart += rps
+			}
+			s.excluded, s.counted = s.excluded || iv.Excluded, s.counted || !iv.Excluded
 			s.usersFailed += perSecond(iv.UsersFailed)
 			if !besides(iv, open) {
 				s.inFlight += value(iv.InFlight)

@@ -257,7 +257,7 @@ func summary(results []*loadtest.EngineResult) []row {
 	number("concurrency", bound, func(r *loadtest.EngineResult) int64 { return int64(r.Concurrency) })
 	peak := "Peak in flight"
 	if slices.ContainsFunc(results, walked) {
-		peak = "Peak in flight, or of users there at once"
+		peak = "Peak in flight, or of users"
 	}
 	ofOpen("peak_in_flight", peak, func(r *loadtest.EngineResult) string { return text.Count(int64(r.PeakInFlight)) })
 	ofOpen("scheduled", "Arrivals due", due)
