@@ -37,6 +37,9 @@ type Goal struct {
 	// LossRatio is the share of what was scheduled that a good trial may lose, from 0 to
 	// below 1.
 	LossRatio float64 `json:"loss_ratio"`
+	// Limit is on response times: what takes longer is lost. A Searcher does not look at
+	// it, but Search and reports do. 0 means none.
+	Limit time.Duration `json:"limit_ns,omitempty"`
 	// ExceedRatio is the share of the trials, by their duration, that may be bad, from 0
 	// to below 1. 0 means 0.5, so that the median trial decides, whatever disturbs fewer
 	// than half of them. For next to none set something small.
@@ -72,6 +75,9 @@ func (g Goal) faults(path string) (faults []error) {
 		if !(r.ratio >= 0 && r.ratio < 1) {
 			faults = append(faults, fault("%s.%s is %v: must be from 0 to below 1", path, r.name, r.ratio))
 		}
+	}
+	if g.Limit < 0 {
+		faults = append(faults, fault("%s.Limit is %v: must be 0 for none, or positive", path, g.Limit))
 	}
 	for _, d := range []struct {
 		name string

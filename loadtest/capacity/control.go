@@ -31,9 +31,9 @@ func (d *driver) control(ctx context.Context, hi float64) error {
 		return err
 	}
 	defer stop()
-	goals := make([]Goal, len(d.objectives))
-	for i, o := range d.objectives {
-		goals[i] = Goal{LossRatio: o.LossRatio, TrialDuration: d.longestTrial(), DurationSum: controlTrials * d.longestTrial()}.withDefaults()
+	goals := make([]Goal, len(d.goals))
+	for i, g := range d.goals {
+		goals[i] = Goal{LossRatio: g.LossRatio, TrialDuration: d.longestTrial(), DurationSum: controlTrials * d.longestTrial()}.withDefaults()
 	}
 	rate := headroom * hi * max(d.sends, 1) // of requests
 	var trials []Trial
@@ -43,7 +43,7 @@ func (d *driver) control(ctx context.Context, hi float64) error {
 		if err != nil {
 			return err
 		}
-		t := judge(d.objectives, r, false)
+		t := judge(d.goals, r, false)
 		t.Kind, t.Rate, t.Duration, t.Elapsed = TrialControl, rate, d.longestTrial(), time.Since(began)
 		if f := limit(r, false); f != nil {
 			t.Note = fmt.Sprintf("%s: %s", f.Cause, f.Text)

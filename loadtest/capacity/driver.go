@@ -60,7 +60,7 @@ func Search(ctx context.Context, o Options, reqs ...*loadtest.Request) (r Result
 			err = errors.Join(err, closing)
 		}
 	}()
-	d := &driver{options: o, objectives: o.objectives(), engine: engine, requests: reqs, source: o.Source, began: time.Now()}
+	d := &driver{options: o, goals: o.goals(), engine: engine, requests: reqs, source: o.Source, began: time.Now()}
 	if len(reqs) > 0 || reflect.ValueOf(o.Source).IsZero() { // a Func needs no request
 		d.source = loadtest.Cycle(reqs...)
 	}
@@ -76,12 +76,12 @@ func Search(ctx context.Context, o Options, reqs ...*loadtest.Request) (r Result
 
 // driver makes the trials of one search.
 type driver struct {
-	options    Options
-	objectives []objective
-	engine     *loadtest.ArrivalEngine
-	requests   []*loadtest.Request
-	source     loadtest.Source
-	began      time.Time
+	options  Options
+	goals    []Goal
+	engine   *loadtest.ArrivalEngine
+	requests []*loadtest.Request
+	source   loadtest.Source
+	began    time.Time
 
 	http     bool          // the first request had a response with a status
 	users    bool          // an arrival is a user, of whom it is not known how long they stay
@@ -95,8 +95,8 @@ type driver struct {
 }
 
 func (d *driver) longestTrial() (longest time.Duration) {
-	for _, o := range d.objectives {
-		longest = max(longest, o.Goal.withDefaults().TrialDuration)
+	for _, g := range d.goals {
+		longest = max(longest, g.withDefaults().TrialDuration)
 	}
 	return longest
 }
@@ -189,7 +189,7 @@ func (d *driver) try(ctx context.Context, rate float64, length time.Duration) (T
 	if err != nil {
 		return Trial{}, err
 	}
-	t := judge(d.objectives, r, most < needed)
+	t := judge(d.goals, r, most < needed)
 	if d.users { // the run ends with the last of them
 		t.Throughput = text.PerSecond(r.Scheduled, length) * float64(r.Requests-r.ErrorCount) / float64(max(due(r), 1))
 	}
@@ -247,9 +247,9 @@ func (d *driver) examine(ctx context.Context) error {
 		}
 	}
 	d.healthy = max(2*slowest, slowest+slack)
-	for _, o := range d.objectives {
-		if o.limit > 0 && o.LossRatio <= hopeless && d.quickest > o.limit {
-			return &EndError{ErrMinRate, fmt.Sprintf("of %d requests, one at a time, the quickest took %v: %s", probes, text.Duration(d.quickest), o.Name)}
+	for _, g := range d.goals {
+		if g.Limit > 0 && g.LossRatio <= hopeless && d.quickest > g.Limit {
+			return &EndError{ErrMinRate, fmt.Sprintf("of %d requests, one at a time, the quickest took %v: %s", probes, text.Duration(d.quickest), g.Name)}
 		}
 	}
 	return nil

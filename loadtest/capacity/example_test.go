@@ -207,3 +207,12 @@ func ExampleEndError_Unwrap() {
 	fmt.Println(errors.Is(end, context.Canceled))
 	// Output: true
 }
+
+// A trial is good if it lost no more than every goal allows.
+func ExampleResult_Good() {
+	s, _ := capacity.New(capacity.Config{Goals: []capacity.Goal{{LossRatio: 0.01}}, Guess: 500})
+	s.Observe(capacity.Trial{Rate: 500, Duration: time.Second, Losses: []float64{0.02}})
+	r := s.Result()
+	fmt.Println(r.Good(r.Trials[0]))
+	// Output: false
+}

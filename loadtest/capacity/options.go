@@ -67,18 +67,12 @@ const (
 	maxInFlight = 1_000_000
 )
 
-// objective is an objective of the SLO as a goal.
-type objective struct {
-	Goal
-	limit time.Duration // on response times; 0 for none
-}
-
-// objectives returns those of the SLO, in the order of its fields.
-func (o Options) objectives() (out []objective) {
+// goals returns the objectives of the SLO, in the order of its fields.
+func (o Options) goals() (out []Goal) {
 	add := func(name string, loss float64, limit time.Duration) {
-		out = append(out, objective{Goal{
-			Name: name, LossRatio: loss, ExceedRatio: o.ExceedRatio, TrialDuration: o.TrialDuration, DurationSum: o.DurationSum,
-		}, limit})
+		out = append(out, Goal{
+			Name: name, LossRatio: loss, Limit: limit, ExceedRatio: o.ExceedRatio, TrialDuration: o.TrialDuration, DurationSum: o.DurationSum,
+		})
 	}
 	for _, q := range []struct {
 		name  string
@@ -97,11 +91,7 @@ func (o Options) objectives() (out []objective) {
 
 // config returns that of the searcher.
 func (o Options) config() Config {
-	c := Config{MinRate: o.MinRate, MaxRate: o.MaxRate, Width: o.Width, Budget: o.Budget}
-	for _, obj := range o.objectives() {
-		c.Goals = append(c.Goals, obj.Goal)
-	}
-	return c
+	return Config{Goals: o.goals(), MinRate: o.MinRate, MaxRate: o.MaxRate, Width: o.Width, Budget: o.Budget}
 }
 
 // Validate reports every fault; each matches [ErrConfig] or [loadtest.ErrConfig].
@@ -148,8 +138,8 @@ func (o Options) engine() loadtest.ArrivalConfig {
 
 // longest returns the longest limit of an objective.
 func (o Options) longest() (d time.Duration) {
-	for _, obj := range o.objectives() {
-		d = max(d, obj.limit)
+	for _, g := range o.goals() {
+		d = max(d, g.Limit)
 	}
 	return d
 }
@@ -169,9 +159,9 @@ func (o Options) schedule(rate float64, d time.Duration) pace.Schedule {
 func (o Options) inFlight(rate float64) int {
 	timeout := o.engine().Timeout.Seconds()
 	most := 0.0
-	for _, obj := range o.objectives() {
-		if obj.limit > 0 {
-			most = max(most, (1-obj.LossRatio)*obj.limit.Seconds()+obj.LossRatio*timeout)
+	for _, g := range o.goals() {
+		if g.Limit > 0 {
+			most = max(most, (1-g.LossRatio)*g.Limit.Seconds()+g.LossRatio*timeout)
 		}
 	}
 	return int(min(math.Ceil(2*rate*most)+minInFlight, maxInFlight))

@@ -103,10 +103,10 @@ type Trial struct {
 	Note string `json:"note,omitempty"`
 }
 
-// good reports whether t meets all goals.
-func (t Trial) good(goals []GoalBounds) bool {
+// Good reports whether t lost no more than each of the goals allows.
+func (r Result) Good(t Trial) bool {
 	for i, loss := range t.Losses {
-		if loss > goals[i].LossRatio {
+		if loss > r.Goals[i].LossRatio {
 			return false
 		}
 	}
@@ -182,7 +182,7 @@ func (r Result) String() string {
 			fmt.Fprintf(w, "%s\t", text.Percent(loss))
 		}
 		verdict := "bad"
-		if t.good(r.Goals) {
+		if r.Good(t) {
 			verdict = "good"
 		}
 		if t.Kind != TrialCounted {

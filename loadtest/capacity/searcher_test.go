@@ -12,12 +12,12 @@ import (
 
 func TestConfigValidateReportsEveryFault(t *testing.T) {
 	err := Config{
-		Goals:   []Goal{{LossRatio: -0.1, ExceedRatio: 1}, {LossRatio: math.NaN(), TrialDuration: -1, DurationSum: -2, InitialDuration: -3}, {TrialDuration: 9, DurationSum: 8}, {DurationSum: time.Second, InitialDuration: time.Minute}},
+		Goals:   []Goal{{LossRatio: -0.1, ExceedRatio: 1}, {LossRatio: math.NaN(), Limit: -4, TrialDuration: -1, DurationSum: -2, InitialDuration: -3}, {TrialDuration: 9, DurationSum: 8}, {DurationSum: time.Second, InitialDuration: time.Minute}},
 		MinRate: -1, MaxRate: math.Inf(1), Guess: math.NaN(), Width: 1e-5, Levels: 17, Budget: -4,
 	}.Validate()
 	require.ErrorIs(t, err, ErrConfig)
 	for _, want := range []string{
-		"Goals[0].LossRatio is -0.1", "Goals[0].ExceedRatio is 1", "Goals[1].LossRatio is NaN", "Goals[1].TrialDuration is -1ns",
+		"Goals[0].LossRatio is -0.1", "Goals[0].ExceedRatio is 1", "Goals[1].LossRatio is NaN", "Goals[1].Limit is -4ns: must be 0 for none", "Goals[1].TrialDuration is -1ns",
 		"Goals[1].DurationSum is -2ns", "Goals[1].InitialDuration is -3ns", "Goals[2].DurationSum is 8ns: must be TrialDuration, which is 9ns, at least",
 		"Goals[3].InitialDuration is 1m0s: must be DurationSum, which is 1s, at most",
 		"MinRate is -1", "MaxRate is +Inf", "Guess is NaN", "Width is 1e-05", "Levels is 17", "Budget is -4ns",

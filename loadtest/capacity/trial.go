@@ -25,12 +25,12 @@ func due(r *loadtest.EngineResult) int64 {
 // lost returns how many of the requests that were due were not answered well within the
 // objective, and how many of these only because the generator did not send them, or
 // sent them late.
-func (o objective) lost(r *loadtest.EngineResult) (all, generators int64) {
+func (g Goal) lost(r *loadtest.EngineResult) (all, generators int64) {
 	good := r.Requests - r.ErrorCount
 	generators = r.Missed + r.Errors[loadtest.ClassLocal]
-	if o.limit > 0 {
-		good = within(r.SuccessQuantile, good, o.limit)
-		generators += within(r.ServiceQuantile, r.Requests, o.limit) - within(r.Quantile, r.Requests, o.limit)
+	if g.Limit > 0 {
+		good = within(r.SuccessQuantile, good, g.Limit)
+		generators += within(r.ServiceQuantile, r.Requests, g.Limit) - within(r.Quantile, r.Requests, g.Limit)
 	}
 	return due(r) - good, generators
 }
@@ -39,21 +39,21 @@ func (o objective) lost(r *loadtest.EngineResult) (all, generators int64) {
 // not be but for the generator: that makes it no evidence against the service, and a
 // good trial is good all the more. tight says that a user's MaxInFlight is less than what
 // is needed.
-func judge(objectives []objective, r *loadtest.EngineResult, tight bool) Trial {
+func judge(goals []Goal, r *loadtest.EngineResult, tight bool) Trial {
 	t := Trial{
 		Kind: TrialCounted, Scheduled: r.Scheduled, Errors: r.ErrorCount, Dropped: r.Dropped, Missed: r.Missed,
 		P50: r.P50(), P99: r.P99(), Throughput: text.PerSecond(r.Requests-r.ErrorCount, r.Elapsed),
 	}
 	bad, bare := false, true // bare: with what the generator lost left out, it is good
-	for _, o := range objectives {
-		all, generators := o.lost(r)
+	for _, g := range goals {
+		all, generators := g.lost(r)
 		if tight {
 			generators += r.Dropped
 		}
 		share := func(n int64) float64 { return min(max(float64(n)/float64(max(due(r), 1)), 0), 1) }
 		t.Losses = append(t.Losses, share(all))
-		bad = bad || share(all) > o.LossRatio
-		bare = bare && share(all-generators) <= o.LossRatio
+		bad = bad || share(all) > g.LossRatio
+		bare = bare && share(all-generators) <= g.LossRatio
 	}
 	cause := limit(r, tight)
 	switch {

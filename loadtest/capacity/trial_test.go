@@ -42,8 +42,8 @@ type group struct {
 // is the generator's fault, and only where it would be good otherwise.
 func TestJudge(t *testing.T) {
 	const ms = time.Millisecond
-	p99 := objective{Goal{Name: "p99", LossRatio: 0.01}, 50 * ms}
-	errors := objective{Goal{Name: "errors", LossRatio: 0.001}, 0}
+	p99 := Goal{Name: "p99", LossRatio: 0.01, Limit: 50 * ms}
+	errors := Goal{Name: "errors", LossRatio: 0.001}
 	for _, c := range []struct {
 		reason string
 		result *loadtest.EngineResult
@@ -84,7 +84,7 @@ func TestJudge(t *testing.T) {
 			if c.change != nil {
 				c.change(c.result)
 			}
-			trial := judge([]objective{p99, errors}, c.result, c.tight)
+			trial := judge([]Goal{p99, errors}, c.result, c.tight)
 			require.InDeltaSlice(t, c.losses, trial.Losses, 1e-12)
 			require.Equal(t, c.kind, trial.Kind)
 			require.Contains(t, trial.Note, c.note)
