@@ -66,7 +66,7 @@ var arrows = map[string][]string{
 		"github.com/theory/jsonpath",
 	},
 	"loadtest/data":       {module + "/loadtest"},
-	"loadtest/htmlreport": {module + "/loadtest", module + "/loadtest/internal/text"},
+	"loadtest/htmlreport": {module + "/loadtest", module + "/loadtest/capacity", module + "/loadtest/internal/text"},
 	"loadtest/sqlitesink": {
 		module + "/loadtest",
 		"github.com/ncruces/go-sqlite3/driver",

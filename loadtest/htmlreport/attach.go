@@ -18,12 +18,17 @@ import (
 // failure is an error of the test, which goes on, and the path is then empty.
 func Attach(tb testing.TB, o Options, results ...*loadtest.EngineResult) string {
 	tb.Helper()
+	return attach(tb, "Attach", func(path string) error { return WriteFile(path, o, results...) })
+}
+
+func attach(tb testing.TB, verb string, writeFile func(path string) error) string {
+	tb.Helper()
 	path, err := freeName(tb.ArtifactDir())
 	if err == nil {
-		err = WriteFile(path, o, results...)
+		err = writeFile(path)
 	}
 	if err != nil {
-		tb.Errorf("htmlreport: Attach: %v", err)
+		tb.Errorf("htmlreport: %s: %v", verb, err)
 		return ""
 	}
 	hint := " (removed with the test; go test -artifacts keeps it)"

@@ -19,12 +19,14 @@ type chart struct {
 	Title  string   `json:"title"`
 	Hint   string   `json:"-"`
 	Label  string   `json:"-"`
-	X      string   `json:"x"`    // "time" in seconds, or "percentile": 1/(1-q), logarithmic
-	Unit   string   `json:"unit"` // of y: "ns", "rate", "count" or "bytes"
+	X      string   `json:"x"`    // "time" in seconds, "percentile": 1/(1-q), logarithmic, "trial" from 1, or "rate" a second
+	Unit   string   `json:"unit"` // of y: "ns", "rate", "count", "bytes" or "share" of 1
 	Step   bool     `json:"step"` // a value holds from its x to the next
 	Log    bool     `json:"log"`  // y starts out logarithmic; the reader may switch
 	Series []series `json:"series"`
 	Shade  []band   `json:"shade,omitempty"`
+	LogX   bool     `json:"logX,omitempty"`  // x is logarithmic
+	Least  value    `json:"least,omitempty"` // stands for 0 on a logarithmic y; 0 means 1
 }
 
 // band is a part of the x axis that is shaded.
@@ -34,18 +36,20 @@ type band struct {
 	Color string `json:"color"` // as of series
 }
 
-func (c chart) Switch() bool { return c.Unit == "ns" }
+func (c chart) Switch() bool { return c.Unit == "ns" || c.Unit == "share" || c.X == "trial" }
 
 // Wide charts take the width of the page, others half of it.
-func (c chart) Wide() bool { return c.Switch() && c.ID != "lag" }
+func (c chart) Wide() bool { return c.ID == "latency" || c.ID == "percentiles" || c.ID == "walk" }
 
 type series struct {
-	Label string  `json:"label"`
-	Color string  `json:"color"` // names a CSS variable: c0 to c7, good, bad, warn
-	Dash  bool    `json:"dash"`
-	Fill  bool    `json:"fill"`
-	X     []value `json:"x"`
-	Y     []value `json:"y"`
+	Label string `json:"label"`
+	Color string `json:"color"` // names a CSS variable: c0 to c7, good, bad, warn
+	Dash  bool   `json:"dash"`
+	Fill  bool   `json:"fill"`
+	// Points, if not empty, are what is drawn instead of a line: "full" or "open".
+	Points string  `json:"points,omitempty"`
+	X      []value `json:"x"`
+	Y      []value `json:"y"`
 
 	counted []value // of Y, for the label
 }
@@ -113,6 +117,15 @@ func color(runs []string, i int, single string) string {
 func seconds(d time.Duration) value { return value(math.Round(d.Seconds()*1e3) / 1e3) }
 
 func round3(f float64) value { return value(math.Round(f*1e3) / 1e3) }
+
+// texts show values by their unit.
+var texts = map[string]func(value) string{
+	"ns":    func(v value) string { return text.Duration(time.Duration(v)) },
+	"rate":  func(v value) string { return perSecond(float64(v)) },
+	"count": func(v value) string { return text.Count(int64(v)) },
+	"bytes": func(v value) string { return text.Bytes(uint64(v)) },
+	"share": func(v value) string { return text.Percent(float64(v)) },
+}
 
 // between says what a line on a chart says at a glance.
 func between(s series, show func(value) string) string {
@@ -200,12 +213,6 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 	out := []chart{latency, throughput, failures, inFlight, heap}
 	if len(lag.Series) > 0 {
 		out = slices.Insert(out, 1, lag, lost)
-	}
-	texts := map[string]func(value) string{
-		"ns":    func(v value) string { return text.Duration(time.Duration(v)) },
-		"rate":  func(v value) string { return perSecond(float64(v)) },
-		"count": func(v value) string { return text.Count(int64(v)) },
-		"bytes": func(v value) string { return text.Bytes(uint64(v)) },
 	}
 	for i := range out {
 		c := &out[i]

@@ -13,6 +13,8 @@ var (
 	pageText string
 	//go:embed assets/report.css
 	reportCSS string
+	//go:embed assets/search.tmpl
+	searchText string
 	//go:embed assets/report.js
 	reportJS string
 	//go:embed assets/uPlot.iife.min.js
@@ -24,7 +26,7 @@ var (
 )
 
 var (
-	pageTemplate = template.Must(template.New("page").Parse(pageText))
+	pageTemplate = template.Must(template.Must(template.New("page").Parse(pageText)).Parse(searchText))
 
 	style   = "/*!\nuPlot\n" + uPlotLicence + "\n*/\n" + uPlotCSS + "\n" + reportCSS
 	library = "/*!\nuPlot\n" + uPlotLicence + "\n*/\n" + uPlotJS

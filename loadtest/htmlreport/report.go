@@ -21,7 +21,7 @@ var (
 // Options say what a report carries besides results. The zero value is ready to
 // use.
 type Options struct {
-	// Title heads the page; empty means "Load test".
+	// Title heads the page; empty means "Load test", or "Capacity" of a search.
 	Title string
 	// Names tell the results apart, in their order. None means the engine and the
 	// concurrency of each; otherwise every result needs one, not empty and unlike
@@ -90,8 +90,13 @@ func Write(w io.Writer, o Options, results ...*loadtest.EngineResult) error {
 	if err := o.check(results); err != nil {
 		return err
 	}
+	return write(w, newPage(o, results))
+}
+
+// write writes p in one call of w.Write.
+func write(w io.Writer, p *page) error {
 	var buf bytes.Buffer
-	if err := render(&buf, newPage(o, results)); err != nil {
+	if err := render(&buf, p); err != nil {
 		return fmt.Errorf("htmlreport: %w", err)
 	}
 	if _, err := w.Write(buf.Bytes()); err != nil {
@@ -104,12 +109,16 @@ func Write(w io.Writer, o Options, results ...*loadtest.EngineResult) error {
 // The file appears whole or not at all: what was there before stays until the
 // new page has reached the disk, and stays after an error.
 func WriteFile(path string, o Options, results ...*loadtest.EngineResult) error {
+	return writeFile(path, func(w io.Writer) error { return Write(w, o, results...) })
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".report-*.tmp")
 	if err != nil {
 		return fmt.Errorf("htmlreport: %w", err)
 	}
 	defer os.Remove(f.Name()) // nothing is there after the rename
-	if err := Write(f, o, results...); err != nil {
+	if err := write(f); err != nil {
 		f.Close()
 		return err
 	}

@@ -24,6 +24,7 @@ type page struct {
 	Tiles       []tile
 	Verdict     string // PASS, FAIL or INVALID of all runs; empty without an SLO
 	Objectives  []objectiveRow
+	Search      *search // for a capacity, of a page that is about one
 	Warnings    []warning
 	Charts      []chart
 	Notes       []string // why charts are missing, and what is not counted

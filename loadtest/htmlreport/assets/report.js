@@ -33,21 +33,30 @@
     return (i ? text(v) : Math.round(v)) + " " + units[i];
   };
   const rate = (v) => v >= 99.95 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(3));
+  const share = (v) => v > 0 && v < 1e-5 ? "< 0.001 %" : v > 0.999 && v < 1 ? "> 99.9 %" : String(+(100 * v).toPrecision(3)) + " %";
   const format = (unit, v) => {
     if (v == null) return "–";
     switch (unit) {
       case "ns": return duration(v);
       case "bytes": return size(v, (f) => f.toFixed(1));
       case "rate": return rate(v) + "/s";
+      case "share": return share(v);
       default: return rate(v);
     }
   };
   const grouped = (v) => v.toLocaleString("en", { maximumFractionDigits: 6 });
-  const tick = (unit, v) => unit === "ns" ? duration(v) : unit === "bytes" ? size(v, (f) => String(+f.toPrecision(6))) : grouped(v);
+  const tick = (unit, v) => unit === "ns" ? duration(v) : unit === "bytes" ? size(v, (f) => String(+f.toPrecision(6))) : unit === "share" ? String(+(100 * v).toPrecision(6)) + " %" : grouped(v);
   // x = 1/(1-q): 1 is 0 %, 2 is 50 %, 10 is 90 %, 100 is 99 % …
   const percent = (x) => {
     const nines = Math.log10(x);
     return (100 - 100 / x).toFixed(Math.max(0, Math.ceil(nines) - 2 + (nines % 1 ? 1 : 0))) + " %";
+  };
+  // What there is on an x axis: the name of a value, what it reads as, and what at a tick.
+  const xs = {
+    time: { name: "time", value: (v) => v.toFixed(2) + " s", tick: (v) => String(+v.toPrecision(6)) + " s" },
+    percentile: { name: "percentile", value: percent, tick: percent },
+    trial: { name: "trial", value: (v) => v % 1 ? "–" : String(v), tick: String },
+    rate: { name: "rate", value: (v) => format("rate", v), tick: grouped },
   };
   const bytes = [], whole = [];
   for (let i = 0; i < 45; i++) bytes.push(2 ** i);
@@ -64,10 +73,9 @@
         return out.filter((v) => v >= min * 0.9999);
       };
       x.filter = (u, s) => s;
-      x.values = (u, s) => s.map(percent);
-    } else {
-      x.values = (u, s) => s.map((v) => String(+v.toPrecision(6)) + " s");
     }
+    x.values = (u, s) => s.map((v) => v == null ? "" : xs[c.x].tick(v));
+    if (c.x === "trial") x.incrs = whole;
     const y = { ...look, values: (u, s) => s.map((v) => v == null ? "" : tick(c.unit, v)), size: 64 };
     if (c.unit === "bytes") y.incrs = bytes;
     if (c.unit === "count") y.incrs = whole;
@@ -77,43 +85,44 @@
   const build = (c) => {
     const box = document.getElementById("chart-" + c.id);
     const log = pressed.has(c.id) ? pressed.get(c.id) : c.log;
-    const lift = (v) => log && v != null && v <= 0 ? 1 : v; // a logarithm has no zero: 1 ns is the least
+    const lift = (v) => log && v != null && v <= 0 ? c.least || 1 : v; // a logarithm has no zero: 1 ns is the least
     // "undefined" marks an x that only another line has, null a gap.
-    const data = uPlot.join(c.series.map((s) => [s.x, s.y.map(lift)]));
+    const raw = uPlot.join(c.series.map((s) => [s.x, s.y])), data = raw.map((v, k) => k ? v.map(lift) : v);
     const dark = root.dataset.theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches;
     const step = c.step ? uPlot.paths.stepped({ align: 1 }) : undefined;
     const last = (u, i) => { // what the line shows at an x of another line
-      while (c.step && i > 0 && data[u][i] === undefined) i--;
-      return data[u][i];
+      while (c.step && i > 0 && raw[u][i] === undefined) i--;
+      return raw[u][i];
     };
     const series = c.series.map((s, k) => ({
-      label: s.label, stroke: css(s.color), width: 2, spanGaps: false, paths: step,
+      label: s.label, stroke: css(s.color), width: 2, spanGaps: false, paths: s.points ? () => null : step,
       dash: s.dash ? [6, 4] : undefined,
       fill: s.fill ? css(s.color) + (dark ? "33" : "22") : undefined,
-      points: { show: c.x === "time" && !c.step && s.x.length <= 60, size: 5 },
+      points: s.points ? { show: true, size: 9, width: 2, fill: css(s.points === "full" ? s.color : "card") } : { show: c.x === "time" && !c.step && s.x.length <= 60, size: 5 },
       value: (u, v, _, i) => format(c.unit, i == null ? null : last(k + 1, i)),
     }));
     const size = () => ({ width: box.clientWidth, height: box.closest(".wide") ? 270 : 200 });
     const u = new uPlot({
       ...size(),
       series: [{
-        label: c.x === "time" ? "time" : "percentile",
-        value: (u, v) => v == null ? "–" : c.x === "time" ? v.toFixed(2) + " s" : percent(v),
+        label: xs[c.x].name,
+        value: (u, v) => v == null ? "–" : xs[c.x].value(v),
       }, ...series],
       axes: axes(c, log),
       scales: {
-        x: c.x === "percentile" ? { time: false, distr: 3 } : { time: false },
+        x: c.x === "percentile" || c.logX ? { time: false, distr: 3 } : { time: false },
         y: log ? { distr: 3 } : { range: (u, min, max) => max == null ? [0, 1] : [0, max > 0 ? max * 1.08 : 1] },
       },
       padding: [null, 28, null, null], // room for half of the last tick's text, such as 99.999 %
       hooks: { drawClear: [(u) => {
         for (const s of c.shade || []) {
+          if (s.to < u.scales.x.min || s.from > u.scales.x.max) continue;
           const at = (x) => Math.min(Math.max(u.valToPos(x, "x", true), u.bbox.left), u.bbox.left + u.bbox.width);
           u.ctx.fillStyle = css(s.color) + "33";
-          u.ctx.fillRect(at(s.from), u.bbox.top, Math.max(at(s.to) - at(s.from), 0), u.bbox.height);
+          u.ctx.fillRect(at(s.from), u.bbox.top, s.to > s.from ? Math.max(at(s.to) - at(s.from), 0) : 2, u.bbox.height);
         }
       }] },
-      cursor: { y: false, focus: { prox: 24 }, sync: c.x === "time" ? { key: "time" } : undefined },
+      cursor: { y: false, focus: { prox: 24 }, sync: c.x === "time" || c.x === "rate" ? { key: c.x } : undefined },
       focus: { alpha: 0.35 },
     }, data, box);
     box.dataset.xscale = u.scales.x.distr === 3 ? "log" : "linear";
