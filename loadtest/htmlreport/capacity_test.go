@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func searched(t *testing.T, budget time.Duration) capacity.Result {
 			Scheduled: int64(rate), Errors: int64(rate * over / 50), Dropped: int64(rate * over / 10),
 			P50: 4 * time.Millisecond, P99: 9*time.Millisecond + time.Duration(len(trials)%5)*time.Millisecond + time.Duration(over*float64(2*time.Second)),
 		}
-		if over > 0.2 {
+		if over > 0.02 {
 			trial.Note = "dropped & late"
 		}
 		s.Observe(trial)
@@ -92,7 +93,7 @@ func TestPageOfASearch(t *testing.T) {
 	} {
 		require.Contains(t, page, `<dd data-tile="`+key+`">`+want+"<", key)
 	}
-	require.Equal(t, len(r.Trials), strings.Count(page, `</th><td class="num">`)-len(r.Goals), "a row for each trial")
+	require.Equal(t, len(r.Trials), strings.Count(page, `<tr data-key="`)-len(r.Goals), "a row for each trial")
 	require.Equal(t, 3, strings.Count(page, `class="excluded"`), "the warm-up, the invalid one, the control")
 	require.Contains(t, page, `<td class="text bad">bad: dropped &amp; late</td>`)
 	require.Contains(t, page, `<td class="text">warm-up, bad: dropped &amp; late</td>`)
@@ -161,6 +162,7 @@ func TestChartsOfASearch(t *testing.T) {
 			seen := make(map[value]bool)
 			for _, x := range s.X {
 				require.False(t, seen[x], "the script would draw one of the two")
+				require.True(t, slices.ContainsFunc(r.Trials, func(t capacity.Trial) bool { return math.Abs(t.Rate/float64(x)-1) < 1e-6 }))
 				seen[x] = true
 			}
 		}
@@ -170,6 +172,8 @@ func TestChartsOfASearch(t *testing.T) {
 	require.Equal(t, []value{0.01, 0.01}, s.Y)
 	_, s = points(cs[3], "p99 ≤ 50ms")
 	require.Equal(t, []value{50e6, 50e6}, s.Y, "the limit of a p99 stands among the p99s")
+	require.Nil(t, cs[1].Range)
+	require.Less(t, float64(cs[0].Range[1]), 2*r.Upper, "the warm-up does not hide the rest")
 	require.Contains(t, cs[0].Label, "; lowest that fails: "+perSecond(r.Upper))
 	require.Contains(t, cs[1].Label, fmt.Sprintf("%d good from 0 %% to ", count[0]))
 	for _, c := range cs[1:3] {

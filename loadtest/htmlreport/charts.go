@@ -25,6 +25,7 @@ type chart struct {
 	Log    bool     `json:"log"`  // y starts out logarithmic; the reader may switch
 	Series []series `json:"series"`
 	Shade  []band   `json:"shade,omitempty"`
+	Range  []value  `json:"range,omitempty"` // of a linear y; none means from 0 to the largest
 	LogX   bool     `json:"logX,omitempty"`  // x is logarithmic
 	Least  value    `json:"least,omitempty"` // stands for 0 on a logarithmic y; 0 means 1
 }
@@ -36,7 +37,7 @@ type band struct {
 	Color string `json:"color"` // as of series
 }
 
-func (c chart) Switch() bool { return c.Unit == "ns" || c.Unit == "share" || c.X == "trial" }
+func (c chart) Switch() bool { return c.Unit == "ns" || c.Unit == "share" }
 
 // Wide charts take the width of the page, others half of it.
 func (c chart) Wide() bool { return c.ID == "latency" || c.ID == "percentiles" || c.ID == "walk" }

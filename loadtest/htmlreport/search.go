@@ -48,8 +48,8 @@ func newSearchPage(o Options, r *capacity.Result) *page {
 		Title: cmp.Or(o.Title, "Capacity"), Subtitle: "no objectives", Search: s, Environment: o.Environment, Texts: []string{r.String()},
 		Tiles: []tile{
 			found,
-			{"lower", "highest rate that passes", rateOrDash(r.Lower), ""},
-			{"upper", "lowest rate that fails", rateOrDash(r.Upper), ""},
+			{"lower", "highest that passes", rateOrDash(r.Lower), ""},
+			{"upper", "lowest that fails", rateOrDash(r.Upper), ""},
 			{"apart", "between the two", apart(r), ""},
 			{"trials", "trials", text.Count(int64(len(r.Trials))), ""},
 			{"spent", "time of the trials", text.Duration(spent), ""},

@@ -59,21 +59,27 @@ func level(c *chart, label, color string, y float64, from, to value) {
 }
 
 func searchCharts(names []string, r *capacity.Result) []chart {
-	out := []chart{walkChart(r)}
-	lo, hi := math.Inf(1), math.Inf(-1) // rates
+	lo, hi := math.Inf(1), math.Inf(-1) // the rates of trials of the service
 	for _, t := range r.Trials {
 		if mark(r, t) < 3 {
 			lo, hi = min(lo, t.Rate), max(hi, t.Rate)
 		}
 	}
 	if lo > hi {
-		return out // none of the service
+		return []chart{walkChart(r)}
 	}
-	if lo == hi {
-		lo, hi = lo*0.9, hi*1.1
+	walk := walkChart(r)
+	if walk.Log = hi >= logFrom*lo; walk.Log {
+		lo, hi = lo/1.1, hi*1.1
+	} else {
+		margin := max((hi-lo)/15, lo/1000)
+		lo, hi = lo-margin, hi+margin
+		walk.Range = []value{value(lo), value(hi)}
+		walk.Hint += "; what is far from the others lies beyond the edge"
 	}
+	out := []chart{walk}
 	for i, g := range r.Goals {
-		c := chart{ID: fmt.Sprintf("loss-%d", i), Title: "Lost by rate: " + text.Cut(names[i], nameWidth), Unit: "share", Least: 0.001}
+		c := chart{ID: fmt.Sprintf("loss-%d", i), Title: "Lost by rate: " + text.Cut(names[i], nameWidth), X: "rate", Unit: "share", Least: 0.001}
 		dots(&c, r, func(t capacity.Trial) value { return value(t.Losses[i]) })
 		level(&c, "may be lost", "c0", g.LossRatio, value(lo), value(hi))
 		for _, s := range c.Series {
@@ -87,7 +93,7 @@ func searchCharts(names []string, r *capacity.Result) []chart {
 		c.Log = most >= logFrom*float64(max(c.Least, value(g.LossRatio)))
 		out = append(out, c)
 	}
-	p99 := chart{ID: "p99", Title: "p99 by rate", Unit: "ns"}
+	p99 := chart{ID: "p99", Title: "p99 by rate", X: "rate", Unit: "ns"}
 	dots(&p99, r, func(t capacity.Trial) value {
 		if t.P99 == 0 {
 			return gap
@@ -105,7 +111,7 @@ func searchCharts(names []string, r *capacity.Result) []chart {
 	}
 	for i := range out[1:] {
 		c := &out[i+1]
-		c.X, c.LogX, c.Hint = "rate", hi >= logFrom*lo, "of each trial of the service"
+		c.LogX, c.Hint = walk.Log, "of each trial of the service"
 		switch {
 		case r.Lower > 0 && r.Upper > 0:
 			c.Shade, c.Hint = []band{{value(r.Lower), value(r.Upper), "c0"}}, c.Hint+"; shaded: between the bounds"
@@ -137,7 +143,6 @@ func walkChart(r *capacity.Result) chart {
 	if r.Upper > 0 {
 		level(&c, "lowest that fails", "bad", r.Upper, from, to)
 	}
-	c.Log = wide(c.Series)
 	c.Label = words(&c)
 	return c
 }

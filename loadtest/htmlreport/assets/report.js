@@ -111,7 +111,7 @@
       axes: axes(c, log),
       scales: {
         x: c.x === "percentile" || c.logX ? { time: false, distr: 3 } : { time: false },
-        y: log ? { distr: 3 } : { range: (u, min, max) => max == null ? [0, 1] : [0, max > 0 ? max * 1.08 : 1] },
+        y: log ? { distr: 3 } : { range: c.range || ((u, min, max) => max == null ? [0, 1] : [0, max > 0 ? max * 1.08 : 1]) },
       },
       padding: [null, 28, null, null], // room for half of the last tick's text, such as 99.999 %
       hooks: { drawClear: [(u) => {
