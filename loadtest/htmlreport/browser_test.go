@@ -290,7 +290,7 @@ func TestBrowserHostileText(t *testing.T) {
 	require.Zero(t, hits.Load())
 	require.Contains(t, s.Tables["endpoints"], attack)
 	require.Equal(t, attack, s.Tables["errors"]["check"][4])
-	require.Equal(t, attack, s.Tables["scenarios"][attack][11])
+	require.Equal(t, attack, s.Tables["scenarios"][attack][10])
 }
 
 // hostile is the stored result with text in each place that others fill.

@@ -281,8 +281,12 @@ func TestBrowserDrawsASearch(t *testing.T) {
 		requireDrawn(t, s, ids...)
 	}
 
+	far := one(capacity.TrialCounted, 100_000, 0.9)
+	s := inspect(t, writtenSearch(t, Options{}, ended(capacity.ErrBudget, "", one(capacity.TrialCounted, 10, 0), far, far)), "--window-size=1200,900")
+	require.Equal(t, []string{"2", "0", "linear", "log", "log"}, []string{s.Rendered, s.Errors, s.Charts["chart-walk"].X, s.Charts["chart-walk"].Y, s.Charts["chart-loss-0"].X})
+
 	attack := `</script></style></title><script>window.pwned=1</script><img src="x" onerror="window.pwned=1"><!--` + "\u2028" + `{{.}}'"-->`
-	s := inspect(t, writtenSearch(t, Options{Title: attack}, hostileSearch(t, attack)))
+	s = inspect(t, writtenSearch(t, Options{Title: attack}, hostileSearch(t, attack)))
 	requireDrawn(t, s, searchChartIDs...)
 	require.False(t, s.Pwned)
 	require.Zero(t, s.Injected)

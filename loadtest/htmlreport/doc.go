@@ -13,6 +13,13 @@
 // or canceled, the lag over time, and response time, service time and lag beside each
 // other.
 //
+// Where users walk through scenarios there is a table of these. What was sent but not
+// counted, by [loadtest.Exclude], is shaded in the charts over time and marked in the table
+// of intervals.
+//
+// [WriteCapacity], [WriteCapacityFile] and [AttachCapacity] make such a page of a search for
+// a capacity: the walk from trial to trial, loss and p99 by rate, bounds and objectives.
+//
 // With an SLO in [Options], the verdict on each result stands first.
 //
 // Several results, such as those of two engines, share their charts and stand

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/capacity"
 	"example.com/brunt/loadtest/htmlreport"
 )
 
@@ -84,4 +85,55 @@ func ExampleOptions_Validate() {
 func ExampleEnvironment() {
 	fmt.Println(htmlreport.Environment()[0].Name)
 	// Output: Go
+}
+
+// search looks for the capacity of something that takes 1,000 a second and loses the rest.
+func search() capacity.Result {
+	s, err := capacity.New(capacity.Config{Goals: []capacity.Goal{{Name: "loss ≤ 1 %", LossRatio: 0.01}}, Guess: 3000})
+	if err != nil {
+		panic(err)
+	}
+	for {
+		rate, d, ok := s.Next()
+		if !ok {
+			return s.Result()
+		}
+		s.Observe(capacity.Trial{Rate: rate, Duration: d, Losses: []float64{max(0, 1-1000/rate)}})
+	}
+}
+
+func ExampleWriteCapacity() {
+	result := search() // or capacity.Search, or capacity.Bench
+	var page strings.Builder
+	err := htmlreport.WriteCapacity(&page, htmlreport.Options{Title: "Checkout"}, result)
+	fmt.Printf("%v, %.0f/s, %v\n", err, result.Capacity, strings.Contains(page.String(), `data-verdict="1,000/s"`))
+	// Output: <nil>, 1000/s, true
+}
+
+// A search without a capacity has a page that says why.
+func ExampleWriteCapacityFile() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "capacity.html")
+	result := capacity.Result{End: &capacity.EndError{Reason: capacity.ErrMinRate, Detail: "connection refused"}}
+	err = htmlreport.WriteCapacityFile(path, htmlreport.Options{}, result)
+	page, _ := os.ReadFile(path)
+	fmt.Println(err, strings.Contains(string(page), "even the least rate fails: connection refused"))
+	// Output: <nil> true
+}
+
+func ExampleAttachCapacity() {
+	// In a test; go test -artifacts keeps the page.
+	_ = func(t *testing.T) {
+		result, err := capacity.Search(t.Context(), capacity.Options{SLO: loadtest.SLO{P99: 50 * time.Millisecond}}, loadtest.Get(os.Getenv("TARGET")))
+		htmlreport.AttachCapacity(t, htmlreport.Options{}, result)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fmt.Println("report.html")
+	// Output: report.html
 }
