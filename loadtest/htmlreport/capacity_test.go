@@ -113,8 +113,10 @@ func TestPagesOfSearchesWithoutACapacity(t *testing.T) {
 		"the warm-up alone":      {ended(errors.New("stopped"), "", one(capacity.TrialWarmup, 100, 0.5)), "none", 1, []string{">stopped</p>"}},
 		"budget":                 {searched(t, 4*time.Second), "none", 4, []string{"the time budget was spent before the bounds were close enough"}},
 		"max rate":               {ended(capacity.ErrMaxRate, "100/s", one(capacity.TrialCounted, 100, 0), one(capacity.TrialCounted, 100, 0)), "none", 2, []string{"even the highest rate passes: 100/s"}},
-		"invalid": {ended(capacity.ErrGenerator, "at 900/s it was late", one(capacity.TrialWarmup, 900, 1), one(capacity.TrialInvalid, 900, 1)), "INVALID", 2,
-			[]string{">INVALID: the generator was the limit, so that the search says nothing of the service: at 900/s it was late</p>", `<td class="text">invalid, bad</td>`}},
+		"invalid": {
+			ended(capacity.ErrGenerator, "at 900/s it was late", one(capacity.TrialWarmup, 900, 1), one(capacity.TrialInvalid, 900, 1)), "INVALID", 2,
+			[]string{">INVALID: the generator was the limit, so that the search says nothing of the service: at 900/s it was late</p>", `<td class="text">invalid, bad</td>`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			page := withoutAssets(writtenSearch(t, fixed, row.r))

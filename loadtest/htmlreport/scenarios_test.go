@@ -70,7 +70,7 @@ func TestPageOfUsers(t *testing.T) {
 	page := withoutAssets(written(t, fixed, r))
 	golden(t, "users.golden.html", page)
 	buy, browse := r.Scenarios["buy"], r.Scenarios["browse"]
-	require.EqualValues(t, []int64{140, 0, 140}, []int64{browse.Started, browse.Failed, browse.Finished}, "half of the arrivals in 14 s")
+	require.Equal(t, []int64{140, 0, 140}, []int64{browse.Started, browse.Failed, browse.Finished}, "half of the arrivals in 14 s")
 	require.EqualValues(t, 35, buy.Failed)
 	require.Contains(t, page, `<tr data-key="buy"><th scope="row" class="text">buy</th><td class="num">140</td><td class="num">105</td><td class="num">35</td><td class="num">0</td><td class="num">280</td>`+
 		`<td class="num">`+text.Duration(buy.P50())+`</td><td class="num">`+text.Duration(buy.P99())+`</td><td class="num">`+text.Duration(buy.Quantile(1))+`</td><td class="text"><code>sold &lt;out&gt;</code></td></tr>`)
@@ -111,7 +111,7 @@ func TestWhatIsNotCountedIsShown(t *testing.T) {
 			after += iv.Requests
 		}
 	}
-	require.EqualValues(t, []int64{120, 60}, []int64{before, after}, "20 users a second, half of whom send two")
+	require.Equal(t, []int64{120, 60}, []int64{before, after}, "20 users a second, half of whom send two")
 	require.Contains(t, page, "120 requests before what is counted, and 60 after.")
 	require.Equal(t, len(r.Excluded), strings.Count(page, `<tr class="excluded"><th scope="row">`))
 	require.Equal(t, len(r.Excluded), strings.Count(page, " s, not counted</th>"))
@@ -127,7 +127,7 @@ func TestWhatIsNotCountedIsShown(t *testing.T) {
 			continue
 		}
 		require.Equal(t, []band{{-4, 0, "c7"}, {14, end, "c7"}}, c.Shade, c.ID)
-		require.EqualValues(t, -4, c.Series[0].X[0], c.ID)
+		require.InDelta(t, -4, float64(c.Series[0].X[0]), 0, c.ID)
 	}
 	require.Contains(t, cs[0].Label, "p50 from 10ms to 10ms", "the words are of what is counted")
 	_, hi := limits(cs[0].Series)
@@ -147,7 +147,7 @@ func TestExcludedBesideCounted(t *testing.T) {
 	r := &loadtest.EngineResult{Intervals: []loadtest.Interval{in, second(1, 8)}, Excluded: []loadtest.Interval{out}}
 	got := slots(timeline(r))
 	require.Len(t, got, 3)
-	require.EqualValues(t, []value{6, 6, 8}, []value{got[0].inFlight, got[1].inFlight, got[2].inFlight})
+	require.Equal(t, []value{6, 6, 8}, []value{got[0].inFlight, got[1].inFlight, got[2].inFlight})
 	require.InDelta(t, out.RPS()+6, got[1].requests, 1e-9)
 	require.Equal(t, "[-0.5,0,1,2]", func() string {
 		xs, _ := sampled(got, func(s slot) value { return s.inFlight })
