@@ -292,8 +292,8 @@ func (r *run) halt(cause error) {
 	if r.cause == nil {
 		r.cause = cause
 	}
+	r.dismiss(r.cause) // first: a user that sees the run halted is told why
 	r.halted.Store(true)
-	r.dismiss(r.cause)
 	if d := r.dispatcher; d != nil && d.timer != nil {
 		d.timer.Interrupt()
 	}

@@ -117,7 +117,7 @@ func (s *ScenarioStats) merge(from *ScenarioStats) {
 // walk has a user walk through the scenario of it, and returns when the worker has
 // another one's turn.
 func (w *worker) walk(it item, began time.Duration) time.Duration {
-	u := &User{worker: w, ctx: w.run.users, number: it.number, scenario: it.req.Name, due: -1}
+	u := &User{busy: make(chan struct{}, 1), worker: w, ctx: w.run.users, number: it.number, scenario: it.req.Name, due: -1}
 	lag := w.lag
 	if w.run.dispatcher != nil {
 		u.due = began - lag
@@ -126,6 +126,8 @@ func (w *worker) walk(it item, began time.Duration) time.Duration {
 	x := w.extras()
 	class := classUserFailed // stands if it panics
 	defer func() {
+		u.busy <- struct{}{} // another goroutine may be in Do, which the scenario should have waited for
+		defer func() { <-u.busy }()
 		u.worker, x.user, w.lag = nil, nil, 0
 		w.ended = w.run.now()
 		w.out.add(sample{

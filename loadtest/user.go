@@ -26,7 +26,8 @@ type User struct {
 	// returned like any other.
 	MaxRedirects int
 
-	worker   *worker // nil once the scenario has returned
+	busy     chan struct{} // holds a value during Do and Pause; no mutex, so that a bubble's clock goes on
+	worker   *worker       // nil once the scenario has returned
 	ctx      context.Context
 	number   int64
 	scenario string        // its name
@@ -39,6 +40,9 @@ type User struct {
 
 // errUserLeft is returned by the methods of a User whose scenario has returned.
 var errUserLeft = errors.New("loadtest: the user's scenario has returned")
+
+// errUserBusy is returned by the methods of a User during another of its Do or Pause.
+var errUserBusy = errors.New("loadtest: a user does one thing at a time: another Do or Pause of it has not returned; use it from the scenario's own goroutine alone, and not in a Check or a Func")
 
 // Number returns which user of the source this is, from 0.
 func (u *User) Number() int64 { return u.number }
@@ -67,6 +71,30 @@ func (u *User) KeepCookies() {
 // In an open loop the first request was due when the user was, and one after a Pause when
 // that ends; any other when Do is called. req is not kept: it may be changed and sent again.
 func (u *User) Do(req *Request) (Response, error) {
+	select {
+	case u.busy <- struct{}{}:
+	default:
+		return Response{}, errUserBusy
+	}
+	orderly := false
+	defer func() {
+		<-u.busy
+		if orderly {
+			return
+		}
+		// Even a scenario that recovers cannot go on: what was in hand is not counted.
+		value := recover()
+		u.worker.run.recordPanic(value)
+		if value != nil {
+			panic(value)
+		}
+	}()
+	resp, err := u.do(req)
+	orderly = true
+	return resp, err
+}
+
+func (u *User) do(req *Request) (Response, error) {
 	switch {
 	case req == nil:
 		return Response{}, fmt.Errorf("%w: nil", ErrInvalidRequest)
@@ -84,12 +112,8 @@ func (u *User) send(req *Request, hop bool) (Response, error) {
 		return Response{}, err
 	}
 	w := u.worker
-	if w.session == nil {
-		s, err := w.run.engine.getSession()
-		if err != nil {
-			return Response{}, err
-		}
-		w.adopt(s)
+	if err := w.hold(); err != nil {
+		return Response{}, err
 	}
 	now := w.run.now()
 	w.lag = 0
@@ -122,6 +146,12 @@ func (u *User) over() error {
 // Pause waits for d, which is think time: in no latency. Meanwhile the user holds no
 // connection. It returns early, with an error, when the run is halted.
 func (u *User) Pause(d time.Duration) error {
+	select {
+	case u.busy <- struct{}{}:
+	default:
+		return errUserBusy
+	}
+	defer func() { <-u.busy }()
 	if err := u.over(); err != nil || d <= 0 {
 		return err
 	}

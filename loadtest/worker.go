@@ -88,13 +88,9 @@ func (w *worker) serve() {
 func (w *worker) arrive(it openloop.Arrival) bool {
 	r := w.run
 	w.inHand, w.excluded = true, r.counted.excludes(it.Number, it.Due)
-	if w.session == nil {
-		s, err := r.engine.getSession()
-		if err != nil {
-			r.halt(err)
-			return false
-		}
-		w.adopt(s)
+	if err := w.hold(); err != nil {
+		r.halt(err)
+		return false
 	}
 	if r.feed.at(it.Number, w.items[:1]) == 0 {
 		w.inHand = false
@@ -122,6 +118,18 @@ func (w *worker) adopt(s Session) {
 	}
 }
 
+// hold gets the worker a session, unless it has one.
+func (w *worker) hold() error {
+	if w.session != nil {
+		return nil
+	}
+	s, err := w.run.engine.getSession()
+	if err == nil {
+		w.adopt(s)
+	}
+	return err
+}
+
 // giveSession gives the session back while the worker has nothing to send.
 func (w *worker) giveSession() {
 	if s := w.session; s != nil {
@@ -142,6 +150,10 @@ func (w *worker) loop() {
 		start := now
 		for i, it := range w.items[:n] {
 			if r.over(now) {
+				return
+			}
+			if err := w.hold(); err != nil {
+				r.halt(err)
 				return
 			}
 			began := now

@@ -1,0 +1,199 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/pace"
+)
+
+// A worker whose user has given the connection back, and came to an end without another
+// request, has one again for the request whose turn is next.
+func TestARequestAfterAUserThatPaused(t *testing.T) {
+	srv := fixtures.NewServer(t)
+	for name, client := range scenarioClients() {
+		t.Run(name, func(t *testing.T) {
+			for _, cfg := range []EngineConfig{
+				SyncConfig{Client: client()},
+				ThreadedConfig{Client: client(), MaxWorkers: 2},
+				AsyncConfig{Client: client(), MaxConcurrent: 2},
+				ArrivalConfig{Client: client(), Schedule: pace.Constant(2000).Take(20)},
+			} {
+				e := newEngine(t, cfg)
+				r, err := e.Run(t.Context(), Times(20, Get(srv.URL+"/health"), Walk("w", func(_ context.Context, u *User) error {
+					_, err := u.Do(Get(srv.URL + "/health"))
+					return errors.Join(err, u.Pause(time.Microsecond))
+				})))
+				closeEngine(t, e)
+				require.NoError(t, err)
+				require.Equal(t, Counts{Requests: 20, SuccessCount: 20, Scheduled: r.Scheduled, Users: 10, UserRequests: 10, BytesRead: r.BytesRead}, r.Counts)
+			}
+		})
+	}
+}
+
+// A user is of one goroutine. Of two that use it at once one is told so: they would get
+// each other's responses. A scenario that returns while another goroutine is still at it
+// waits for that, so that the worker is never in two hands.
+func TestAUserInTwoGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, SyncConfig{Client: sleeps(time.Second)})
+		defer closeEngine(t, e)
+		var wg sync.WaitGroup
+		var late error
+		r, err := e.Run(t.Context(), Times(2, Walk("w", func(_ context.Context, u *User) error {
+			wg.Go(func() { _, _ = u.Do(&Request{Name: "stray"}) }) // ends when the request does
+			synctest.Wait()
+			_, err := u.Do(&Request{})
+			require.ErrorIs(t, err, errUserBusy)
+			require.ErrorIs(t, u.Pause(time.Hour), errUserBusy)
+			if u.Number() > 0 {
+				wg.Go(func() { // ends after its Do, at once
+					time.Sleep(2 * time.Second)
+					_, late = u.Do(&Request{})
+				})
+			}
+			return nil
+		})))
+		require.NoError(t, err)
+		wg.Wait()
+		require.ErrorIs(t, late, errUserLeft)
+		require.Equal(t, Counts{Requests: 2, SuccessCount: 2, Users: 2, UserRequests: 2}, r.Counts)
+		require.EqualValues(t, 2, r.Scenarios["w"].Requests)
+		require.Equal(t, 2*time.Second, r.Elapsed)
+	})
+}
+
+// What Do calls may not call the user: the response in hand would be another's.
+func TestAUserWithinItsOwnRequest(t *testing.T) {
+	e := newEngine(t, SyncConfig{Client: sleeps(0)})
+	defer closeEngine(t, e)
+	var within []error
+	r, err := e.Run(t.Context(), Users(1, func(_ context.Context, u *User) error {
+		again := func() error {
+			_, err := u.Do(&Request{})
+			within = append(within, err, u.Pause(time.Microsecond))
+			return err
+		}
+		_, err := u.Do(&Request{Check: func(Response) error { return again() }})
+		require.ErrorIs(t, err, errUserBusy)
+		_, err = u.Do(Call("f", func(context.Context) error { return again() }))
+		require.ErrorIs(t, err, errUserBusy)
+		return nil
+	}))
+	require.NoError(t, err)
+	require.Len(t, within, 4)
+	for _, err := range within {
+		require.ErrorIs(t, err, errUserBusy)
+	}
+	require.EqualValues(t, 2, r.Requests)
+	require.EqualValues(t, 2, r.UserRequests)
+}
+
+// panickyJar is a jar whose every use panics.
+type panickyJar struct{ http.CookieJar }
+
+// A panic of what Do calls stops the run, even if the scenario recovers it: what was in
+// hand is not counted, and a session may be broken.
+func TestAPanicThatAScenarioRecovers(t *testing.T) {
+	srv := fixtures.NewServer(t)
+	for name, req := range map[string]*Request{
+		"check":    {URL: srv.URL + "/health", Check: func(Response) error { panic("planted") }},
+		"function": Call("f", func(context.Context) error { panic("planted") }),
+		"jar":      Get(srv.URL + "/health"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, ThreadedConfig{MaxWorkers: 2})
+			defer closeEngine(t, e)
+			defer func() {
+				var p *PanicError
+				require.ErrorAs(t, recover().(error), &p)
+				if name != "jar" {
+					require.Equal(t, "planted", p.Value)
+				}
+			}()
+			_, _ = e.Run(t.Context(), Users(50, func(_ context.Context, u *User) (err error) {
+				defer func() {
+					if recover() != nil {
+						_, err = u.Do(Get(srv.URL + "/health"))
+						require.ErrorIs(t, err, context.Canceled)
+					}
+				}()
+				if name == "jar" {
+					u.Jar = panickyJar{}
+				}
+				_, err = u.Do(req)
+				return err
+			}))
+			t.Error("Run has returned")
+		})
+	}
+}
+
+// When a run is halted, its users know by then: none is told that it may go on, and sends.
+func TestAHaltedRunHasNoUsers(t *testing.T) {
+	for range 2000 {
+		r := &run{ctx: t.Context()}
+		r.users, r.dismiss = context.WithCancelCause(r.ctx)
+		w := &worker{run: r}
+		u := &User{worker: w, ctx: r.users}
+		go r.halt(errTest) // ends at once
+		for !r.stopped() {
+		}
+		require.ErrorIs(t, u.over(), errTest)
+	}
+}
+
+// A redirect that is not followed is the error of a user whose requests were all answered.
+func TestRedirectsThatAreNotFollowed(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /bad", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://me:secret@h:port/")
+		w.WriteHeader(http.StatusFound)
+	})
+	mux.HandleFunc("GET /gopher", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "gopher://me:secret@h/")
+		w.WriteHeader(http.StatusFound)
+	})
+	mux.HandleFunc("GET /none", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusFound) })
+	srv := newLoopback(t, mux)
+	for name, client := range scenarioClients() {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, SyncConfig{Client: client()})
+			defer closeEngine(t, e)
+			r, err := e.Run(t.Context(), Users(1, func(_ context.Context, u *User) error {
+				u.MaxRedirects = 5
+				for _, path := range []string{"/bad", "/gopher"} {
+					resp, err := u.Do(Get(srv + path))
+					if err == nil || resp.StatusCode != http.StatusFound {
+						return fmt.Errorf("%s: %d, %w", path, resp.StatusCode, err)
+					}
+					require.NotContains(t, err.Error(), "secret")
+				}
+				resp, err := u.Do(Get(srv + "/none"))
+				require.Equal(t, http.StatusFound, resp.StatusCode)
+				return err
+			}))
+			require.NoError(t, err)
+			require.Empty(t, r.Scenarios["TestRedirectsThatAreNotFollowed"].Error)
+			require.EqualValues(t, 3, r.StatusCodes[http.StatusFound])
+		})
+	}
+}
+
+// newLoopback returns the URL of a server of h.
+func newLoopback(t *testing.T, h http.Handler) string {
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
