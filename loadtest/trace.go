@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"example.com/brunt/loadtest/internal/http1"
@@ -65,12 +66,25 @@ type trace struct {
 // begin makes the trace of a further request.
 func (t *tracer) begin(req *Request, x *trace) {
 	*x = trace{lines: x.lines[:0]}
-	if t.TraceContext && req.Header.Get(traceparent) == "" {
+	if t.TraceContext && !has(req.Header, traceparent) {
 		x.id = t.run + hex64(rand.Uint64())
 	}
-	if t.RequestID != "" && req.Header.Get(t.RequestID) == "" {
+	if t.RequestID != "" && !has(req.Header, t.RequestID) {
 		x.header, x.request = t.RequestID, t.run[:8]+"-"+strconv.FormatInt(t.numbers.Add(1), 10)
 	}
+}
+
+// has reports whether h has name, which is canonical, in whatever case.
+func has(h http.Header, name string) bool {
+	if _, ok := h[name]; ok {
+		return true
+	}
+	for other := range h {
+		if strings.EqualFold(other, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // attempt makes the span of a further attempt.

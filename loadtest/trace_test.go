@@ -143,3 +143,28 @@ func TestRecordsKeepTheTrace(t *testing.T) {
 	got.Timestamp = want.Timestamp
 	require.Equal(t, want, got)
 }
+
+// A header that a request has itself stands in whatever case its name is written.
+func TestAHeaderOfItsOwnInAnyCase(t *testing.T) {
+	for name, client := range scenarioClients() {
+		t.Run(name, func(t *testing.T) {
+			server := &tracedServer{seen: make(map[string][]http.Header)}
+			srv := httptest.NewServer(server)
+			defer srv.Close()
+			e := newEngine(t, SyncConfig{Client: client(), Tracing: Tracing{TraceContext: true, RequestID: "x-request-id"}})
+			defer closeEngine(t, e)
+			req := Get(srv.URL + "/own")
+			req.Header = http.Header{"traceparent": {"mine"}, "X-REQUEST-ID": {"mine too"}}
+			var got RequestResult
+			_, err := e.RunStreaming(t.Context(), Times(1, req), func(r RequestResult) error {
+				got = r
+				return nil
+			})
+			require.NoError(t, err)
+			require.Len(t, server.seen["/own"], 1)
+			require.Equal(t, []string{"mine"}, server.seen["/own"][0]["Traceparent"])
+			require.Equal(t, []string{"mine too"}, server.seen["/own"][0]["X-Request-Id"])
+			require.Empty(t, got.TraceID+got.RequestID)
+		})
+	}
+}
