@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -38,6 +39,9 @@ func Users(n int, s Scenario) Source {
 	return Times(n, Walk(scenarioName(s), s))
 }
 
+// literal matches where the name of a function goes on for a literal in it.
+var literal = regexp.MustCompile(`\.func\d`)
+
 // scenarioName returns the name of the function s without its package, or of the function
 // that s is a literal in.
 func scenarioName(s Scenario) string {
@@ -46,8 +50,11 @@ func scenarioName(s Scenario) string {
 	}
 	name := runtime.FuncForPC(reflect.ValueOf(s).Pointer()).Name()
 	_, name, _ = strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ".")
-	name, _, _ = strings.Cut(name, ".func")
-	return strings.TrimSuffix(name, "-fm")
+	name = strings.TrimSuffix(name, "-fm")
+	if at := literal.FindStringIndex(name); at != nil {
+		name = name[:at[0]]
+	}
+	return name
 }
 
 // ScenarioStats counts the users that walked through one scenario. It is not safe for

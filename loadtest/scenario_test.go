@@ -374,11 +374,14 @@ type shopper struct{}
 
 func (shopper) Shop(context.Context, *User) error { return nil }
 
+func (shopper) functions(context.Context, *User) error { return nil }
+
 // A scenario has the name of its function, whatever kind of function that is.
 func TestScenarioName(t *testing.T) {
 	require.Equal(t, "browseNothing", scenarioName(browseNothing))
 	require.Equal(t, "shopper.Shop", scenarioName(shopper{}.Shop))
 	require.Equal(t, "TestScenarioName", scenarioName(func(context.Context, *User) error { return nil }))
+	require.Equal(t, "shopper.functions", scenarioName(shopper{}.functions))
 	require.Empty(t, scenarioName(nil))
 	_, err := newEngine(t, SyncConfig{}).Run(t.Context(), Users(1, nil))
 	require.ErrorIs(t, err, ErrInvalidRequest)
