@@ -236,3 +236,75 @@ func TestAWarmUpHasNoCause(t *testing.T) {
 		require.NotEmpty(t, r.Causes, "without one it is")
 	})
 }
+
+// The time of the result begins with the first user that is counted, not with its first
+// request: it may pause before, and may send none.
+func TestTheTimeOfUsersBeginsWithTheFirstThatIsCounted(t *testing.T) {
+	for name, cfg := range map[string]EngineConfig{
+		"closed": SyncConfig{Client: sleeps(0), Exclude: Exclude{WarmUpRequests: 3}},
+		"open":   ArrivalConfig{Client: sleeps(0), Schedule: pace.Constant(1).Take(5), Exclude: Exclude{WarmUpRequests: 3}},
+	} {
+		for _, sends := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, cfg)
+				defer closeEngine(t, e)
+				began := time.Now()
+				r, err := e.Run(t.Context(), Times(5, Walk("w", func(_ context.Context, u *User) error {
+					err := u.Pause(time.Second)
+					if sends {
+						_, err = u.Do(&Request{})
+					}
+					return err
+				})))
+				require.NoError(t, err)
+				require.EqualValues(t, 2, r.Users)
+				require.Equal(t, began.Add(3*time.Second), r.StartedAt, name)
+				require.Equal(t, 2*time.Second, r.Elapsed, name)
+			})
+		}
+	}
+}
+
+// In an open loop the time begins with the first arrival that is counted, though it be
+// dropped; and what is excluded is the same for an arrival and for what it sent, whatever
+// number a Seq gives to that.
+func TestExcludedArrivalsOfASeq(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, ArrivalConfig{
+			Client: sleeps(3500 * time.Millisecond), Schedule: pace.Constant(1).Take(20), MaxInFlight: 1, Exclude: Exclude{WarmUpRequests: 10},
+		})
+		defer closeEngine(t, e)
+		began := time.Now()
+		r, err := e.Run(t.Context(), Seq(func(yield func(*Request) bool) {
+			for yield(&Request{}) {
+			}
+		}))
+		require.NoError(t, err)
+		require.Equal(t, began.Add(10*time.Second), r.StartedAt)
+		left := sumOf(r.Excluded)
+		require.EqualValues(t, 10, r.Scheduled)
+		require.EqualValues(t, 10, left.Scheduled)
+		require.Equal(t, r.Scheduled, r.ended())
+		require.Equal(t, left.Scheduled, left.ended())
+	})
+}
+
+// A user that is not counted is no example of why users fail.
+func TestAnExcludedUserIsNoExample(t *testing.T) {
+	e := newEngine(t, SyncConfig{Client: sleeps(0), Exclude: Exclude{WarmUpRequests: 3}})
+	defer closeEngine(t, e)
+	for _, counted := range []int64{3, 4} { // 3: one that is counted fails too
+		r, err := e.Run(t.Context(), Times(5, Walk("w", func(_ context.Context, u *User) error {
+			if u.Number() < 3 {
+				return errors.New("cold")
+			}
+			if u.Number() == counted {
+				return errTest
+			}
+			return nil
+		})))
+		require.NoError(t, err)
+		require.EqualValues(t, 1, r.UsersFailed)
+		require.Equal(t, errTest.Error(), r.Scenarios["w"].Error)
+	}
+}

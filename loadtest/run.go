@@ -82,7 +82,10 @@ func (e *engine) runAt(ctx context.Context, schedule pace.Schedule, most int, sr
 	if e.open {
 		r.dispatcher = &dispatcher{run: r, Arrivals: openloop.New(schedule, r.until, feed.size(), e.catchUp, most)}
 		if r.counted.any {
-			r.dispatcher.Excludes = func(a openloop.Arrival) bool { return r.counted.excludes(a.Number, a.Due) }
+			r.dispatcher.Excludes = func(a openloop.Arrival) bool {
+				r.due(a.Number, a.Due) // even if it is dropped
+				return r.counted.excludes(a.Number, a.Due)
+			}
 		}
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, connectionsKey{}, &r.connections))
@@ -284,6 +287,13 @@ func (r *run) elapsed() (last time.Duration) {
 }
 
 func (r *run) now() time.Duration { return time.Since(r.base) }
+
+// due notes when the first that Exclude counts was due.
+func (r *run) due(number int64, at time.Duration) {
+	if r.counted.first > 0 && number == r.counted.first {
+		r.first.CompareAndSwap(0, int64(at)+1)
+	}
+}
 
 // halt prevents further requests. The first cause is kept.
 func (r *run) halt(cause error) {

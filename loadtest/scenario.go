@@ -131,7 +131,7 @@ func (w *worker) walk(it item, began time.Duration) time.Duration {
 	}
 	w.inHand = false
 	x := w.extras()
-	class := classUserFailed // stands if it panics
+	class, excluded := classUserFailed, w.excludes(began) // it has failed if it panics
 	defer func() {
 		u.busy <- struct{}{} // another goroutine may be in Do, which the scenario should have waited for
 		defer func() { <-u.busy }()
@@ -139,7 +139,7 @@ func (w *worker) walk(it item, began time.Duration) time.Duration {
 		w.ended = w.run.now()
 		w.out.add(sample{
 			latency: w.ended - began, lag: lag, bytes: u.requests, endpoint: int8(it.endpoint), class: class,
-			excluded: w.run.counted.excludes(it.number, began-lag),
+			excluded: excluded,
 		})
 	}()
 	switch err := it.req.Scenario(u.ctx, u); {
@@ -147,7 +147,7 @@ func (w *worker) walk(it item, began time.Duration) time.Duration {
 		class = classUserFinished
 	case u.over() != nil:
 		class = classUserCanceled
-	default:
+	case !excluded:
 		w.out.userExample(it.endpoint, err)
 	}
 	return w.run.now()

@@ -27,9 +27,10 @@ type worker struct {
 	policies *policies             // nil without breaker and retry
 	handed   chan openloop.Arrival // by the dispatcher of an open loop, one at a time; nil in a closed one
 	lag      time.Duration         // of the arrival in hand
-	inHand   bool                  // an arrival that has not been counted
-	excluded bool                  // what is in hand is not to be counted
+	turn     int64                 // number of the arrival in hand, or of the source's request in a closed loop: Exclude goes by it
 	extra    *extra                // nil before the first that has some
+	inHand   bool                  // an arrival that has not been counted
+	excluded bool                  // the arrival in hand is not to be counted
 	foreign  bool                  // the session is of a client that is not ours
 	seen     [numClasses]bool
 	items    []item // has room for a batch
@@ -87,7 +88,7 @@ func (w *worker) serve() {
 // arrive sends the request of an arrival, and reports whether there may be more.
 func (w *worker) arrive(it openloop.Arrival) bool {
 	r := w.run
-	w.inHand, w.excluded = true, r.counted.excludes(it.Number, it.Due)
+	w.turn, w.inHand, w.excluded = it.Number, true, r.counted.excludes(it.Number, it.Due)
 	if err := w.hold(); err != nil {
 		r.halt(err)
 		return false
@@ -157,6 +158,7 @@ func (w *worker) loop() {
 				return
 			}
 			began := now
+			w.turn = it.number
 			now = w.send(it, now)
 			if now-began > slowBatch && i+1 < n {
 				// What was quick has become slow: let idle workers share the rest.
@@ -235,6 +237,9 @@ func (w *worker) function(req *Request) func(context.Context) error {
 // send sends one request that begins at began, or has a user do so with many, and returns
 // when the next may begin.
 func (w *worker) send(it item, began time.Duration) time.Duration {
+	if w.run.counted.first > 0 {
+		w.run.due(w.turn, began-w.lag)
+	}
 	if it.req.Scenario != nil {
 		return w.walk(it, began)
 	}
@@ -245,9 +250,6 @@ func (w *worker) send(it item, began time.Duration) time.Duration {
 // exchange sends one request that begins at began, counts what becomes of it, which is in
 // *out then, and returns when the next may begin.
 func (w *worker) exchange(it item, began time.Duration, out *outcome) time.Duration {
-	if c := &w.run.counted; c.first > 0 && it.number == c.first {
-		w.run.first.CompareAndSwap(0, int64(began-w.lag)+1)
-	}
 	if t := w.run.tracer; t != nil {
 		t.begin(it.req, &w.extras().trace)
 	}
@@ -270,7 +272,7 @@ func (w *worker) exchange(it item, began time.Duration, out *outcome) time.Durat
 	x := sample{
 		latency: now - began, lag: w.lag, bytes: out.resp.Bytes, retries: uint16(min(attempts-1, math.MaxUint16)),
 		status: uint16(out.resp.StatusCode), endpoint: int8(it.endpoint), class: out.class,
-		byUser: w.extra.sender() != nil, excluded: w.run.counted.excludes(it.number, began-w.lag),
+		byUser: w.extra.sender() != nil, excluded: w.excludes(began),
 	}
 	if out.class == ClassNone && it.req.expected(out.resp.StatusCode) {
 		x.class = classExpected
@@ -296,6 +298,11 @@ func (w *worker) exchange(it item, began time.Duration, out *outcome) time.Durat
 	return now
 }
 
+// excludes reports whether what begins at began in the turn in hand is not counted.
+func (w *worker) excludes(began time.Duration) bool {
+	return w.run.counted.excludes(w.turn, began-w.lag)
+}
+
 // refuse records a request that was not sent: rejected by the breaker, or cut
 // off by the end of the run, in which case the source counts it as unsent.
 func (w *worker) refuse(it item, began time.Duration, out *outcome) time.Duration {
@@ -307,7 +314,7 @@ func (w *worker) refuse(it item, began time.Duration, out *outcome) time.Duratio
 		}
 		w.out.add(sample{
 			endpoint: int8(it.endpoint), class: ClassRejected,
-			byUser: w.extra.sender() != nil, excluded: w.run.counted.excludes(it.number, began-w.lag),
+			byUser: w.extra.sender() != nil, excluded: w.excludes(began),
 		})
 		if w.run.sink != nil {
 			w.report(it, began, 0, out)
@@ -355,7 +362,7 @@ func (w *worker) report(it item, began time.Duration, attempts int, out *outcome
 		StatusCode: out.resp.StatusCode, Latency: latency, Lag: w.lag, Timestamp: w.run.base.Add(began),
 		Attempt: attempts, Bytes: out.resp.Bytes, Class: out.class, Err: out.err,
 		Expected: out.class == ClassNone && req.expected(out.resp.StatusCode),
-		Excluded: w.run.counted.excludes(it.number, began-w.lag),
+		Excluded: w.excludes(began),
 	}
 	w.extra.tell(&x)
 	err := w.run.sink.put(x)
