@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -149,6 +150,7 @@ func TestAHaltedRunHasNoUsers(t *testing.T) {
 		u := &User{worker: w, ctx: r.users}
 		go r.halt(errTest) // ends at once
 		for !r.stopped() {
+			runtime.Gosched()
 		}
 		require.ErrorIs(t, u.over(), errTest)
 	}
@@ -157,15 +159,15 @@ func TestAHaltedRunHasNoUsers(t *testing.T) {
 // A redirect that is not followed is the error of a user whose requests were all answered.
 func TestRedirectsThatAreNotFollowed(t *testing.T) {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /bad", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /bad", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://me:secret@h:port/")
 		w.WriteHeader(http.StatusFound)
 	})
-	mux.HandleFunc("GET /gopher", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /gopher", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "gopher://me:secret@h/")
 		w.WriteHeader(http.StatusFound)
 	})
-	mux.HandleFunc("GET /none", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusFound) })
+	mux.HandleFunc("GET /none", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) })
 	srv := newLoopback(t, mux)
 	for name, client := range scenarioClients() {
 		t.Run(name, func(t *testing.T) {
