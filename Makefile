@@ -13,6 +13,8 @@ LATENCY ?= 1ms
 TARGET  ?=
 # benchmark-open: how many requests per second.
 RATE        ?= 1000
+# benchmark-capacity: the objective.
+P99         ?= 50ms
 # benchmark-full: how long, how hard, and where the records go.
 DURATION    ?= 60s
 CONCURRENCY ?= 200
@@ -39,6 +41,7 @@ help: ## list the targets
 	@echo '  make benchmark LATENCY=10ms COUNT=3                 a slower server, fewer rounds'
 	@echo '  make benchmark TARGET=http://127.0.0.1:8080/        your own server'
 	@echo '  make benchmark-open RATE=1000 DURATION=10s          so many requests a second, however slow the server'
+	@echo '  make benchmark-capacity P99=50ms                    how many requests a second before p99 exceeds that'
 	@echo '  make benchmark-full DURATION=10s CONCURRENCY=200 WORKERS=32 OUT=results.jsonl'
 
 $(BUILD):
@@ -194,6 +197,11 @@ benchmark-full: bench-binary ## sustained load, every record kept: DURATION, CON
 benchmark-open: bench-binary ## an open loop: response times at RATE requests per second for DURATION
 	@BRUNT_LATENCY='$(LATENCY)' BRUNT_TARGET='$(TARGET)' BRUNT_RATE='$(RATE)' BRUNT_DURATION='$(DURATION)' \
 		$(BUILD)/brunt.test -test.run '^$$' -test.bench '^BenchmarkOpenLoop$$' -test.benchtime 1x -test.v -test.timeout 0
+
+.PHONY: benchmark-capacity
+benchmark-capacity: bench-binary ## the highest rate at which p99 stays within P99
+	@BRUNT_TARGET='$(TARGET)' BRUNT_P99='$(P99)' \
+		$(BUILD)/brunt.test -test.run '^$$' -test.bench '^BenchmarkCapacity$$' -test.v -test.timeout 0
 
 .PHONY: benchmark-persistence
 benchmark-persistence: bench-binary ## what keeping every record costs
