@@ -80,20 +80,20 @@ func (c *collector) harvest(now time.Duration, last bool) {
 	excluded.Excluded, excluded.From, excluded.To = true, c.at, max(now, c.at)
 	excluded.HeapBytes, excluded.InFlight = row.HeapBytes, row.InFlight
 	c.at = excluded.To
-	if excluded.due() > 0 {
+	if excluded.asked() > 0 {
 		if warm := c.counted.from; excluded.From < warm {
 			excluded.To = min(excluded.To, warm)
 		}
 		c.excluded.Add(excluded)
 	}
 	switch {
-	case row.due() == 0 && c.counted.outside(row.From, now, c.total.due() == 0):
+	case row.asked() == 0 && c.counted.outside(row.From, now, c.total.asked() == 0):
 		row = excluded
 	case len(c.series.Rows) == 0 || row.To > row.From:
 		c.label(&row)
 		c.series.Add(row)
 		c.blocks.Add(b)
-	case row.due() > 0:
+	case row.asked() > 0:
 		c.label(&row)
 		// The last request ended before the last harvest, but was recorded after.
 		row.To, b.To = row.From, row.From

@@ -308,3 +308,49 @@ func TestAnExcludedUserIsNoExample(t *testing.T) {
 		require.Equal(t, errTest.Error(), r.Scenarios["w"].Error)
 	}
 }
+
+// An interval in which users send but none comes to its end is one all the same.
+func TestIntervalsInWhichNoUserEnds(t *testing.T) {
+	for name, cfg := range map[string]EngineConfig{
+		"closed": SyncConfig{Client: sleeps(time.Millisecond), Exclude: Exclude{WarmUpRequests: 1}},
+		"open":   ArrivalConfig{Client: sleeps(time.Millisecond), Schedule: pace.Constant(0.1).Take(2), Exclude: Exclude{WarmUpRequests: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, cfg)
+				defer closeEngine(t, e)
+				r, err := e.Run(t.Context(), Times(2, Walk("w", func(_ context.Context, u *User) error {
+					for range 4 {
+						_, err := u.Do(&Request{})
+						if err := errors.Join(err, u.Pause(1500*time.Millisecond)); err != nil {
+							return err
+						}
+					}
+					return nil
+				})))
+				require.NoError(t, err)
+				require.EqualValues(t, 4, r.Requests)
+				require.Equal(t, r.Counts, sumOf(r.Intervals))
+				require.EqualValues(t, 4, sumOf(r.Excluded).Requests)
+				require.EqualValues(t, 1, sumOf(r.Excluded).Users)
+			})
+		})
+	}
+}
+
+// What is excluded is over at the end of a run, whatever was in flight between two
+// intervals: nothing is taken for sent twice, and nothing is unsent.
+func TestExcludedRequestsAcrossIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, ArrivalConfig{
+			Client: sleeps(1500 * time.Millisecond), Schedule: pace.Constant(10).Take(100), Exclude: Exclude{WarmUp: 3 * time.Second},
+		})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Cycle(&Request{}))
+		require.NoError(t, err)
+		require.EqualValues(t, 70, r.Requests)
+		require.EqualValues(t, 30, sumOf(r.Excluded).Requests)
+		require.Zero(t, r.Unsent)
+		require.EqualValues(t, 100, r.begun())
+	})
+}

@@ -203,11 +203,11 @@ func (r *EngineResult) HeapGrowth(from time.Duration) float64 {
 // begun returns how many of the source's requests and users were due, those that are not
 // counted among them.
 func (r *EngineResult) begun() int64 {
-	n := r.due()
+	var excluded Counts // of an interval alone, what was in flight before it is not due but ends
 	for _, row := range r.Excluded {
-		n += row.due()
+		excluded.add(row.Counts)
 	}
-	return n
+	return r.due() + excluded.due()
 }
 
 // sinkShare returns the part of the workers' time that the sink took, from 0 to 1.

@@ -819,6 +819,30 @@ func TestAbortOfUsers(t *testing.T) {
 	})
 }
 
+// So it is before the first user has come to its end.
+func TestAbortOfUsersThatStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		e := newEngine(t, AsyncConfig{MaxConcurrent: 10, Abort: &AbortConfig{SLO: SLO{MaxErrorRate: 0.1}}, Client: Func(func(context.Context) error {
+			if sent.Add(1) <= 5 {
+				return errTest
+			}
+			return nil
+		})})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Users(10, func(_ context.Context, u *User) error {
+			for range 10 {
+				_, _ = u.Do(&Request{})
+				_ = u.Pause(time.Second)
+			}
+			return nil
+		}))
+		require.NoError(t, err)
+		require.EqualValues(t, 5, r.ErrorCount)
+		require.EqualValues(t, 100, r.Requests)
+	})
+}
+
 // Ten thousand users that mostly pause cost kilobytes each.
 func TestAUserThatPausesIsSmall(t *testing.T) {
 	if raceEnabled {

@@ -273,7 +273,7 @@ func (e *AbortError) Is(target error) bool { return target == ErrAborted }
 // whatever happens from now on, and why; both are empty if there is none. The run is to
 // have so many requests or arrivals as planned, which is negative if that is not known.
 func (s SLO) unreachable(r *EngineResult, planned int64) (objective, reason string) {
-	known := planned >= 0 && r.Users == 0 // how much a user sends is not known
+	known := planned >= 0 && r.Users == 0 && r.UserRequests == 0 // how much a user sends is not known
 	planned = max(planned, r.due())
 	for _, q := range s.quantiles() {
 		if q.max <= 0 {
