@@ -54,8 +54,8 @@ func TestRunAtABadSchedule(t *testing.T) {
 		require.ErrorContains(t, err, "Schedule")
 		require.ErrorContains(t, err, "MaxInFlight is -1")
 	}
-	//nolint:staticcheck // on purpose
-	_, err = e.RunSchedule(nil, pace.Constant(1).Take(1), 0, Cycle())
+	var none context.Context
+	_, err = e.RunSchedule(none, pace.Constant(1).Take(1), 0, Cycle())
 	require.ErrorIs(t, err, ErrNilContext)
 }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -198,4 +201,106 @@ func newLoopback(t *testing.T, h http.Handler) string {
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	return srv.URL
+}
+
+// Each user has a jar of its own.
+func TestCookiesAreOneUsersOwn(t *testing.T) {
+	e := newEngine(t, SyncConfig{Client: sleeps(0)})
+	defer closeEngine(t, e)
+	jars := make(map[http.CookieJar]bool)
+	_, err := e.Run(t.Context(), Users(3, func(_ context.Context, u *User) error {
+		require.Nil(t, u.Jar)
+		u.KeepCookies()
+		jars[u.Jar] = true
+		return nil
+	}))
+	require.NoError(t, err)
+	require.Len(t, jars, 3)
+}
+
+// What is sent to where a redirect leads is what http.Client sends.
+func TestWhatIsSentAfterARedirect(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/to/{status}", func(w http.ResponseWriter, r *http.Request) {
+		status, _ := strconv.Atoi(r.PathValue("status"))
+		w.Header().Set("Location", "/got")
+		w.WriteHeader(status)
+	})
+	mux.HandleFunc("/got", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %q", r.Method, r.Host, body)
+	})
+	srv := newLoopback(t, mux)
+	for name, client := range scenarioClients() {
+		if name == "own" {
+			continue // it does not send the Host
+		}
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, SyncConfig{Client: client()})
+			defer closeEngine(t, e)
+			r, err := e.Run(t.Context(), Users(1, func(_ context.Context, u *User) error {
+				u.MaxRedirects = 1
+				for status, want := range map[int]string{
+					301: `GET shop.test ""`, 302: `GET shop.test ""`, 303: `GET shop.test ""`,
+					307: `POST shop.test "body"`, 308: `POST shop.test "body"`,
+				} {
+					req := Post(fmt.Sprintf("%s/to/%d", srv, status), "text/plain", []byte("body"))
+					req.Header.Set("Host", "shop.test")
+					resp, err := u.Do(req)
+					if err != nil || string(resp.Body) != want {
+						return fmt.Errorf("%d: %s, want %s, %w", status, resp.Body, want, err)
+					}
+				}
+				return nil
+			}))
+			require.NoError(t, err)
+			require.Empty(t, r.Scenarios["TestWhatIsSentAfterARedirect"].Error)
+			require.EqualValues(t, 10, r.Requests)
+		})
+	}
+}
+
+// The response of a user that pauses stays its own while its session serves another.
+func TestTheResponseOfAUserThatPauses(t *testing.T) {
+	srv := newLoopback(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Path", r.URL.Path)
+		_, _ = io.WriteString(w, strings.Repeat(r.URL.Path, 100))
+	}))
+	for name, client := range scenarioClients() {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, ThreadedConfig{MaxWorkers: 2, Client: client()})
+			defer closeEngine(t, e)
+			ready, done := make(chan struct{}), make(chan struct{})
+			reader := func(_ context.Context, u *User) error {
+				<-ready
+				resp, err := u.Do(Get(srv + "/one"))
+				for err == nil {
+					select {
+					case <-done:
+						if string(resp.Body) != strings.Repeat("/one", 100) || resp.Header.Get("X-Path") != "/one" {
+							return fmt.Errorf("%.20q, %v", resp.Body, resp.Header)
+						}
+						return nil
+					default:
+						err = u.Pause(time.Millisecond)
+					}
+				}
+				return err
+			}
+			other := func(_ context.Context, u *User) error {
+				err := u.Pause(time.Microsecond) // its session is the older one now
+				close(ready)
+				defer close(done)
+				for range 20 {
+					_, err2 := u.Do(Get(srv + "/two"))
+					err = errors.Join(err, err2, u.Pause(time.Millisecond))
+				}
+				return err
+			}
+			r, err := e.Run(t.Context(), Times(2, Walk("reader", reader), Walk("other", other)))
+			require.NoError(t, err)
+			require.Empty(t, r.Scenarios["reader"].Error)
+			require.Empty(t, r.Scenarios["other"].Error)
+		})
+	}
 }

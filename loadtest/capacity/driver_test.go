@@ -353,8 +353,8 @@ func TestOptionsValidateReportsEveryFault(t *testing.T) {
 	}
 	_, searched := Search(t.Context(), Options{})
 	require.ErrorIs(t, searched, ErrConfig)
-	//nolint:staticcheck // on purpose
-	_, searched = Search(nil, Options{})
+	var none context.Context
+	_, searched = Search(none, Options{})
 	require.ErrorIs(t, searched, loadtest.ErrNilContext)
 }
 
