@@ -234,7 +234,7 @@ func (d *driver) examine(ctx context.Context) error {
 			return fault("TrialDuration is %v: users stay for %v, and a trial in which their number does not level off says little; set it to %v or more",
 				d.longestTrial(), text.Duration(r.Elapsed), (staysInTrial*r.Elapsed).Round(time.Second)+time.Second)
 		}
-		if r.ErrorCount+r.RejectedCount > 0 {
+		if failed(r) {
 			return &EndError{ErrMinRate, "one request at a time: " + errorText(r)}
 		}
 		d.http, d.users = d.http || len(r.StatusCodes) > 0, r.Users > 0
@@ -264,12 +264,12 @@ func (d *driver) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.ErrorCount+r.RejectedCount == 0 && r.P99() <= d.healthy {
+		if !failed(r) && r.P99() <= d.healthy {
 			return nil
 		}
 		if waited := time.Since(began); waited >= d.options.Settle {
 			seen := fmt.Sprintf("took %v", text.Duration(r.P99()))
-			if r.ErrorCount+r.RejectedCount > 0 {
+			if failed(r) {
 				seen = "failed: " + errorText(r)
 			}
 			last := d.trials[len(d.trials)-1]

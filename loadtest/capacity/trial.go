@@ -22,6 +22,9 @@ func due(r *loadtest.EngineResult) int64 {
 	return r.Requests + r.RejectedCount + r.Missed + r.Dropped + r.Canceled
 }
 
+// failed reports whether a probe was not answered well.
+func failed(r *loadtest.EngineResult) bool { return r.ErrorCount+r.RejectedCount > 0 }
+
 // lost returns how many of the requests that were due were not answered well within the
 // objective, and how many of these only because the generator did not send them, or
 // sent them late.
