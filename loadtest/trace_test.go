@@ -61,7 +61,7 @@ func TestTracing(t *testing.T) {
 			require.NoError(t, err)
 			require.EqualValues(t, 60, r.SuccessCount)
 			require.EqualValues(t, 22, r.Retries)
-			spans, run := make(map[string]bool), ""
+			spans, traces, run := make(map[string]bool), make(map[string]bool), ""
 			for path, headers := range server.seen {
 				for i, h := range headers {
 					if path == "/own" {
@@ -74,7 +74,7 @@ func TestTracing(t *testing.T) {
 					parts := traceparentForm.FindStringSubmatch(h["Traceparent"][0])
 					require.NotNil(t, parts, h["Traceparent"])
 					require.False(t, spans[parts[2]], "a span each")
-					spans[parts[2]] = true
+					spans[parts[2]], traces[parts[1]] = true, true
 					got := results[path+h["X-Request-Id"][0]]
 					require.Equal(t, parts[1], got.TraceID)
 					require.Equal(t, h["X-Request-Id"][0], got.RequestID)
@@ -91,6 +91,7 @@ func TestTracing(t *testing.T) {
 				}
 			}
 			require.Len(t, spans, 20+20+21)
+			require.Len(t, traces, 20+20, "one for each request")
 			require.Len(t, results, 41)
 		})
 	}

@@ -304,3 +304,75 @@ func TestTheResponseOfAUserThatPauses(t *testing.T) {
 		})
 	}
 }
+
+// A request that is sent as another was is known as that one, and what is known of it
+// stays as it is, whatever its user makes of it.
+func TestKnownRequests(t *testing.T) {
+	var k sentRequests
+	make1 := func() *Request {
+		return &Request{Method: "PUT", URL: "http://h/", Header: http.Header{"A": {"1"}}, Body: []byte("body")}
+	}
+	req := make1()
+	is := k.known(req)
+	require.NotSame(t, req, is)
+	require.Same(t, is, k.known(make1()))
+	require.Same(t, is, k.known(&Request{Method: "PUT", URL: "http://h/", Header: http.Header{"A": {"1"}}, Body: []byte("body"), Name: "n", Expect: []int{3}}))
+	for what, change := range map[string]func(*Request){
+		"header": func(r *Request) { r.Header["A"][0] = "2" },
+		"more":   func(r *Request) { r.Header["B"] = nil },
+		"body":   func(r *Request) { r.Body[0]++ },
+		"method": func(r *Request) { r.Method = "POST" },
+		"url":    func(r *Request) { r.URL += "x" },
+		"time":   func(r *Request) { r.ServerTime = &ServerTime{} },
+	} {
+		req := make1()
+		change(req)
+		require.NotSame(t, is, k.known(req), what)
+	}
+	req.Header["A"][0], req.Body[0] = "2", 'B'
+	require.Equal(t, http.Header{"A": {"1"}}, is.Header)
+	require.Equal(t, "body", string(is.Body))
+}
+
+// What a user's requests are to its worker ends with the user: a plain request is not
+// redirected.
+func TestARequestAfterAUserThatWasRedirected(t *testing.T) {
+	srv := shop(t)
+	for name, client := range scenarioClients() {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, SyncConfig{Client: client()})
+			defer closeEngine(t, e)
+			plain := Get(srv.URL + "/loop")
+			plain.Expect = []int{200}
+			r, err := e.Run(t.Context(), Times(4, Walk("w", func(_ context.Context, u *User) error {
+				u.MaxRedirects = 2
+				_, err := u.Do(Get(srv.URL + "/loop"))
+				require.Error(t, err)
+				return nil
+			}), plain))
+			require.NoError(t, err)
+			require.EqualValues(t, 2, r.ErrorCount)
+			require.EqualValues(t, 6, r.UserRequests)
+			require.EqualValues(t, 8, r.Requests)
+		})
+	}
+}
+
+// How long a user took begins when it was due, though its worker came late to it.
+func TestAUserThatBeganLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, ArrivalConfig{Client: sleeps(time.Second), Schedule: pace.Constant(1).Take(1)})
+		defer closeEngine(t, e)
+		walk := Walk("w", func(_ context.Context, u *User) error {
+			_, err := u.Do(&Request{})
+			return err
+		})
+		r, err := e.Run(t.Context(), Pick(func(int64) *Request {
+			time.Sleep(3 * time.Second) // a slow source
+			return walk
+		}))
+		require.NoError(t, err)
+		require.Equal(t, 4*time.Second, r.Scenarios["w"].Mean())
+		require.Equal(t, 3*time.Second, r.LagQuantile(1))
+	})
+}
