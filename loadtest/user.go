@@ -16,7 +16,8 @@ import (
 )
 
 // User is one simulated user that walks through a [Scenario]. It is for the goroutine
-// that runs the scenario, until that returns.
+// that runs the scenario, until that returns: Do and Pause fail afterwards, and during
+// another Do or Pause, as in a Check.
 type User struct {
 	// Jar keeps the user's cookies; nil means none. See [User.KeepCookies].
 	Jar http.CookieJar
