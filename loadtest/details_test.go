@@ -551,7 +551,7 @@ func TestStreamWaitIsAPhase(t *testing.T) {
 				require.EqualValues(t, 4*workers, r.PhaseCount(p), "%v", p)
 			}
 			require.EqualValues(t, 1, r.PhaseCount(PhaseConnect))
-			require.GreaterOrEqual(t, r.PhaseQuantile(PhasePool, 1), takes, "somebody waited for another's")
+			require.GreaterOrEqual(t, r.PhaseQuantile(PhasePool, 1), takes/2, "somebody waited for another's")
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhaseHeaders, 0), takes)
 			var sum time.Duration
 			for _, h := range r.phases {
