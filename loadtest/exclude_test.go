@@ -354,3 +354,18 @@ func TestExcludedRequestsAcrossIntervals(t *testing.T) {
 		require.EqualValues(t, 100, r.begun())
 	})
 }
+
+// The phases and the server's time of what is not counted are those of no other request.
+func TestPhasesOfExcludedRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, SyncConfig{Exclude: Exclude{WarmUpRequests: 3}, Client: Func(func(ctx context.Context) error {
+			CountPhase(ctx, PhaseHeaders, time.Second)
+			return nil
+		})})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Times(5))
+		require.NoError(t, err)
+		require.EqualValues(t, 2, r.PhaseCount(PhaseHeaders))
+		require.Equal(t, time.Second, r.PhaseQuantile(PhaseHeaders, 1).Round(10*time.Millisecond))
+	})
+}

@@ -75,7 +75,7 @@ func (x *extra) mark(r *http1.Request) *http1.Request {
 
 // request returns req for a session that knows nothing of x.
 func (x *extra) request(req *Request) *Request {
-	if x == nil {
+	if x.sender() == nil && !x.traced() {
 		return req
 	}
 	own := *req

@@ -895,3 +895,31 @@ func TestAUserThatPausesIsSmall(t *testing.T) {
 		})
 	}
 }
+
+// A client that is not ours gets the very request that the source has, but from a user or
+// with a trace: it may know it again.
+func TestAForeignClientGetsTheRequestItself(t *testing.T) {
+	req := Get("http://h/")
+	seen := &seenClient{}
+	e := newEngine(t, SyncConfig{Client: seen})
+	defer closeEngine(t, e)
+	_, err := e.Run(t.Context(), Times(3, req, Walk("w", func(_ context.Context, u *User) error {
+		_, err := u.Do(req)
+		return err
+	}), req))
+	require.NoError(t, err)
+	require.Len(t, seen.requests, 3)
+	require.Same(t, req, seen.requests[0])
+	require.NotSame(t, req, seen.requests[1], "with a Check, so that its response is kept")
+	require.Same(t, req, seen.requests[2])
+}
+
+type seenClient struct{ requests []*Request }
+
+func (c *seenClient) Session() (Session, error) { return c, nil }
+func (c *seenClient) Close() error              { return nil }
+
+func (c *seenClient) Do(_ context.Context, req *Request) (Response, error) {
+	c.requests = append(c.requests, req)
+	return Response{StatusCode: 200}, nil
+}

@@ -285,7 +285,9 @@ func (w *worker) exchange(it item, began time.Duration, out *outcome) time.Durat
 		out.err = httpreq.HideCredentialsOf(it.req.URL, out.err)
 		w.explain(it.req, out, x.excluded)
 	}
-	if !x.excluded && (it.req.ServerTime != nil || w.phases != nil && w.phases.any) {
+	if phased := w.phases != nil && w.phases.any; x.excluded && phased {
+		*w.phases = phaseTimes{}
+	} else if !x.excluded && (phased || it.req.ServerTime != nil) {
 		w.out.shard.record(int8(it.endpoint), it.req, out, w.phases)
 		dirty = true
 	}
