@@ -76,7 +76,7 @@ func Bytes(n uint64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	f, unit := float64(n), ""
-	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB"} {
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"} {
 		if f /= 1024; f < 1023.95 { // else it would be 1024.0
 			break
 		}
