@@ -61,8 +61,9 @@ type Request struct {
 	// Package check has checks as values.
 	Check func(Response) error
 
-	once bool      // it is sent once: what is made of it is not kept
-	made *madeFrom // by a Template; nil otherwise
+	once   bool          // it is sent once: what is made of it is not kept
+	parsed *http.Request // of one that is sent once: what Validate has made, for who sends it
+	made   *madeFrom     // by a Template; nil otherwise
 }
 
 // Response is what came back, as far as a load test needs it.
@@ -119,8 +120,17 @@ func (r *Request) Validate() error {
 	if r.local() {
 		return nil
 	}
-	_, err := newHTTPRequest(context.Background(), r)
+	hr, err := newHTTPRequest(context.Background(), r)
+	r.keep(hr)
 	return err
+}
+
+// keep has hr, which nobody uses, be what newHTTPRequest returns next for an r that is sent
+// once.
+func (r *Request) keep(hr *http.Request) {
+	if r != nil && r.once {
+		r.parsed = hr
+	}
 }
 
 // local reports whether r itself sends nothing.
@@ -131,6 +141,10 @@ func (r *Request) local() bool { return r != nil && (r.Func != nil || r.Scenario
 func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	if req == nil {
 		return nil, fmt.Errorf("%w: nil", ErrInvalidRequest)
+	}
+	if hr := req.parsed; hr != nil {
+		req.parsed = nil
+		return hr.WithContext(ctx), nil
 	}
 	var faults []error
 	refuse := func(err error) { faults = append(faults, fmt.Errorf("%w: %w", ErrInvalidRequest, err)) }

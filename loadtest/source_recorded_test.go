@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,6 +21,7 @@ import (
 	"example.com/brunt/fixtures"
 	"example.com/brunt/loadtest/internal/openloop"
 	"example.com/brunt/loadtest/pace"
+	"example.com/brunt/resilience"
 )
 
 // recording yields n requests whose URLs are their numbers, and then err if that is not nil.
@@ -268,4 +271,41 @@ func ExampleRecorded() {
 	// /b
 	// /c
 	// 3 the log is cut off
+}
+
+// What has been made of a request to validate it is sent once: what is sent again is made
+// anew, and the same.
+func TestARecordedRequestIsRetriedAsItWas(t *testing.T) {
+	for name, client := range map[string]Client{"nethttp": nil, "wire": Wire(ConnectionConfig{})} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var got []string
+			srv := fixtures.NewServer(t, fixtures.WithHandler("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				auth := r.Header.Get("Authorization")
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, fmt.Sprint(r.Method, r.RequestURI, r.Header.Get("X-A"), auth, string(body)))
+				if len(got)%3 != 0 {
+					w.WriteHeader(http.StatusServiceUnavailable)
+				}
+			})))
+			retry, err := resilience.NewRetryPolicy(resilience.RetryConfig{MaxAttempts: 3, BaseDelay: time.Nanosecond, RetryBudget: 100})
+			require.NoError(t, err)
+			e := Start(t, AsyncConfig{Client: client, Retry: retry, MaxConcurrent: 1})
+			r, err := e.Run(t.Context(), Recorded(func(yield func(*Request, error) bool) {
+				for i := range 2 {
+					req := Post(fmt.Sprintf("%s/%d", strings.Replace(srv.URL, "//", "//me:pw@", 1), i), "text/plain", []byte("b"))
+					req.Header.Set("X-A", "a")
+					if !yield(req, nil) {
+						return
+					}
+				}
+			}))
+			require.NoError(t, err)
+			require.EqualValues(t, 2, r.SuccessCount)
+			const rest = "aBasic bWU6cHc=b"
+			require.Equal(t, []string{"POST/0" + rest, "POST/0" + rest, "POST/0" + rest, "POST/1" + rest, "POST/1" + rest, "POST/1" + rest}, got)
+		})
+	}
 }

@@ -75,7 +75,8 @@ func validateWire(cfg ConnectionConfig) error {
 func (c *wireClient) Validate() error { return c.err }
 
 func (c *wireClient) ValidateRequest(r *Request) error {
-	_, err := c.httpRequest(r)
+	hr, err := c.httpRequest(r)
+	r.keep(hr)
 	return err
 }
 

@@ -29,6 +29,12 @@
 // Times without fractions say only the second: the lines of a second are spread evenly over
 // it, unless [Config.Together] is set.
 //
+// Each request is made when it is due, which leaves some 4 KB of garbage. At thousands of
+// requests a second the collector, which Go runs for each 4 MB of it in a process with
+// little else, makes those late that are due beside it: run the test with GOGC=400. In one
+// measurement, at 10,000 a second on two CPUs with the server, 99 % of the requests were
+// at most 1.1 ms late, and 0.25 ms with GOGC=400.
+//
 // # Request files and curl
 //
 // [ReadRequests] reads both formats of vegeta, as text and as JSON lines, for

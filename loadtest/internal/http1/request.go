@@ -107,6 +107,7 @@ func Authority(u *url.URL) string {
 // writeHead returns the head of hr, which has a body of length bytes.
 func writeHead(hr *http.Request, length int) ([]byte, error) {
 	var buf bytes.Buffer
+	buf.Grow(512)
 	if length == 0 {
 		err := hr.Write(&buf)
 		return buf.Bytes(), err

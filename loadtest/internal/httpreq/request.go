@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
+	"sync/atomic"
 
 	"example.com/brunt/loadtest/internal/http1"
 )
@@ -93,15 +95,22 @@ func Authorize(r *http.Request) {
 // checkHost reports whether net/http would send host as a Host header. It silently
 // leaves one that it refuses empty.
 func checkHost(host string) error {
+	if last := rightHost.Load(); host == "" || last != nil && *last == host {
+		return nil
+	}
 	var head bytes.Buffer
 	err := (&http.Request{URL: &url.URL{}, Host: host}).Write(&head)
 	switch {
-	case host == "":
-		return nil
 	case err != nil:
 		return fmt.Errorf("host %q has no ASCII form: %w", host, err)
 	case bytes.Contains(head.Bytes(), []byte("Host: \r\n")):
 		return fmt.Errorf("host %q holds a character that no host has", host)
 	}
+	host = strings.Clone(host) // not the URL that it is a part of
+	rightHost.Store(&host)
 	return nil
 }
+
+// rightHost is the last that checkHost found right: mostly all requests have the same, and
+// to ask net/http takes a fifth of the garbage of a request that is sent once.
+var rightHost atomic.Pointer[string]
