@@ -54,7 +54,7 @@ type EngineResult struct {
 	// an ArrivalEngine.
 	Concurrency int
 	// Schedule is that of an ArrivalEngine, in the words of [pace.Parse]; empty for the
-	// others.
+	// others. A shard has that of the whole.
 	Schedule string
 	// PeakInFlight is the most requests that an ArrivalEngine had in flight; 0 for the
 	// others. After Merge it is the sum of the runs that overlapped.

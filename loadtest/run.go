@@ -24,8 +24,9 @@ type run struct {
 	engine *engine
 	feed   feed
 	sink   outcomeSink // nil: outcomes are only counted
-	// schedule is that of an open loop, and most how many requests may be in flight.
+	// schedule is that of an open loop, as far as the source's part has it, whole all of it, and most how many requests may be in flight.
 	schedule pace.Schedule
+	whole    pace.Schedule
 	most     int
 	until    time.Duration // since base: no request may begin from then on; 0 for no limit
 	ctx      context.Context
@@ -72,15 +73,22 @@ func (e *engine) runAt(ctx context.Context, schedule pace.Schedule, most int, sr
 	defer feed.close()
 	r := &run{
 		engine: e, feed: feed, names: names, tracer: newTracer(e.tracing), sink: sink,
-		schedule: schedule, most: most, until: feed.planned(), done: make(chan struct{}),
+		schedule: schedule, whole: schedule, most: most, until: feed.planned(), done: make(chan struct{}),
+	}
+	of := feed.part()
+	if e.open && !of.whole() {
+		r.schedule = schedule.Shard(int(of.i), int(of.n))
 	}
 	if r.counted, err = e.exclude.of(r.planned()); err != nil {
 		return nil, err
 	}
+	if r.counted.first > 0 {
+		r.counted.first = of.from(r.counted.first)
+	}
 	r.recorder = newRecorder(most)
 	r.dog = &deadline.Watchdog{Limit: e.timeout, Clock: r.now, Cause: &TimeoutError{Limit: e.timeout}}
 	if e.open {
-		r.dispatcher = &dispatcher{run: r, Arrivals: openloop.New(schedule, r.until, feed.size(), e.catchUp, most)}
+		r.dispatcher = &dispatcher{run: r, Arrivals: openloop.New(r.schedule, r.until, of.limit(-1, feed.size()), e.catchUp, most)}
 		if r.counted.any {
 			r.dispatcher.Excludes = func(a openloop.Arrival) bool {
 				r.due(a.Number, a.Due) // even if it is dropped
@@ -355,7 +363,7 @@ func (r *run) result(names []endpointName) (*EngineResult, error) {
 		res.Unsent = size - res.begun()
 	}
 	if d := r.dispatcher; d != nil {
-		res.Schedule, res.PeakInFlight = r.schedule.String(), d.Peak
+		res.Schedule, res.PeakInFlight = r.whole.String(), d.Peak
 		res.Causes = causeFindings(r.collector.labeler, res.Concurrency, res.sinkShare())
 	}
 	res.ConnectionsOpened = r.connections.opened.Load()

@@ -42,6 +42,8 @@ type feed interface {
 	want(i int64)
 	// size is how many requests the feed holds, or -1 when that is not known.
 	size() int64
+	// part says which numbers the feed has.
+	part() part
 	// planned is the time since the run began from which on no request is to begin,
 	// or 0.
 	planned() time.Duration
@@ -185,14 +187,10 @@ func Take(n int64, src Source) Source {
 func takeFrom(f feed, n int64) feed {
 	switch f := f.(type) {
 	case *indexFeed:
-		if f.total < 0 || f.total > n {
-			f.total = n
-		}
+		f.total = f.of.limit(f.total, n)
 		return f
 	case *recordedFeed:
-		if f.total < 0 || f.total > n {
-			f.total = n
-		}
+		f.total = f.of.limit(f.total, n)
 		return f
 	case untilFeed:
 		return untilFeed{takeFrom(f.feed, n), f.limit}

@@ -13,7 +13,8 @@ import (
 // claims need no lock.
 type indexFeed struct {
 	picker
-	total int64    // -1: no limit
+	total int64    // of the numbers, which end before it; -1: no limit
+	of    part     // what it hands out of them
 	_     [64]byte // next is written by every worker: keep it off the line they read
 	next  atomic.Int64
 	_     [64]byte
@@ -42,7 +43,15 @@ func (f *indexFeed) claim(dst []item, share int) int {
 		}
 	}
 	first, want := f.reserve(int64(len(dst)), int64(share))
-	return f.pickFrom(first, dst[:want])
+	if f.of.whole() {
+		return f.pickFrom(first, dst[:want])
+	}
+	for i := range want {
+		if f.pickFrom(f.of.number(first+i), dst[i:i+1]) == 0 {
+			return int(i)
+		}
+	}
+	return int(want)
 }
 
 func (f *indexFeed) want(int64) {}
@@ -70,16 +79,17 @@ func (f *indexFeed) pickFrom(first int64, dst []item) int {
 	return n
 }
 
-// reserve takes at most most numbers, and returns the first and how many. Near the
+// reserve takes at most most of the feed's requests, and returns the first and how many. Near the
 // end the claims shrink (guided self-scheduling), so that no worker sits on a batch
 // while the others have nothing left.
 func (f *indexFeed) reserve(most, share int64) (first, n int64) {
 	if f.total < 0 {
 		return f.next.Add(most) - most, most
 	}
+	size := f.size()
 	for {
 		first = f.next.Load()
-		left := f.total - first
+		left := size - first
 		if left <= 0 {
 			return first, 0
 		}
@@ -90,7 +100,8 @@ func (f *indexFeed) reserve(most, share int64) (first, n int64) {
 	}
 }
 
-func (f *indexFeed) size() int64            { return f.total }
+func (f *indexFeed) size() int64            { return f.of.size(f.total) }
+func (f *indexFeed) part() part             { return f.of }
 func (f *indexFeed) planned() time.Duration { return 0 }
 func (f *indexFeed) close()                 {}
 

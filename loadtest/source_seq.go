@@ -64,6 +64,7 @@ func (f *seqFeed) want(int64)                 {}
 func (f *seqFeed) at(_ int64, dst []item) int { return f.claim(dst, 1) }
 
 func (f *seqFeed) size() int64            { return -1 }
+func (f *seqFeed) part() part             { return part{} }
 func (f *seqFeed) planned() time.Duration { return 0 }
 
 func (f *seqFeed) giveBack([]item) {} // it hands out one at a time
@@ -184,7 +185,8 @@ func Recorded(seq iter.Seq2[*Request, error]) Source {
 // recordedFeed is a seqFeed whose requests have numbers.
 type recordedFeed struct {
 	seqFeed
-	total int64          // -1: no limit
+	total int64          // of the numbers, which end before it; -1: no limit
+	of    part           // what claim hands out of them
 	early map[int64]item // pulled on the way to one with a higher number; guarded by turn
 
 	mu     sync.Mutex // never held while the iterator runs
@@ -209,14 +211,20 @@ func (f *recordedFeed) take(i int64) bool {
 func (f *recordedFeed) claim(dst []item, _ int) int {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	if f.total >= 0 && f.count >= f.total {
-		return 0
+	for f.total < 0 || f.count < f.total {
+		r, ok := f.pull()
+		if !ok {
+			return 0
+		}
+		if !f.of.has(f.count - 1) {
+			continue
+		}
+		if !f.fill(dst, r) {
+			return 0
+		}
+		return 1
 	}
-	r, ok := f.pull()
-	if !ok || !f.fill(dst, r) {
-		return 0
-	}
-	return 1
+	return 0
 }
 
 func (f *recordedFeed) at(i int64, dst []item) int {
@@ -247,4 +255,5 @@ func (f *recordedFeed) at(i int64, dst []item) int {
 	return 0
 }
 
-func (f *recordedFeed) size() int64 { return f.total }
+func (f *recordedFeed) size() int64 { return f.of.size(f.total) }
+func (f *recordedFeed) part() part  { return f.of }
