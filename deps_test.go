@@ -69,6 +69,7 @@ var arrows = map[string][]string{
 	},
 	"loadtest/data":       {module + "/loadtest"},
 	"loadtest/htmlreport": {module + "/loadtest", module + "/loadtest/capacity", module + "/loadtest/internal/text"},
+	"loadtest/shards":     {module + "/loadtest"},
 	"loadtest/sqlitesink": {
 		module + "/loadtest",
 		"github.com/ncruces/go-sqlite3/driver",
@@ -82,6 +83,7 @@ var arrows = map[string][]string{
 	"cmd/brunt": {
 		module + "/internal/benchbuild", module + "/internal/benchgate",
 		module + "/internal/benchreport", module + "/internal/benchrun",
+		module + "/loadtest", module + "/loadtest/htmlreport", module + "/loadtest/shards",
 	},
 	"internal/procgroup":  {},
 	"internal/waive":      {},

@@ -4,12 +4,15 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"iter"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/pace"
@@ -127,34 +130,56 @@ func Bench(b *testing.B, e Engine, reqs ...*Request) *EngineResult {
 func ReportMetrics(b *testing.B, r *EngineResult) {
 	b.Helper()
 	printUnits()
-	b.ReportMetric(r.RPS(), "req/s")
-	reportStats(b, &r.Stats, "", 0.50, 0.95, 0.99)
-	b.ReportMetric(float64(r.PeakMemory), "peak-B")
-	if r.Scheduled > 0 {
-		b.ReportMetric(share(r.Missed, r.Scheduled), "missed/op")
-		b.ReportMetric(share(r.Dropped, r.Scheduled), "dropped/op")
-		reportTime(b, r.LagQuantile(0.99), "lag-p99-ns")
+	for unit, value := range r.metrics() {
+		b.ReportMetric(value, unit)
 	}
 }
 
-// reportStats reports quantiles of which s can show more than its maximum, and the share
-// of errors, in units that begin with prefix.
-func reportStats(b *testing.B, s *Stats, prefix string, quantiles ...float64) {
-	b.Helper()
-	for _, q := range quantiles {
-		if s.Requests >= text.SamplesToShow(q) {
-			reportTime(b, s.Quantile(q), fmt.Sprintf("%sp%v-ns", prefix, 100*q))
+// WriteBenchmark writes r to w as the output of a benchmark that [Bench] has reported, for
+// benchstat and brunt compare: the Unit lines, and one line for name, which must be that of
+// a benchmark, such as "BenchmarkShop/pool=naive". It is for results that no benchmark of
+// this process has measured, such as merged ones. Its ns/op is Elapsed ÷ Requests.
+func WriteBenchmark(w io.Writer, name string, r *EngineResult) error {
+	if !strings.HasPrefix(name, "Benchmark") || strings.ContainsFunc(name, unicode.IsSpace) {
+		return fmt.Errorf("loadtest: %q is no name of a benchmark: must begin with Benchmark and hold no white space", name)
+	}
+	var line strings.Builder
+	fmt.Fprintf(&line, "%s%s\t%d\t%v ns/op", units, name, max(r.Requests, 1), float64(r.Elapsed)/float64(max(r.Requests, 1)))
+	for unit, value := range r.metrics() {
+		fmt.Fprintf(&line, "\t%v %s", value, unit)
+	}
+	line.WriteString("\n")
+	_, err := io.WriteString(w, line.String())
+	return err
+}
+
+// metrics yields what Bench reports of r, as units and values.
+func (r *EngineResult) metrics() iter.Seq2[string, float64] {
+	return func(yield func(string, float64) bool) {
+		more := yield("req/s", r.RPS()) && r.Stats.metrics("", 0.50, 0.95, 0.99)(yield) && yield("peak-B", float64(r.PeakMemory))
+		if more && r.Scheduled > 0 {
+			_ = yield("missed/op", share(r.Missed, r.Scheduled)) && yield("dropped/op", share(r.Dropped, r.Scheduled)) &&
+				yield("lag-p99-ns", nanos(r.LagQuantile(0.99)))
 		}
 	}
-	b.ReportMetric(s.ErrorRate(), prefix+"err/op")
 }
 
-// reportTime reports 1 ns at the least: benchstat treats a 0 as another unit than its
-// neighbors.
-func reportTime(b *testing.B, d time.Duration, unit string) {
-	b.Helper()
-	b.ReportMetric(float64(max(d, time.Nanosecond)), unit)
+// metrics yields quantiles of which s can show more than its maximum, and the share of
+// errors, in units that begin with prefix. It returns whether there may be more.
+func (s *Stats) metrics(prefix string, quantiles ...float64) func(yield func(string, float64) bool) bool {
+	return func(yield func(string, float64) bool) bool {
+		for _, q := range quantiles {
+			if s.Requests >= text.SamplesToShow(q) && !yield(fmt.Sprintf("%sp%v-ns", prefix, 100*q), nanos(s.Quantile(q))) {
+				return false
+			}
+		}
+		return yield(prefix+"err/op", s.ErrorRate())
+	}
 }
+
+// nanos returns 1 ns at the least: benchstat treats a 0 as another unit than its
+// neighbors.
+func nanos(d time.Duration) float64 { return float64(max(d, time.Nanosecond)) }
 
 // ReportEndpoints reports p50-ns, p99-ns and err/op of each name in r.Endpoints, with the
 // name before it: home-p99-ns. White space in a name becomes an underscore. brunt
@@ -162,7 +187,10 @@ func reportTime(b *testing.B, d time.Duration, unit string) {
 func ReportEndpoints(b *testing.B, r *EngineResult) {
 	b.Helper()
 	for name, ep := range r.Endpoints {
-		reportStats(b, ep, strings.Join(strings.Fields(name), "_")+"-", 0.50, 0.99)
+		ep.metrics(strings.Join(strings.Fields(name), "_")+"-", 0.50, 0.99)(func(unit string, value float64) bool {
+			b.ReportMetric(value, unit)
+			return true
+		})
 	}
 }
 

@@ -1,10 +1,11 @@
 // Command brunt compares the benchmarks of two states of a Go repository, and
-// fails only when something truly got worse.
+// fails only when something truly got worse. It also merges what the shards of a load
+// test have measured on many machines.
 //
 //	go get -tool example.com/brunt/cmd/brunt@latest
 //	go tool brunt compare -base origin/main
 //
-// brunt compare -h is a page about it.
+// brunt compare -h is a page about it, and brunt merge -h one about shards.
 package main
 
 import (
@@ -16,12 +17,13 @@ import (
 	"syscall"
 )
 
-const usage = `brunt compares benchmarks.
+const usage = `brunt compares benchmarks, and merges the results of load tests.
 
   brunt compare [flags] [packages]   base against head, run here in shuffled pairs
   brunt compare [flags] OLD NEW      two result files, or two test binaries
+  brunt merge [flags] DIR            the results of the shards of a load test
 
-brunt compare -h says more.
+brunt compare -h and brunt merge -h say more.
 `
 
 func main() {
@@ -42,6 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch args[0] {
 	case "compare":
 		return compare(ctx, args[1:], stdout, stderr)
+	case "merge":
+		return merge(args[1:], stdout, stderr)
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(stdout, usage)
 		return 0

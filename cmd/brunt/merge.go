@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+
+	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/htmlreport"
+	"example.com/brunt/loadtest/shards"
+)
+
+const mergeHelp = `usage: brunt merge [flags] DIR
+
+Merges the results that the shards of a load test have written into DIR, exactly:
+counts and percentiles are those that one process would have measured. It judges
+the SLO of the test once, over the whole, and prints the one report.
+
+A run of which a shard is missing, there twice, late, cut short, of another binary or
+schedule, or was itself the limit of the load, is not merged, and the fault named:
+the exit code of a scheduler does not tell.
+
+examples
+  brunt merge results
+  brunt merge -format html -o report.html results
+  brunt merge -run nightly-7 -format bench results >>nightly.txt   for benchstat
+
+exit codes
+  0  the whole run is there, and its SLO is met
+  1  the whole run is there, and misses its SLO
+  2  the run is not whole, or its load was not what its schedule says
+
+flags
+`
+
+// merge returns the exit code.
+func merge(args []string, stdout, stderr io.Writer) int {
+	code, err := mergeDir(args, stdout, stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		return 2
+	}
+	return code
+}
+
+func mergeDir(args []string, stdout, stderr io.Writer) (code int, err error) {
+	fs := flag.NewFlagSet("brunt merge", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	name := fs.String("run", "", "merge the `run` of that BRUNT_RUN; needed if there are several in DIR")
+	test := fs.String("test", "", "merge the test or benchmark of that `name` only")
+	format := fs.String("format", "text", "print text, json, html or bench, for benchstat; `kind`")
+	out := fs.String("o", "-", "write the report to `file`; - for standard output")
+	err = fs.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, mergeHelp)
+		fs.SetOutput(stdout)
+		fs.PrintDefaults()
+		return 0, nil
+	case err != nil:
+		return 2, fmt.Errorf("%w (brunt merge -h lists the flags)", err)
+	case fs.NArg() != 1:
+		return 2, fmt.Errorf("merge needs one directory, and got %q: brunt merge [flags] DIR", fs.Args())
+	case writers[*format] == nil:
+		return 2, fmt.Errorf("-format is %q: must be text, json, html or bench", *format)
+	}
+	files, err := shards.Read(fs.Arg(0), *name)
+	if err != nil {
+		return 2, err
+	}
+	if *test != "" {
+		var chosen []*shards.File
+		for _, f := range files {
+			if f.Name == *test {
+				chosen = append(chosen, f)
+			}
+		}
+		files = chosen
+	}
+	merged, err := shards.Merge(files)
+	if err != nil {
+		return 2, err
+	}
+	var report bytes.Buffer
+	if err := writers[*format](&report, merged); err != nil {
+		return 2, err
+	}
+	if *out == "-" {
+		_, err = stdout.Write(report.Bytes())
+	} else {
+		err = os.WriteFile(*out, report.Bytes(), 0o666)
+	}
+	if err != nil {
+		return 2, err
+	}
+	for _, m := range merged {
+		switch m.Verdict.Kind {
+		case loadtest.VerdictPass:
+			continue
+		case loadtest.VerdictInvalid:
+			code = 2
+		default:
+			code = max(code, 1)
+		}
+		if *format != "text" || *out != "-" {
+			fmt.Fprintf(stderr, "%s: %v\n", m.Name, m.Verdict)
+		}
+	}
+	return code, nil
+}
+
+// writers write a report.
+var writers = map[string]func(io.Writer, []*shards.Merged) error{
+	"text": func(w io.Writer, merged []*shards.Merged) error {
+		for _, m := range merged {
+			fmt.Fprintf(w, "%s, run %s, %d shards\n%v\n\nverdict: %v\n", m.Name, m.Run, m.Shards, m.Result, m.Verdict)
+		}
+		return nil
+	},
+	"json": func(w io.Writer, merged []*shards.Merged) error {
+		type test struct {
+			Name    string                 `json:"name"`
+			Run     string                 `json:"run"`
+			Shards  int                    `json:"shards"`
+			Verdict loadtest.Verdict       `json:"verdict"`
+			Result  *loadtest.EngineResult `json:"result"`
+		}
+		tests := []test{}
+		for _, m := range merged {
+			tests = append(tests, test{m.Name, m.Run, m.Shards, m.Verdict, m.Result})
+		}
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(tests)
+	},
+	"html": func(w io.Writer, merged []*shards.Merged) error {
+		o := htmlreport.Options{SLO: &merged[0].SLO, Environment: []htmlreport.Fact{{Name: "run", Value: merged[0].Run}}}
+		var results []*loadtest.EngineResult
+		for _, m := range merged {
+			if !reflect.DeepEqual(m.SLO, *o.SLO) {
+				return fmt.Errorf("%s and %s have different SLOs, and a page has one: choose one of them with -test", merged[0].Name, m.Name)
+			}
+			o.Names = append(o.Names, m.Name)
+			o.Environment = append(o.Environment, htmlreport.Fact{Name: "shards of " + m.Name, Value: fmt.Sprint(m.Shards)})
+			results = append(results, m.Result)
+		}
+		return htmlreport.Write(w, o, results...)
+	},
+	"bench": func(w io.Writer, merged []*shards.Merged) error {
+		for _, m := range merged {
+			name := "Benchmark" + strings.TrimPrefix(strings.TrimPrefix(m.Name, "Benchmark"), "Test")
+			if err := loadtest.WriteBenchmark(w, name, m.Result); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+}

@@ -1,0 +1,185 @@
+package shards
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/brunt/loadtest"
+)
+
+// format is the version of the files.
+const format = 1
+
+// File is what a shard writes.
+type File struct {
+	Format int    `json:"brunt_shard"`
+	Run    string `json:"run"`
+	Name   string `json:"name"` // of the test or benchmark
+	Shard  int    `json:"shard"`
+	Shards int    `json:"shards"`
+	// Start is when the load was to begin, and Ready when the shard was ready for it.
+	Start time.Time `json:"start"`
+	Ready time.Time `json:"ready"`
+	Host  string    `json:"host"`
+	// Binary is the SHA-256 of the test binary.
+	Binary string       `json:"binary"`
+	SLO    loadtest.SLO `json:"slo"`
+	// Error is why the run did not come to its end; empty if it did.
+	Error string `json:"error,omitempty"`
+	// Result is nil if nothing was sent.
+	Result *loadtest.EngineResult `json:"result"`
+
+	path string
+}
+
+// Late returns how long after the start the shard was ready; 0 if it was in time.
+func (f *File) Late() time.Duration {
+	if f.Start.IsZero() {
+		return 0
+	}
+	return max(0, f.Ready.Sub(f.Start))
+}
+
+// Path returns where the file was read from.
+func (f *File) Path() string { return f.path }
+
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+// base returns the name of the file without what makes attempts differ.
+func (f *File) base() string {
+	name := strings.Trim(notInNames.ReplaceAllString(f.Name, "-"), "-")
+	return fmt.Sprintf("%s.%s.%d-of-%d", f.Run, name[:min(len(name), 100)], f.Shard, f.Shards)
+}
+
+// write writes f into dir, whole or not at all, and not over another file.
+func (f *File) write(dir string) (path string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("shards: writing the result: %w", err)
+		}
+	}()
+	text, err := json.Marshal(f)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
+	}
+	tmp, err := os.CreateTemp(dir, "."+f.base()+".*") // what begins with a dot is not read
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(text, '\n'))
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close())
+	if err != nil {
+		return "", err
+	}
+	path, err = reserve(filepath.Join(dir, f.base()))
+	if err != nil {
+		return "", err
+	}
+	return path, os.Rename(tmp.Name(), path)
+}
+
+// reserve makes an empty file that was not there: base.json, or base.2.json and so on.
+func reserve(base string) (path string, err error) {
+	for n := 1; ; n++ {
+		path = base + ".json"
+		if n > 1 {
+			path = fmt.Sprintf("%s.%d.json", base, n)
+		}
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if err == nil {
+			return path, file.Close()
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", err
+		}
+	}
+}
+
+// Read reads the files that shards have written into dir, those of a run if it is not
+// empty, in the order of run, name and shard. Other files are passed over, as far as their
+// names tell. A file that is not whole is an error that names it, and the others are
+// returned nevertheless.
+func Read(dir, run string) ([]*File, error) {
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*-of-*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("shards: %w", err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("shards: %w", err)
+	}
+	var files []*File
+	var faults []error
+	for _, path := range paths {
+		if run != "" && !strings.HasPrefix(filepath.Base(path), run+".") {
+			continue
+		}
+		f, err := readFile(path)
+		switch {
+		case err != nil:
+			faults = append(faults, err)
+		case run == "" || f.Run == run:
+			files = append(files, f)
+		}
+	}
+	slices.SortFunc(files, func(a, b *File) int {
+		return cmp.Or(strings.Compare(a.Run, b.Run), strings.Compare(a.Name, b.Name), cmp.Compare(a.Shard, b.Shard), strings.Compare(a.path, b.path))
+	})
+	return files, errors.Join(faults...)
+}
+
+// escapeGlob returns a pattern that matches dir alone.
+func escapeGlob(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+func readFile(path string) (*File, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("shards: %w", err)
+	}
+	f := &File{path: path}
+	if err := json.Unmarshal(text, f); err != nil {
+		if len(text) == 0 || !strings.HasSuffix(string(text), "}\n") {
+			err = fmt.Errorf("truncated after %d bytes: %w", len(text), err)
+		}
+		return nil, &FileError{path, err}
+	}
+	switch {
+	case f.Format != format:
+		err = fmt.Errorf("has format %d, not %d: use the brunt of the shards' version", f.Format, format)
+	case (loadtest.Shard{Index: f.Shard, Count: f.Shards}).Validate() != nil:
+		err = fmt.Errorf("is of shard %d of %d, which is none", f.Shard, f.Shards)
+	case f.Result == nil && f.Error == "":
+		err = errors.New("has no result")
+	case !strings.HasPrefix(filepath.Base(path), f.base()+"."):
+		err = fmt.Errorf("has the content of %s.json", f.base())
+	}
+	if err != nil {
+		return nil, &FileError{path, err}
+	}
+	return f, nil
+}
+
+// FileError is why a file is no shard's result.
+type FileError struct {
+	Path string
+	Err  error
+}
+
+func (e *FileError) Error() string { return fmt.Sprintf("shards: %s: %v", e.Path, e.Err) }
+
+// Unwrap returns the reason.
+func (e *FileError) Unwrap() error { return e.Err }

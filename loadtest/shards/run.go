@@ -1,0 +1,130 @@
+package shards
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/brunt/loadtest"
+)
+
+// Run makes this process's part of the run of src on an engine of cfg, and returns its
+// result: see the package's documentation for how it knows which part that is. It waits for
+// BRUNT_START and writes the result into BRUNT_RESULTS.
+//
+// One of several shards is not judged by slo, which is an objective for them all together:
+// brunt merge does that. But the test fails if the shard is late, or its own part INVALID. A
+// process that is alone is judged by [loadtest.Check].
+//
+// Run can be called once by a test or benchmark of a process, and by several only if
+// BRUNT_START is not set. A benchmark needs -benchtime=1x. Run ends the test if the
+// environment is not right, if the shard is late, and if the run ends with an error.
+func Run(tb testing.TB, cfg loadtest.EngineConfig, src loadtest.Source, slo loadtest.SLO) *loadtest.EngineResult {
+	tb.Helper()
+	shard, err := loadtest.ShardFromEnv()
+	var p plan
+	if err == nil {
+		p, err = newPlan(shard, os.Getenv)
+	}
+	if err := errors.Join(err, slo.Validate()); err != nil {
+		tb.Fatalf("shards: Run: %v", err)
+	}
+	return p.make(tb, cfg, src, slo)
+}
+
+// begun has the base names of the files of this process's runs.
+var begun sync.Map
+
+func (p plan) make(tb testing.TB, cfg loadtest.EngineConfig, src loadtest.Source, slo loadtest.SLO) *loadtest.EngineResult {
+	tb.Helper()
+	host, _ := os.Hostname() // it is only shown
+	f := &File{
+		Format: format, Run: p.run, Name: tb.Name(), Shard: p.shard.Index, Shards: p.shard.Count,
+		Start: p.start, Host: host, SLO: slo,
+	}
+	if p.dir != "" {
+		var err error
+		if f.Binary, err = binary(); err != nil {
+			tb.Fatalf("shards: Run: reading the test binary: %v", err)
+		}
+		if _, twice := begun.LoadOrStore(filepath.Join(p.dir, f.base()), true); twice {
+			tb.Fatal("shards: Run was called before in this test: call it in a sub-test of its own, or, of a benchmark, set -benchtime=1x")
+		}
+	}
+	e := loadtest.Start(tb, cfg)
+	f.Ready = time.Now().Round(0) // by the wall clock, as the start
+	if late := f.Late(); late > 0 {
+		f.Error = fmt.Sprintf("ready %v after the start", late.Round(time.Millisecond))
+		p.write(tb, f)
+		tb.Fatalf("shards: INVALID: shard %v was %s, at %s: leave more time before %s, and run one test that calls Run in a process", p.shard, f.Error, p.start.Format(time.RFC3339Nano), envStart)
+	}
+	if err := wait(tb.Context(), p.start); err != nil {
+		tb.Fatalf("shards: Run: waiting for the start at %s: %v", p.start.Format(time.RFC3339Nano), err)
+	}
+	r, err := e.Run(tb.Context(), src.Shard(p.shard.Index, p.shard.Count))
+	f.Result = r
+	if err != nil {
+		f.Error = err.Error()
+	}
+	p.write(tb, f)
+	if err != nil {
+		tb.Fatalf("shards: shard %v: %v", p.shard, err)
+	}
+	if p.shard.Count == 1 {
+		loadtest.Check(tb, r, slo)
+	} else if v := f.validity(); v.Kind == loadtest.VerdictInvalid {
+		tb.Errorf("shards: shard %v: %v", p.shard, v)
+	}
+	return r
+}
+
+// write writes f, and says where.
+func (p plan) write(tb testing.TB, f *File) {
+	tb.Helper()
+	if p.dir == "" {
+		return
+	}
+	path, err := f.write(p.dir)
+	if err != nil {
+		tb.Fatalf("%v", err)
+	}
+	tb.Logf("shards: shard %v: %s", p.shard, path)
+}
+
+// wait returns at start, by the wall clock, which may be set meanwhile.
+func wait(ctx context.Context, start time.Time) error {
+	for left := time.Until(start); left > 0; left = time.Until(start) {
+		select {
+		case <-time.After(min(left, time.Second)):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// binary returns the SHA-256 of the running executable.
+var binary = sync.OnceValues(func() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+})

@@ -1,0 +1,453 @@
+package shards
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/pace"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeTB is a test that may fail.
+type fakeTB struct {
+	testing.TB
+	name     string
+	mu       sync.Mutex
+	log      []string
+	failed   bool
+	cleanups []func()
+}
+
+func (f *fakeTB) Helper()                  {}
+func (f *fakeTB) Name() string             { return f.name }
+func (f *fakeTB) Context() context.Context { return context.Background() }
+func (f *fakeTB) Cleanup(fn func())        { f.cleanups = append(f.cleanups, fn) }
+
+func (f *fakeTB) Logf(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = append(f.log, fmt.Sprintf(format, args...))
+}
+
+func (f *fakeTB) Errorf(format string, args ...any) { f.Logf(format, args...); f.failed = true }
+
+func (f *fakeTB) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+func (f *fakeTB) Fatal(args ...any) { f.Fatalf("%s", fmt.Sprint(args...)) }
+
+// try runs fn as a test of that name, and returns how it went.
+func try(name string, fn func(testing.TB)) *fakeTB {
+	f := &fakeTB{name: name}
+	done := make(chan struct{})
+	go func() { // ends with fn
+		defer close(done)
+		defer func() {
+			for i := len(f.cleanups) - 1; i >= 0; i-- {
+				f.cleanups[i]()
+			}
+		}()
+		fn(f)
+	}()
+	<-done
+	return f
+}
+
+func (f *fakeTB) text() string { return strings.Join(f.log, "\n") }
+
+// planned is a run of n shards that begins in a second.
+func planned(dir string, i, n int) plan {
+	return plan{shard: loadtest.Shard{Index: i, Count: n}, run: "r", start: time.Now().Add(time.Second).Round(0), dir: dir}
+}
+
+func schedule(rate float64) loadtest.ArrivalConfig {
+	return loadtest.ArrivalConfig{Schedule: pace.Poisson(rate, 1).Until(5 * time.Second), Client: loadtest.Func(work)}
+}
+
+func work(context.Context) error { time.Sleep(3 * time.Millisecond); return nil }
+
+var slo = loadtest.SLO{P99: 10 * time.Millisecond}
+
+// runShards has n shards make a run at once, each as change changes it, and returns how
+// they went.
+func runShards(n int, dir string, change func(i int, p *plan, c *loadtest.ArrivalConfig) bool) []*fakeTB {
+	var all sync.WaitGroup
+	out := make([]*fakeTB, n)
+	for i := range n {
+		p, cfg := planned(dir, i, n), schedule(200)
+		if change != nil && !change(i, &p, &cfg) {
+			continue
+		}
+		all.Go(func() {
+			out[i] = try("TestLoad", func(tb testing.TB) { p.make(tb, cfg, loadtest.Cycle(), slo) })
+		})
+	}
+	all.Wait()
+	return out
+}
+
+func readAll(t *testing.T, dir string) []*File {
+	t.Helper()
+	files, err := Read(dir, "")
+	require.NoError(t, err)
+	return files
+}
+
+// Shards begin when they are told, and what they have written is merged to what one process
+// measures, which judges itself.
+func TestShardsMakeOneRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now().Add(time.Second)
+		dir := filepath.Join(t.TempDir(), "made", "anew")
+		for i, tb := range runShards(4, dir, nil) {
+			require.False(t, tb.failed, tb.text())
+			require.Equal(t, fmt.Sprintf("shards: shard %d/4: %s", i, filepath.Join(dir, fmt.Sprintf("r.TestLoad.%d-of-4.json", i))), tb.text())
+		}
+		files := readAll(t, dir)
+		require.Len(t, files, 4)
+		for i, f := range files {
+			require.Equal(t, i, f.Shard)
+			require.Zero(t, f.Late())
+			require.True(t, start.Equal(f.Result.StartedAt), "%v %v", start, f.Result.StartedAt)
+			require.Len(t, f.Binary, 64)
+		}
+		merged, err := Merge(files)
+		require.NoError(t, err)
+		require.Len(t, merged, 1)
+		require.Equal(t, loadtest.VerdictPass, merged[0].Verdict.Kind)
+		require.Equal(t, 4, merged[0].Shards)
+
+		var whole *loadtest.EngineResult
+		alone := try("TestLoad", func(tb testing.TB) {
+			whole = plan{shard: loadtest.Shard{Index: 0, Count: 1}}.make(tb, schedule(200), loadtest.Cycle(), slo)
+		})
+		require.False(t, alone.failed, alone.text())
+		require.Empty(t, alone.log)
+		require.Equal(t, whole.Counts, merged[0].Result.Counts)
+		want, err := json.Marshal(&whole.Stats)
+		require.NoError(t, err)
+		got, err := json.Marshal(&merged[0].Result.Stats)
+		require.NoError(t, err)
+		require.JSONEq(t, string(want), string(got))
+
+		strict := loadtest.SLO{P99: time.Millisecond}
+		failed := try("TestLoad", func(tb testing.TB) {
+			plan{shard: loadtest.Shard{Index: 0, Count: 1}}.make(tb, schedule(200), loadtest.Cycle(), strict)
+		})
+		require.True(t, failed.failed, "alone it judges itself")
+		require.Contains(t, failed.text(), "1 of the objectives missed")
+	})
+}
+
+// A shard that is late says by how much, sends nothing, and is named.
+func TestALateShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		tbs := runShards(3, dir, func(i int, p *plan, c *loadtest.ArrivalConfig) bool {
+			if i == 1 {
+				p.start = p.start.Add(-time.Second - 20*time.Millisecond)
+				c.Client = loadtest.Func(func(context.Context) error { panic("sent") })
+			}
+			return true
+		})
+		require.True(t, tbs[1].failed)
+		require.Contains(t, tbs[1].text(), "shards: INVALID: shard 1/3 was ready 20ms after the start")
+		files := readAll(t, dir)
+		files[0].Start, files[2].Start = files[1].Start, files[1].Start // it is the clocks that differed
+		for _, f := range []*File{files[0], files[2]} {
+			f.Ready = f.Start
+		}
+		_, err := Merge(files)
+		require.ErrorIs(t, err, ErrNotWhole)
+		require.Regexp(t, `^TestLoad, run r: shard 1 on \S+ was ready 20ms after the start: leave more time before it$`, err.Error())
+	})
+}
+
+// Whatever is wrong with a run, it is named, and nothing is merged.
+func TestMergeRefusesWhatIsNotWhole(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(i int, p *plan, c *loadtest.ArrivalConfig) bool
+		files  func([]*File) []*File
+		want   []string
+	}{
+		"a shard that was killed": {
+			change: func(i int, _ *plan, _ *loadtest.ArrivalConfig) bool { return i != 2 },
+			want:   []string{"TestLoad, run r: of 4 shards, 1 wrote no result: 2"},
+		},
+		"most were killed": {
+			change: func(i int, _ *plan, _ *loadtest.ArrivalConfig) bool { return i == 1 },
+			want:   []string{"of 4 shards, 3 wrote no result: 0, 2, 3"},
+		},
+		"one twice": {
+			files: func(f []*File) []*File { return append(f, f[1]) },
+			want:  []string{"shard 1 has run 2 times: "},
+		},
+		"one that is itself the limit": {
+			change: func(i int, _ *plan, c *loadtest.ArrivalConfig) bool {
+				if i == 3 {
+					c.MaxCatchUp, c.Client = time.Nanosecond, loadtest.Func(work)
+				}
+				return true
+			},
+			files: func(f []*File) []*File { f[3].Result.Missed = f[3].Result.Scheduled; return f },
+			want:  []string{"shard 3 on ", " is INVALID\n  missed      observed 100 % ("},
+		},
+		"another binary": {
+			files: func(f []*File) []*File { f[0].Binary = "0123"; return f },
+			want:  []string{"shard 0 has another test binary than most: 0123, not "},
+		},
+		"another schedule": {
+			change: func(i int, _ *plan, c *loadtest.ArrivalConfig) bool {
+				if i == 2 {
+					*c = schedule(300)
+				}
+				return true
+			},
+			want: []string{"shard 2 has another schedule than most: arrival 300/s for 5s, poisson seed 1, not arrival 200/s for 5s"},
+		},
+		"another SLO": {
+			files: func(f []*File) []*File { f[1].SLO.P99 = time.Hour; return f },
+			want:  []string{"shard 1 has another SLO than most"},
+		},
+		"another start": {
+			change: func(i int, p *plan, _ *loadtest.ArrivalConfig) bool {
+				if i == 0 {
+					p.start = p.start.Add(time.Minute)
+				}
+				return true
+			},
+			want: []string{"shard 0 has another start than most"},
+		},
+		"another number of shards": {
+			change: func(i int, p *plan, _ *loadtest.ArrivalConfig) bool {
+				if i == 3 {
+					p.shard.Count = 5
+				}
+				return true
+			},
+			want: []string{"shard 3 has another number of shards than most: 5, not 4", "of 5 shards, 1 wrote no result: 4"},
+		},
+		"another run": {
+			change: func(i int, p *plan, _ *loadtest.ArrivalConfig) bool {
+				if i == 3 {
+					p.run = "s"
+				}
+				return true
+			},
+			want: []string{"shards: not a whole run: there are results of 2 runs, r, s: choose one"},
+		},
+		"one that ended with an error": {
+			files: func(f []*File) []*File { f[1].Error = "loadtest: closed"; return f },
+			want:  []string{"shard 1 on ", "did not come to its end: loadtest: closed"},
+		},
+		"several at once": {
+			change: func(i int, _ *plan, _ *loadtest.ArrivalConfig) bool { return i != 2 },
+			files:  func(f []*File) []*File { f[0].Binary = "0123"; return append(f, f[1]) },
+			want:   []string{"wrote no result: 2", "another test binary", "shard 1 has run 2 times"},
+		},
+		"none": {
+			files: func([]*File) []*File { return nil },
+			want:  []string{"there is no result of a shard"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				runShards(4, dir, tt.change)
+				files := readAll(t, dir)
+				if tt.files != nil {
+					files = tt.files(files)
+				}
+				merged, err := Merge(files)
+				require.Nil(t, merged)
+				require.ErrorIs(t, err, ErrNotWhole)
+				for _, want := range tt.want {
+					require.ErrorContains(t, err, want)
+				}
+			})
+		})
+	}
+}
+
+// A shard that cannot keep to its schedule fails where it runs, too.
+func TestAShardThatIsInvalidFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tbs := runShards(2, t.TempDir(), func(i int, _ *plan, c *loadtest.ArrivalConfig) bool {
+			if i == 1 {
+				c.MaxInFlight, c.Client = 1, loadtest.Func(func(context.Context) error { time.Sleep(time.Second); return nil })
+			}
+			return true
+		})
+		require.False(t, tbs[0].failed, tbs[0].text())
+		require.True(t, tbs[1].failed)
+		require.Contains(t, tbs[1].text(), "shards: shard 1/2: INVALID")
+	})
+}
+
+// What a shard writes is there whole, or not at all, and not over what was there.
+func TestFilesAreWrittenOnce(t *testing.T) {
+	dir := t.TempDir()
+	f := &File{Format: format, Run: "r", Name: "TestA/b c", Shard: 1, Shards: 2, Error: "e"}
+	for _, want := range []string{"r.TestA-b-c.1-of-2.json", "r.TestA-b-c.1-of-2.2.json", "r.TestA-b-c.1-of-2.3.json"} {
+		path, err := f.write(dir)
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(dir, want), path)
+	}
+	require.Len(t, readAll(t, dir), 3)
+	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	file := filepath.Join(dir, "r.TestA-b-c.1-of-2.json")
+	_, err = f.write(file)
+	require.ErrorContains(t, err, "shards: writing the result: ", "not a directory")
+}
+
+func TestReadNamesWhatIsNoResult(t *testing.T) {
+	dir := t.TempDir()
+	f := &File{Format: format, Run: "r", Name: "TestA", Shard: 1, Shards: 2, Error: "e"}
+	path, err := f.write(dir)
+	require.NoError(t, err)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for content, want := range map[string]string{
+		"":                         "truncated after 0 bytes",
+		string(text[:20]):          "truncated after 20 bytes",
+		string(text[:len(text)-2]): "truncated after ",
+		"{}\n":                     "has format 0, not 1",
+		strings.Replace(string(text), `"shard":1`, `"shard":2`, 1):                        "is of shard 2 of 2",
+		strings.Replace(string(text), `"shard":1`, `"shard":0`, 1):                        "has the content of r.TestA.0-of-2.json",
+		strings.Replace(string(text), `"error":"e",`, "", 1):                              "has no result",
+		strings.Replace(string(text), `"result":null`, `"result":{"requests":1}`, 1): "does not add up",
+		"[1]\n": "cannot unmarshal",
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		files, err := Read(dir, "")
+		require.Empty(t, files, content)
+		var fault *FileError
+		require.True(t, errors.As(err, &fault), "%q: %v", content, err)
+		require.Equal(t, path, fault.Path)
+		require.ErrorContains(t, err, want, content)
+	}
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "other.json"), []byte("{"), 0o600))
+	require.Empty(t, readAll(t, dir), "which is not a shard's by its name")
+	_, err = Read(filepath.Join(dir, "none"), "")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// Results of another run in the same directory are left alone.
+func TestReadChoosesARun(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[b]*")
+	for _, run := range []string{"r", "r.2", "s"} {
+		_, err := (&File{Format: format, Run: run, Name: "TestA", Shards: 1, Error: "e"}).write(dir)
+		require.NoError(t, err)
+	}
+	require.Len(t, readAll(t, dir), 3)
+	files, err := Read(dir, "r")
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	require.Equal(t, "r", files[0].Run)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "s.TestA.0-of-1.json"), nil, 0o600))
+	_, err = Read(dir, "r")
+	require.NoError(t, err)
+}
+
+func TestPlan(t *testing.T) {
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"2026-11-26T12:00:00Z": at, "2026-11-26T13:00:00.5+01:00": at.Add(500 * time.Millisecond),
+		fmt.Sprint(at.Unix()): at, fmt.Sprintf("%d.250001", at.Unix()): at.Add(250001 * time.Microsecond),
+	} {
+		got, err := parseStart(text)
+		require.NoError(t, err)
+		require.True(t, want.Equal(got), "%s: %v", text, got)
+	}
+	vars := func(pairs ...string) func(string) string {
+		return func(name string) string {
+			for i := 0; i < len(pairs); i += 2 {
+				if pairs[i] == name {
+					return pairs[i+1]
+				}
+			}
+			return ""
+		}
+	}
+	one, four := loadtest.Shard{Index: 0, Count: 1}, loadtest.Shard{Index: 1, Count: 4}
+	p, err := newPlan(one, vars())
+	require.NoError(t, err)
+	require.Equal(t, plan{shard: one, run: "run"}, p)
+	p, err = newPlan(four, vars(envRun, "nightly-7", envStart, fmt.Sprint(at.Unix()), envResults, "d"))
+	require.NoError(t, err)
+	require.Equal(t, plan{four, "nightly-7", at.Local(), "d"}, p)
+	for want, getenv := range map[string]func(string) string{
+		`BRUNT_RUN is "a/b"`:       vars(envRun, "a/b"),
+		`BRUNT_RUN is ".a"`:        vars(envRun, ".a"),
+		`BRUNT_START is "soon"`:    vars(envStart, "soon"),
+		`BRUNT_START is "-1"`:      vars(envStart, "-1"),
+		`BRUNT_START is "NaN"`:     vars(envStart, "NaN"),
+		"BRUNT_START is not set":   vars(envResults, "d"),
+		"BRUNT_RESULTS is not set": vars(envStart, "1"),
+	} {
+		_, err := newPlan(four, getenv)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// Two runs under one name are told, as are a bad environment and a bad SLO.
+func TestRunRefuses(t *testing.T) {
+	t.Setenv("BRUNT_SHARD", "0/1")
+	t.Setenv(envResults, t.TempDir())
+	t.Setenv(envStart, "")
+	t.Setenv(envRun, "")
+	run := func(tb testing.TB) {
+		Run(tb, loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })}, loadtest.Times(3), loadtest.SLO{})
+	}
+	require.False(t, try("TestTwice", run).failed)
+	tb := try("TestTwice", run)
+	require.True(t, tb.failed)
+	require.Contains(t, tb.text(), "Run was called before in this test")
+	require.False(t, try("TestTwice/other", run).failed)
+
+	t.Setenv("BRUNT_SHARD", "0/2")
+	require.Contains(t, try("TestEnv", run).text(), "BRUNT_START is not set: 2 shards")
+	t.Setenv("BRUNT_SHARD", "x")
+	require.Contains(t, try("TestEnv", run).text(), `BRUNT_SHARD is "x"`)
+	t.Setenv("BRUNT_SHARD", "")
+	bad := try("TestSLO", func(tb testing.TB) {
+		Run(tb, loadtest.SyncConfig{}, loadtest.Times(1), loadtest.SLO{MaxErrorRate: 2})
+	})
+	require.Contains(t, bad.text(), "MaxErrorRate is 2")
+}
+
+// A run that is ended tells that in its file.
+func TestARunThatIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		p := planned(dir, 0, 2)
+		tb := try("TestLoad", func(tb testing.TB) {
+			p.make(tb, schedule(200), loadtest.Seq(func(yield func(*loadtest.Request) bool) { yield(nil) }), slo)
+		})
+		require.True(t, tb.failed)
+		files := readAll(t, dir)
+		require.Len(t, files, 1)
+		require.Contains(t, files[0].Error, "request 0 of the sequence")
+	})
+}
