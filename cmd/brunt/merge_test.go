@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/shards"
+)
+
+const (
+	shardTarget = "BRUNT_TEST_TARGET"
+	shardP50    = "BRUNT_TEST_P50"
+)
+
+// TestShard is what the processes of the tests below run.
+func TestShard(t *testing.T) {
+	url := os.Getenv(shardTarget)
+	if url == "" {
+		t.Skip(shardTarget + " is not set: this is run by other tests")
+	}
+	p50, err := time.ParseDuration(os.Getenv(shardP50))
+	require.NoError(t, err)
+	// Not an open loop, which is INVALID on a machine that is too busy for it.
+	shards.Run(t, loadtest.ThreadedConfig{MaxWorkers: 2},
+		loadtest.Take(300, loadtest.Pick(func(i int64) *loadtest.Request { return loadtest.Get(fmt.Sprint(url, "/n/", i)) })),
+		loadtest.SLO{P50: p50, MinRequests: 300})
+}
+
+// runShard starts this test binary as a shard.
+func runShard(t *testing.T, env ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestShard$", "-test.v")
+	cmd.Env = append(os.Environ(), env...)
+	out := new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = out, out
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(out)
+		}
+	})
+	return cmd
+}
+
+func runMerge(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), append([]string{"merge"}, args...), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// Three processes make one load test: what the server saw is what merge reports, each
+// arrival once, in every format; and what is not whole is not merged.
+func TestMerge(t *testing.T) {
+	t.Parallel() // it waits
+	var mu sync.Mutex
+	seen := make(map[string]int)
+	srv := fixtures.NewServer(t, fixtures.WithHandler("/n/", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[r.URL.Path]++
+	})))
+	const n = 3
+	dir := filepath.Join(t.TempDir(), "results")
+	makeRun := func(name, p50 string) {
+		start := time.Now().Add(5 * time.Second).Format(time.RFC3339Nano)
+		var cmds []*exec.Cmd
+		for i := range n {
+			cmds = append(cmds, runShard(t, fmt.Sprintf("BRUNT_SHARD=%d/%d", i, n), "BRUNT_RUN="+name, "BRUNT_START="+start,
+				"BRUNT_RESULTS="+dir, shardTarget+"="+srv.URL, shardP50+"="+p50))
+		}
+		for _, cmd := range cmds {
+			require.NoError(t, cmd.Wait())
+		}
+	}
+	makeRun("met", "1h")
+	require.Len(t, seen, 300)
+	for path, times := range seen {
+		require.Equal(t, 1, times, path)
+	}
+
+	code, out, errs := runMerge(t, dir)
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "TestShard, run met, 3 shards\n")
+	require.Contains(t, out, "verdict: PASS\n")
+	require.Empty(t, errs)
+
+	code, out, _ = runMerge(t, "-format", "json", dir)
+	require.Equal(t, 0, code)
+	var tests []struct {
+		Name, Run string
+		Shards    int
+		Verdict   loadtest.Verdict
+		Result    *loadtest.EngineResult
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &tests))
+	require.Len(t, tests, 1)
+	require.Equal(t, "TestShard", tests[0].Name)
+	require.EqualValues(t, 300, tests[0].Result.Requests)
+
+	page := filepath.Join(t.TempDir(), "report.html")
+	code, out, errs = runMerge(t, "-format", "html", "-o", page, dir)
+	require.Equal(t, 0, code, errs)
+	require.Empty(t, out)
+	html, err := os.ReadFile(page)
+	require.NoError(t, err)
+	require.Contains(t, string(html), "TestShard")
+	require.Contains(t, string(html), "shards of TestShard")
+
+	code, out, _ = runMerge(t, "-format", "bench", dir)
+	require.Equal(t, 0, code)
+	require.Regexp(t, `(?m)^Unit req/s better=higher$`, out)
+	require.Regexp(t, `(?m)^BenchmarkShard\t300\t[\d.]+ ns/op\t[\d.]+ req/s\t\d+ p50-ns\t`, out)
+
+	makeRun("missed", "1ns")
+	code, _, errs = runMerge(t, dir)
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "there are results of 2 runs, met, missed: choose one")
+	code, out, _ = runMerge(t, "-run", "missed", dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "verdict: FAIL\n  p50 ")
+	code, _, errs = runMerge(t, "-run", "missed", "-format", "bench", dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "TestShard: FAIL", "what the report does not say")
+
+	lost := filepath.Join(dir, "met.TestShard.1-of-3.json")
+	text, err := os.ReadFile(lost)
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(lost, int64(len(text)/2)))
+	code, out, errs = runMerge(t, "-run", "met", dir)
+	require.Equal(t, 2, code)
+	require.Empty(t, out, "nothing is half merged")
+	require.Contains(t, errs, "met.TestShard.1-of-3.json: truncated after ")
+	require.NoError(t, os.Remove(lost))
+	code, out, errs = runMerge(t, "-run", "met", dir)
+	require.Equal(t, 2, code)
+	require.Empty(t, out)
+	require.Contains(t, errs, "of 3 shards, 1 wrote no result: 1")
+}
+
+// A shard whose process is killed has written nothing.
+func TestMergeNamesAShardThatWasKilled(t *testing.T) {
+	t.Parallel()
+	srv := fixtures.NewServer(t, fixtures.WithHandler("/n/", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		time.Sleep(5 * time.Millisecond)
+	})))
+	dir := t.TempDir()
+	start := time.Now().Add(4 * time.Second)
+	var cmds []*exec.Cmd
+	for i := range 2 {
+		cmds = append(cmds, runShard(t, fmt.Sprintf("BRUNT_SHARD=%d/2", i), fmt.Sprintf("BRUNT_START=%.6f", float64(start.UnixMicro())/1e6),
+			"BRUNT_RESULTS="+dir, shardTarget+"="+srv.URL, shardP50+"=1h"))
+	}
+	require.Eventually(t, func() bool { return srv.Hits() > 10 }, 30*time.Second, 10*time.Millisecond)
+	require.NoError(t, cmds[1].Process.Kill())
+	require.Error(t, cmds[1].Wait())
+	require.NoError(t, cmds[0].Wait())
+	code, out, errs := runMerge(t, dir)
+	require.Equal(t, 2, code)
+	require.Empty(t, out)
+	require.Contains(t, errs, "TestShard, run run: of 2 shards, 1 wrote no result: 1")
+}
+
+func TestMergeArguments(t *testing.T) {
+	for want, args := range map[string][]string{
+		"merge needs one directory, and got []":                 {},
+		"-format is \"xml\": must be text, json, html or bench": {"-format", "xml", "d"},
+		"flag provided but not defined: -x":                     {"-x", "d"},
+		"no such file or directory":                             {filepath.Join(t.TempDir(), "none")},
+		"there is no result of a shard":                         {t.TempDir()},
+	} {
+		code, out, errs := runMerge(t, args...)
+		require.Equal(t, 2, code)
+		require.Empty(t, out)
+		require.Contains(t, errs, want)
+	}
+	code, out, errs := runMerge(t, "-h")
+	require.Equal(t, 0, code)
+	require.Empty(t, errs)
+	require.True(t, strings.HasPrefix(out, "usage: brunt merge [flags] DIR\n"))
+	require.Contains(t, out, "-format kind")
+}
