@@ -54,7 +54,7 @@ var arrows = map[string][]string{
 	"loadtest/internal/transport":    {module + "/loadtest/internal/http1"},
 	"loadtest/internal/wake":         {module + "/loadtest/internal/ring"},
 	"loadtest/pace":                  {},
-	"loadtest/capacity":              {module + "/loadtest", module + "/loadtest/internal/text", module + "/loadtest/pace"},
+	"loadtest/capacity":              {module + "/loadtest", module + "/loadtest/internal/text", module + "/loadtest/pace", module + "/loadtest/shards"},
 	"loadtest/progress": {
 		module + "/loadtest", module + "/loadtest/internal/text",
 		"github.com/schollz/progressbar/v3",

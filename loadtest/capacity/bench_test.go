@@ -157,7 +157,7 @@ func TestNullRequests(t *testing.T) {
 	post := loadtest.Post("http://service.invalid/a?b", "text/plain", []byte("hello"))
 	post.Check = func(loadtest.Response) error { return errPlanted }
 	d := &driver{http: true, requests: []*loadtest.Request{post, loadtest.Call("f", func(context.Context) error { return errPlanted })}}
-	requests, stop, err := d.null()
+	requests, stop, err := d.null(d.http)
 	require.NoError(t, err)
 	require.Len(t, requests, 1)
 	require.Contains(t, requests[0].URL, "http://127.0.0.1:")
@@ -173,7 +173,7 @@ func TestNullRequests(t *testing.T) {
 		"their own network":  {http: true, options: Options{Engine: loadtest.ArrivalConfig{Conn: loadtest.ConnectionConfig{DialContext: (&net.Dialer{}).DialContext}}}},
 		"their own requests": {http: true, options: Options{Null: post}},
 	} {
-		requests, stop, err := d.null()
+		requests, stop, err := d.null(d.http)
 		require.NoError(t, err, reason)
 		require.Len(t, requests, 1)
 		require.Equal(t, d.options.Null == nil, requests[0].Func != nil, reason)

@@ -26,7 +26,7 @@ func (d *driver) control(ctx context.Context, hi float64) error {
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
-	requests, stop, err := d.null()
+	requests, stop, err := d.null(d.http)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (d *driver) control(ctx context.Context, hi float64) error {
 	var trials []Trial
 	for classify(goals, trials) == undecided {
 		began := time.Now()
-		r, err := d.run(ctx, rate, d.longestTrial(), d.options.inFlight(rate), loadtest.Cycle(requests...))
+		r, err := d.run(ctx, order{Rate: rate, Length: d.longestTrial(), MaxInFlight: d.options.inFlight(rate), Null: true, HTTP: d.http}, loadtest.Cycle(requests...))
 		if err != nil {
 			return err
 		}
@@ -63,15 +63,15 @@ func (d *driver) control(ctx context.Context, hi float64) error {
 	return nil
 }
 
-// null returns requests like those of the search to something that does nothing, and what
-// ends it.
-func (d *driver) null() (requests []*loadtest.Request, stop func(), err error) {
+// null returns requests like those of the search, which go over HTTP or not, to something
+// that does nothing, and what ends it.
+func (d *driver) null(overHTTP bool) (requests []*loadtest.Request, stop func(), err error) {
 	stop = func() {}
 	if d.options.Null != nil {
 		return []*loadtest.Request{d.options.Null}, stop, nil
 	}
 	conn := d.options.Engine.Conn
-	if !d.http || conn.Transport != nil || conn.DialContext != nil || virtual(time.Now()) {
+	if !overHTTP || conn.Transport != nil || conn.DialContext != nil || virtual(time.Now()) {
 		return []*loadtest.Request{loadtest.Call("null", func(context.Context) error { return nil })}, stop, nil
 	}
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")

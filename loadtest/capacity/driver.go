@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/pace"
+	"example.com/brunt/loadtest/shards"
 )
 
 const (
@@ -60,7 +62,7 @@ func Search(ctx context.Context, o Options, reqs ...*loadtest.Request) (r Result
 			err = errors.Join(err, closing)
 		}
 	}()
-	d := &driver{options: o, goals: o.goals(), engine: engine, requests: reqs, source: o.Source, began: time.Now()}
+	d := &driver{options: o, goals: o.goals(), engine: engine, requests: reqs, source: o.Source}
 	if len(reqs) > 0 || reflect.ValueOf(o.Source).IsZero() { // a Func needs no request
 		d.source = loadtest.Cycle(reqs...)
 	}
@@ -70,8 +72,24 @@ func Search(ctx context.Context, o Options, reqs ...*loadtest.Request) (r Result
 	if d.options.Settle == 0 {
 		d.options.Settle = defaultSettle
 	}
-	err = d.search(ctx)
-	return d.result(err)
+	if o.Sharded {
+		newExchange := shards.NewExchange
+		if o.exchange != nil {
+			newExchange = o.exchange
+		}
+		if d.crew, err = newExchange(ctx, cmp.Or(o.name, "capacity")); err != nil {
+			return Result{}, err
+		}
+	}
+	d.began = time.Now()
+	switch {
+	case d.crew == nil:
+		return d.result(d.search(ctx))
+	case d.crew.Shard().Index > 0:
+		return d.follow(ctx)
+	}
+	r, err = d.result(d.search(ctx))
+	return r, errors.Join(err, d.crew.End(r, err))
 }
 
 // driver makes the trials of one search.
@@ -82,6 +100,8 @@ type driver struct {
 	requests []*loadtest.Request
 	source   loadtest.Source
 	began    time.Time
+	crew     *shards.Exchange // nil if this process is alone
+	orders   int              // trials and controls begun
 
 	http     bool          // the first request had a response with a status
 	users    bool          // an arrival is a user, of whom it is not known how long they stay
@@ -185,7 +205,7 @@ func (d *driver) try(ctx context.Context, rate float64, length time.Duration) (T
 	if most == 0 {
 		most = needed
 	}
-	r, err := d.run(ctx, rate, length, most, d.source)
+	r, err := d.run(ctx, order{Rate: rate, Length: length, MaxInFlight: most}, d.source)
 	if err != nil {
 		return Trial{}, err
 	}
@@ -197,10 +217,12 @@ func (d *driver) try(ctx context.Context, rate float64, length time.Duration) (T
 	return t, nil
 }
 
-// run sends src at a rate.
-func (d *driver) run(ctx context.Context, rate float64, length time.Duration, most int, src loadtest.Source) (*loadtest.EngineResult, error) {
-	schedule := d.options.schedule(rate, length)
-	r, err := d.engine.RunSchedule(ctx, schedule, most, src)
+// run sends src as o says, or has all shards do so.
+func (d *driver) run(ctx context.Context, o order, src loadtest.Source) (*loadtest.EngineResult, error) {
+	d.orders++
+	o.Trial = d.orders
+	schedule := d.options.schedule(o.Rate, o.Length)
+	r, err := d.carryOut(ctx, o, schedule, src)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/pace"
+	"example.com/brunt/loadtest/shards"
 )
 
 // Options say what is searched, by which objectives, and how.
@@ -55,6 +57,13 @@ type Options struct {
 	// OnTrial, if not nil, is called after each trial, by the goroutine that called
 	// Search.
 	OnTrial func(Trial)
+	// Sharded has the shards that the environment names make each trial together, see
+	// package shards: shard 0 decides what is tried, and each sends its part. Probes are
+	// shard 0's alone. A process that is alone searches as without.
+	Sharded bool
+
+	name     string                                                  // of the benchmark
+	exchange func(context.Context, string) (*shards.Exchange, error) // of a test; nil for the environment's
 }
 
 const (

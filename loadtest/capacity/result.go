@@ -139,6 +139,8 @@ type Result struct {
 	Goals []GoalBounds `json:"goals"`
 	// Trials are all that were made, in order.
 	Trials []Trial `json:"trials"`
+
+	follower bool // of a search that shard 0 has made
 }
 
 // Err returns End as an error, nil if there is none.

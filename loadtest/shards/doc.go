@@ -37,4 +37,10 @@
 // over another. [Merge] refuses what is not the whole run: a shard that is missing, there
 // twice, late, cut short, of another run, binary or schedule, or itself the limit. The
 // schedulers do not see to that: srun and sbatch end with success when a node was lost.
+//
+// # Searching for a capacity
+//
+// With capacity.Options.Sharded the shards make each trial of a search together: shard 0
+// decides what is tried next, by what all have measured, and reports. They tell each other
+// by files in BRUNT_RESULTS, through an [Exchange]; it must be one directory for all.
 package shards

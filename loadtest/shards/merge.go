@@ -64,7 +64,7 @@ func Merge(files []*File) ([]*Merged, error) {
 	}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
-		faults = append(faults, faultsOf(tests[name])...)
+		faults = append(faults, faultsOf(tests[name], true)...)
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
@@ -83,8 +83,9 @@ func Merge(files []*File) ([]*Merged, error) {
 	return out, nil
 }
 
-// faultsOf returns why the files are not those of all shards of one test.
-func faultsOf(files []*File) (faults []error) {
+// faultsOf returns why the files are not those of all shards of one test, or, if that is
+// asked, that one of them was itself the limit.
+func faultsOf(files []*File, validity bool) (faults []error) {
 	refuse := func(shard int, format string, args ...any) {
 		faults = append(faults, &ShardError{files[0].Run, files[0].Name, shard, fmt.Sprintf(format, args...)})
 	}
@@ -139,7 +140,7 @@ func faultsOf(files []*File) (faults []error) {
 				refuse(i, "on %s was ready %v after the start: leave more time before it", f.Host, late.Round(time.Millisecond))
 			case f.Error != "":
 				refuse(i, "on %s did not come to its end: %s", f.Host, f.Error)
-			default:
+			case validity:
 				if v := f.validity(); v.Kind == loadtest.VerdictInvalid {
 					refuse(i, "on %s is %v", f.Host, v)
 				}

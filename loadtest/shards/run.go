@@ -29,33 +29,33 @@ import (
 // environment is not right, if the shard is late, and if the run ends with an error.
 func Run(tb testing.TB, cfg loadtest.EngineConfig, src loadtest.Source, slo loadtest.SLO) *loadtest.EngineResult {
 	tb.Helper()
-	shard, err := loadtest.ShardFromEnv()
-	var p plan
-	if err == nil {
-		p, err = newPlan(shard, os.Getenv)
+	c, err := FromEnv()
+	if err != nil {
+		tb.Fatalf("%v", err)
 	}
-	if err := errors.Join(err, slo.Validate()); err != nil {
-		tb.Fatalf("shards: Run: %v", err)
-	}
-	return p.make(tb, cfg, src, slo)
+	return c.Run(tb, cfg, src, slo)
 }
 
 // begun has the base names of the files of this process's runs.
 var begun sync.Map
 
-func (p plan) make(tb testing.TB, cfg loadtest.EngineConfig, src loadtest.Source, slo loadtest.SLO) *loadtest.EngineResult {
+// Run is like the function of that name, with c in place of the environment.
+func (c Config) Run(tb testing.TB, cfg loadtest.EngineConfig, src loadtest.Source, slo loadtest.SLO) *loadtest.EngineResult {
 	tb.Helper()
+	if err := errors.Join(c.Shard.Validate(), slo.Validate()); err != nil {
+		tb.Fatalf("shards: Run: %v", err)
+	}
 	host, _ := os.Hostname() // it is only shown
 	f := &File{
-		Format: format, Run: p.run, Name: tb.Name(), Shard: p.shard.Index, Shards: p.shard.Count,
-		Start: p.start, Host: host, SLO: slo,
+		Format: format, Run: c.Name, Name: tb.Name(), Shard: c.Shard.Index, Shards: c.Shard.Count,
+		Start: c.Start, Host: host, SLO: slo,
 	}
-	if p.dir != "" {
+	if c.Dir != "" {
 		var err error
 		if f.Binary, err = binary(); err != nil {
 			tb.Fatalf("shards: Run: reading the test binary: %v", err)
 		}
-		if _, twice := begun.LoadOrStore(filepath.Join(p.dir, f.base()), true); twice {
+		if _, twice := begun.LoadOrStore(filepath.Join(c.Dir, f.base()), true); twice {
 			tb.Fatal("shards: Run was called before in this test: call it in a sub-test of its own, or, of a benchmark, set -benchtime=1x")
 		}
 	}
@@ -63,40 +63,40 @@ func (p plan) make(tb testing.TB, cfg loadtest.EngineConfig, src loadtest.Source
 	f.Ready = time.Now().Round(0) // by the wall clock, as the start
 	if late := f.Late(); late > 0 {
 		f.Error = fmt.Sprintf("ready %v after the start", late.Round(time.Millisecond))
-		p.write(tb, f)
-		tb.Fatalf("shards: INVALID: shard %v was %s, at %s: leave more time before %s, and run one test that calls Run in a process", p.shard, f.Error, p.start.Format(time.RFC3339Nano), envStart)
+		c.write(tb, f)
+		tb.Fatalf("shards: INVALID: shard %v was %s, at %s: leave more time before %s, and run one test that calls Run in a process", c.Shard, f.Error, c.Start.Format(time.RFC3339Nano), envStart)
 	}
-	if err := wait(tb.Context(), p.start); err != nil {
-		tb.Fatalf("shards: Run: waiting for the start at %s: %v", p.start.Format(time.RFC3339Nano), err)
+	if err := wait(tb.Context(), c.Start); err != nil {
+		tb.Fatalf("shards: Run: waiting for the start at %s: %v", c.Start.Format(time.RFC3339Nano), err)
 	}
-	r, err := e.Run(tb.Context(), src.Shard(p.shard.Index, p.shard.Count))
+	r, err := e.Run(tb.Context(), src.Shard(c.Shard.Index, c.Shard.Count))
 	f.Result = r
 	if err != nil {
 		f.Error = err.Error()
 	}
-	p.write(tb, f)
+	c.write(tb, f)
 	if err != nil {
-		tb.Fatalf("shards: shard %v: %v", p.shard, err)
+		tb.Fatalf("shards: shard %v: %v", c.Shard, err)
 	}
-	if p.shard.Count == 1 {
+	if c.Shard.Count == 1 {
 		loadtest.Check(tb, r, slo)
 	} else if v := f.validity(); v.Kind == loadtest.VerdictInvalid {
-		tb.Errorf("shards: shard %v: %v", p.shard, v)
+		tb.Errorf("shards: shard %v: %v", c.Shard, v)
 	}
 	return r
 }
 
 // write writes f, and says where.
-func (p plan) write(tb testing.TB, f *File) {
+func (c Config) write(tb testing.TB, f *File) {
 	tb.Helper()
-	if p.dir == "" {
+	if c.Dir == "" {
 		return
 	}
-	path, err := f.write(p.dir)
+	path, err := f.write(c.Dir)
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
-	tb.Logf("shards: shard %v: %s", p.shard, path)
+	tb.Logf("shards: shard %v: %s", c.Shard, path)
 }
 
 // wait returns at start, by the wall clock, which may be set meanwhile.

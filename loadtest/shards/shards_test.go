@@ -73,8 +73,8 @@ func try(name string, fn func(testing.TB)) *fakeTB {
 func (f *fakeTB) text() string { return strings.Join(f.log, "\n") }
 
 // planned is a run of n shards that begins in a second.
-func planned(dir string, i, n int) plan {
-	return plan{shard: loadtest.Shard{Index: i, Count: n}, run: "r", start: time.Now().Add(time.Second).Round(0), dir: dir}
+func planned(dir string, i, n int) Config {
+	return Config{Shard: loadtest.Shard{Index: i, Count: n}, Name: "r", Start: time.Now().Add(time.Second).Round(0), Dir: dir}
 }
 
 func schedule(rate float64) loadtest.ArrivalConfig {
@@ -87,7 +87,7 @@ var slo = loadtest.SLO{P99: 10 * time.Millisecond}
 
 // runShards has n shards make a run at once, each as change changes it, and returns how
 // they went.
-func runShards(n int, dir string, change func(i int, p *plan, c *loadtest.ArrivalConfig) bool) []*fakeTB {
+func runShards(n int, dir string, change func(i int, p *Config, c *loadtest.ArrivalConfig) bool) []*fakeTB {
 	var all sync.WaitGroup
 	out := make([]*fakeTB, n)
 	for i := range n {
@@ -96,7 +96,7 @@ func runShards(n int, dir string, change func(i int, p *plan, c *loadtest.Arriva
 			continue
 		}
 		all.Go(func() {
-			out[i] = try("TestLoad", func(tb testing.TB) { p.make(tb, cfg, loadtest.Cycle(), slo) })
+			out[i] = try("TestLoad", func(tb testing.TB) { p.Run(tb, cfg, loadtest.Cycle(), slo) })
 		})
 	}
 	all.Wait()
@@ -136,7 +136,7 @@ func TestShardsMakeOneRun(t *testing.T) {
 
 		var whole *loadtest.EngineResult
 		alone := try("TestLoad", func(tb testing.TB) {
-			whole = plan{shard: loadtest.Shard{Index: 0, Count: 1}}.make(tb, schedule(200), loadtest.Cycle(), slo)
+			whole = Config{Shard: loadtest.Shard{Index: 0, Count: 1}}.Run(tb, schedule(200), loadtest.Cycle(), slo)
 		})
 		require.False(t, alone.failed, alone.text())
 		require.Empty(t, alone.log)
@@ -149,7 +149,7 @@ func TestShardsMakeOneRun(t *testing.T) {
 
 		strict := loadtest.SLO{P99: time.Millisecond}
 		failed := try("TestLoad", func(tb testing.TB) {
-			plan{shard: loadtest.Shard{Index: 0, Count: 1}}.make(tb, schedule(200), loadtest.Cycle(), strict)
+			Config{Shard: loadtest.Shard{Index: 0, Count: 1}}.Run(tb, schedule(200), loadtest.Cycle(), strict)
 		})
 		require.True(t, failed.failed, "alone it judges itself")
 		require.Contains(t, failed.text(), "1 of the objectives missed")
@@ -160,9 +160,9 @@ func TestShardsMakeOneRun(t *testing.T) {
 func TestALateShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		tbs := runShards(3, dir, func(i int, p *plan, c *loadtest.ArrivalConfig) bool {
+		tbs := runShards(3, dir, func(i int, p *Config, c *loadtest.ArrivalConfig) bool {
 			if i == 1 {
-				p.start = p.start.Add(-time.Second - 20*time.Millisecond)
+				p.Start = p.Start.Add(-time.Second - 20*time.Millisecond)
 				c.Client = loadtest.Func(func(context.Context) error { panic("sent") })
 			}
 			return true
@@ -183,16 +183,16 @@ func TestALateShard(t *testing.T) {
 // Whatever is wrong with a run, it is named, and nothing is merged.
 func TestMergeRefusesWhatIsNotWhole(t *testing.T) {
 	for name, tt := range map[string]struct {
-		change func(i int, p *plan, c *loadtest.ArrivalConfig) bool
+		change func(i int, p *Config, c *loadtest.ArrivalConfig) bool
 		files  func([]*File) []*File
 		want   []string
 	}{
 		"a shard that was killed": {
-			change: func(i int, _ *plan, _ *loadtest.ArrivalConfig) bool { return i != 2 },
+			change: func(i int, _ *Config, _ *loadtest.ArrivalConfig) bool { return i != 2 },
 			want:   []string{"TestLoad, run r: of 4 shards, 1 wrote no result: 2"},
 		},
 		"most were killed": {
-			change: func(i int, _ *plan, _ *loadtest.ArrivalConfig) bool { return i == 1 },
+			change: func(i int, _ *Config, _ *loadtest.ArrivalConfig) bool { return i == 1 },
 			want:   []string{"of 4 shards, 3 wrote no result: 0, 2, 3"},
 		},
 		"one twice": {
@@ -200,7 +200,7 @@ func TestMergeRefusesWhatIsNotWhole(t *testing.T) {
 			want:  []string{"shard 1 has run 2 times: "},
 		},
 		"one that is itself the limit": {
-			change: func(i int, _ *plan, c *loadtest.ArrivalConfig) bool {
+			change: func(i int, _ *Config, c *loadtest.ArrivalConfig) bool {
 				if i == 3 {
 					c.MaxCatchUp, c.Client = time.Nanosecond, loadtest.Func(work)
 				}
@@ -214,7 +214,7 @@ func TestMergeRefusesWhatIsNotWhole(t *testing.T) {
 			want:  []string{"shard 0 has another test binary than most: 0123, not "},
 		},
 		"another schedule": {
-			change: func(i int, _ *plan, c *loadtest.ArrivalConfig) bool {
+			change: func(i int, _ *Config, c *loadtest.ArrivalConfig) bool {
 				if i == 2 {
 					*c = schedule(300)
 				}
@@ -227,27 +227,27 @@ func TestMergeRefusesWhatIsNotWhole(t *testing.T) {
 			want:  []string{"shard 1 has another SLO than most"},
 		},
 		"another start": {
-			change: func(i int, p *plan, _ *loadtest.ArrivalConfig) bool {
+			change: func(i int, p *Config, _ *loadtest.ArrivalConfig) bool {
 				if i == 0 {
-					p.start = p.start.Add(time.Minute)
+					p.Start = p.Start.Add(time.Minute)
 				}
 				return true
 			},
 			want: []string{"shard 0 has another start than most"},
 		},
 		"another number of shards": {
-			change: func(i int, p *plan, _ *loadtest.ArrivalConfig) bool {
+			change: func(i int, p *Config, _ *loadtest.ArrivalConfig) bool {
 				if i == 3 {
-					p.shard.Count = 5
+					p.Shard.Count = 5
 				}
 				return true
 			},
 			want: []string{"shard 3 has another number of shards than most: 5, not 4", "of 5 shards, 1 wrote no result: 4"},
 		},
 		"another run": {
-			change: func(i int, p *plan, _ *loadtest.ArrivalConfig) bool {
+			change: func(i int, p *Config, _ *loadtest.ArrivalConfig) bool {
 				if i == 3 {
-					p.run = "s"
+					p.Name = "s"
 				}
 				return true
 			},
@@ -258,7 +258,7 @@ func TestMergeRefusesWhatIsNotWhole(t *testing.T) {
 			want:  []string{"shard 1 on ", "did not come to its end: loadtest: closed"},
 		},
 		"several at once": {
-			change: func(i int, _ *plan, _ *loadtest.ArrivalConfig) bool { return i != 2 },
+			change: func(i int, _ *Config, _ *loadtest.ArrivalConfig) bool { return i != 2 },
 			files:  func(f []*File) []*File { f[0].Binary = "0123"; return append(f, f[1]) },
 			want:   []string{"wrote no result: 2", "another test binary", "shard 1 has run 2 times"},
 		},
@@ -289,7 +289,7 @@ func TestMergeRefusesWhatIsNotWhole(t *testing.T) {
 // A shard that cannot keep to its schedule fails where it runs, too.
 func TestAShardThatIsInvalidFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tbs := runShards(2, t.TempDir(), func(i int, _ *plan, c *loadtest.ArrivalConfig) bool {
+		tbs := runShards(2, t.TempDir(), func(i int, _ *Config, c *loadtest.ArrivalConfig) bool {
 			if i == 1 {
 				c.MaxInFlight, c.Client = 1, loadtest.Func(func(context.Context) error { time.Sleep(time.Second); return nil })
 			}
@@ -332,9 +332,9 @@ func TestReadNamesWhatIsNoResult(t *testing.T) {
 		string(text[:20]):          "truncated after 20 bytes",
 		string(text[:len(text)-2]): "truncated after ",
 		"{}\n":                     "has format 0, not 1",
-		strings.Replace(string(text), `"shard":1`, `"shard":2`, 1):                        "is of shard 2 of 2",
-		strings.Replace(string(text), `"shard":1`, `"shard":0`, 1):                        "has the content of r.TestA.0-of-2.json",
-		strings.Replace(string(text), `"error":"e",`, "", 1):                              "has no result",
+		strings.Replace(string(text), `"shard":1`, `"shard":2`, 1):                   "is of shard 2 of 2",
+		strings.Replace(string(text), `"shard":1`, `"shard":0`, 1):                   "has the content of r.TestA.0-of-2.json",
+		strings.Replace(string(text), `"error":"e",`, "", 1):                         "has no result",
 		strings.Replace(string(text), `"result":null`, `"result":{"requests":1}`, 1): "does not add up",
 		"[1]\n": "cannot unmarshal",
 	} {
@@ -370,7 +370,7 @@ func TestReadChoosesARun(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestPlan(t *testing.T) {
+func TestConfig(t *testing.T) {
 	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Time{
 		"2026-11-26T12:00:00Z": at, "2026-11-26T13:00:00.5+01:00": at.Add(500 * time.Millisecond),
@@ -391,12 +391,12 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	one, four := loadtest.Shard{Index: 0, Count: 1}, loadtest.Shard{Index: 1, Count: 4}
-	p, err := newPlan(one, vars())
+	p, err := newConfig(one, vars())
 	require.NoError(t, err)
-	require.Equal(t, plan{shard: one, run: "run"}, p)
-	p, err = newPlan(four, vars(envRun, "nightly-7", envStart, fmt.Sprint(at.Unix()), envResults, "d"))
+	require.Equal(t, Config{Shard: one, Name: "run"}, p)
+	p, err = newConfig(four, vars(envRun, "nightly-7", envStart, fmt.Sprint(at.Unix()), envResults, "d"))
 	require.NoError(t, err)
-	require.Equal(t, plan{four, "nightly-7", at.Local(), "d"}, p)
+	require.Equal(t, Config{four, "nightly-7", at.Local(), "d"}, p)
 	for want, getenv := range map[string]func(string) string{
 		`BRUNT_RUN is "a/b"`:       vars(envRun, "a/b"),
 		`BRUNT_RUN is ".a"`:        vars(envRun, ".a"),
@@ -406,7 +406,7 @@ func TestPlan(t *testing.T) {
 		"BRUNT_START is not set":   vars(envResults, "d"),
 		"BRUNT_RESULTS is not set": vars(envStart, "1"),
 	} {
-		_, err := newPlan(four, getenv)
+		_, err := newConfig(four, getenv)
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -443,7 +443,7 @@ func TestARunThatIsEnded(t *testing.T) {
 		dir := t.TempDir()
 		p := planned(dir, 0, 2)
 		tb := try("TestLoad", func(tb testing.TB) {
-			p.make(tb, schedule(200), loadtest.Seq(func(yield func(*loadtest.Request) bool) { yield(nil) }), slo)
+			p.Run(tb, schedule(200), loadtest.Seq(func(yield func(*loadtest.Request) bool) { yield(nil) }), slo)
 		})
 		require.True(t, tb.failed)
 		files := readAll(t, dir)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"regexp"
 	"strconv"
 	"time"
@@ -18,38 +19,55 @@ const (
 	envResults = "BRUNT_RESULTS"
 )
 
-// plan is what the environment says of a run.
-type plan struct {
-	shard loadtest.Shard
-	run   string
-	start time.Time // zero: at once
-	dir   string    // of the results; empty: none
+// Config says which part of a run is made here, when, and where the result goes. [FromEnv]
+// returns that of the environment.
+type Config struct {
+	Shard loadtest.Shard
+	// Name names the run, the same for all shards.
+	Name string
+	// Start is when the load begins; the zero time means at once.
+	Start time.Time
+	// Dir is where results are written; empty means nowhere.
+	Dir string
 }
 
 var runName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
 
-// newPlan reads variables with getenv. Its error has every fault.
-func newPlan(shard loadtest.Shard, getenv func(string) string) (plan, error) {
-	p := plan{shard: shard, run: "run", dir: getenv(envResults)}
+// FromEnv returns what the environment says; see the package's documentation. Its error has
+// every fault, and matches [loadtest.ErrConfig] if it is about which shard this is.
+func FromEnv() (Config, error) {
+	shard, err := loadtest.ShardFromEnv()
+	if err != nil {
+		return Config{}, fmt.Errorf("shards: %w", err)
+	}
+	return newConfig(shard, os.Getenv)
+}
+
+// newConfig reads variables with getenv.
+func newConfig(shard loadtest.Shard, getenv func(string) string) (Config, error) {
+	c := Config{Shard: shard, Name: "run", Dir: getenv(envResults)}
 	var faults []error
 	if name := getenv(envRun); runName.MatchString(name) {
-		p.run = name
+		c.Name = name
 	} else if name != "" {
 		faults = append(faults, fmt.Errorf(`%s is %q: must be at most 100 letters, digits, ".", "_" and "-"`, envRun, name))
 	}
 	if text := getenv(envStart); text != "" {
 		var err error
-		if p.start, err = parseStart(text); err != nil {
+		if c.Start, err = parseStart(text); err != nil {
 			faults = append(faults, err)
 		}
 	}
-	if shard.Count > 1 && p.start.IsZero() && len(faults) == 0 {
+	if shard.Count > 1 && c.Start.IsZero() && len(faults) == 0 {
 		faults = append(faults, fmt.Errorf("%s is not set: %d shards make one load only if they begin together; set it to a time at which all will be ready, such as $(date -d '+30 seconds' +%%s)", envStart, shard.Count))
 	}
-	if shard.Count > 1 && p.dir == "" {
+	if shard.Count > 1 && c.Dir == "" {
 		faults = append(faults, fmt.Errorf("%s is not set: the results of %d shards are merged; set it to a directory", envResults, shard.Count))
 	}
-	return p, errors.Join(faults...)
+	if len(faults) > 0 {
+		return Config{}, fmt.Errorf("shards: %w", errors.Join(faults...))
+	}
+	return c, nil
 }
 
 func parseStart(text string) (time.Time, error) {

@@ -1,0 +1,251 @@
+package shards
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"example.com/brunt/loadtest"
+)
+
+const (
+	// firstLead is how long before its start an order is given at first. It is doubled when
+	// a shard was late for one, up to maxLead.
+	firstLead = 250 * time.Millisecond
+	maxLead   = 30 * time.Second
+	// pollPause is between two looks for a file.
+	pollPause = 5 * time.Millisecond
+	// orderPatience is how long a shard waits for the next order, and resultPatience how
+	// long shard 0 waits for the results of the others when its own part is done.
+	orderPatience  = 5 * time.Minute
+	resultPatience = time.Minute
+)
+
+// Exchange lets shard 0 decide what all shards run, one run after the other, as a search for
+// a capacity needs. They tell each other by files in BRUNT_RESULTS, which must be one
+// directory for all of them, such as a shared file system. It is used by one goroutine.
+type Exchange struct {
+	config Config
+	name   string
+	dir    string
+	lead   time.Duration
+	n      int // the order in hand, from 1
+
+	outcome json.RawMessage // of shard 0, once there are no more orders
+}
+
+// NewExchange returns the exchange of this process for a test or benchmark of that name, as
+// the environment says; see the package's documentation. It waits for BRUNT_START, and is
+// nil if this process is alone.
+func NewExchange(ctx context.Context, name string) (*Exchange, error) {
+	c, err := FromEnv()
+	if err != nil {
+		return nil, err
+	}
+	return c.Exchange(ctx, name)
+}
+
+// Exchange is like [NewExchange], with c in place of the environment.
+func (c Config) Exchange(ctx context.Context, name string) (*Exchange, error) {
+	if c.Shard.Count == 1 {
+		return nil, nil
+	}
+	if late := time.Since(c.Start); late > 0 {
+		return nil, fmt.Errorf("shards: INVALID: shard %v was ready %v after the start: leave more time before %s, and make one search in a process", c.Shard, late.Round(time.Millisecond), envStart)
+	}
+	base := (&File{Run: c.Name, Name: name, Shards: c.Shard.Count}).base()
+	x := &Exchange{config: c, name: name, dir: filepath.Join(c.Dir, strings.TrimSuffix(base, fmt.Sprintf(".0-of-%d", c.Shard.Count))+".orders"), lead: firstLead}
+	if err := os.MkdirAll(x.dir, 0o777); err != nil {
+		return nil, fmt.Errorf("shards: %w", err)
+	}
+	if c.Shard.Index == 0 {
+		if left, err := os.ReadDir(x.dir); err != nil || len(left) > 0 {
+			return nil, errors.Join(err, fmt.Errorf("shards: %s holds orders of another run: give each a %s of its own", x.dir, envRun))
+		}
+	}
+	return x, wait(ctx, c.Start)
+}
+
+// Shard returns which shard this is.
+func (x *Exchange) Shard() loadtest.Shard { return x.config.Shard }
+
+// order is the file by which shard 0 gives an order.
+type order struct {
+	Start time.Time       `json:"start"`
+	Order json.RawMessage `json:"order,omitempty"` // nil: there are no more
+	// What shard 0 has ended with, and the error, if there are no more.
+	Outcome json.RawMessage `json:"outcome,omitempty"`
+	Error   string          `json:"error,omitempty"`
+}
+
+func (x *Exchange) orderPath() string { return filepath.Join(x.dir, fmt.Sprintf("order-%d.json", x.n)) }
+
+// Lead gives all shards an order, has this one, which must be shard 0, carry it out by run
+// when they begin, and returns the merged result of all. An order for which a shard was late
+// is given again. The error matches [ErrNotWhole] if a shard has not carried it out.
+func (x *Exchange) Lead(ctx context.Context, what any, run func(context.Context) (*loadtest.EngineResult, error)) (*loadtest.EngineResult, error) {
+	text, err := json.Marshal(what)
+	if err != nil {
+		return nil, fmt.Errorf("shards: %w", err)
+	}
+	for {
+		x.n++
+		start := time.Now().Add(x.lead).Round(0)
+		if err := writeJSON(x.orderPath(), order{Start: start, Order: text}); err != nil {
+			return nil, err
+		}
+		own := x.carryOut(ctx, start, run)
+		if own.Error != "" {
+			return nil, fmt.Errorf("shards: shard %v: %s", x.config.Shard, own.Error)
+		}
+		files, err := x.gather(ctx, own)
+		if err != nil {
+			return nil, err
+		}
+		late := time.Duration(0)
+		for _, f := range files {
+			late = max(late, f.Late())
+		}
+		if late > 0 && x.lead < maxLead {
+			x.lead = min(max(2*x.lead, 2*(x.lead+late)), maxLead)
+			continue
+		}
+		if faults := faultsOf(files, false); len(faults) > 0 {
+			return nil, errors.Join(faults...)
+		}
+		for _, f := range files[1:] {
+			files[0].Result.Merge(f.Result)
+		}
+		return files[0].Result, nil
+	}
+}
+
+// End tells the other shards that there are no more orders, and with what outcome or error
+// shard 0 has ended.
+func (x *Exchange) End(outcome any, err error) error {
+	x.n++
+	text, marshaling := json.Marshal(outcome)
+	if marshaling != nil {
+		return fmt.Errorf("shards: %w", marshaling)
+	}
+	o := order{Outcome: text}
+	if err != nil {
+		o.Error = err.Error()
+	}
+	return writeJSON(x.orderPath(), o)
+}
+
+// Follow waits for the next order of shard 0, reads it into what, carries it out by run, and
+// reports the result. It returns false when there are no more orders, with the error with
+// which shard 0 has ended, if there was one. [Exchange.Outcome] is there then.
+func (x *Exchange) Follow(ctx context.Context, what any, run func(context.Context) (*loadtest.EngineResult, error)) (bool, error) {
+	x.n++
+	var o order
+	if err := x.read(ctx, x.orderPath(), &o, orderPatience); err != nil {
+		return false, fmt.Errorf("shards: shard %v has no order from shard 0: %w", x.config.Shard, err)
+	}
+	if o.Order == nil {
+		x.outcome = o.Outcome
+		if o.Error != "" {
+			return false, fmt.Errorf("shards: shard 0: %s", o.Error)
+		}
+		return false, nil
+	}
+	if err := json.Unmarshal(o.Order, what); err != nil {
+		return false, fmt.Errorf("shards: %w", err)
+	}
+	f := x.carryOut(ctx, o.Start, run)
+	if err := writeJSON(x.resultPath(x.config.Shard.Index), f); err != nil {
+		return false, err
+	}
+	return true, context.Cause(ctx)
+}
+
+// Outcome reads into what the outcome that shard 0 has ended with.
+func (x *Exchange) Outcome(what any) error { return json.Unmarshal(x.outcome, what) }
+
+func (x *Exchange) resultPath(shard int) string {
+	return filepath.Join(x.dir, fmt.Sprintf("result-%d.%d.json", x.n, shard))
+}
+
+// carryOut runs this shard's part at start, unless it is too late.
+func (x *Exchange) carryOut(ctx context.Context, start time.Time, run func(context.Context) (*loadtest.EngineResult, error)) *File {
+	f := &File{Format: format, Run: x.config.Name, Name: x.name, Shard: x.config.Shard.Index, Shards: x.config.Shard.Count, Start: start}
+	f.Host, _ = os.Hostname() // it is only shown
+	var err error
+	f.Binary, err = binary()
+	f.Ready = time.Now().Round(0)
+	if late := f.Late(); err == nil && late > 0 {
+		err = fmt.Errorf("ready %v after the start", late)
+	}
+	if err == nil {
+		err = wait(ctx, start)
+	}
+	if err == nil {
+		f.Result, err = run(ctx)
+	}
+	if err != nil {
+		f.Error = err.Error()
+	}
+	return f
+}
+
+// gather returns the results of all shards, of which own is this one's.
+func (x *Exchange) gather(ctx context.Context, own *File) ([]*File, error) {
+	files := []*File{own}
+	var faults []error
+	deadline := time.Now().Add(resultPatience)
+	for i := 1; i < x.config.Shard.Count; i++ {
+		f := &File{path: x.resultPath(i)}
+		switch err := x.read(ctx, f.path, f, time.Until(deadline)); {
+		case errors.Is(err, context.DeadlineExceeded):
+			faults = append(faults, &ShardError{x.config.Name, x.name, i, fmt.Sprintf("has not reported within %v after shard 0", resultPatience)})
+		case err != nil:
+			return nil, fmt.Errorf("shards: %w", err)
+		default:
+			files = append(files, f)
+		}
+	}
+	return files, errors.Join(faults...)
+}
+
+// read reads the JSON of a file into v when it is there.
+func (x *Exchange) read(ctx context.Context, path string, v any, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			return json.Unmarshal(text, v)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+// writeJSON writes a file that appears whole.
+func writeJSON(path string, v any) error {
+	text, err := json.Marshal(v)
+	if err == nil {
+		tmp := path + ".tmp"
+		if err = os.WriteFile(tmp, text, 0o644); err == nil {
+			err = os.Rename(tmp, path)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("shards: %w", err)
+	}
+	return nil
+}
