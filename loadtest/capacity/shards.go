@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"example.com/brunt/loadtest"
@@ -65,11 +66,11 @@ func (d *driver) follow(ctx context.Context) (r Result, err error) {
 			}
 			return d.part(ctx, o, schedule, src)
 		})
+		if !more {
+			return r, errors.Join(err, d.crew.Outcome(&r))
+		}
 		if err != nil {
 			return r, err
-		}
-		if !more {
-			return r, d.crew.Outcome(&r)
 		}
 	}
 }

@@ -167,8 +167,13 @@ func (x *Exchange) Follow(ctx context.Context, what any, run func(context.Contex
 	return true, context.Cause(ctx)
 }
 
-// Outcome reads into what the outcome that shard 0 has ended with.
-func (x *Exchange) Outcome(what any) error { return json.Unmarshal(x.outcome, what) }
+// Outcome reads into what the outcome that shard 0 has ended with, if that is known.
+func (x *Exchange) Outcome(what any) error {
+	if x.outcome == nil {
+		return nil
+	}
+	return json.Unmarshal(x.outcome, what)
+}
 
 func (x *Exchange) resultPath(shard int) string {
 	return filepath.Join(x.dir, fmt.Sprintf("result-%d.%d.json", x.n, shard))
