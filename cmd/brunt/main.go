@@ -1,11 +1,12 @@
 // Command brunt compares the benchmarks of two states of a Go repository, and
-// fails only when something truly got worse. It also merges what the shards of a load
-// test have measured on many machines.
+// fails only when something truly got worse. It also makes load tests of many machines:
+// it writes what a scheduler is to be given, and merges what the shards have measured.
 //
 //	go get -tool example.com/brunt/cmd/brunt@latest
 //	go tool brunt compare -base origin/main
+//	go tool brunt job slurm -shards 4 -- ./load.test -test.run TestLoad
 //
-// brunt compare -h is a page about it, and brunt merge -h one about shards.
+// brunt compare -h, brunt job -h and brunt merge -h are pages about them.
 package main
 
 import (
@@ -15,15 +16,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
-const usage = `brunt compares benchmarks, and merges the results of load tests.
+const usage = `brunt compares benchmarks, and makes load tests of many machines.
 
   brunt compare [flags] [packages]   base against head, run here in shuffled pairs
   brunt compare [flags] OLD NEW      two result files, or two test binaries
+  brunt job KIND [flags] -- BINARY   what to submit to kubernetes, slurm or mpi
   brunt merge [flags] DIR            the results of the shards of a load test
 
-brunt compare -h and brunt merge -h say more.
+brunt compare -h, brunt job -h and brunt merge -h say more.
 `
 
 func main() {
@@ -44,6 +47,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch args[0] {
 	case "compare":
 		return compare(ctx, args[1:], stdout, stderr)
+	case "job":
+		return printJob(args[1:], stdout, stderr, time.Now())
 	case "merge":
 		return merge(args[1:], stdout, stderr)
 	case "-h", "-help", "--help", "help":
