@@ -90,6 +90,9 @@ var arrows = map[string][]string{
 	"internal/waive":     {},
 	"internal/gittest":   {"github.com/stretchr/testify/require"},
 	"internal/proctest":  {},
+	"internal/schedulertest": {
+		"github.com/stretchr/testify/require", module + "/internal/procgroup", module + "/internal/proctest",
+	},
 	"internal/benchbuild": {module + "/internal/procgroup"},
 	"internal/benchgate": {
 		"golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath", "golang.org/x/perf/benchunit",
