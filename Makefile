@@ -71,6 +71,19 @@ test-report: | $(BUILD) ## draw the HTML report in a headless Chromium and check
 	@test -n '$(BROWSER)' || { echo 'no chromium, google-chrome or chromium-browser found: install one, or set BROWSER=path' >&2; exit 1; }
 	BRUNT_BROWSER='$(BROWSER)' $(GO) test -count=1 -artifacts -outputdir='$(abspath $(BUILD))' -run Browser ./loadtest/htmlreport
 
+# Each fails if it cannot start what it is named for.
+.PHONY: test-mpi
+test-mpi: ## a load of four shards by mpirun, and one of which a shard is killed (Open MPI)
+	BRUNT_MPI=1 $(GO) test -count=1 -v -run '^TestMPI' ./cmd/brunt
+
+.PHONY: test-slurm
+test-slurm: ## the same by Slurm on four virtual nodes: tasks, arrays, a node that is lost, one that is not there in time (1 minute)
+	BRUNT_SLURM=1 $(GO) test -count=1 -v -run '^TestSlurm' ./cmd/brunt
+
+.PHONY: test-netns
+test-netns: ## four shards and a server, each in a network namespace of its own (root, on Linux)
+	BRUNT_NETNS=1 $(GO) test -count=1 -v -run '^TestNetworks$$' ./cmd/brunt
+
 .PHONY: race
 race: ## run every test 20 times under the race detector (minutes)
 	$(GO) test -race -shuffle=on -count=20 ./...
