@@ -20,20 +20,25 @@ import (
 // and flags that are named must be there.
 type shell struct {
 	makefile string
-	compare  []string // the flags of brunt compare
+	brunt    map[string][]string // the commands of brunt, and their flags
 }
 
 func newShell(t *testing.T) *shell {
 	t.Helper()
 	makefile, err := os.ReadFile("Makefile")
 	require.NoError(t, err)
-	help, err := exec.CommandContext(t.Context(), "go", "run", "./cmd/brunt", "compare", "-h").Output()
-	require.NoError(t, err)
-	s := &shell{makefile: string(makefile)}
-	for _, m := range regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(string(help), -1) {
-		s.compare = append(s.compare, m[1])
+	s := &shell{makefile: string(makefile), brunt: make(map[string][]string)}
+	binary := filepath.Join(t.TempDir(), "brunt.exe") // the name matters where it has to end so
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/brunt").CombinedOutput()
+	require.NoError(t, err, string(out))
+	for _, command := range []string{"compare", "merge", "job kubernetes", "job slurm", "job mpi"} {
+		help, err := exec.CommandContext(t.Context(), binary, append(strings.Fields(command), "-h")...).Output()
+		require.NoError(t, err, command)
+		for _, m := range regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(string(help), -1) {
+			s.brunt[command] = append(s.brunt[command], m[1])
+		}
+		require.NotEmpty(t, s.brunt[command])
 	}
-	require.Contains(t, s.compare, "base")
 	return s
 }
 
@@ -137,11 +142,15 @@ func (s *shell) command(words []string) (faults []string) {
 		}
 	}
 	brunt := func(args []string) {
-		if len(args) == 0 || args[0] != "compare" {
-			fault("brunt has no command %q", strings.Join(args, " "))
-			return
+		command := strings.Join(args[:min(1, len(args))], " ")
+		if command == "job" {
+			command = strings.Join(args[:min(2, len(args))], " ")
 		}
-		flags("brunt compare", args[1:], func(name string) bool { return name == "h" || slices.Contains(s.compare, name) })
+		if known := s.brunt[command]; known != nil {
+			flags("brunt "+command, args, func(name string) bool { return name == "h" || slices.Contains(known, name) })
+		} else if command != "job" { // by itself it stands for all of them
+			fault("brunt has no command %q", strings.Join(args, " "))
+		}
 	}
 	switch words[0] {
 	case "make":
@@ -192,7 +201,7 @@ func (s *shell) command(words []string) (faults []string) {
 		default:
 			fault("unknown command go %s", verb)
 		}
-	case "git", "benchstat", "cd", "jq", "sqlite3", "tee", "cat", "...":
+	case "git", "benchstat", "cd", "jq", "sqlite3", "tee", "cat", "...", "export", "sh", "sbatch", "kubectl", "./load.test":
 	default:
 		fault("unknown command %s", words[0])
 	}
@@ -298,7 +307,11 @@ func TestDocsShellFindsFaults(t *testing.T) {
 		{"go run " + module + "/cmd/brunt compare -bases x", "brunt compare has no flag -bases"},
 		{"go run " + module + "/cmd/brunts compare", "there is no package " + module + "/cmd/brunts"},
 		{"go get -tool " + module + "/cmd/brunt@latest", ""},
-		{"brunt merge a b", `brunt has no command "merge a b"`},
+		{"brunt split a b", `brunt has no command "split a b"`},
+		{"brunt merge -form html results", "brunt merge has no flag -form"},
+		{"brunt job slurm -array -shards 4 -- ./load.test -test.anything | sh", ""},
+		{"brunt job mpi -array", "brunt job mpi has no flag -array"},
+		{"brunt job k8s", `brunt has no command "job k8s"`},
 		{"go test ./... | tee new.txt && brunt compare -basis x", "brunt compare has no flag -basis"},
 		{"go test -run 'x", "a quote is not closed: go test -run 'x"},
 		{"brnt compare", "unknown command brnt"},
