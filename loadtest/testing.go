@@ -224,6 +224,13 @@ func Pace(tb testing.TB, schedule string, reqs ...*Request) *EngineResult {
 // message has what was observed and wanted of every objective missed, the causes, the
 // latencies, the errors and the warnings; log r for the rest. A quantile that rests on
 // too few requests is not judged, which is a failure too.
+//
+// The verdict and what was observed and wanted of each objective are attributes of the
+// test as well, which go test -json and -v show: brunt.verdict is PASS, FAIL or INVALID,
+// brunt.p99-ns what was observed, brunt.p99-ns.max what was allowed, brunt.req/s.min what
+// was wanted at least. Within GitHub Actions the summary of the step gets a table of them,
+// and a failure an annotation at the line of the test. A benchmark has no attributes, and
+// is in the summary only if it fails.
 func Check(tb testing.TB, r *EngineResult, slo SLO) {
 	tb.Helper()
 	if err := slo.Validate(); err != nil {
@@ -232,7 +239,8 @@ func Check(tb testing.TB, r *EngineResult, slo SLO) {
 	if r == nil {
 		tb.Fatal("loadtest: Check of a nil result")
 	}
-	v := slo.Judge(r)
+	v := slo.judge(r)
+	annotation := v.report(tb)
 	var b strings.Builder
 	switch v.Kind {
 	case VerdictPass:
@@ -246,5 +254,5 @@ func Check(tb testing.TB, r *EngineResult, slo SLO) {
 	r.writeLatency(&b)
 	r.writeErrors(&b)
 	r.writeWarnings(&b, WarnCause)
-	tb.Errorf("%s", strings.TrimSuffix(b.String(), "\n"))
+	tb.Errorf("%s", strings.TrimSuffix(b.String(), "\n")+annotation)
 }

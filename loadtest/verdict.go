@@ -59,8 +59,10 @@ func (o Objective) String() string {
 	if o.Hint != "" {
 		line += " (" + o.Hint + ")"
 	}
-	return line
+	return oneLine.Replace(line) // a request may be named anything
 }
+
+var oneLine = strings.NewReplacer("\n", " ", "\r", " ")
 
 // Missed returns the objectives that were not met.
 func (v Verdict) Missed() []Objective {
@@ -103,11 +105,13 @@ func (v Verdict) details() string {
 // generator's was the limit, of which Causes tells. Dropped arrivals that MaxDroppedRate
 // allows are no such limit. A closed loop promises no rate that it could fall short of,
 // and so is never INVALID: what limits its generator are Warnings.
-func (s SLO) Judge(r *EngineResult) Verdict {
+func (s SLO) Judge(r *EngineResult) Verdict { return s.judge(r).Verdict }
+
+func (s SLO) judge(r *EngineResult) *judging {
 	if r == nil {
 		r = &EngineResult{}
 	}
-	j := judging{Verdict: Verdict{Kind: VerdictPass, Causes: r.Causes}, path: "SLO"}
+	j := &judging{Verdict: Verdict{Kind: VerdictPass, Causes: r.Causes}, path: "SLO"}
 	j.quantiles(s, &r.Stats)
 	j.shares(s, r.Counts)
 	if r.Scheduled > 0 {
@@ -124,35 +128,52 @@ func (s SLO) Judge(r *EngineResult) Verdict {
 			j.Kind = VerdictInvalid
 		}
 	}
-	return j.Verdict
+	return j
 }
 
 // judging is a verdict in the making.
 type judging struct {
 	Verdict
-	prefix string // of the names of objectives
-	path   string // of the fields that set them
+	prefix  string // of the names of objectives
+	path    string // of the fields that set them
+	numbers []number
 }
 
-func (j *judging) add(o Objective) {
+// number is what an objective says as a number, in base units.
+type number struct {
+	unit       string // what it adds to the name, -ns or -B; empty for shares, rates and counts
+	got, limit float64
+	least      bool // limit is the least allowed, not the most
+
+	key string // of its attribute
+}
+
+func (j *judging) add(o Objective, n number) {
 	if !o.Met && j.Kind == VerdictPass {
 		j.Kind = VerdictFail
 	}
+	n.key = attrKey(j.prefix, o.Name, n.unit)
+	j.numbers = append(j.numbers, n)
 	o.Name = j.prefix + o.Name
 	j.Objectives = append(j.Objectives, o)
 }
 
-func (j *judging) judge(met bool, name, observed, wanted string) {
-	j.add(Objective{Name: name, Observed: observed, Wanted: wanted, Judged: true, Met: met})
+func (j *judging) judge(met bool, name, observed, wanted string, n number) {
+	j.add(Objective{Name: name, Observed: observed, Wanted: wanted, Judged: true, Met: met}, n)
 }
 
-func (j *judging) unjudged(name, why, wanted string) {
-	j.add(Objective{Name: name, Observed: "not judged: " + why, Wanted: wanted})
+func (j *judging) unjudged(name, why, wanted string, n number) {
+	j.add(Objective{Name: name, Observed: "not judged: " + why, Wanted: wanted}, n)
 }
 
 // atMost judges a duration.
 func (j *judging) atMost(name string, got, most time.Duration, detail string) {
-	j.judge(got <= most, name, precise(got, most)+detail, "at most "+most.String())
+	j.judge(got <= most, name, precise(got, most)+detail, "at most "+most.String(), number{unit: "-ns", got: float64(got), limit: float64(most)})
+}
+
+// noDuration is atMost where the duration is not known.
+func (j *judging) noDuration(name, why string, most time.Duration) {
+	j.unjudged(name, why, "at most "+most.String(), number{unit: "-ns", limit: float64(most)})
 }
 
 // share judges a share of 1; with a limit of 0 the hint names the field to set.
@@ -163,7 +184,7 @@ func (j *judging) share(s shareObjective, detail string) {
 	if !o.Met && s.most == 0 {
 		o.Hint = "set " + j.path + "." + s.field + " to allow some: 0 allows none"
 	}
-	j.add(o)
+	j.add(o, number{got: got, limit: s.most})
 	if !o.Met && s.invalid {
 		j.Kind = VerdictInvalid
 	}
@@ -171,10 +192,10 @@ func (j *judging) share(s shareObjective, detail string) {
 
 func (j *judging) quantiles(s SLO, st *Stats) {
 	for _, q := range s.quantiles() {
-		switch wanted := "at most " + q.max.String(); {
+		switch {
 		case q.max == 0:
 		case st.Requests < q.need():
-			j.unjudged(q.name, fmt.Sprintf("%s requests, needs %s", text.Count(st.Requests), text.Count(q.need())), wanted)
+			j.noDuration(q.name, fmt.Sprintf("%s requests, needs %s", text.Count(st.Requests), text.Count(q.need())), q.max)
 		default:
 			j.atMost(q.name, q.of(st), q.max, "")
 		}
@@ -193,7 +214,7 @@ func (j *judging) shares(s SLO, c Counts) {
 func (j *judging) achieved(s SLO, r *EngineResult) {
 	got, least := share(r.Scheduled-r.undelivered(), r.Scheduled), s.minAchievedRate()
 	met := got >= least
-	j.judge(met, "achieved", percent(met, got, least)+" of the arrivals", "at least "+text.Percent(least))
+	j.judge(met, "achieved", percent(met, got, least)+" of the arrivals", "at least "+text.Percent(least), number{got: got, limit: least, least: true})
 	if !met {
 		j.Kind = VerdictInvalid
 	}
@@ -207,10 +228,10 @@ func (j *judging) requests(s SLO, st *Stats, elapsed time.Duration) {
 	if s.MinRPS != 0 {
 		got := text.PerSecond(st.Requests, elapsed)
 		met := got >= s.MinRPS
-		j.judge(met, "req/s", apart(met, text.Rate(got), text.Rate(s.MinRPS), exactly(got)), "at least "+text.Rate(s.MinRPS))
+		j.judge(met, "req/s", apart(met, text.Rate(got), text.Rate(s.MinRPS), exactly(got)), "at least "+text.Rate(s.MinRPS), number{got: got, limit: s.MinRPS, least: true})
 	}
 	least := max(s.MinRequests, 1)
-	j.judge(st.Requests >= least, "requests", text.Count(st.Requests), "at least "+text.Count(least))
+	j.judge(st.Requests >= least, "requests", text.Count(st.Requests), "at least "+text.Count(least), number{got: float64(st.Requests), limit: float64(least), least: true})
 }
 
 // worst judges what no later second can make good: the worst interval, the longest stall
@@ -231,21 +252,21 @@ func (j *judging) worst(s SLO, r *EngineResult) {
 		if row, ok := row(few, func(a, b Interval) int { return cmp.Compare(a.P99, b.P99) }); ok {
 			j.atMost("worst p99", row.P99, most, when(row.From, row.To))
 		} else {
-			j.unjudged("worst p99", fmt.Sprintf("no second has %d requests", few), "at most "+most.String())
+			j.noDuration("worst p99", fmt.Sprintf("no second has %d requests", few), most)
 		}
 	}
 	if most := s.WorstSecondErrorRate; most != 0 {
 		if row, ok := row(label.FewArrivals, func(a, b Interval) int { return cmp.Compare(a.ErrorRate(), b.ErrorRate()) }); ok {
 			j.share(shareObjective{name: "worst errors", n: row.ErrorCount, of: row.Requests, most: most}, when(row.From, row.To))
 		} else {
-			j.unjudged("worst errors", fmt.Sprintf("no second has %d requests", label.FewArrivals), "at most "+text.Percent(most))
+			j.unjudged("worst errors", fmt.Sprintf("no second has %d requests", label.FewArrivals), "at most "+text.Percent(most), number{limit: most})
 		}
 	}
 	if most := s.MaxStall; most != 0 {
 		all, ok := r.stalls()
 		switch {
 		case !ok:
-			j.unjudged("stall", fmt.Sprintf("needs three seconds, most of them with %d requests", stallRequests), "at most "+most.String())
+			j.noDuration("stall", fmt.Sprintf("needs three seconds, most of them with %d requests", stallRequests), most)
 		case len(all) == 0:
 			j.atMost("stall", 0, most, "")
 		default:
@@ -256,7 +277,7 @@ func (j *judging) worst(s SLO, r *EngineResult) {
 	if most := s.MaxPeakMemory; most != 0 {
 		got := r.PeakMemory
 		observed := apart(got <= most, text.Bytes(got), text.Bytes(most), text.Count(int64(got))+" B")
-		j.judge(got <= most, "peak memory", observed, "at most "+text.Bytes(most))
+		j.judge(got <= most, "peak memory", observed, "at most "+text.Bytes(most), number{unit: "-B", got: float64(got), limit: float64(most)})
 	}
 }
 

@@ -1,13 +1,16 @@
 package capacity
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 
+	"example.com/brunt/internal/ghactions"
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // units says in benchmark output which way each metric is better.
@@ -31,10 +34,11 @@ var printUnits = sync.OnceFunc(func() {
 //	capacity-hi-req/s  Result.Upper
 //	trials             how many were made
 //
-// in place of ns/op, and logs what is known by goal, and with -v every trial. For a confidence interval use -count. A search
-// that ends without a capacity fails the benchmark with the reason and what is known, and
-// no metric: of an INVALID one, for which the generator was the limit, the cause and what
-// to change.
+// in place of ns/op, and logs what is known by goal, and with -v every trial. For a
+// confidence interval use -count. A search that ends without a capacity fails the
+// benchmark with the reason and what is known, and no metric: of an INVALID one, for which
+// the generator was the limit, the cause and what to change. Within GitHub Actions the
+// summary of the step gets it too, and a failure an annotation.
 //
 // Of several shards only shard 0 reports; the benchmark is skipped in the others.
 //
@@ -57,11 +61,15 @@ func Bench(b *testing.B, o Options, reqs ...*loadtest.Request) Result {
 	if testing.Verbose() { // otherwise package testing shows ten lines
 		shown = r.String()
 	}
+	annotation := r.forActions(b.Name(), err).Report(func(format string, args ...any) {
+		b.Helper()
+		b.Logf("capacity: "+format, args...)
+	})
 	if err != nil {
 		if !strings.HasPrefix(shown, err.Error()) { // as it does but for bad options
 			shown = err.Error() + "\n" + shown
 		}
-		b.Fatal(shown)
+		b.Fatal(shown + annotation)
 	}
 	if r.follower {
 		b.Skip("capacity: shard 0 reports the search of all shards\n" + shown)
@@ -73,4 +81,30 @@ func Bench(b *testing.B, o Options, reqs ...*loadtest.Request) Result {
 	b.ReportMetric(float64(len(r.Trials)), "trials")
 	b.Log(shown)
 	return r
+}
+
+// forActions returns the search of a benchmark as GitHub Actions is to show it.
+func (r Result) forActions(benchmark string, err error) ghactions.Test {
+	t := ghactions.Test{Name: benchmark, Mark: "✅", Outcome: "capacity " + text.Rate(r.Capacity) + "/s"}
+	if err != nil {
+		t.Mark, t.Outcome, t.Failure = "🔴", "no capacity found", err.Error()
+		if errors.Is(err, ErrGenerator) {
+			t.Mark = "⚠️"
+		}
+		t.Body = ghactions.Escape(t.Failure, 1000) + "\n\n"
+	}
+	rate := func(f float64) string {
+		if f == 0 {
+			return "–"
+		}
+		return text.Rate(f) + "/s"
+	}
+	var rows [][]string
+	for _, g := range r.Goals {
+		rows = append(rows, []string{g.Name, rate(g.Lower), rate(g.Upper)})
+	}
+	if len(rows) > 0 {
+		t.Body += ghactions.Table([]string{"goal", "passes at", "fails at"}, rows...)
+	}
+	return t
 }

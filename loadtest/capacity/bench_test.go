@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -69,10 +70,16 @@ func BenchmarkChild(b *testing.B) {
 // bench returns the output of BenchmarkChild in a process of its own.
 func bench(t *testing.T, what string, flags ...string) (out string, ok bool) {
 	t.Helper()
+	return benchWithin(t, "", what, flags...)
+}
+
+// benchWithin is bench in a step of GitHub Actions with that file for its summary.
+func benchWithin(t *testing.T, summary, what string, flags ...string) (out string, ok bool) {
+	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), exe, append([]string{"-test.run=^$", "-test.bench=Child"}, flags...)...)
-	cmd.Env = append(os.Environ(), child+"="+what, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
+	cmd.Env = append(os.Environ(), child+"="+what, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
 	data, err := cmd.CombinedOutput()
 	return string(data), err == nil
 }
@@ -108,6 +115,34 @@ func TestBenchWithoutACapacity(t *testing.T) {
 	out, _ := bench(t, "invalid", "-test.v", "-test.benchtime=1x")
 	require.Contains(t, out, "warm-up", "all trials")
 	require.Contains(t, out, "control")
+}
+
+// Within GitHub Actions each search is in the summary of its step, and one without a
+// capacity is an annotation at the line of the benchmark.
+func TestBenchTellsGitHubActions(t *testing.T) {
+	for what, want := range map[string]struct{ summary, annotation string }{
+		"good":    {"<details><summary>✅ BenchmarkChild: capacity 4,", ""},
+		"invalid": {"<details open><summary>⚠️ BenchmarkChild: no capacity found", "no capacity found::capacity: INVALID: the generator was the limit"},
+		"bad":     {"<details open><summary>🔴 BenchmarkChild: no capacity found", "no capacity found::capacity: bad configuration: Width is 2"},
+	} {
+		summary := filepath.Join(t.TempDir(), "summary")
+		require.NoError(t, os.WriteFile(summary, nil, 0o600))
+		out, ok := benchWithin(t, summary, what)
+		require.Equal(t, want.annotation == "", ok, out)
+		got, err := os.ReadFile(summary)
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(got), "<details"), string(got))
+		require.Contains(t, string(got), want.summary)
+		require.Contains(t, string(got), "(bench&#95;test.go:")
+		if what != "bad" {
+			require.Contains(t, string(got), "| goal | passes at | fails at |\n|---|---|---|\n| p99 ")
+		}
+		if want.annotation == "" {
+			require.NotContains(t, out, "::error")
+			continue
+		}
+		require.Regexp(t, `(?m)^\s+::error file=\S+/bench_test\.go,line=\d+,title=BenchmarkChild%3A `+want.annotation, out)
+	}
 }
 
 // The result is that of Search.

@@ -12,7 +12,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(child) == "" {
+		os.Unsetenv("GITHUB_STEP_SUMMARY") // benchmarks that tests make are not for the summary of this run
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // golden compares got with testdata/name, or with -update writes it.
 func golden(t *testing.T, name, got string) {
