@@ -71,6 +71,10 @@ test-report: | $(BUILD) ## draw the HTML report in a headless Chromium and check
 	@test -n '$(BROWSER)' || { echo 'no chromium, google-chrome or chromium-browser found: install one, or set BROWSER=path' >&2; exit 1; }
 	BRUNT_BROWSER='$(BROWSER)' $(GO) test -count=1 -artifacts -outputdir='$(abspath $(BUILD))' -run Browser ./loadtest/htmlreport
 
+.PHONY: test-junit
+test-junit: ## what gotestsum makes of a Check that fails: is all of it in the JUnit file?
+	BRUNT_GOTESTSUM="$$($(TOOL) -n gotestsum)" $(GO) test -count=1 -run '^TestJUnit$$' .
+
 # Each fails if it cannot start what it is named for.
 .PHONY: test-mpi
 test-mpi: ## a load of four shards by mpirun, and one of which a shard is killed (Open MPI)

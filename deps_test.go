@@ -22,6 +22,7 @@ const module = "example.com/brunt"
 var arrows = map[string][]string{
 	".": {},
 	"loadtest": {
+		module + "/internal/ghactions",
 		module + "/loadtest/internal/deadline",
 		module + "/loadtest/internal/heap",
 		module + "/loadtest/internal/hist",
@@ -54,7 +55,9 @@ var arrows = map[string][]string{
 	"loadtest/internal/transport":    {module + "/loadtest/internal/http1"},
 	"loadtest/internal/wake":         {module + "/loadtest/internal/ring"},
 	"loadtest/pace":                  {},
-	"loadtest/capacity":              {module + "/loadtest", module + "/loadtest/internal/text", module + "/loadtest/pace", module + "/loadtest/shards"},
+	"loadtest/capacity": {
+		module + "/internal/ghactions", module + "/loadtest", module + "/loadtest/internal/text", module + "/loadtest/pace", module + "/loadtest/shards",
+	},
 	"loadtest/progress": {
 		module + "/loadtest", module + "/loadtest/internal/text",
 		"github.com/schollz/progressbar/v3",
@@ -82,9 +85,10 @@ var arrows = map[string][]string{
 	},
 	"cmd/brunt": {
 		module + "/internal/benchbuild", module + "/internal/benchgate",
-		module + "/internal/benchreport", module + "/internal/benchrun", module + "/internal/job",
+		module + "/internal/benchreport", module + "/internal/benchrun", module + "/internal/ghactions", module + "/internal/job",
 		module + "/loadtest", module + "/loadtest/htmlreport", module + "/loadtest/shards",
 	},
+	"internal/ghactions": {},
 	"internal/job":       {},
 	"internal/procgroup": {},
 	"internal/waive":     {},
@@ -102,7 +106,7 @@ var arrows = map[string][]string{
 	},
 	"internal/benchrun/internal/fakebench": {},
 	"internal/benchreport": {
-		"golang.org/x/perf/benchunit", module + "/internal/benchgate", module + "/internal/benchrun",
+		"golang.org/x/perf/benchunit", module + "/internal/benchgate", module + "/internal/benchrun", module + "/internal/ghactions",
 	},
 }
 

@@ -316,7 +316,7 @@ func goTest(t *testing.T, dir string, snippets []*snippet) []testEvent {
 
 // testEvent is one line of go test -json.
 type testEvent struct {
-	Action, Package, ImportPath, Test, Output string
+	Action, Package, ImportPath, Test, Output, Key, Value string
 }
 
 // judge says what went wrong with snippets, each with its line, or nothing.

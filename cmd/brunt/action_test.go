@@ -159,6 +159,7 @@ func (r *runner) step(name string, values map[string]string) ran {
 		}
 		files := r.TempDir()
 		file := func(name string) string { return filepath.Join(files, name) }
+		require.NoError(r, os.WriteFile(file("summary"), nil, 0o600)) // as the runner does
 		require.NoError(r, os.WriteFile(file("script.sh"), []byte(fill(s.Run)), 0o600))
 		cmd := exec.CommandContext(r.Context(), "bash", "--noprofile", "--norc", "-eo", "pipefail", file("script.sh"))
 		cmd.Dir = r.dir
@@ -166,7 +167,7 @@ func (r *runner) step(name string, values map[string]string) ran {
 			cmd.Dir = filepath.Join(r.dir, dir)
 		}
 		cmd.Env = append(os.Environ(), "PATH="+r.path, "RUNNER_TEMP="+r.temp,
-			"GITHUB_OUTPUT="+file("output"), "GITHUB_STEP_SUMMARY="+file("summary"), "GITHUB_ENV="+file("env"))
+			"GITHUB_ACTIONS=true", "GITHUB_OUTPUT="+file("output"), "GITHUB_STEP_SUMMARY="+file("summary"), "GITHUB_ENV="+file("env"))
 		for key, value := range s.Env {
 			cmd.Env = append(cmd.Env, key+"="+fill(value))
 		}
@@ -329,6 +330,8 @@ func TestAction(t *testing.T) {
 	require.Equal(t, 1, verdict)
 	require.Equal(t, map[string]string{"exit-code": "1"}, got.outputs)
 	require.Contains(t, got.summary, "### 🔴 Benchmarks: 1 worse (2 metrics)")
+	require.Equal(t, 1, strings.Count(got.summary, "<!-- brunt compare -->"))
+	require.Contains(t, got.text, "\n::error file="+filepath.Join(repo.Dir, "code", "m_test.go")+",line=7,title=example.com/m/code.A-")
 	require.Contains(t, got.text, "allocs/op: 1.000 ± 0% -> 2.000 ± 0%, +100.00%")
 	require.Contains(t, got.text, "building example.com/m/code at head", "the log has the progress")
 	require.Equal(t, "build -o "+r.temp+"/brunt-bin/ ./cmd/brunt\n", read(r.calls))
@@ -374,6 +377,7 @@ func TestAction(t *testing.T) {
 		require.Equal(t, map[string]string{"exit-code": "2"}, got.outputs, name)
 		require.Contains(t, got.summary, "### ⚠️ Benchmarks: could not be judged", name)
 		require.Contains(t, got.summary, c.want, name)
+		require.Equal(t, 1, strings.Count(got.summary, "<!-- brunt compare -->"), name)
 		require.Contains(t, got.text, c.want, name)
 	}
 	require.NoFileExists(t, filepath.Join(repo.Dir, "code", "pwned"))

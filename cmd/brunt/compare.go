@@ -33,7 +33,9 @@ type comparison struct {
 
 // compare returns the exit code.
 func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c := &comparison{stdout: stdout, stderr: stderr, began: time.Now()}
 	fail := func(err error) int {
+		c.annotateError(err)
 		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 		return 2
 	}
@@ -44,7 +46,7 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(err)
 	}
-	c := &comparison{options: o, stdout: stdout, stderr: stderr, began: time.Now()}
+	c.options = o
 	c.in.Command = "brunt compare " + strings.Join(quoted(args), " ")
 	if err = c.judge(ctx); err == nil {
 		err = c.write()
@@ -384,7 +386,9 @@ func (c *comparison) write() error {
 			return err
 		}
 	}
-	_, err = c.stdout.Write(out)
+	if _, err = c.stdout.Write(out); err == nil {
+		c.annotate(string(md))
+	}
 	return err
 }
 

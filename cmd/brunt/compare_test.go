@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("BRUNT_TEST_MAIN") != "" {
 		main()
 	}
+	os.Unsetenv("GITHUB_STEP_SUMMARY") // regressions that tests plant are not for the summary of this run
 	sourceDir, _ = os.Getwd()
 	// A race-checked process sleeps for a second at its end: the many short ones do not.
 	os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0"))
@@ -122,11 +123,15 @@ func TestCompareTrees(t *testing.T) {
 	r.Commit()
 	// Uncommitted.
 	r.Write(map[string]string{
-		"a/a_test.go":  source("a", "Sub", sub("3"), "Same", allocate("3"), "Better", allocate("1"), "New", allocate("1"), "Fails", `b.Fatal("no luck")`),
+		"a/a_test.go":  source("a", "Sub", sub("3"), "Same", allocate("3"), "Better", allocate("1"), "New", allocate("1"), "Fails", `b.Fatal("no luck", os.Getenv("GITHUB_STEP_SUMMARY"))`),
 		"b/testdata/n": "1234",
 	})
 	save := filepath.Join(t.TempDir(), "kept")
 	prof := filepath.Join(t.TempDir(), "prof")
+	summary := filepath.Join(t.TempDir(), "summary")
+	require.NoError(t, os.WriteFile(summary, nil, 0o600))
+	t.Setenv("GITHUB_ACTIONS", "true")
+	t.Setenv("GITHUB_STEP_SUMMARY", summary)
 	code, out, errs := r.brunt(args("-save", save, "-cpu", "2", "-profile", prof)...)
 	require.Equal(t, 1, code, out+errs)
 	require.Contains(t, out, "worse   example.com/m/a.Sub/size=2-2 allocs/op: 2.000 ± 0% -> 3.000 ± 0%, +50.00%")
@@ -141,6 +146,21 @@ func TestCompareTrees(t *testing.T) {
 	require.Contains(t, out, "new     example.com/m/a.New: only the head has it")
 	require.Contains(t, errs, "with uncommitted changes")
 	require.Contains(t, errs, "building example.com/m/a at base")
+
+	// GitHub Actions is told, by the command and not by the benchmarks.
+	in := func(file, decl string) string {
+		text := read(filepath.Join(r.Dir, file))
+		return fmt.Sprintf("::error file=%s,line=%d,title=", filepath.Join(r.Dir, file), 1+strings.Count(text[:strings.Index(text, decl)], "\n"))
+	}
+	require.Contains(t, errs, "\n"+in("a/a_test.go", "func BenchmarkSub(")+"example.com/m/a.Sub/size=2-2%3A worse::")
+	require.Contains(t, errs, "allocs/op: 2.000 ± 0%25 -> 3.000 ± 0%25, +50.00%25 (p=")
+	require.Contains(t, errs, "\n"+in("b/b_test.go", "func BenchmarkData(")+"example.com/m/b.Data-2%3A worse::")
+	require.Contains(t, errs, "\n"+in("a/a_test.go", "func BenchmarkFails(")+"could not be judged::failed at head: example.com/m/a.Fails: a_test.go:")
+	require.Contains(t, errs, "\n::error title=could not be judged::vanished at head: example.com/m/a.Gone: only the base has it")
+	require.NotContains(t, out, "::error")
+	require.NotContains(t, out, summary)
+	report := read(filepath.Join(save, "report.md"))
+	require.Equal(t, "\n"+report+"\n", read(summary))
 
 	// The kept files are benchmark files, and judge the same.
 	code, again, _ := r.brunt("-threshold", "sec/op=off", filepath.Join(save, "base.txt"), filepath.Join(save, "head.txt"))
@@ -179,6 +199,15 @@ func TestCompareTrees(t *testing.T) {
 	code, _, errs = r.brunt(args("./nowhere")...)
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, `"./nowhere" matches no package`)
+	require.Contains(t, errs, "::error title=brunt compare::build failed: \"./nowhere\" matches no package\n")
+	require.Equal(t, 4, strings.Count(read(summary), "<!-- brunt compare -->\n### "), "each run is there")
+	require.True(t, strings.HasSuffix(read(summary), "### ⚠️ Benchmarks: could not be judged\n\n```\nbuild failed: \"./nowhere\" matches no package\n```\n\n"))
+
+	// A summary that cannot be written changes nothing else.
+	require.NoError(t, os.Remove(summary))
+	code, _, errs = r.brunt("-threshold", "sec/op=off", filepath.Join(save, "base.txt"), filepath.Join(save, "head.txt"))
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "brunt: the report is not in the summary of the step: GITHUB_STEP_SUMMARY: open ")
 }
 
 func TestShallowClone(t *testing.T) {

@@ -119,9 +119,7 @@ func Text(in *Input) string {
 	fmt.Fprintf(&b, "%s\n%s\n", Table(in.Set, in.Report), in.Headline())
 	for _, v := range []benchgate.Verdict{benchgate.Worse, benchgate.Moved, benchgate.Better, benchgate.Noted} {
 		for _, r := range in.Report.With(v) {
-			base, head := values(r)
-			fmt.Fprintf(&b, "  %-7s %s %s: %s -> %s, %s (p=%.3g, adjusted %.3g, threshold %s)\n",
-				v, r.Name(), r.Unit, base, head, percent(r.Delta), r.Comparison.P, r.Adjusted, limit(r.Threshold))
+			fmt.Fprintf(&b, "  %-7s %s %s\n", v, r.Name(), changeLine(r))
 		}
 	}
 	if len(in.Report.With(benchgate.Moved)) > 0 {
@@ -154,6 +152,13 @@ func Text(in *Input) string {
 	return b.String()
 }
 
+// changeLine returns one line about a confirmed change.
+func changeLine(r *benchgate.Row) string {
+	base, head := values(r)
+	return fmt.Sprintf("%s: %s -> %s, %s (p=%.3g, adjusted %.3g, threshold %s)",
+		r.Unit, base, head, percent(r.Delta), r.Comparison.P, r.Adjusted, limit(r.Threshold))
+}
+
 // moved is what to do about metrics without a direction.
 const moved = `moved: no one says which way these metrics are better: print "Unit name better=higher" or "better=lower", say it under "better" in -config, or set -threshold name=off`
 
@@ -165,6 +170,11 @@ func (in *Input) noise() (lines []string) {
 		}
 	}
 	return lines
+}
+
+// NotJudged returns a report, in Markdown, of a comparison that ended with an error.
+func NotJudged(err error) string {
+	return Marker + "\n### ⚠️ Benchmarks: could not be judged\n\n" + fence(err.Error())
 }
 
 // Markdown returns a report fit for a comment on a pull request.

@@ -39,6 +39,13 @@ func TestMovedAndLeftOut(t *testing.T) {
 	require.Contains(t, md, "### ⚠️ Benchmarks: "+in.Headline())
 	require.Contains(t, md, "**Moved, and may be worse**\n\n| benchmark |")
 	require.Contains(t, md, "**Could not be judged**\n\n- unreadable at head: Odd-2: head.txt:11: ")
+	annotations := Annotations(in, func(_, bench string) (string, int) { return bench + ".go", 7 })
+	require.Len(t, annotations, 2)
+	require.Equal(t, "A-2.go", annotations[0].File)
+	require.Equal(t, "A-2: moved", annotations[0].Title)
+	require.Regexp(t, `^rows: .*\nmoved: no one says which way`, annotations[0].Message)
+	require.Equal(t, "Odd-2.go", annotations[1].File)
+	require.Contains(t, annotations[1].Message, "unreadable at head: Odd-2: head.txt:11: ")
 	var parsed struct {
 		ExitCode int `json:"exit_code"`
 		Headline string

@@ -13,6 +13,7 @@ import (
 
 	"example.com/brunt/internal/benchgate"
 	"example.com/brunt/internal/benchrun"
+	"example.com/brunt/internal/ghactions"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -61,7 +62,11 @@ func TestReports(t *testing.T) {
 	require.Equal(t, "1 worse (3 metrics), 1 better (3 metrics), 3 not shown, 7 unchanged, 1 new", in.Headline())
 	doc, err := JSON(in)
 	require.NoError(t, err)
-	for name, got := range map[string]string{"report.txt": Text(in), "report.md": Markdown(in), "report.json": string(doc)} {
+	var annotations strings.Builder
+	for _, a := range Annotations(in, func(string, string) (string, int) { return "m_test.go", 7 }) {
+		annotations.WriteString(a.String() + "\n")
+	}
+	for name, got := range map[string]string{"annotations.txt": annotations.String(), "report.txt": Text(in), "report.md": Markdown(in), "report.json": string(doc)} {
 		t.Run(name, func(t *testing.T) { golden(t, name, got) })
 	}
 }
@@ -102,4 +107,20 @@ func TestJSONCounts(t *testing.T) {
 	require.Equal(t, struct{ Benchmarks, Metrics int }{1, 3}, doc.Counts["worse"])
 	require.Equal(t, struct{ Benchmarks, Metrics int }{1, 3}, doc.Counts["not shown"])
 	require.Zero(t, doc.Counts["moved"])
+}
+
+// Whatever the reason for an exit code that is not 0, one annotation tells it.
+func TestAnnotationsOfWhatIsNotShown(t *testing.T) {
+	in := comparison(t)
+	where := func(string, string) (string, int) { return "", 0 }
+	for _, r := range in.Report.Rows {
+		if r.Verdict == benchgate.Worse {
+			r.Verdict = benchgate.Unchanged
+		}
+	}
+	require.Zero(t, in.Report.ExitCode())
+	require.Empty(t, Annotations(in, where))
+	in.Report.RequirePower = true
+	require.Equal(t, 2, in.Report.ExitCode())
+	require.Equal(t, []ghactions.Annotation{{Title: "could not be judged", Message: in.Headline()}}, Annotations(in, where))
 }

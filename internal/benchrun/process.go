@@ -56,7 +56,8 @@ func (o *Outcome) process(ctx context.Context, pkg Package, side benchgate.Side,
 	cmd := exec.CommandContext(limited, bin.Path, args...)
 	cmd.Dir = bin.Dir
 	// A process that is killed leaves its temporary files: let them be ours.
-	cmd.Env = append(os.Environ(), "PWD="+bin.Dir, "TMPDIR="+o.cfg.TempDir, "TMP="+o.cfg.TempDir, "TEMP="+o.cfg.TempDir)
+	// What a benchmark would tell GitHub Actions in each of its many runs, the report tells once.
+	cmd.Env = append(os.Environ(), "GITHUB_STEP_SUMMARY=", "PWD="+bin.Dir, "TMPDIR="+o.cfg.TempDir, "TMP="+o.cfg.TempDir, "TEMP="+o.cfg.TempDir)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	// Killed at once: a benchmark that sleeps through an interrupt would be waited for.
