@@ -121,7 +121,7 @@ func TestCheckIsReported(t *testing.T) {
 	// Each failure has one annotation, at the line of its Check, and no name makes another.
 	for test, at := range map[string]string{"TestGroup/missed": "shop/shop_test.go,line=29", "BenchmarkMissed": "bench/bench_test.go,line=27"} {
 		out := outputOf(events, test)
-		require.Regexp(t, `(?m)^ +::error file=.*/`+at+`,title=`+test+`%3A 2 of 4 objectives missed::error rate  observed 100 %25 \(2,000 of 2,000\), wanted at most 0 %25 .*%0Aa\|b\]\]> ::error::<c> error rate observed 100 %25`, out)
+		require.Regexp(t, `(?m)^ +::error file=.*/`+at+`,title=`+test+`%3A 2 of 4 objectives missed::error rate observed 100 %25 \(2,000 of 2,000\), wanted at most 0 %25 .*%0Aa\|b\]\]> ::error::<c> error rate observed 100 %25`, out)
 		require.Contains(t, out, "::error file="+dir)
 		require.Len(t, regexpCommand.FindAllString(out, -1), 1, out)
 	}
@@ -183,6 +183,7 @@ func TestJUnit(t *testing.T) {
 	require.ErrorAs(t, err, &failed, "%s", out)
 	require.Equal(t, 1, failed.ExitCode(), "%s", out)
 	require.Contains(t, string(out), "2 of the objectives missed")
+	require.Len(t, regexpCommand.FindAllString(string(out), -1), 1, "the annotation is found in what it prints:\n%s", out)
 
 	var events []testEvent
 	text, err := os.ReadFile(filepath.Join(dir, "events.json"))

@@ -24,10 +24,11 @@ func (j *judging) report(tb testing.TB) (annotation string) {
 	default:
 		return ""
 	}
-	if annotation = j.forActions(tb.Name()).Report(func(format string, args ...any) {
-		tb.Helper()
-		tb.Logf("loadtest: "+format, args...)
-	}); annotation != "" {
+	annotation, err := j.forActions(tb.Name()).Report()
+	if err != nil {
+		tb.Logf("loadtest: %v", err)
+	}
+	if annotation != "" {
 		annotation = "\n" + annotation
 	}
 	return annotation
@@ -76,7 +77,10 @@ func (v Verdict) forActions(test string) ghactions.Test {
 		t.Mark, t.Outcome = "🔴", fmt.Sprintf("%d of %d objectives missed", len(missed), len(v.Objectives))
 	}
 	if v.Kind != VerdictPass {
-		t.Failure = strings.TrimSpace(strings.ReplaceAll(v.details(), "\n  ", "\n"))
+		for line := range strings.Lines(strings.TrimPrefix(v.details(), "\n")) {
+			t.Failure += strings.Join(strings.Fields(line), " ") + "\n"
+		}
+		t.Failure = strings.TrimSuffix(t.Failure, "\n")
 		for _, f := range v.Causes {
 			fmt.Fprintf(&b, "- cause: %s\n", ghactions.Escape(f.String(), 500))
 		}

@@ -68,6 +68,11 @@ exit codes
      samples, a metric moved of which no one says which way it is better, or, with
      -require-power, one is not shown
 
+within GitHub Actions
+  The report is appended to the summary of the step, and what got worse or could not be
+  judged is annotated, where the head declares the benchmark. The annotations are on
+  standard error.
+
 thresholds
   metric=percent[@regexp] or metric=off[@regexp]. The metric is the unit as
   benchmarks print it (ns/op, req/s, p99-ns) or as benchstat shows it (sec/op,

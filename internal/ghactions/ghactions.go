@@ -98,12 +98,12 @@ type Test struct {
 	Body    string // Markdown, with all of it
 }
 
-// Report appends a section for the test to the step's summary; why that is not to be, it
-// tells log. It returns the annotation of a failure, for the code of the innermost caller
-// in a _test.go file, to be logged in a line of its own.
-func (t Test) Report(log func(format string, args ...any)) (annotation string) {
+// Report appends a section for the test to the step's summary; the error says why it could
+// not. It returns in any case the annotation of a failure, for the code of the innermost
+// caller in a _test.go file, to be logged in a line of its own.
+func (t Test) Report() (annotation string, err error) {
 	if !Enabled() {
-		return ""
+		return "", nil
 	}
 	file, line := caller()
 	title, open := t.Name+": "+t.Outcome, ""
@@ -115,10 +115,10 @@ func (t Test) Report(log func(format string, args ...any)) (annotation string) {
 		title += fmt.Sprintf(" (%s:%d)", short(file), line)
 	}
 	section := fmt.Sprintf("<details%s><summary>%s %s</summary>\n\n%s\n</details>\n", open, t.Mark, Escape(title, 400), t.Body)
-	if err := Append(section); err != nil {
-		log("this test is not in the summary of the step: %v", err)
+	if err = Append(section); err != nil {
+		err = fmt.Errorf("this test is not in the summary of the step: %w", err)
 	}
-	return annotation
+	return annotation, err
 }
 
 // caller returns where the innermost caller in a _test.go file is; nothing if there is

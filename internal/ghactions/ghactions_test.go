@@ -1,8 +1,8 @@
 package ghactions
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +20,8 @@ const attack = "a|b`c`<script>\n::stop-commands::x\r::error::y%0A::z, x=y: [l](h
 // TestMain is also a process that appends, next to others.
 func TestMain(m *testing.M) {
 	if who := os.Getenv("GHACTIONS_TEST_APPEND"); who != "" {
+		fmt.Println("ready")
+		_, _ = io.Copy(io.Discard, os.Stdin) // until all of them are
 		for i := range sections {
 			if err := Append(section(who, i)); err != nil {
 				panic(err)
@@ -100,19 +101,27 @@ func TestAppendFromManyProcesses(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("no newline at the end"), 0o600))
 	self, err := os.Executable()
 	require.NoError(t, err)
-	var all sync.WaitGroup
 	const names = "abc"
+	wait, start, err := os.Pipe()
+	require.NoError(t, err)
+	defer wait.Close()
+	defer start.Close()
+	var all []*exec.Cmd
 	for _, who := range names {
-		all.Go(func() { // ends with the process
-			cmd := exec.CommandContext(t.Context(), self)
-			cmd.Env = append(os.Environ(), "GHACTIONS_TEST_APPEND="+string(who))
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				t.Errorf("%v: %s", err, out)
-			}
-		})
+		cmd := exec.CommandContext(t.Context(), self)
+		cmd.Env = append(os.Environ(), "GHACTIONS_TEST_APPEND="+string(who))
+		cmd.Stdin, cmd.Stderr = wait, os.Stderr
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		all = append(all, cmd)
+		_, err = io.ReadFull(out, make([]byte, len("ready\n")))
+		require.NoError(t, err)
 	}
-	all.Wait()
+	require.NoError(t, start.Close())
+	for _, cmd := range all {
+		require.NoError(t, cmd.Wait())
+	}
 	got := read(t, path)
 	size := len("no newline at the end")
 	for _, who := range names {
@@ -149,24 +158,31 @@ func TestAppendStopsBeforeTheLimit(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	quiet := func(format string, args ...any) { t.Errorf("logged: "+format, args...) }
 	passed := Test{Name: "TestShop/x", Mark: "✅", Outcome: "3 objectives met", Body: "| a |\n"}
 	failed := Test{Name: attack, Mark: "🔴", Outcome: "1 missed", Failure: "p99\n" + attack, Body: "| b |\n"}
 
 	t.Setenv("GITHUB_ACTIONS", "")
 	t.Setenv(summary, filepath.Join(t.TempDir(), "none"))
-	require.Empty(t, failed.Report(quiet), "elsewhere nothing is written")
+	annotation, err := failed.Report()
+	require.NoError(t, err)
+	require.Empty(t, annotation, "elsewhere nothing is written")
 	t.Setenv("GITHUB_ACTIONS", "true")
 	t.Setenv(summary, "")
-	require.Empty(t, failed.Report(quiet), "nor where there is no summary")
+	annotation, err = failed.Report()
+	require.NoError(t, err)
+	require.Empty(t, annotation, "nor where there is no summary")
 
 	path := step(t)
 	dir, err := os.Getwd()
 	require.NoError(t, err)
 	t.Setenv("GITHUB_WORKSPACE", filepath.Dir(dir))
 	_, file, line, _ := runtime.Caller(0)
-	require.Empty(t, passed.Report(quiet))
-	got := commands(failed.Report(quiet))
+	passing, err := passed.Report()
+	failing, ferr := failed.Report()
+	require.NoError(t, err)
+	require.NoError(t, ferr)
+	require.Empty(t, passing)
+	got := commands(failing)
 	require.Equal(t, []command{{"error", "p99\n" + attack, map[string]string{
 		"file": filepath.FromSlash(file), "line": strconv.Itoa(line + 2), "title": attack + ": 1 missed",
 	}}}, got)
@@ -176,14 +192,11 @@ func TestReport(t *testing.T) {
 
 	// A summary that cannot be written fails nothing, and is told.
 	require.NoError(t, os.Remove(path))
-	var logged []string
-	annotation := failed.Report(func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) })
+	annotation, err = failed.Report()
 	require.Len(t, commands(annotation), 1)
-	require.Len(t, logged, 1)
-	require.Contains(t, logged[0], "this test is not in the summary of the step: GITHUB_STEP_SUMMARY: open "+path)
+	require.ErrorContains(t, err, "this test is not in the summary of the step: GITHUB_STEP_SUMMARY: open "+path)
 	require.NoFileExists(t, path, "and none is made that nobody reads")
 	require.ErrorIs(t, Append("x"), fs.ErrNotExist)
-	require.Error(t, errors.Unwrap(Append("x")))
 }
 
 func TestShort(t *testing.T) {

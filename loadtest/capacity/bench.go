@@ -61,10 +61,10 @@ func Bench(b *testing.B, o Options, reqs ...*loadtest.Request) Result {
 	if testing.Verbose() { // otherwise package testing shows ten lines
 		shown = r.String()
 	}
-	annotation := r.forActions(b.Name(), err).Report(func(format string, args ...any) {
-		b.Helper()
-		b.Logf("capacity: "+format, args...)
-	})
+	annotation, unwritten := r.forActions(b.Name(), err).Report()
+	if unwritten != nil {
+		b.Logf("capacity: %v", unwritten)
+	}
 	if err != nil {
 		if !strings.HasPrefix(shown, err.Error()) { // as it does but for bad options
 			shown = err.Error() + "\n" + shown
