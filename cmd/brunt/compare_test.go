@@ -149,8 +149,9 @@ func TestCompareTrees(t *testing.T) {
 
 	// GitHub Actions is told, by the command and not by the benchmarks.
 	in := func(file, decl string) string {
-		text := read(filepath.Join(r.Dir, file))
-		return fmt.Sprintf("::error file=%s,line=%d,title=", filepath.Join(r.Dir, file), 1+strings.Count(text[:strings.Index(text, decl)], "\n"))
+		before, _, _ := strings.Cut(read(filepath.Join(r.Dir, file)), decl)
+		path := strings.ReplaceAll(filepath.Join(r.Dir, file), ":", "%3A") // of a drive
+		return fmt.Sprintf("::error file=%s,line=%d,title=", path, 1+strings.Count(before, "\n"))
 	}
 	require.Contains(t, errs, "\n"+in("a/a_test.go", "func BenchmarkSub(")+"example.com/m/a.Sub/size=2-2%3A worse::")
 	require.Contains(t, errs, "allocs/op: 2.000 ± 0%25 -> 3.000 ± 0%25, +50.00%25 (p=")

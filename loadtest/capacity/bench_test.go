@@ -141,7 +141,7 @@ func TestBenchTellsGitHubActions(t *testing.T) {
 			require.NotContains(t, out, "::error")
 			continue
 		}
-		require.Regexp(t, `(?m)^\s+::error file=\S+/bench_test\.go,line=\d+,title=BenchmarkChild%3A `+want.annotation, out)
+		require.Regexp(t, `(?m)^\s+::error file=\S+[/\\]bench_test\.go,line=\d+,title=BenchmarkChild%3A `+want.annotation, out)
 	}
 }
 
