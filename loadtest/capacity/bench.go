@@ -61,7 +61,7 @@ func Bench(b *testing.B, o Options, reqs ...*loadtest.Request) Result {
 	if testing.Verbose() { // otherwise package testing shows ten lines
 		shown = r.String()
 	}
-	annotation, unwritten := r.forActions(b.Name(), err).Report()
+	annotation, unwritten := r.tellActions(b.Name(), err)
 	if unwritten != nil {
 		b.Logf("capacity: %v", unwritten)
 	}
@@ -83,8 +83,11 @@ func Bench(b *testing.B, o Options, reqs ...*loadtest.Request) Result {
 	return r
 }
 
-// forActions returns the search of a benchmark as GitHub Actions is to show it.
-func (r Result) forActions(benchmark string, err error) ghactions.Test {
+// tellActions tells GitHub Actions what the search of a benchmark has found.
+func (r Result) tellActions(benchmark string, err error) (annotation string, unwritten error) {
+	if r.follower {
+		return "", nil // shard 0 tells
+	}
 	t := ghactions.Test{Name: benchmark, Mark: "✅", Outcome: "capacity " + text.Rate(r.Capacity) + "/s"}
 	if err != nil {
 		t.Mark, t.Outcome, t.Failure = "🔴", "no capacity found", err.Error()
@@ -106,5 +109,5 @@ func (r Result) forActions(benchmark string, err error) ghactions.Test {
 	if len(rows) > 0 {
 		t.Body += ghactions.Table([]string{"goal", "passes at", "fails at"}, rows...)
 	}
-	return t
+	return t.Report()
 }

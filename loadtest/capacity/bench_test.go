@@ -145,6 +145,22 @@ func TestBenchTellsGitHubActions(t *testing.T) {
 	}
 }
 
+// Of several shards, shard 0 tells what all of them have found.
+func TestAFollowerTellsGitHubActionsNothing(t *testing.T) {
+	summary := filepath.Join(t.TempDir(), "summary")
+	require.NoError(t, os.WriteFile(summary, nil, 0o600))
+	t.Setenv("GITHUB_ACTIONS", "true")
+	t.Setenv("GITHUB_STEP_SUMMARY", summary)
+	for _, follower := range []bool{true, false} {
+		annotation, err := Result{follower: follower}.tellActions("BenchmarkX", errPlanted)
+		require.NoError(t, err)
+		require.Equal(t, follower, annotation == "")
+		got, err := os.ReadFile(summary)
+		require.NoError(t, err)
+		require.Equal(t, follower, len(got) == 0)
+	}
+}
+
 // The result is that of Search.
 func TestBenchReturnsTheResult(t *testing.T) {
 	c := &counting{most: 100}
