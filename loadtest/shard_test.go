@@ -147,7 +147,7 @@ func TestShardsMergeToWhatOneProcessMeasures(t *testing.T) {
 	}
 	users := func() Source { // whose pauses are random
 		return Pick(func(int64) *Request {
-			return Walk("shop", func(ctx context.Context, u *User) error {
+			return Walk("shop", func(_ context.Context, u *User) error {
 				for range 1 + u.Number()%3 {
 					if err := u.Pause(time.Duration(u.Rand().IntN(50)) * time.Millisecond); err != nil {
 						return err

@@ -29,7 +29,7 @@ func searchInShards(t *testing.T, o Options, n int, change func(i int, c *shards
 			change(i, &c, &o)
 		}
 		o.Sharded = true
-		o.exchange = func(ctx context.Context, name string) (*shards.Exchange, error) { return c.Exchange(ctx, name) }
+		o.exchange = c.Exchange
 		all.Go(func() { results[i], errs[i] = Search(t.Context(), o) })
 	}
 	all.Wait()
@@ -51,14 +51,14 @@ func TestShardsSearchTogether(t *testing.T) {
 			require.Equal(t, i > 0, r.follower)
 			r.follower = false
 			if i > 0 {
-				require.Equal(t, results[0].Capacity, r.Capacity, "what shard 0 has found")
+				require.InDelta(t, results[0].Capacity, r.Capacity, 0, "what shard 0 has found")
 				require.Len(t, r.Trials, len(results[0].Trials))
 			}
 		}
 		r := results[0]
 		requireByDefinition(t, o.config(), r)
-		require.Equal(t, alone.Lower, r.Lower)
-		require.Equal(t, alone.Upper, r.Upper)
+		require.InDelta(t, alone.Lower, r.Lower, 0)
+		require.InDelta(t, alone.Upper, r.Upper, 0)
 		require.InDelta(t, alone.Capacity, r.Capacity, 0.001*alone.Capacity)
 		require.Len(t, r.Trials, len(alone.Trials))
 	})
@@ -70,15 +70,15 @@ func TestATrialIsRepeatedForALateShard(t *testing.T) {
 		o := function(service(10, 10*time.Millisecond), 50*time.Millisecond)
 		alone, err := Search(t.Context(), o)
 		require.NoError(t, err, alone)
-		results, errs := searchInShards(t, o, 2, func(i int, c *shards.Config, o *Options) {
+		results, errs := searchInShards(t, o, 2, func(i int, c *shards.Config, _ *Options) {
 			if i == 1 { // it looks for orders in a directory where they appear late
 				c.Dir = slowCopy(t, c.Dir, 400*time.Millisecond)
 			}
 		})
 		require.NoError(t, errs[0])
 		require.NoError(t, errs[1])
-		require.Equal(t, results[0].Capacity, results[1].Capacity)
-		require.Equal(t, alone.Upper, results[0].Upper)
+		require.InDelta(t, results[0].Capacity, results[1].Capacity, 0)
+		require.InDelta(t, alone.Upper, results[0].Upper, 0)
 	})
 }
 
@@ -146,7 +146,7 @@ func TestAShardThatEndsEndsTheSearch(t *testing.T) {
 			}, [2]string{"one request at a time", "shard 0: "},
 		},
 		"a shard that is late at the beginning": {
-			func(i int, c *shards.Config, _ *Options) { c.Start = c.Start.Add(-time.Minute) },
+			func(_ int, c *shards.Config, _ *Options) { c.Start = c.Start.Add(-time.Minute) },
 			[2]string{"INVALID: shard 0/2 was ready 59s after the start", "INVALID: shard 1/2 was ready 59s after the start"},
 		},
 	} {

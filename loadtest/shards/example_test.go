@@ -16,8 +16,9 @@ import (
 
 // The same test runs as one process, or as many, whoever starts them.
 func ExampleRun() {
-	testCheckout := func(t testing.TB) {
-		shards.Run(t,
+	testCheckout := func(tb testing.TB) {
+		tb.Helper()
+		shards.Run(tb,
 			loadtest.ArrivalConfig{Schedule: pace.Poisson(20_000, 1).Until(time.Minute)},
 			loadtest.Cycle(loadtest.Get("http://shop.test/checkout")),
 			loadtest.SLO{P99: 50 * time.Millisecond})

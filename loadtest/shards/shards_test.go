@@ -3,7 +3,6 @@ package shards
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -342,7 +341,7 @@ func TestReadNamesWhatIsNoResult(t *testing.T) {
 		files, err := Read(dir, "")
 		require.Empty(t, files, content)
 		var fault *FileError
-		require.True(t, errors.As(err, &fault), "%q: %v", content, err)
+		require.ErrorAs(t, err, &fault, content)
 		require.Equal(t, path, fault.Path)
 		require.ErrorContains(t, err, want, content)
 	}
