@@ -577,3 +577,12 @@ func ExampleProgress() {
 	_, _ = engine.Run(context.Background(), loadtest.Times(100))
 	// Output: 100 of 100
 }
+
+// Of two processes side by side what they sent adds up, and what was slowest counts.
+func ExampleInterval_Join() {
+	a := loadtest.Interval{To: time.Second, Counts: loadtest.Counts{Requests: 900}, P99: 20 * time.Millisecond, InFlight: 5}
+	b := loadtest.Interval{From: 200 * time.Millisecond, To: 1200 * time.Millisecond, Counts: loadtest.Counts{Requests: 300}, P99: 30 * time.Millisecond, InFlight: 2}
+	both := a.Join(b)
+	fmt.Println(both.To, both.Requests, both.P99, both.InFlight)
+	// Output: 1.2s 1200 30ms 7
+}

@@ -46,7 +46,7 @@ const (
 
 var intervals = hist.Parts[Interval]{
 	Bounds: func(i Interval) (from, to time.Duration) { return i.From, i.To },
-	Join:   Interval.and,
+	Join:   Interval.Join,
 	Later: func(i Interval, by time.Duration) Interval {
 		i.From, i.To = i.From+by, i.To+by
 		return i
@@ -57,8 +57,10 @@ func newSeries() hist.Series[Interval] {
 	return hist.Series[Interval]{Parts: intervals, Most: maxIntervals, Every: harvestEvery}
 }
 
-// and merges i with next, which starts later or overlaps it.
-func (i Interval) and(next Interval) Interval {
+// Join returns what happened in i and next, which begins later or overlaps it, as one
+// interval; what is joined how, EngineResult.Intervals says. Where they overlap they are of
+// runs side by side, and InFlight is the sum.
+func (i Interval) Join(next Interval) Interval {
 	out := Interval{
 		From: min(i.From, next.From), To: max(i.To, next.To),
 		Counts:    i.Counts,
@@ -83,29 +85,30 @@ func (i Interval) and(next Interval) Interval {
 // configuration.
 type Progress struct {
 	// Engine names the scheduling: "sync", "threaded", "async" or "arrival".
-	Engine string
+	Engine string `json:"engine"`
 	// Elapsed is the time since the run began, and Planned the time limit of its source,
 	// or the length of the schedule of an ArrivalEngine if that is less; 0 without one. A
 	// run exceeds it by the requests in flight at its end.
-	Elapsed, Planned time.Duration
+	Elapsed time.Duration `json:"elapsed_ns"`
+	Planned time.Duration `json:"planned_ns"`
 	// Counts are of the requests so far, and of the arrivals of an ArrivalEngine; without
 	// those that Exclude leaves out, of which Last may be.
 	Counts
 	// Size is how many requests the source holds, or the schedule of an ArrivalEngine if
 	// those are fewer; -1 if that is not known.
-	Size int64
+	Size int64 `json:"size"`
 	// RPS is the number of requests sent per second of Elapsed, without a WarmUp.
-	RPS float64
+	RPS float64 `json:"rps"`
 	// Last is the interval that ended just now; of an ArrivalEngine, its Scheduled over
 	// its length is the rate that was intended, and its Lag the lag now. When Done, it is the last of
 	// EngineResult.Intervals, which may contain one reported before.
-	Last Interval
+	Last Interval `json:"interval"`
 	// InFlight is how many requests are being attempted.
-	InFlight int
+	InFlight int `json:"in_flight"`
 	// HeapBytes is the largest heap seen in the last interval.
-	HeapBytes uint64
+	HeapBytes uint64 `json:"heap_bytes"`
 	// Done reports whether the run has ended: this is its last report then.
-	Done bool
+	Done bool `json:"done"`
 }
 
 // reporter calls OnProgress. A report that comes while one is being delivered

@@ -285,10 +285,10 @@ func TestWhatIsRecordedLateIsOfTheLastInterval(t *testing.T) {
 func TestJoinedIntervals(t *testing.T) {
 	a := Interval{From: 0, To: 10, Counts: Counts{Requests: 2}, P50: 40, P99: 100, InFlight: 3}
 	b := Interval{From: 10, To: 20, Counts: Counts{Requests: 6}, P50: 80, P99: 90, InFlight: 5}
-	require.Equal(t, Interval{From: 0, To: 20, Counts: Counts{Requests: 8}, P50: 70, P99: 100, InFlight: 5}, a.and(b))
+	require.Equal(t, Interval{From: 0, To: 20, Counts: Counts{Requests: 8}, P50: 70, P99: 100, InFlight: 5}, a.Join(b))
 	b.From, b.To = 5, 15
-	require.Equal(t, Interval{From: 0, To: 15, Counts: Counts{Requests: 8}, P50: 70, P99: 100, InFlight: 8}, a.and(b), "side by side, both are in flight")
-	require.Equal(t, Interval{To: 20}, Interval{To: 10}.and(Interval{From: 10, To: 20}), "nothing was sent in either")
+	require.Equal(t, Interval{From: 0, To: 15, Counts: Counts{Requests: 8}, P50: 70, P99: 100, InFlight: 8}, a.Join(b), "side by side, both are in flight")
+	require.Equal(t, Interval{To: 20}, Interval{To: 10}.Join(Interval{From: 10, To: 20}), "nothing was sent in either")
 	require.Zero(t, Interval{Counts: Counts{Requests: 3}}.RPS())
 }
 

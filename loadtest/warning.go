@@ -189,7 +189,7 @@ func (r *EngineResult) stalls() ([]stall, bool) {
 			continue
 		}
 		if follows {
-			out[n-1].Interval = out[n-1].and(row)
+			out[n-1].Interval = out[n-1].Join(row)
 			continue
 		}
 		s := stall{Interval: row, usual: due(row) / (row.To - row.From).Seconds()}
