@@ -25,5 +25,7 @@
 // Several results, such as those of two engines, share their charts and stand
 // side by side in the tables. The same results and options give the same bytes.
 //
+// Package live shows a run while it goes on, with the same charts.
+//
 // The charts are drawn by uPlot (MIT license), which travels in the file.
 package htmlreport

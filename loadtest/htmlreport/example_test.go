@@ -137,3 +137,21 @@ func ExampleAttachCapacity() {
 	fmt.Println("report.html")
 	// Output: report.html
 }
+
+// Package live serves such pages; this is what it makes each of.
+func ExampleLive_Page() {
+	page, err := inProgress.Page()
+	fmt.Println(err, strings.Contains(string(page), "Checkout"), strings.Contains(string(page), "EventSource"))
+	// Output: <nil> true true
+}
+
+func ExampleLive_Event() {
+	event, err := inProgress.Event()
+	fmt.Println(err, strings.HasPrefix(string(event), `{"main":"`), strings.Count(string(event), "\n"))
+	// Output: <nil> true 0
+}
+
+var inProgress = htmlreport.Live{
+	Title: "Checkout", State: "running: 1s of 1h0m0s",
+	Result: &loadtest.EngineResult{Engine: "async", Intervals: []loadtest.Interval{{To: time.Second, Counts: loadtest.Counts{Requests: 950}}}},
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io"
+	"strings"
 )
 
 var (
@@ -17,6 +18,8 @@ var (
 	searchText string
 	//go:embed assets/report.js
 	reportJS string
+	//go:embed assets/live.js
+	liveJS string
 	//go:embed assets/uPlot.iife.min.js
 	uPlotJS string
 	//go:embed assets/uPlot.min.css
@@ -35,6 +38,8 @@ var (
 	// which it knows by their hashes: a script that slipped in would not run.
 	policy = "default-src 'none'; script-src " + hash(library) + " " + hash(reportJS) +
 		"; style-src " + hash(style) + "; img-src data:; base-uri 'none'; form-action 'none'"
+	// livePolicy also lets a page listen to the server that it comes from.
+	livePolicy = strings.Replace(policy, "script-src ", "connect-src 'self'; script-src "+hash(liveJS)+" ", 1)
 )
 
 func hash(s string) string {
@@ -43,10 +48,14 @@ func hash(s string) string {
 }
 
 func render(w io.Writer, p *page) error {
-	return pageTemplate.Execute(w, struct {
+	data := struct {
 		*page
-		Policy          string
-		Style           template.CSS
-		Library, Script template.JS
-	}{p, policy, template.CSS(style), template.JS(library), template.JS(reportJS)})
+		Policy                      string
+		Style                       template.CSS
+		Library, Script, LiveScript template.JS
+	}{p, policy, template.CSS(style), template.JS(library), template.JS(reportJS), template.JS(liveJS)}
+	if p.Live {
+		data.Policy = livePolicy
+	}
+	return pageTemplate.Execute(w, data)
 }

@@ -24,8 +24,9 @@ var fixed = Options{Title: "Checkout", Environment: []Fact{{"Go", "go1.26"}, {"C
 
 // withoutAssets leaves out what is embedded, so that a golden file shows the page.
 func withoutAssets(page string) string {
-	return strings.NewReplacer(library, "LIBRARY", reportJS, "SCRIPT", style, "STYLE",
-		strings.ReplaceAll(policy, "'", "&#39;"), "POLICY", strings.NewReplacer("'", "&#39;", "+", "&#43;").Replace(policy), "POLICY").Replace(page)
+	html := strings.NewReplacer("'", "&#39;", "+", "&#43;")
+	return strings.NewReplacer(library, "LIBRARY", reportJS, "SCRIPT", liveJS, "LIVE", style, "STYLE",
+		strings.ReplaceAll(policy, "'", "&#39;"), "POLICY", html.Replace(policy), "POLICY", html.Replace(livePolicy), "LIVE POLICY").Replace(page)
 }
 
 func TestPage(t *testing.T) {

@@ -20,6 +20,7 @@ type page struct {
 	Subtitle    string
 	Runs        []string
 	Many        bool
+	Live        bool // a run that goes on
 	Open        bool // one of the runs is an open loop
 	Tiles       []tile
 	Verdict     string // PASS, FAIL or INVALID of all runs; empty without an SLO

@@ -12,7 +12,7 @@
   addEventListener("unhandledrejection", fault);
   addEventListener("securitypolicyviolation", fault);
 
-  const charts = JSON.parse(document.getElementById("data").textContent) || [];
+  let charts = JSON.parse(document.getElementById("data").textContent) || [];
   const css = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
 
   // Numbers read as in the tables, which are written in Go.
@@ -82,7 +82,17 @@
     return [x, y];
   };
 
-  const build = (c) => {
+  // What the reader has done to a plot, for the one that takes its place.
+  const state = (u) => {
+    const { min, max } = u.scales.x, x = u.data[0];
+    return {
+      zoom: x.length && (min > x[0] || max < x[x.length - 1]) ? { min, max } : null,
+      hidden: u.series.filter((s) => !s.show).map((s) => s.label),
+      cursor: { left: u.cursor.left, top: u.cursor.top },
+    };
+  };
+
+  const build = (c, before) => {
     const box = document.getElementById("chart-" + c.id);
     const log = pressed.has(c.id) ? pressed.get(c.id) : c.log;
     const lift = (v) => log && v != null && v <= 0 ? c.least || 1 : v; // a logarithm has no zero: 1 ns is the least
@@ -95,7 +105,7 @@
       return raw[u][i];
     };
     const series = c.series.map((s, k) => ({
-      label: s.label, stroke: css(s.color), width: 2, spanGaps: false, paths: s.points ? () => null : step,
+      label: s.label, show: !before?.hidden.includes(s.label), stroke: css(s.color), width: 2, spanGaps: false, paths: s.points ? () => null : step,
       dash: s.dash ? [6, 4] : undefined,
       fill: s.fill ? css(s.color) + (dark ? "33" : "22") : undefined,
       points: s.points ? { show: true, size: 9, width: 2, fill: css(s.points === "full" ? s.color : "card") } : { show: c.x === "time" && !c.step && s.x.length <= 60, size: 5 },
@@ -127,28 +137,43 @@
     }, data, box);
     box.dataset.xscale = u.scales.x.distr === 3 ? "log" : "linear";
     box.dataset.yscale = u.scales.y.distr === 3 ? "log" : "linear";
-    plots.set(c.id, { u, fit: () => u.setSize(size()) });
+    if (before?.zoom) u.setScale("x", before.zoom);
+    if (before?.cursor.left >= 0) u.setCursor(before.cursor);
+    plots.set(c.id, { u, fit: () => { if (box.clientWidth !== u.width) u.setSize(size()); } });
   };
   const draw = (c) => {
-    const old = plots.get(c.id);
+    const old = plots.get(c.id), before = old && state(old.u);
     if (old) old.u.destroy();
     plots.delete(c.id);
-    try { build(c); } catch (e) { fault(); console.error(e); }
+    try { build(c, before); } catch (e) { fault(); console.error(e); }
     mark();
   };
   const drawAll = () => charts.forEach(draw);
 
-  for (const b of document.querySelectorAll("button[data-for]")) {
-    const c = charts.find((c) => c.id === b.dataset.for);
-    b.hidden = false;
-    b.addEventListener("click", () => {
-      const on = b.getAttribute("aria-pressed") !== "true";
-      b.setAttribute("aria-pressed", String(on));
-      pressed.set(c.id, on);
-      draw(c);
-    });
-  }
+  const bind = () => {
+    for (const b of document.querySelectorAll("button[data-for]")) {
+      const c = charts.find((c) => c.id === b.dataset.for);
+      b.hidden = false;
+      if (pressed.has(c.id)) b.setAttribute("aria-pressed", String(pressed.get(c.id)));
+      b.addEventListener("click", () => {
+        const on = b.getAttribute("aria-pressed") !== "true";
+        b.setAttribute("aria-pressed", String(on));
+        pressed.set(c.id, on);
+        draw(c);
+      });
+    }
+  };
+  bind();
   drawAll();
+  mark();
+  // Of a run that goes on: the page has been filled anew.
+  document.addEventListener("charts", (e) => {
+    charts = e.detail;
+    for (const [id, p] of plots) if (!charts.some((c) => c.id === id)) { p.u.destroy(); plots.delete(id); }
+    bind();
+    drawAll();
+    mark();
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   // Paper is white, and narrower than most screens.
   addEventListener("beforeprint", () => { root.dataset.theme = "light"; drawAll(); });
@@ -157,5 +182,5 @@
   new ResizeObserver(() => {
     cancelAnimationFrame(queued);
     queued = requestAnimationFrame(() => plots.forEach((p) => p.fit()));
-  }).observe(document.querySelector(".charts"));
+  }).observe(document.querySelector("main"));
 })();
