@@ -73,6 +73,10 @@ var arrows = map[string][]string{
 	"loadtest/data":       {module + "/loadtest"},
 	"loadtest/htmlreport": {module + "/loadtest", module + "/loadtest/capacity", module + "/loadtest/internal/text"},
 	"loadtest/shards":     {module + "/loadtest"},
+	"loadtest/live": {
+		module + "/loadtest", module + "/loadtest/htmlreport", module + "/loadtest/internal/hist", module + "/loadtest/internal/text",
+		module + "/loadtest/shards",
+	},
 	"loadtest/sqlitesink": {
 		module + "/loadtest",
 		"github.com/ncruces/go-sqlite3/driver",
@@ -86,7 +90,7 @@ var arrows = map[string][]string{
 	"cmd/brunt": {
 		module + "/internal/benchbuild", module + "/internal/benchgate",
 		module + "/internal/benchreport", module + "/internal/benchrun", module + "/internal/ghactions", module + "/internal/job",
-		module + "/loadtest", module + "/loadtest/htmlreport", module + "/loadtest/shards",
+		module + "/loadtest", module + "/loadtest/htmlreport", module + "/loadtest/live", module + "/loadtest/shards",
 	},
 	"internal/ghactions": {},
 	"internal/job":       {},
