@@ -67,9 +67,9 @@ test-next: ## run every test with the version of Go after this one (NEXT=go1.27.
 	GOTOOLCHAIN=$(NEXT) $(GO) test -shuffle=on ./...
 
 .PHONY: test-report
-test-report: | $(BUILD) ## draw the HTML report in a headless Chromium and check it (BROWSER=path)
+test-report: | $(BUILD) ## draw the HTML report, and a run that goes on, in a headless Chromium and check them (BROWSER=path)
 	@test -n '$(BROWSER)' || { echo 'no chromium, google-chrome or chromium-browser found: install one, or set BROWSER=path' >&2; exit 1; }
-	BRUNT_BROWSER='$(BROWSER)' $(GO) test -count=1 -artifacts -outputdir='$(abspath $(BUILD))' -run Browser ./loadtest/htmlreport
+	BRUNT_BROWSER='$(BROWSER)' $(GO) test -count=1 -artifacts -outputdir='$(abspath $(BUILD))' -run Browser ./loadtest/htmlreport ./loadtest/live
 
 .PHONY: test-junit
 test-junit: ## what gotestsum makes of a Check that fails: is all of it in the JUnit file?

@@ -31,7 +31,7 @@ func newShell(t *testing.T) *shell {
 	binary := filepath.Join(t.TempDir(), "brunt.exe") // the name matters where it has to end so
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/brunt").CombinedOutput()
 	require.NoError(t, err, string(out))
-	for _, command := range []string{"compare", "merge", "job kubernetes", "job slurm", "job mpi"} {
+	for _, command := range []string{"compare", "live", "merge", "job kubernetes", "job slurm", "job mpi"} {
 		help, err := exec.CommandContext(t.Context(), binary, append(strings.Fields(command), "-h")...).Output()
 		require.NoError(t, err, command)
 		for _, m := range regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(string(help), -1) {
@@ -309,6 +309,8 @@ func TestDocsShellFindsFaults(t *testing.T) {
 		{"go get -tool " + module + "/cmd/brunt@latest", ""},
 		{"brunt split a b", `brunt has no command "split a b"`},
 		{"brunt merge -form html results", "brunt merge has no flag -form"},
+		{"brunt live -addr 127.0.0.1:8089 results", ""},
+		{"brunt live -port 8089 results", "brunt live has no flag -port"},
 		{"brunt job slurm -array -shards 4 -- ./load.test -test.anything | sh", ""},
 		{"brunt job mpi -array", "brunt job mpi has no flag -array"},
 		{"brunt job k8s", `brunt has no command "job k8s"`},

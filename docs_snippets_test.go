@@ -51,7 +51,7 @@ var imports = map[string]string{
 	"fixtures": module + "/fixtures", "loadtest": module + "/loadtest", "pace": module + "/loadtest/pace",
 	"capacity": module + "/loadtest/capacity", "htmlreport": module + "/loadtest/htmlreport", "progress": module + "/loadtest/progress",
 	"check": module + "/loadtest/check", "data": module + "/loadtest/data",
-	"replay": module + "/loadtest/replay", "shards": module + "/loadtest/shards",
+	"live": module + "/loadtest/live", "replay": module + "/loadtest/replay", "shards": module + "/loadtest/shards",
 	"sqlitesink": module + "/loadtest/sqlitesink", "resilience": module + "/resilience",
 	"resiliencetest": module + "/resilience/resiliencetest",
 }
