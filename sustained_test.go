@@ -15,6 +15,7 @@ import (
 	"example.com/brunt/fixtures"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/htmlreport"
+	"example.com/brunt/loadtest/live"
 	"example.com/brunt/loadtest/progress"
 )
 
@@ -97,7 +98,7 @@ func sustain(b *testing.B, engine string, config func(func(loadtest.Progress)) l
 		b.Fatal(err)
 	}
 	req := target(b)
-	e := loadtest.Start(b, config(progress.Auto(b, progress.WithSink(sink))))
+	e := loadtest.Start(b, config(live.Show(b, "", progress.Auto(b, progress.WithSink(sink)))))
 	b.ResetTimer()
 	r, err := loadtest.Record(b.Context(), e, loadtest.For(duration, req), sink)
 	b.StopTimer()
