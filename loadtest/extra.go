@@ -98,7 +98,7 @@ func (x *extra) tell(r *RequestResult) {
 	if x == nil {
 		return
 	}
-	r.TraceID, r.RequestID = x.trace.id, x.trace.request
+	r.TraceID, r.SpanID, r.RequestID = x.trace.id, x.trace.span(), x.trace.request
 	if x.user != nil {
 		r.Scenario, r.User = x.user.scenario, x.user.number
 	}

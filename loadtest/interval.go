@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"sync"
 	"time"
 
 	"example.com/brunt/loadtest/internal/hist"
@@ -109,6 +110,51 @@ type Progress struct {
 	HeapBytes uint64 `json:"heap_bytes"`
 	// Done reports whether the run has ended: this is its last report then.
 	Done bool `json:"done"`
+
+	reported *reported // nil in one that no engine has made
+}
+
+// Result returns a copy of what the run has counted until the end of the latest interval,
+// which is Last or one after it, for an OnProgress that wants more than its Counts: the
+// Stats of the whole run with their histograms, and those of Endpoints and Scenarios,
+// which may already have some requests more. When Done they are those of the result. Its
+// Intervals, Generator, Causes and Warnings are empty: those come at the end.
+//
+// It takes well under a millisecond where no request has a name, and delays no request.
+// It is for OnProgress alone: after the last report has been delivered it returns nil, as
+// it does if no engine has made p.
+func (p Progress) Result() *EngineResult {
+	return p.reported.at(p.Elapsed)
+}
+
+// reported gives the result so far to OnProgress, and nothing after the last report. It is
+// safe for concurrent use by multiple goroutines.
+type reported struct {
+	mu  sync.Mutex
+	run *run // nil when there is nothing more to report
+}
+
+// at returns the result at now, which is since the run began.
+func (s *reported) at(now time.Duration) *EngineResult {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	r := s.run
+	if r == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	res := r.recorder.soFar(r.names.known())
+	s.mu.Unlock()
+	r.describe(res, now) // asks the client, which may be the user's
+	return res
+}
+
+func (s *reported) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run = nil
 }
 
 // reporter calls OnProgress. A report that comes while one is being delivered

@@ -225,6 +225,10 @@ func appendRecord(b []byte, r *RequestResult) ([]byte, error) {
 		b = append(b, `,"trace_id":`...)
 		b = appendString(b, r.TraceID)
 	}
+	if r.SpanID != "" {
+		b = append(b, `,"span_id":`...)
+		b = appendString(b, r.SpanID)
+	}
 	if r.RequestID != "" {
 		b = append(b, `,"request_id":`...)
 		b = appendString(b, r.RequestID)
@@ -270,6 +274,7 @@ type requestJSON struct {
 	Scenario   string     `json:"scenario,omitempty"`
 	User       int64      `json:"user,omitempty"`
 	TraceID    string     `json:"trace_id,omitempty"`
+	SpanID     string     `json:"span_id,omitempty"`
 	RequestID  string     `json:"request_id,omitempty"`
 	Excluded   bool       `json:"excluded,omitempty"`
 }
@@ -280,7 +285,7 @@ func (r RequestResult) MarshalJSON() ([]byte, error) {
 	j := requestJSON{
 		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
 		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected, Lag: millis(r.Lag),
-		Scenario: r.Scenario, User: r.User, TraceID: r.TraceID, RequestID: r.RequestID, Excluded: r.Excluded,
+		Scenario: r.Scenario, User: r.User, TraceID: r.TraceID, SpanID: r.SpanID, RequestID: r.RequestID, Excluded: r.Excluded,
 	}
 	if r.Err != nil {
 		text := r.Err.Error()
@@ -308,7 +313,7 @@ func (r *RequestResult) fromJSON(j *requestJSON) error {
 		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
 		Latency: fromMillis(j.Latency), Lag: fromMillis(j.Lag),
 		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
-		Scenario:  j.Scenario, User: j.User, TraceID: j.TraceID, RequestID: j.RequestID, Excluded: j.Excluded,
+		Scenario:  j.Scenario, User: j.User, TraceID: j.TraceID, SpanID: j.SpanID, RequestID: j.RequestID, Excluded: j.Excluded,
 	}
 	if j.Error != nil {
 		r.Err = errors.New(*j.Error)

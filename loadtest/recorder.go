@@ -52,6 +52,7 @@ type recorder struct {
 	shards []*shard
 	named  [maxEndpoints]endpointTally // of the whole run
 	free   []*tally
+	mu     sync.Mutex      // of total, which soFar reads
 	total  *tally          // of the intervals that are over; nil before the first
 	both   *hist.Histogram // scratch
 	recent hist.Block      // the latencies of the last interval
@@ -322,6 +323,8 @@ func (r *recorder) harvest(last bool) (row, excluded Interval) {
 	if r.arrivals != nil {
 		r.window = windowOf(sum, all)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.total == nil {
 		r.total = sum
 	} else {
@@ -329,6 +332,27 @@ func (r *recorder) harvest(last bool) (row, excluded Interval) {
 		r.putTally(sum)
 	}
 	return row, excluded
+}
+
+// soFar returns a copy of what has been counted: in all until the end of the latest
+// interval, and by names until now. It may be called while harvest is.
+func (r *recorder) soFar(names []endpointName) *EngineResult {
+	total, named := new(tally), make([]*tally, len(names))
+	r.mu.Lock()
+	if r.total != nil {
+		total.merge(r.total)
+	}
+	r.mu.Unlock()
+	for id := range names {
+		e := &r.named[id]
+		e.mu.Lock()
+		if e.tally != nil {
+			named[id] = new(tally)
+			named[id].merge(e.tally)
+		}
+		e.mu.Unlock()
+	}
+	return newResult(total, names, named, nil)
 }
 
 func (r *recorder) getTally() *tally {

@@ -31,6 +31,7 @@ type RequestResult struct {
 	User       int64         // its number, of a request in a Scenario
 	Excluded   bool          // it is not counted, by Exclude
 	TraceID    string        // with Tracing.TraceContext, in hexadecimal
+	SpanID     string        // likewise, of the last attempt
 	RequestID  string        // with Tracing.RequestID
 }
 

@@ -167,8 +167,13 @@ func (r *run) runWorkers() {
 		series: newSeries(), excluded: newSeries(), counted: r.counted, blocks: hist.NewBlocks(harvestEvery),
 	}
 	reports := &reporter{report: r.engine.progress, recordPanic: r.recordPanic, next: make(chan Progress, 1)}
+	so := &reported{run: r}
 	if r.engine.progress != nil {
-		r.collector.report = func(row Interval, now time.Duration, done bool) { reports.put(r.progress(row, now, done)) }
+		r.collector.report = func(row Interval, now time.Duration, done bool) {
+			p := r.progress(row, now, done)
+			p.reported = so
+			reports.put(p)
+		}
 		reporting.Go(reports.run) // ends when next is closed, below
 	}
 	if r.engine.abort != nil {
@@ -206,6 +211,7 @@ func (r *run) runWorkers() {
 	r.collector.finish(r.elapsed())
 	close(reports.next)
 	reporting.Wait()
+	so.end()
 }
 
 // inFlight returns how many requests are being attempted.
@@ -243,6 +249,27 @@ func (r *run) progress(row Interval, now time.Duration, done bool) Progress {
 		Engine: r.engine.name, Elapsed: now, Planned: r.planned(), Size: r.size(),
 		Counts: total, RPS: text.PerSecond(total.Requests, now-min(r.counted.from, now)), Last: row, InFlight: row.InFlight, HeapBytes: row.HeapBytes, Done: done,
 	}
+}
+
+// start returns when the counting begins, since base.
+func (r *run) start() time.Duration {
+	return max(r.counted.from, time.Duration(r.first.Load()-1), 0)
+}
+
+// describe sets what res, whose counting ended at end or before, says of the run.
+func (r *run) describe(res *EngineResult, end time.Duration) {
+	start := r.start()
+	if to := r.counted.to; to > 0 {
+		end = min(end, to)
+	}
+	res.Engine, res.Concurrency = r.engine.name, r.most
+	res.StartedAt, res.Elapsed = r.base.Add(start), max(end-start, 0)
+	res.spans = []span{{From: res.StartedAt, To: res.StartedAt.Add(res.Elapsed)}}
+	if r.dispatcher != nil {
+		res.Schedule = r.whole.String()
+	}
+	res.ConnectionsOpened = r.connections.opened.Load()
+	res.pooled, res.ConnectionsUnknown = r.engine.pooled()
 }
 
 // size returns how many requests are due in all; -1 if that is not known.
@@ -349,25 +376,16 @@ func (r *run) recordPanic(value any) {
 }
 
 func (r *run) result(names []endpointName) (*EngineResult, error) {
-	start := max(r.counted.from, time.Duration(r.first.Load()-1), 0)
-	end := r.elapsed()
-	if to := r.counted.to; to > 0 {
-		end = min(end, to)
-	}
-	res := r.collector.result(names, start)
-	res.Engine, res.Concurrency = r.engine.name, r.most
-	res.StartedAt, res.Elapsed = r.base.Add(start), max(end-start, 0)
+	res := r.collector.result(names, r.start())
+	r.describe(res, r.elapsed())
 	res.SinkTime = r.sinkTime()
-	res.spans = []span{{From: res.StartedAt, To: res.StartedAt.Add(res.Elapsed)}}
 	if size := r.size(); size >= 0 {
 		res.Unsent = size - res.begun()
 	}
 	if d := r.dispatcher; d != nil {
-		res.Schedule, res.PeakInFlight = r.whole.String(), d.Peak
+		res.PeakInFlight = d.Peak
 		res.Causes = causeFindings(r.collector.labeler, res.Concurrency, res.sinkShare())
 	}
-	res.ConnectionsOpened = r.connections.opened.Load()
-	res.pooled, res.ConnectionsUnknown = r.engine.pooled()
 	res.Warnings = res.assess()
 	if stall := res.stallText(); stall != "" {
 		res.Warnings = append(res.Warnings, Warning{Kind: WarnStall, Text: stall})

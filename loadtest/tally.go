@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -285,6 +286,13 @@ type endpointName struct {
 }
 
 func newEndpoints() *endpoints { return &endpoints{ids: make(map[endpointName]int32)} }
+
+// known returns the names so far, by their numbers.
+func (e *endpoints) known() []endpointName {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return slices.Clone(e.names)
+}
 
 // of returns the number of what r is counted under.
 func (e *endpoints) of(r *Request) int32 { return e.id(endpointName{r.Name, r.Scenario != nil}) }

@@ -18,7 +18,8 @@ import (
 type Tracing struct {
 	// TraceContext sends a traceparent header, as W3C Trace Context defines it: a trace for
 	// each request, marked as sampled, and a span for each attempt. The trace is in
-	// RequestResult.TraceID. All traces of a run begin with the same 16 digits.
+	// RequestResult.TraceID, and the span of the last attempt in SpanID. All traces of a run
+	// begin with the same 16 digits.
 	TraceContext bool
 	// RequestID names a header, such as X-Request-Id, that is sent with an identifier of
 	// the run and a number of the request in it. Both are in RequestResult.RequestID.
@@ -97,6 +98,14 @@ func (x *trace) attempt() {
 	if x.request != "" {
 		x.lines = append(append(append(append(x.lines, x.header...), ": "...), x.request...), "\r\n"...)
 	}
+}
+
+// span returns the span of the attempt in hand; "" if there is none.
+func (x *trace) span() string {
+	if x.parent == "" {
+		return ""
+	}
+	return x.parent[len("00-")+len(x.id)+1:][:16]
 }
 
 // set sets what x says in h.

@@ -77,6 +77,9 @@ func TestTracing(t *testing.T) {
 					spans[parts[2]], traces[parts[1]] = true, true
 					got := results[path+h["X-Request-Id"][0]]
 					require.Equal(t, parts[1], got.TraceID)
+					if i == len(headers)-1 {
+						require.Equal(t, parts[2], got.SpanID, "of the last attempt")
+					}
 					require.Equal(t, h["X-Request-Id"][0], got.RequestID)
 					if run == "" {
 						run = got.TraceID[:16]
@@ -132,7 +135,7 @@ func TestTracingIsValidated(t *testing.T) {
 
 // Records keep what joins them with a server's logs.
 func TestRecordsKeepTheTrace(t *testing.T) {
-	want := RequestResult{URL: "http://h/", StatusCode: 200, Attempt: 1, Scenario: `s"`, User: 7, TraceID: "0123", RequestID: "r-1"}
+	want := RequestResult{URL: "http://h/", StatusCode: 200, Attempt: 1, Scenario: `s"`, User: 7, TraceID: "0123", SpanID: "45", RequestID: "r-1"}
 	plain, err := json.Marshal(want)
 	require.NoError(t, err)
 	line, err := appendRecord(nil, &want)
@@ -165,7 +168,7 @@ func TestAHeaderOfItsOwnInAnyCase(t *testing.T) {
 			require.Len(t, server.seen["/own"], 1)
 			require.Equal(t, []string{"mine"}, server.seen["/own"][0]["Traceparent"])
 			require.Equal(t, []string{"mine too"}, server.seen["/own"][0]["X-Request-Id"])
-			require.Empty(t, got.TraceID+got.RequestID)
+			require.Empty(t, got.TraceID+got.SpanID+got.RequestID)
 		})
 	}
 }

@@ -36,19 +36,20 @@ const schema = `CREATE TABLE requests (
 	scenario TEXT,
 	user INTEGER NOT NULL,
 	trace_id TEXT,
+	span_id TEXT,
 	request_id TEXT,
 	excluded INTEGER NOT NULL
 )`
 
-const insert = `INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const insert = `INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // Create returns a sink that writes to an SQLite database at path, into a table
 // "requests" with a column for each key of [loadtest.RequestResult.MarshalJSON]:
 // url, status_code (0 without a response), latency_ms, timestamp (Unix seconds),
 // attempt, error, error_class, name, method (each NULL without one), bytes, expected (1
 // where Request.Expect names the status, else 0), lag_ms (0 in a closed loop), scenario
-// (NULL without one), user (its number), trace_id and request_id (NULL without
-// Tracing), and excluded (1 of a request that is not counted, else 0). A file that exists is replaced; the directory must exist.
+// (NULL without one), user (its number), trace_id, span_id and request_id (NULL
+// without Tracing), and excluded (1 of a request that is not counted, else 0). A file that exists is replaced; the directory must exist.
 //
 // A batch is a transaction: after a kill the database holds whole batches, those
 // that SinkStats.Written counts. While the sink is open others can read the
@@ -156,7 +157,7 @@ func add(ctx context.Context, stmt *sql.Stmt, r *loadtest.RequestResult) error {
 	}
 	_, err := stmt.ExecContext(ctx, r.URL, r.StatusCode, float64(r.Latency)/1e6, began, r.Attempt,
 		failed, class, orNull(r.Name), orNull(r.Method), r.Bytes, r.Expected, float64(r.Lag)/1e6,
-		orNull(r.Scenario), r.User, orNull(r.TraceID), orNull(r.RequestID), r.Excluded)
+		orNull(r.Scenario), r.User, orNull(r.TraceID), orNull(r.SpanID), orNull(r.RequestID), r.Excluded)
 	return err
 }
 

@@ -102,6 +102,16 @@ func (h *Histogram) buckets(yield func(bucket int, n int64) bool) {
 	}
 }
 
+// Highest calls yield with the largest value of each bucket that is not empty, from the
+// lowest on, and with how many values are in it.
+func (h *Histogram) Highest(yield func(value time.Duration, n int64) bool) {
+	for bucket, n := range h.buckets {
+		if !yield(min(highest(bucket), Max), n) {
+			return
+		}
+	}
+}
+
 // page returns the page of a bucket, which it makes if there is none.
 func (h *Histogram) page(bucket int) *[pageSize]int64 {
 	p := &h.pages[bucket>>pageBits]
@@ -222,6 +232,14 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 		break
 	}
 	return h.max
+}
+
+// Sum returns the exact sum in nanoseconds.
+func (h *Histogram) Sum() float64 {
+	if h == nil {
+		return 0
+	}
+	return h.sum
 }
 
 // Mean returns the exact mean; 0 if nothing was recorded.
