@@ -115,6 +115,7 @@ vet: ## go vet, for this system and cross-wise for the others
 lint: ## staticcheck and golangci-lint, which also checks the format
 	$(TOOL) staticcheck ./...
 	$(TOOL) golangci-lint run ./...
+	cd loadtest/otelsink && $(TOOL) golangci-lint run ./...
 
 .PHONY: fmt
 fmt: ## format the code
@@ -125,11 +126,15 @@ tidy: ## tidy go.mod and go.sum of every module
 	$(GO) mod tidy
 	cd tools && $(GO) mod tidy
 	cd peers && $(GO) mod tidy
+	cd loadtest/otelsink && $(GO) mod tidy
+	cd loadtest/otelsink/readback && $(GO) mod tidy
 
 .PHONY: tidy-check
 tidy-check: ## fail if tidy would change anything
 	$(GO) mod tidy -diff
 	cd peers && $(GO) mod tidy -diff
+	cd loadtest/otelsink && $(GO) mod tidy -diff
+	cd loadtest/otelsink/readback && $(GO) mod tidy -diff
 
 .PHONY: cover
 cover: ## coverage by package, and coverage.html
@@ -294,6 +299,13 @@ conformance-peers: ## which resilience properties hold for which library (ARGS=-
 .PHONY: test-peers
 test-peers: ## test the comparison module (downloads the peers)
 	cd peers && $(GO) vet ./... && $(GO) test $(RACE) ./...
+
+# What is of Prometheus takes long to build, and longer with the race detector, which has
+# nothing to find in it.
+.PHONY: test-otel
+test-otel: ## test the export as OpenTelemetry metrics, and read it back with Prometheus (downloads it; two minutes to build)
+	cd loadtest/otelsink && $(GO) vet ./... && $(GO) test $(RACE) -shuffle=on ./...
+	cd loadtest/otelsink/readback && $(GO) vet ./... && $(GO) test -shuffle=on ./...
 
 .PHONY: ci
 ci: ## what the continuous integration runs

@@ -25,8 +25,8 @@ func (f fence) at() string { return fmt.Sprintf("%s:%d", f.file, f.line) }
 
 // rule is what one snippet comment says.
 type rule struct {
-	verb string // "continued", "compile only", "fails" or "replace"
-	a, b string // the reason; the text of the failure; what to replace, and by what
+	verb string // "continued", "compile only", "elsewhere", "fails" or "replace"
+	a, b string // the reason; the file; the text of the failure; what to replace, and by what
 }
 
 func (f fence) rule(verb string) (rule, bool) {
@@ -117,7 +117,7 @@ func parseRule(comment string) (rule, error) {
 	if text == "continued" {
 		return rule{verb: text}, nil
 	}
-	if verb, arg, ok := strings.Cut(text, ": "); ok && (verb == "compile only" || verb == "fails") && arg != "" {
+	if verb, arg, ok := strings.Cut(text, ": "); ok && (verb == "compile only" || verb == "elsewhere" || verb == "fails") && arg != "" {
 		return rule{verb: verb, a: arg}, nil
 	}
 	if args, ok := strings.CutPrefix(text, "replace "); ok {
@@ -125,7 +125,7 @@ func parseRule(comment string) (rule, error) {
 			return rule{verb: "replace", a: a, b: b}, nil
 		}
 	}
-	return rule{}, fmt.Errorf("want continued, compile only: REASON, fails: TEXT, or replace A by B, got %q", text)
+	return rule{}, fmt.Errorf("want continued, compile only: REASON, elsewhere: FILE, fails: TEXT, or replace A by B, got %q", text)
 }
 
 func TestParseFences(t *testing.T) {
@@ -158,7 +158,7 @@ func TestParseFences(t *testing.T) {
 		"unclosed":            {"a\n\n```go\nf()\n~~~\n``\n", "x.md:3: the fence is not closed"},
 		"unclosed at the end": {"```go", "x.md:1: the fence is not closed"},
 		"no language":         {"```\nf()\n```\n", "x.md:1: a fence says its language"},
-		"unknown rule":        {"<!-- snippet: skip -->\n```go\n```\n", `x.md:1: want continued, compile only: REASON, fails: TEXT, or replace A by B, got "skip"`},
+		"unknown rule":        {"<!-- snippet: skip -->\n```go\n```\n", `x.md:1: want continued, compile only: REASON, elsewhere: FILE, fails: TEXT, or replace A by B, got "skip"`},
 		"no reason":           {"<!-- snippet: compile only -->\n```go\n```\n", "x.md:1: want continued"},
 		"malformed":           {"<!-- snippet:continued-->\n```go\n```\n", "x.md:1: want <!-- snippet: … -->"},
 		"too early":           {"<!-- snippet: continued -->\ntext\n```go\n```\n", "x.md:1: a snippet comment stands right before its fence"},

@@ -69,6 +69,10 @@ func assemble(fences []fence) ([]*snippet, error) {
 		if f.lang != "go" {
 			continue
 		}
+		if r, ok := f.rule("elsewhere"); ok {
+			faults = append(faults, f.isIn(r.a))
+			continue
+		}
 		for _, r := range f.rules {
 			if r.verb == "replace" {
 				if !strings.Contains(f.text, r.a) {
@@ -93,6 +97,20 @@ func assemble(fences []fence) ([]*snippet, error) {
 		snippets = append(snippets, s)
 	}
 	return snippets, errors.Join(faults...)
+}
+
+// isIn returns an error unless the file has the code of f, letter for letter but for how
+// far it is indented. It is one of another module, whose tests run it there.
+func (f fence) isIn(file string) error {
+	text, err := os.ReadFile(filepath.FromSlash(file))
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.at(), err)
+	}
+	flat := regexp.MustCompile(`(?m)^\t+`)
+	if !strings.Contains(flat.ReplaceAllString(string(text), ""), "\n"+flat.ReplaceAllString(f.text, "")) {
+		return fmt.Errorf("%s: %s does not have it, letter for letter", f.at(), file)
+	}
+	return nil
 }
 
 // newSnippet makes one snippet of a fence and those that continue it.

@@ -94,6 +94,8 @@ func TestDocsAssembleReportsFaults(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"no Go":               {"~~~go\nfunc TestX(t *testing.T) {\n\tif {\n}\n~~~\n", "x.md:3: missing condition in if statement"},
 		"no statements":       {"\n~~~go\nx := := 1\n~~~\n", "x.md:3: expected operand"},
+		"not elsewhere":       {"<!-- snippet: elsewhere: docs_test.go -->\n~~~go\nfunc shop() {}\n~~~\n", "x.md:3: docs_test.go does not have it, letter for letter"},
+		"nowhere":             {"<!-- snippet: elsewhere: none.go -->\n~~~go\nx := 1\n~~~\n", "x.md:3: open none.go"},
 		"nothing would run":   {"~~~go\nfunc shop() {}\n~~~\n", "x.md:2: nothing of it would run"},
 		"nothing to replace":  {"<!-- snippet: replace a by b -->\n~~~go\nx := 1\n~~~\n", "x.md:3: there is no a to replace"},
 		"nothing to continue": {"<!-- snippet: continued -->\n~~~go\nx := 1\n~~~\n", "x.md:3: there is nothing that it could continue"},

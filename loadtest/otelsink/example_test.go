@@ -29,7 +29,7 @@ func Example() {
 	}
 	reader := metric.NewManualReader(metric.WithProducer(telemetry))
 	provider := metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(resource.NewSchemaless(telemetry.Attributes()...)))
-	defer provider.Shutdown(ctx)
+	defer func() { _ = provider.Shutdown(ctx) }()
 
 	engine, _ := loadtest.NewThreadedEngine(loadtest.ThreadedConfig{OnProgress: telemetry.Follow()})
 	defer engine.Close(ctx)

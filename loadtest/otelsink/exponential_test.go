@@ -64,16 +64,16 @@ func TestPercentilesAreWithinTheirBound(t *testing.T) {
 			p := exponential(r.Histogram(), time.Time{}, time.Time{}, *attribute.EmptySet())
 			for q := 0.001; q < 0.9995; q += 0.001 {
 				got := upper(p, q)
-				want, real := r.Quantile(q).Seconds(), took[int(math.Ceil(q*5000-1e-6))-1].Seconds()
-				if real == 0 {
+				want, exact := r.Quantile(q).Seconds(), took[int(math.Ceil(q*5000-1e-6))-1].Seconds()
+				if exact == 0 {
 					require.Zero(t, got)
 					continue
 				}
 				const rounding = 1e-12
 				require.GreaterOrEqual(t, got, want*(1-rounding), "q=%v", q)
 				require.Less(t, got, want*base*1.001, "q=%v", q)
-				require.GreaterOrEqual(t, got, real*(1-rounding), "q=%v", q)
-				require.LessOrEqual(t, got, real*1.023, "q=%v", q)
+				require.GreaterOrEqual(t, got, exact*(1-rounding), "q=%v", q)
+				require.LessOrEqual(t, got, exact*1.023, "q=%v", q)
 			}
 		})
 	}
@@ -136,4 +136,3 @@ func TestAnEmptyHistogramHasNoBuckets(t *testing.T) {
 	_, ok := p.Min.Value()
 	require.False(t, ok)
 }
-

@@ -281,7 +281,7 @@ func TestCausesComeAndGo(t *testing.T) {
 		var shown []int64
 		e := start(t, loadtest.ArrivalConfig{
 			Schedule: pace.Constant(100).Until(12 * time.Second), MaxInFlight: 5,
-			Client: loadtest.Func(func(ctx context.Context) error {
+			Client: loadtest.Func(func(context.Context) error {
 				if at := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); at < 6*time.Second {
 					time.Sleep(time.Second)
 				}

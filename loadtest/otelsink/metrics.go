@@ -28,8 +28,12 @@ var phases = []struct {
 	phase loadtest.Phase
 	name  string
 }{
-	{loadtest.PhasePool, "pool"}, {loadtest.PhaseDNS, "dns"}, {loadtest.PhaseConnect, "connect"},
-	{loadtest.PhaseTLS, "tls"}, {loadtest.PhaseHeaders, "headers"}, {loadtest.PhaseBody, "body"},
+	{loadtest.PhasePool, "pool"},
+	{loadtest.PhaseDNS, "dns"},
+	{loadtest.PhaseConnect, "connect"},
+	{loadtest.PhaseTLS, "tls"},
+	{loadtest.PhaseHeaders, "headers"},
+	{loadtest.PhaseBody, "body"},
 }
 
 // state is what there is to export.

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	clientprom "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/histogram"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage/remote"
 	"github.com/prometheus/prometheus/tsdb"
@@ -104,7 +104,7 @@ func (p *prometheus) names() []string {
 	q, err := p.db.Querier(0, time.Now().Add(24*time.Hour).UnixMilli())
 	require.NoError(t, err)
 	defer q.Close()
-	names, _, err := q.LabelValues(t.Context(), labels.MetricName, nil)
+	names, _, err := q.LabelValues(t.Context(), model.MetricNameLabel, nil)
 	require.NoError(t, err)
 	return names
 }

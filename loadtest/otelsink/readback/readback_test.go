@@ -51,16 +51,7 @@ func (p *prometheus) holds(at time.Time, by string, r *loadtest.EngineResult) {
 		require.InDelta(t, float64(h.Count()), p.value(at, "histogram_count("+of+")"), 0, of)
 		require.InEpsilon(t, h.Sum(), p.value(at, "histogram_sum("+of+")"), 1e-9, of)
 		for _, q := range []float64{0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999} {
-			want := h.Quantile(q).Seconds()
-			got := p.value(at, fmt.Sprintf("histogram_quantile(%v, %s)", q, of))
-			if want == 0 {
-				require.InDelta(t, 0, got, 1e-100, "in Prometheus' bucket of zero")
-				continue
-			}
-			// Prometheus looks for rank q·n within a bucket, the result for the value at rank
-			// ceil(q·n): both are in the same bucket.
-			require.GreaterOrEqual(t, got, want/base*(1-1e-9), "%s q=%v", of, q)
-			require.LessOrEqual(t, got, want*base*1.001, "%s q=%v", of, q)
+			p.isQuantile(at, q, of, h)
 		}
 	}
 	same(r.SuccessHistogram(), "loadtest_response_duration_seconds", `loadtest_outcome="success"`)
@@ -74,6 +65,18 @@ func (p *prometheus) holds(at time.Time, by string, r *loadtest.EngineResult) {
 		same(e.Histogram(), "loadtest_endpoint_duration_seconds", fmt.Sprintf("loadtest_endpoint=%q", name))
 	}
 	same(r.Scenarios["buy"].Histogram(), "loadtest_scenario_duration_seconds", `loadtest_scenario="buy"`)
+}
+
+// isQuantile checks that Prometheus has a quantile of h of what a query selects: it is in
+// the bucket of the value at the result's rank, ceil(q·n), or where that bucket ends with
+// it, at most at the beginning of the bucket of the next value.
+func (p *prometheus) isQuantile(at time.Time, q float64, query string, h loadtest.Histogram) {
+	t := p.t
+	t.Helper()
+	got := p.value(at, fmt.Sprintf("histogram_quantile(%v, %s)", q, query))
+	low, high := h.Quantile(q).Seconds(), h.Quantile(q+1/float64(h.Count())).Seconds()
+	require.GreaterOrEqual(t, got, low/base*(1-1e-9), "%s q=%v", query, q)
+	require.LessOrEqual(t, got, max(low*base*1.001, high*1.001, 1e-100), "%s q=%v", query, q)
 }
 
 // Two shards that know nothing of each other: each is in Prometheus what its result says,
