@@ -3,6 +3,7 @@ package otelsink
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,10 +142,10 @@ func (c collected) totals(r *loadtest.EngineResult) {
 
 // uneven takes longer now and then, and fails now and then.
 func uneven() loadtest.Client {
-	n := 0
+	var calls atomic.Int64
 	return loadtest.Func(func(context.Context) error {
-		n++
-		time.Sleep(time.Duration(1+n%37) * time.Millisecond)
+		n := calls.Add(1)
+		time.Sleep(time.Duration(1+n%37)*time.Millisecond + 137*time.Microsecond) // never ends when an interval does
 		if n%11 == 0 {
 			return errTest
 		}

@@ -10,6 +10,7 @@ replace (
 require (
 	example.com/brunt v0.0.0-00010101000000-000000000000
 	example.com/brunt/loadtest/otelsink v0.0.0-00010101000000-000000000000
+	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/prometheus/client_golang v1.24.1
 	github.com/prometheus/common v0.72.0
 	github.com/prometheus/prometheus v0.315.1

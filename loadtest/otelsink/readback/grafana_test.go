@@ -12,6 +12,8 @@ import (
 	"time"
 
 	clientprom "github.com/prometheus/client_golang/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
+	grafana "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
@@ -159,6 +161,25 @@ func TestDashboard(t *testing.T) {
 			faults := check(p, end, []byte(strings.ReplaceAll(string(otelsink.Dashboard), want.old, want.new)))
 			require.Contains(t, strings.Join(faults, "\n"), want.says)
 		})
+	}
+}
+
+// Grafana's own schema knows each field of the dashboard.
+func TestDashboardIsOneOfGrafanas(t *testing.T) {
+	plugins.RegisterDefaultPlugins()
+	var d grafana.Dashboard
+	said := func(err error) string { // a list without faults is an error too
+		if err == nil {
+			return ""
+		}
+		return err.Error()
+	}
+	require.Empty(t, said(d.UnmarshalJSONStrict(otelsink.Dashboard)))
+	require.NoError(t, d.Validate())
+	for field, wrong := range map[string]string{`"gridPos"`: `"gridpos"`, `"rowHeight": 0.9`: `"rowHeight": "0.9"`} {
+		text := strings.Replace(string(otelsink.Dashboard), field, wrong, 1)
+		require.NotEqual(t, string(otelsink.Dashboard), text)
+		require.NotEmpty(t, said(d.UnmarshalJSONStrict([]byte(text))), "what is checked is noticed")
 	}
 }
 
