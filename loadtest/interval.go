@@ -120,9 +120,9 @@ type Progress struct {
 // which may already have some requests more. When Done they are those of the result. Its
 // Intervals, Generator, Causes and Warnings are empty: those come at the end.
 //
-// It takes well under a millisecond where no request has a name, and delays no request.
-// It is for OnProgress alone: after the last report has been delivered it returns nil, as
-// it does if no engine has made p.
+// The copy is made on the caller's goroutine and delays no request. It is for OnProgress
+// alone: after the last report has been delivered Result returns nil, as it does if no
+// engine has made p.
 func (p Progress) Result() *EngineResult {
 	return p.reported.at(p.Elapsed)
 }

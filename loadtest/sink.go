@@ -29,7 +29,7 @@ type BatchWriter interface {
 
 // SinkConfig configures a [Sink]. The zero value is ready to use.
 type SinkConfig struct {
-	// QueueSize bounds the records that wait to be written, at about 130 bytes
+	// QueueSize bounds the records that wait to be written, at about 220 bytes
 	// each. 0 means 16,384, or BatchSize where that is larger; at most 16,777,216.
 	QueueSize int
 	// BatchSize is the most records that are written at once. 0 means 1,024, or
@@ -47,7 +47,7 @@ const (
 	defaultQueueSize     = 16_384
 	defaultBatchSize     = 1024
 	defaultFlushInterval = time.Second
-	maxQueueSize         = 1 << 24 // 2 GB of records: guards against typos
+	maxQueueSize         = 1 << 24 // 3.6 GB of records: guards against typos
 )
 
 // Validate reports every fault; each matches ErrConfig.

@@ -17,8 +17,9 @@
 // # Metrics
 //
 // Latencies are exponential histograms, from which any percentile of any number of shards
-// can be read: there are no gauges of percentiles, which could not be added. Everything
-// else adds up over shards too, but for the last three gauges. Temporality is cumulative.
+// can be read: there are no gauges of percentiles, which could not be added. Counters and
+// in_flight add up over shards too; heap, elapsed, planned and cause are gauges of one
+// process. Temporality is cumulative.
 //
 //	loadtest.requests           {request}    requests sent, by loadtest.outcome: success, error, other
 //	loadtest.errors             {error}      errors, by error.type: the class, such as timeout_headers
