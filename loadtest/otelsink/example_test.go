@@ -22,7 +22,7 @@ func Example() {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
 
-	telemetry, err := otelsink.New(otelsink.Config{Run: "checkout", Shard: 0, Shards: 2})
+	telemetry, err := otelsink.New(otelsink.Config{Run: "checkout", Shard: loadtest.Shard{Index: 0, Count: 2}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -25,9 +25,9 @@ type Config struct {
 	// Run names the run, the same for all shards: letters, digits, "_", "." and "-". Empty
 	// means "run".
 	Run string
-	// Shard is the index of this process among the Shards that make the run, from 0.
-	// Shards of 0 means 1.
-	Shard, Shards int
+	// Shard is which of the processes that make the run this is; the zero Shard is 0/1. See
+	// [loadtest.ShardFromEnv].
+	Shard loadtest.Shard
 }
 
 var runName = regexp.MustCompile(`^[A-Za-z0-9_.-]*$`)
@@ -38,10 +38,8 @@ func (c Config) Validate() error {
 	if !runName.MatchString(c.Run) {
 		faults = append(faults, fmt.Errorf("%w: otelsink: Run is %q: must be of letters, digits, _, . and -", loadtest.ErrConfig, c.Run))
 	}
-	if c.Shards < 0 {
-		faults = append(faults, fmt.Errorf("%w: otelsink: Shards is %d: must be 1 or more, or 0 for 1", loadtest.ErrConfig, c.Shards))
-	} else if shards := max(c.Shards, 1); c.Shard < 0 || c.Shard >= shards {
-		faults = append(faults, fmt.Errorf("%w: otelsink: Shard is %d: must be from 0 to %d, as Shards is %d", loadtest.ErrConfig, c.Shard, shards-1, c.Shards))
+	if c.Shard != (loadtest.Shard{}) {
+		faults = append(faults, c.Shard.Validate())
 	}
 	return errors.Join(faults...)
 }
@@ -81,12 +79,15 @@ func New(cfg Config) (*Exporter, error) {
 	if cfg.Run == "" {
 		cfg.Run = "run"
 	}
+	if cfg.Shard.Count == 0 {
+		cfg.Shard.Count = 1
+	}
 	return &Exporter{
 		attributes: []attribute.KeyValue{
-			attribute.String("service.instance.id", fmt.Sprintf("%s/%d", cfg.Run, cfg.Shard)),
+			attribute.String("service.instance.id", fmt.Sprintf("%s/%d", cfg.Run, cfg.Shard.Index)),
 			attribute.String("loadtest.run.name", cfg.Run),
-			attribute.Int("loadtest.shard.index", cfg.Shard),
-			attribute.Int("loadtest.shard.count", max(cfg.Shards, 1)),
+			attribute.Int("loadtest.shard.index", cfg.Shard.Index),
+			attribute.Int("loadtest.shard.count", cfg.Shard.Count),
 		},
 		start:  time.Now(),
 		causes: make(map[loadtest.Cause]bool),

@@ -176,7 +176,7 @@ func start(t *testing.T, cfg loadtest.EngineConfig) loadtest.Engine {
 // end is its result, and before never more, nor less than before that.
 func TestExportedTotalsAreThoseOfTheResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x, err := New(Config{Run: "r1", Shard: 1, Shards: 4})
+		x, err := New(Config{Run: "r1", Shard: loadtest.Shard{Index: 1, Count: 4}})
 		require.NoError(t, err)
 		reader := read(t, x)
 		begin := time.Now()
@@ -322,11 +322,10 @@ func TestConfigIsValidated(t *testing.T) {
 		wants []string
 	}{
 		{Config{}, nil},
-		{Config{Run: "a.b_c-1", Shard: 3, Shards: 4}, nil},
+		{Config{Run: "a.b_c-1", Shard: loadtest.Shard{Index: 3, Count: 4}}, nil},
 		{Config{Run: "a b"}, []string{`Run is "a b": must be of letters`}},
-		{Config{Shard: 1}, []string{"Shard is 1: must be from 0 to 0, as Shards is 0"}},
-		{Config{Run: "/", Shard: -1, Shards: 2}, []string{`Run is "/"`, "Shard is -1: must be from 0 to 1, as Shards is 2"}},
-		{Config{Shards: -1}, []string{"Shards is -1: must be 1 or more, or 0 for 1"}},
+		{Config{Run: "/", Shard: loadtest.Shard{Index: 2, Count: 2}}, []string{`Run is "/"`, "shard 2 of 2: the index must be"}},
+		{Config{Shard: loadtest.Shard{Index: 1}}, []string{"shard 1 of 0"}},
 	} {
 		_, err := New(tt.cfg)
 		if len(tt.wants) == 0 {

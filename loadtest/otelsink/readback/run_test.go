@@ -93,7 +93,7 @@ func runShard(t *testing.T, shard, shards int) (out run) {
 			require.ErrorIs(t, <-served, http.ErrServerClosed)
 		}()
 
-		telemetry, err := otelsink.New(otelsink.Config{Run: "virtual", Shard: shard, Shards: shards})
+		telemetry, err := otelsink.New(otelsink.Config{Run: "virtual", Shard: loadtest.Shard{Index: shard, Count: shards}})
 		require.NoError(t, err)
 		reader := metric.NewManualReader(metric.WithProducer(telemetry))
 		provider := metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(
