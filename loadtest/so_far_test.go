@@ -100,7 +100,7 @@ func TestTheResultSoFarWithoutAWarmUp(t *testing.T) {
 		var counted []int64
 		var last *EngineResult
 		e := newEngine(t, SyncConfig{
-			Client: Func(sleep(9*time.Millisecond)), Exclude: Exclude{WarmUp: 1500 * time.Millisecond},
+			Client: Func(sleep(9 * time.Millisecond)), Exclude: Exclude{WarmUp: 1500 * time.Millisecond},
 			OnProgress: func(p Progress) {
 				last = p.Result()
 				counted = append(counted, last.Requests)
@@ -141,9 +141,9 @@ func TestHistogramsHoldWhatWasMeasured(t *testing.T) {
 	delete(got, time.Hour)
 	require.Len(t, got, 100)
 	for d := range got {
-		real := d.Round(time.Millisecond)
-		require.GreaterOrEqual(t, d, real)
-		require.LessOrEqual(t, d, real+real/1000)
+		exact := d.Round(time.Millisecond)
+		require.GreaterOrEqual(t, d, exact)
+		require.LessOrEqual(t, d, exact+exact/1000)
 	}
 	for d := range s.Histogram().Buckets() { // a loop may be left
 		require.InEpsilon(t, float64(6*time.Millisecond), float64(d), 0.001)

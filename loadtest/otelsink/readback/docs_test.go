@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +59,32 @@ func recordSlow(ctx context.Context, engine loadtest.Engine, src loadtest.Source
 	}
 	result, err := loadtest.Record(ctx, engine, src, sink)
 	return result, errors.Join(err, sink.Close(ctx)) // which says if spans were lost
+}
+
+var (
+	inDoc  = regexp.MustCompile(`(?m)^//\t(loadtest\.[a-z_.]+) +(s|By|{\w+})? `)
+	inPage = regexp.MustCompile("(?m)^\\| (`loadtest[^|]+`) \\| (s|By|{\\w+})? ?\\| ")
+	names  = regexp.MustCompile(`loadtest\.[a-z_.]+`)
+)
+
+// What is documented, in the package and on the page, is what is exported, with its units.
+func TestDocumentedMetricsAreThoseExported(t *testing.T) {
+	run := runShard(t, 0, 1)
+	exported := make(map[string]string) // units
+	for _, m := range run.collected[len(run.collected)-1].ScopeMetrics[0].Metrics {
+		exported[m.Name] = m.Unit
+	}
+	for file, lines := range map[string]*regexp.Regexp{"../doc.go": inDoc, "../../../docs/telemetry.md": inPage} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		documented := make(map[string]string)
+		for _, line := range lines.FindAllStringSubmatch(string(text), -1) {
+			for _, name := range names.FindAllString(line[1], -1) {
+				documented[name] = line[2]
+			}
+		}
+		require.Equal(t, exported, documented, file)
+	}
 }
 
 // As a user has it, over real sockets: the SDK's periodic reader and its exporter, which

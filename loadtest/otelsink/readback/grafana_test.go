@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	clientprom "github.com/prometheus/client_golang/prometheus"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
 	grafana "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	clientprom "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
@@ -167,7 +167,7 @@ func TestDashboard(t *testing.T) {
 // Grafana's own schema knows each field of the dashboard.
 func TestDashboardIsOneOfGrafanas(t *testing.T) {
 	plugins.RegisterDefaultPlugins()
-	var d grafana.Dashboard
+	var d grafana.Dashboard //nolint:staticcheck // the model that every version of Grafana imports
 	said := func(err error) string { // a list without faults is an error too
 		if err == nil {
 			return ""
