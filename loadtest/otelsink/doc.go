@@ -12,7 +12,8 @@
 //	engine := loadtest.Start(t, loadtest.AsyncConfig{OnProgress: telemetry.Follow()})
 //
 // Nothing is done per request. About once a second, when the engine reports, the exporter
-// takes a copy of what has been counted, and makes metrics of it when a reader asks.
+// takes a copy of what has been counted, and makes metrics of it when a reader asks. The
+// copies are in the PeakMemory of the result.
 //
 // # Metrics
 //
