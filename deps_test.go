@@ -84,9 +84,12 @@ var arrows = map[string][]string{
 	"resilience":                {},
 	"resilience/resiliencetest": {module + "/resilience", module + "/fixtures"},
 	"fixtures": {
+		module + "/fixtures/internal/bubbles", module + "/fixtures/internal/memnet",
 		"go.uber.org/goleak",
 		"github.com/jarcoal/httpmock",
 	},
+	"fixtures/internal/bubbles": {},
+	"fixtures/internal/memnet":  {},
 	"cmd/brunt": {
 		module + "/internal/benchbuild", module + "/internal/benchgate",
 		module + "/internal/benchreport", module + "/internal/benchrun", module + "/internal/ghactions", module + "/internal/job",
