@@ -88,6 +88,10 @@ test-slurm: ## the same by Slurm on four virtual nodes: tasks, arrays, a node th
 test-netns: ## four shards and a server, each in a network namespace of its own (root, on Linux)
 	BRUNT_NETNS=1 $(GO) test -count=1 -v -run '^TestNetworks$$' ./cmd/brunt
 
+.PHONY: test-kubernetes
+test-kubernetes: | $(BUILD) ## run shards under a real Kubernetes control plane (Linux; the first run builds it: ten minutes)
+	cd internal/k8stest && nice $(GO) test -p 2 -count=1 -timeout 60m -v -artifacts -outputdir='$(abspath $(BUILD))' .
+
 .PHONY: race
 race: ## run every test 20 times under the race detector (minutes)
 	$(GO) test -race -shuffle=on -count=20 ./...
@@ -128,6 +132,7 @@ tidy: ## tidy go.mod and go.sum of every module
 	cd peers && $(GO) mod tidy
 	cd loadtest/otelsink && $(GO) mod tidy
 	cd loadtest/otelsink/readback && $(GO) mod tidy
+	cd internal/k8stest && $(GO) mod tidy
 
 .PHONY: tidy-check
 tidy-check: ## fail if tidy would change anything
