@@ -61,9 +61,9 @@ type Request struct {
 	// Package check has checks as values.
 	Check func(Response) error
 
-	once   bool          // it is sent once: what is made of it is not kept
-	parsed *http.Request // of one that is sent once: what Validate has made, for who sends it
-	made   *madeFrom     // by a Template; nil otherwise
+	once   bool      // it is sent once: what is made of it is not kept
+	parsed *parsed   // of one that is sent once: what Validate has made, for who sends it
+	made   *madeFrom // by a Template; nil otherwise
 }
 
 // Response is what came back, as far as a load test needs it.
@@ -125,11 +125,18 @@ func (r *Request) Validate() error {
 	return err
 }
 
+// parsed is what newHTTPRequest has made of a request; it is not of a copy, which may have
+// been changed.
+type parsed struct {
+	of *Request
+	hr *http.Request
+}
+
 // keep has hr, which nobody uses, be what newHTTPRequest returns next for an r that is sent
-// once.
+// once. A Template does better.
 func (r *Request) keep(hr *http.Request) {
-	if r != nil && r.once {
-		r.parsed = hr
+	if hr != nil && r.once && r.made == nil {
+		r.parsed = &parsed{r, hr}
 	}
 }
 
@@ -142,9 +149,9 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	if req == nil {
 		return nil, fmt.Errorf("%w: nil", ErrInvalidRequest)
 	}
-	if hr := req.parsed; hr != nil {
+	if p := req.parsed; p != nil && p.of == req {
 		req.parsed = nil
-		return hr.WithContext(ctx), nil
+		return p.hr.WithContext(ctx), nil
 	}
 	var faults []error
 	refuse := func(err error) { faults = append(faults, fmt.Errorf("%w: %w", ErrInvalidRequest, err)) }

@@ -273,6 +273,41 @@ func ExampleRecorded() {
 	// 3 the log is cut off
 }
 
+// copyingClient sends a copy of each request, with a header of its own.
+type copyingClient struct{ Client }
+
+func (c copyingClient) ValidateRequest(r *Request) error { return r.Validate() }
+
+func (c copyingClient) Session() (Session, error) {
+	s, err := c.Client.Session()
+	return copyingSession{s}, err
+}
+
+type copyingSession struct{ Session }
+
+func (s copyingSession) Do(ctx context.Context, r *Request) (Response, error) {
+	own := *r
+	own.Header = r.Header.Clone()
+	own.Header.Set("X-A", "of the client")
+	return s.Session.Do(ctx, &own)
+}
+
+// A client that sends a copy sends what it has changed in it, too.
+func TestACopyOfARecordedRequestIsSentAsItIs(t *testing.T) {
+	got := make(chan string, 2)
+	srv := fixtures.NewServer(t, fixtures.WithHandler("/", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got <- r.RequestURI + " " + r.Header.Get("X-A") + " " + r.Header.Get("Traceparent")[:3]
+	})))
+	e := Start(t, SyncConfig{Client: copyingClient{NetHTTP(ConnectionConfig{})}, Tracing: Tracing{TraceContext: true}})
+	r, err := e.Run(t.Context(), Recorded(func(yield func(*Request, error) bool) {
+		_ = yield(Get(srv.URL+"/0"), nil) && yield(Get(srv.URL+"/1"), nil)
+	}))
+	require.NoError(t, err)
+	require.EqualValues(t, 2, r.SuccessCount)
+	require.Equal(t, "/0 of the client 00-", <-got)
+	require.Equal(t, "/1 of the client 00-", <-got)
+}
+
 // What has been made of a request to validate it is sent once: what is sent again is made
 // anew, and the same.
 func TestARecordedRequestIsRetriedAsItWas(t *testing.T) {
