@@ -144,9 +144,17 @@ func WriteBenchmark(w io.Writer, name string, r *EngineResult) error {
 		return fmt.Errorf("loadtest: %q is no name of a benchmark: must begin with Benchmark and hold no white space", name)
 	}
 	var line strings.Builder
-	fmt.Fprintf(&line, "%s%s\t%d\t%v ns/op", units, name, max(r.Requests, 1), float64(r.Elapsed)/float64(max(r.Requests, 1)))
+	fmt.Fprintf(&line, "%s%s\t%d", units, name, max(r.Requests, 1))
+	write := func(unit string, value float64) {
+		format := "%.4g"
+		if value >= 1000 {
+			format = "%.0f" // without an exponent
+		}
+		fmt.Fprintf(&line, "\t"+format+" %s", value, unit)
+	}
+	write("ns/op", float64(r.Elapsed)/float64(max(r.Requests, 1)))
 	for unit, value := range r.metrics() {
-		fmt.Fprintf(&line, "\t%v %s", value, unit)
+		write(unit, value)
 	}
 	line.WriteString("\n")
 	_, err := io.WriteString(w, line.String())
