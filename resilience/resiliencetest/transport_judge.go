@@ -1,0 +1,109 @@
+package resiliencetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// cancelTime is how long a call may go on that its caller has canceled.
+const cancelTime = time.Second
+
+// judgeCell gives the verdict on a cell: a function of what was seen.
+func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
+	var reasons []string
+	bad := func(yes bool, format string, args ...any) {
+		if yes {
+			reasons = append(reasons, fmt.Sprintf(format, args...))
+		}
+	}
+	attempts := 0
+	for _, call := range o.calls {
+		attempts += len(call.attempts)
+	}
+	if o.fired == 0 || attempts == 0 {
+		bad(o.fired == 0, "the fault did not fire, so that nothing was proved")
+		bad(attempts == 0, "no attempt was seen: does the client use its base, with the context of the request?")
+		out.Verdict, out.Reasons = Invalid, reasons
+		return
+	}
+	for _, call := range o.calls {
+		judgeCall(c, cfg, call, bad)
+		if len(reasons) > 0 {
+			break // the others of a storm say the same
+		}
+	}
+	most := len(o.calls) * (cfg.attempts + c.fault.hops)
+	bad(attempts > most, "%d attempts, where %d are the most", attempts, most)
+	bad(o.requests > int64(most), "%d requests have reached the server, where %d are the most", o.requests, most)
+	bad(o.dials > most, "%d connections were tried, where %d are the most", o.dials, most)
+	bad(o.leaked, "Authorization was sent to another host")
+	if o.next != nil {
+		wrong := o.next.ok() && !o.next.right || o.later != nil && o.later.ok() && !o.later.right
+		bad(wrong, "the next call, when all was well again, got a wrong answer")
+		bad(o.later != nil && !o.later.ok(), "a minute after all was well again a call still fails: %v", o.later.failure())
+		bad(o.open > 0, "%d connections are still open when all is over", o.open)
+		bad(len(o.goroutines) > 0, "goroutines are left: %v", o.goroutines)
+		bad(o.unclosed > 0, "%d bodies of requests were never closed", o.unclosed)
+	}
+	out.Verdict, out.Reasons = Pass, reasons
+	if reasons != nil {
+		out.Verdict = Fail
+	}
+}
+
+// judgeCall tells bad what is wrong with one call.
+func judgeCall(c cell, cfg transportConfig, call *call, bad func(yes bool, format string, args ...any)) {
+	f := c.fault
+	bad(c.shape == shapePost && call.executions > 1, "the POST was executed %d times", call.executions)
+	bad(call.wrong > 0, "the request was executed with a body that its caller did not send")
+	for i := 1; i < len(call.attempts) && f.retryAfter > 0; i++ {
+		gap := call.attempts[i] - call.attempts[0]
+		bad(gap < f.retryAfter, "attempt %d came after %v, where Retry-After said %v", i+1, gap, f.retryAfter)
+	}
+	if !call.returned {
+		bad(true, "the call had not returned after %v", cfg.limit)
+		return
+	}
+	for i, at := range call.attempts {
+		bad(at > call.ended, "attempt %d began %v after the call had returned", i+1, at-call.ended)
+		bad(call.canceled != 0 && at > call.canceled, "attempt %d began %v after the call was canceled", i+1, at-call.canceled)
+	}
+	if call.canceled != 0 {
+		late := call.ended - call.canceled
+		bad(late > cancelTime, "the call returned %v after it was canceled", late)
+		bad(!errors.Is(call.err, context.Canceled), "the canceled call does not say context.Canceled: %v", call.failure())
+		return
+	}
+	bad(call.ok() && !call.right && f.want != silent, "an answer that is cut short or broken was handed over as complete")
+	if call.ok() {
+		bad(f.want == lasts, "the call succeeded, which can't be")
+		return
+	}
+	must := map[promise]bool{
+		heals:   cfg.retries && c.shape != shapePost,
+		unsent:  cfg.retries,
+		endured: true,
+		silent:  true,
+	}[f.want]
+	bad(must && (!call.answered || call.status >= 300), "the call failed, where it can succeed: %v", call.failure())
+	late := call.ended-call.began >= cfg.deadline
+	says := errors.Is(call.err, context.DeadlineExceeded) || errors.Is(call.err, os.ErrDeadlineExceeded)
+	bad(late && !says, "the deadline has passed, and the error does not say context.DeadlineExceeded: %v", call.failure())
+	bad(!late && !f.shows(call.status, call.err), "the failure does not say what happened: %v", call.failure())
+}
+
+// failure is what the caller knows of a call that failed.
+func (c *call) failure() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.err != nil:
+		return c.err.Error()
+	case !c.returned:
+		return "it does not return"
+	}
+	return fmt.Sprintf("status %d", c.status)
+}

@@ -1,0 +1,226 @@
+package resiliencetest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const stormClients = 100
+
+// observation is all that was seen in a cell.
+type observation struct {
+	calls       []*call
+	fired       int64
+	requests    int64 // at the server
+	dials       int
+	connections int
+	next        *call // made right after, when all is well
+	later       *call // made a minute after, if that failed
+	leaked      bool  // Authorization has come to another host
+	unclosed    int   // bodies of requests
+	open        int   // connections, when all was over
+	goroutines  []string
+}
+
+// runCell runs a cell in a bubble of its own.
+func runCell(t *testing.T, c cell, cfg transportConfig, wrap wrapFunc) Cell {
+	t.Helper()
+	var o *observation
+	res := run(t, property[wrapFunc]{name: c.name(), check: func(ch *checker, wrap wrapFunc) {
+		o = observe(ch, c, cfg, wrap)
+	}}, wrap, wallLimit)
+	out := Cell{Fault: c.fault.name, Shape: c.shape.name(c.fault), Reproduction: c.reproduction(cfg)}
+	switch {
+	case res.Status == Hung: // o may still be written to
+		out.Verdict, out.Outcome, out.Reasons = Fail, "never returned", []string{res.Details}
+	case !res.Status.OK() || o == nil:
+		out.Verdict, out.Outcome, out.Reasons = Fail, res.Status.String(), []string{res.Details}
+	default:
+		o.fill(&out)
+		judgeCell(c, cfg, o, &out)
+	}
+	return out
+}
+
+// observe makes the calls of a cell.
+func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observation {
+	f := c.fault
+	before := bubbleGoroutines()
+	w := newWorld(ch, f.proto, wrap, nil, f.faults...)
+	defer w.tb.cleanUp()
+	fired := func() int64 {
+		if f.fired != nil {
+			return f.fired(w)
+		}
+		return w.srv.Fired(f.faults[0])
+	}
+	single := func(id, method, path string) *call {
+		return &call{id: id, method: method, path: path, deadline: cfg.deadline, limit: cfg.limit}
+	}
+	if f.warm {
+		warm := single("warm", http.MethodGet, "/work")
+		w.run(warm)
+		ch.require(warm.ok() && warm.right, "the call before the fault failed: status %d, %v", warm.status, warm.err)
+		time.Sleep(10 * time.Millisecond)
+	}
+	if f.setUp != nil {
+		f.setUp(w)
+	}
+	path := f.path
+	if path == "" {
+		path = "/work"
+	}
+	o := &observation{}
+	n := 1
+	if c.shape == shapeStorm {
+		n = stormClients
+	}
+	for i := range n {
+		call := single(fmt.Sprintf("call-%d", i), c.shape.method(), path)
+		call.expect = f.expect
+		if c.shape == shapeCanceled {
+			call.cancel = func(ctx context.Context) { awaitPhase(ctx, f.phase, fired) }
+		}
+		o.calls = append(o.calls, call)
+	}
+	requests, dials, conns := w.srv.Hits(), w.dials, len(w.conns)
+	w.runAll(o.calls)
+	o.fired, o.requests = fired(), w.srv.Hits()-requests
+	w.mu.Lock()
+	o.dials, o.connections = w.dials-dials, len(w.conns)-conns
+	w.mu.Unlock()
+
+	w.srv.SetFaults()
+	if f.heal != nil {
+		f.heal(w)
+	}
+	if !slices.ContainsFunc(o.calls, func(c *call) bool { return !c.returned }) {
+		time.Sleep(10 * time.Millisecond)
+		o.next = single("next", http.MethodGet, "/work")
+		if w.run(o.next); !o.next.ok() {
+			time.Sleep(time.Minute)
+			o.later = single("later", http.MethodGet, "/work")
+			w.run(o.later)
+		}
+	}
+	o.open, o.goroutines = w.leave(before)
+	w.account(o.calls)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o.leaked, o.unclosed = w.leaked, w.unclosed
+	return o
+}
+
+// runAll makes calls at once.
+func (w *world) runAll(calls []*call) {
+	done := make(chan struct{})
+	for _, c := range calls {
+		w.others.Go(func() { // ends when run returns
+			w.run(c)
+			done <- struct{}{}
+		})
+	}
+	for range calls {
+		<-done
+	}
+}
+
+// awaitPhase returns when a call has come to a phase in which a fault that has fired holds it,
+// or has ended.
+func awaitPhase(ctx context.Context, p phase, fired func() int64) {
+	pause := func(d time.Duration) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	pause(oneWay / 20) // never at the instant of anything on the network
+	for fired() == 0 && ctx.Err() == nil {
+		pause(oneWay / 4)
+	}
+	pause(p.after())
+}
+
+// fill sets what a cell says of an observation.
+func (o *observation) fill(c *Cell) {
+	c.Fired, c.Requests, c.Dials, c.Connections, c.LeftOpen = o.fired, o.requests, o.dials, o.connections, o.open
+	for _, call := range o.calls {
+		c.Attempts += len(call.attempts)
+		c.Executions += call.executions
+		c.Time = max(c.Time, call.ended-call.began)
+		if call.err != nil && c.Error == "" {
+			c.Error = call.err.Error()
+		}
+		if c.Status == 0 {
+			c.Status = call.status
+		}
+	}
+	c.Outcome = o.calls[0].outcome()
+	if len(o.calls) > 1 {
+		n := 0
+		for _, call := range o.calls {
+			if call.ok() {
+				n++
+			}
+		}
+		c.Outcome = fmt.Sprintf("%d of %d succeeded", n, len(o.calls))
+	}
+}
+
+func (c *call) outcome() string {
+	switch {
+	case !c.returned:
+		return "never returned"
+	case c.ok() && c.right:
+		return "succeeded"
+	case c.ok():
+		return "wrong answer"
+	case c.canceled != 0:
+		return "canceled"
+	}
+	return "gave up"
+}
+
+// reproduction says in words how to see a cell.
+func (c cell) reproduction(cfg transportConfig) string {
+	f := c.fault
+	var b strings.Builder
+	fmt.Fprintf(&b, "a server of which %s", f.says)
+	for i, fault := range f.faults {
+		if i == 0 {
+			b.WriteString(" (fixtures: ")
+		} else {
+			b.WriteString("; ")
+		}
+		b.WriteString(fault.String())
+	}
+	if f.faults != nil {
+		b.WriteString(")")
+	}
+	if f.proto != "" {
+		fmt.Fprintf(&b, ", over %s", map[string]string{"tls": "TLS and HTTP/1.1", "h2": "TLS and HTTP/2"}[f.proto])
+	}
+	b.WriteString("; a new client")
+	if f.warm {
+		b.WriteString(" that has made one call before")
+	}
+	switch {
+	case c.shape == shapeStorm:
+		fmt.Fprintf(&b, "; %d GETs at once", stormClients)
+	case c.shape == shapeCanceled:
+		fmt.Fprintf(&b, "; a GET, canceled %v after the fault has fired", f.phase.after())
+	case c.shape == shapeGet:
+		b.WriteString("; a GET")
+	default:
+		fmt.Fprintf(&b, "; a %s with %d bytes and GetBody", c.shape.method(), uploadSize)
+	}
+	fmt.Fprintf(&b, "; deadline %v", cfg.deadline)
+	return b.String()
+}
