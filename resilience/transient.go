@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 )
 
 // IsTransient reports whether err is of a kind that a later attempt may not
@@ -17,8 +18,10 @@ import (
 // networks that can't be reached; timeouts of every kind, [os.ErrDeadlineExceeded],
 // [context.DeadlineExceeded] and an [*AttemptTimeoutError] among them; [io.ErrUnexpectedEOF];
 // [io.ErrClosedPipe]; [io.EOF], which is how a peer that closed a reused
-// connection appears; DNS failures that say they are temporary or timed out; and
-// a [*StatusError] for which [HTTPFailure] holds (5xx and 429).
+// connection appears; an answer of which net/http says that the connection broke in
+// its header; HTTP/2 streams that the peer ended with REFUSED_STREAM or INTERNAL_ERROR;
+// DNS failures that say they are temporary or timed out; and a [*StatusError] for which
+// [HTTPFailure] holds (5xx and 429).
 //
 // Everything else is permanent, unknown errors included: only what is known to
 // pass is worth the load of a retry. Named permanent, because they could be taken for
@@ -53,8 +56,38 @@ func IsTransient(err error) bool {
 		return !dns.IsNotFound && (dns.IsTemporary || dns.IsTimeout)
 	}
 	is := func(target error) bool { return errors.Is(err, target) }
-	return slices.ContainsFunc(transientErrors, is) || slices.ContainsFunc(transientErrnos, is) || timedOut(err)
+	return slices.ContainsFunc(transientErrors, is) || slices.ContainsFunc(transientErrnos, is) || timedOut(err) || brokenAnswer(err)
 }
+
+// brokenAnswer reports whether net/http lost an answer in a way of its own.
+func brokenAnswer(err error) bool {
+	const (
+		internalError = 0x2 // RFC 9113 §7
+		refusedStream = 0x7
+	)
+	var stream http2StreamError
+	if errors.As(err, &stream) {
+		return stream.Code == internalError || stream.Code == refusedStream
+	}
+	// A status line that is cut short reads as a malformed one, without the reason, and
+	// the error has no type.
+	for ; err != nil; err = errors.Unwrap(err) {
+		if strings.HasPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken") {
+			return true
+		}
+	}
+	return false
+}
+
+// http2StreamError is the error of net/http and of golang.org/x/net/http2 for a stream that
+// has ended: their As fills in any struct of these fields.
+type http2StreamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e http2StreamError) Error() string { return "HTTP/2 stream error" }
 
 var transientErrors = []error{
 	io.ErrUnexpectedEOF, io.EOF, io.ErrClosedPipe,

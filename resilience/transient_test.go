@@ -25,6 +25,20 @@ type transientTimeout struct{ timeout bool }
 func (e transientTimeout) Error() string { return "slow" }
 func (e transientTimeout) Timeout() bool { return e.timeout }
 
+// streamEnded is an HTTP/2 stream error as net/http has it, with a type of its own and an As
+// for everybody else's.
+type streamEnded uint32
+
+func (streamEnded) Error() string { return "stream error: stream ID 1" }
+
+func (e streamEnded) As(target any) bool {
+	if s, ok := target.(*http2StreamError); ok {
+		s.StreamID, s.Code = 1, uint32(e)
+		return true
+	}
+	return false
+}
+
 func TestTransientClasses(t *testing.T) {
 	op := func(err error) error {
 		return &url.Error{Op: "Get", URL: "http://x", Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}}
@@ -57,6 +71,10 @@ func TestTransientClasses(t *testing.T) {
 		{"DNS name does not exist", op(&net.DNSError{IsNotFound: true}), false},
 		{"DNS name does not exist, said in passing", &net.DNSError{IsNotFound: true, IsTemporary: true}, false},
 		{"DNS other", &net.DNSError{}, false},
+		{"broken in the status line", fmt.Errorf("get: %w", errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP status code "2"`)), true},
+		{"HTTP/2 stream refused", &url.Error{Op: "Get", Err: streamEnded(0x7)}, true},
+		{"HTTP/2 stream ended by an internal error", &url.Error{Op: "Get", Err: streamEnded(0x2)}, true},
+		{"HTTP/2 stream against the protocol", &url.Error{Op: "Get", Err: streamEnded(0x1)}, false},
 		{"503", fmt.Errorf("call: %w", &StatusError{Code: 503}), true},
 		{"500", &StatusError{Code: 500}, true},
 		{"429", &StatusError{Code: 429}, true},

@@ -1,8 +1,11 @@
 package resilience
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -12,7 +15,9 @@ type TransportConfig struct {
 	// Base sends the requests. Default: a clone of [http.DefaultTransport],
 	// private to the Transport, that keeps as many idle connections to one host
 	// as to all (100, or the limiter's MaxConcurrent if that is more; the usual 2
-	// make a busy client dial without end). If the program has replaced
+	// make a busy client dial without end), and asks an HTTP/2 connection on which
+	// nothing has come for 15 s whether it still lives (the usual never makes a
+	// client keep a dead one for a quarter of an hour). If the program has replaced
 	// http.DefaultTransport by something other than an *http.Transport, that is
 	// used as it is.
 	Base http.RoundTripper
@@ -51,7 +56,8 @@ type TransportConfig struct {
 	IsFailure func(*http.Response) bool
 
 	// IsIdempotent reports whether a request may be sent twice. Default
-	// [IsIdempotent].
+	// [IsIdempotent]. Where it says no, a request for which no connection could be
+	// made is repeated all the same.
 	IsIdempotent func(*http.Request) bool
 }
 
@@ -61,7 +67,8 @@ type TransportConfig struct {
 // Each attempt waits for a permit, asks the breaker, and only then goes out; a
 // breaker that is open refuses before any wait. Attempts are repeated when they
 // fail with an error or a response that the policy calls transient, and only if
-// the request is idempotent and its body, if any, can be had again from GetBody.
+// the request's body, if any, can be had again from GetBody, and it is idempotent, or
+// no connection was made for it: what never left may be sent, whatever its method.
 // Bodies are never read into memory. A response that is not returned is read to
 // its end, within 64 KiB and 100 ms, so that its connection can serve the next
 // attempt, and closed. For that its Close may be called during a Read, which
@@ -122,6 +129,9 @@ func NewTransport(cfg TransportConfig) *Transport {
 	return t
 }
 
+// transportSilence is how long an HTTP/2 connection may be silent before it is asked.
+const transportSilence = 15 * time.Second
+
 func transportBase(limiter *SemaphoreLimiter) http.RoundTripper {
 	shared, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -132,6 +142,10 @@ func transportBase(limiter *SemaphoreLimiter) http.RoundTripper {
 		private.MaxIdleConns = max(private.MaxIdleConns, limiter.Metrics().MaxConcurrent)
 	}
 	private.MaxIdleConnsPerHost = max(private.MaxIdleConns, 100)
+	if private.HTTP2 == nil {
+		private.HTTP2 = new(http.HTTP2Config)
+	}
+	private.HTTP2.SendPingTimeout = cmp.Or(private.HTTP2.SendPingTimeout, transportSilence)
 	return private
 }
 
@@ -161,7 +175,7 @@ func (t *Transport) CloseIdleConnections() {
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	run := retryRun{policy: t.retry}
-	if t.retry == nil || !transportReplayable(req) || !t.isIdempotent(req) {
+	if t.retry == nil || !transportReplayable(req) {
 		resp, err := t.attempt(req, req.Body, &run)
 		if resp != nil {
 			return resp, nil
@@ -174,11 +188,18 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		transportCloseBody(req.Body)
 		return nil, err
 	}
+	repeatable := t.isIdempotent(req)
 	for body := req.Body; ; {
 		resp, err := t.attempt(req, body, &run)
 		if err == nil {
 			run.succeeded = true
 			return resp, nil
+		}
+		if !repeatable && !transportUnsent(err) {
+			if resp != nil {
+				return resp, nil
+			}
+			return nil, err
 		}
 		delay, err := run.next(ctx, err)
 		if err != nil {
@@ -309,6 +330,13 @@ func transportCloseBody(body io.ReadCloser) {
 	if body != nil {
 		_ = body.Close()
 	}
+}
+
+// transportUnsent reports whether err says that there was no connection to send the
+// request on.
+func transportUnsent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // transportReplayable reports whether the body of req, if any, can be had again.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
@@ -242,6 +243,63 @@ func TestTransportRetriesOnlyWhatIsSafe(t *testing.T) {
 		transportRead(t, resp)
 		require.Len(t, server.at, 2)
 	})
+}
+
+// What found no connection was not sent, so a POST may be sent again. What has found one may
+// have been executed, whatever the error says.
+func TestTransportRepeatsWhatNeverLeft(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	write := &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}
+	for _, row := range []struct {
+		reason  string
+		errs    []error
+		getBody bool
+		want    int // attempts
+		wantErr error
+	}{
+		{"refused", []error{dial}, true, 2, nil},
+		{"refused, and the body can't be had again", []error{dial}, false, 1, syscall.ECONNREFUSED},
+		{"refused for ever", []error{dial, dial, dial}, true, 3, ErrExhausted},
+		{"reset while it was sent", []error{write}, true, 1, syscall.ECONNRESET},
+		{"refused, then reset while it was sent", []error{dial, write}, true, 2, syscall.ECONNRESET},
+	} {
+		t.Run(row.reason, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var sent []string
+				base := transportFunc(func(req *http.Request) (*http.Response, error) {
+					text, err := io.ReadAll(req.Body)
+					require.NoError(t, err)
+					sent = append(sent, string(text))
+					if n := len(sent); n <= len(row.errs) {
+						return nil, row.errs[n-1]
+					}
+					return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+				})
+				req := transportRequest(t, "POST", "order")
+				if !row.getBody {
+					req.GetBody = nil
+				}
+				resp, err := NewTransport(TransportConfig{Base: base, Retry: retryPolicy(t, RetryConfig{})}).RoundTrip(req)
+				require.ErrorIs(t, err, row.wantErr)
+				if err == nil {
+					require.NoError(t, resp.Body.Close())
+				}
+				require.Len(t, sent, row.want)
+				for _, text := range sent {
+					require.Equal(t, "order", text)
+				}
+			})
+		})
+	}
+}
+
+// net/http keeps an HTTP/2 connection that is dead until the kernel gives up, and sends all
+// requests there, unless it is told to ask.
+func TestTransportAsksSilentHTTP2Connections(t *testing.T) {
+	base := NewTransport(TransportConfig{}).base.(*http.Transport)
+	require.Equal(t, 15*time.Second, base.HTTP2.SendPingTimeout)
+	shared := http.DefaultTransport.(*http.Transport)
+	require.True(t, shared.HTTP2 == nil || shared.HTTP2.SendPingTimeout == 0, "the shared one is as it was")
 }
 
 // A library read the Retry-After header only as seconds, took a negative one for
