@@ -178,6 +178,8 @@ func report(tb testing.TB, c Cell, accepted bool, reason string) {
 	switch {
 	case c.Verdict == Invalid:
 		tb.Errorf("%s: INVALID, which is not passed: %s\nreproduce: %s", name, strings.Join(c.Reasons, "\n"), c.Reproduction)
+	case c.Verdict == Known:
+		tb.Skipf("%s: %s", name, strings.Join(c.Reasons, "\n"))
 	case accepted && c.Verdict == Pass:
 		tb.Errorf("%s passes: take it off the accepted deviations, where its reason is %q", name, reason)
 	case accepted:

@@ -12,9 +12,10 @@ import (
 // Verdict is what a cell of a [Matrix] has come to.
 type Verdict string
 
-// The verdicts. Only Pass is no complaint.
+// The verdicts. Only Fail and Invalid are complaints about the client.
 const (
 	Pass    Verdict = "pass"
+	Known   Verdict = "known" // something is left behind, which net/http's own transport does
 	Fail    Verdict = "FAIL"
 	Invalid Verdict = "INVALID" // the fault did not fire, so nothing was proved
 )
@@ -89,10 +90,11 @@ func (m Matrix) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(struct {
 		Pass    int    `json:"pass"`
+		Known   int    `json:"known"`
 		Fail    int    `json:"fail"`
 		Invalid int    `json:"invalid"`
 		Cells   []Cell `json:"cells"`
-	}{m.Count(Pass), m.Count(Fail), m.Count(Invalid), cells})
+	}{m.Count(Pass), m.Count(Known), m.Count(Fail), m.Count(Invalid), cells})
 }
 
 // String returns the matrix as a table of a line for each fault, with verdicts and attempts,
@@ -110,7 +112,7 @@ func (m Matrix) String() string {
 		}
 	}
 	_ = w.Flush() // a Builder takes everything
-	fmt.Fprintf(&b, "%d passed, %d failed, %d invalid\n", m.Count(Pass), m.Count(Fail), m.Count(Invalid))
+	fmt.Fprintf(&b, "%d passed, %d known, %d failed, %d invalid\n", m.Count(Pass), m.Count(Known), m.Count(Fail), m.Count(Invalid))
 	return b.String() + reasons.String()
 }
 

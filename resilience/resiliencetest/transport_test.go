@@ -17,6 +17,7 @@ func brunts(base http.RoundTripper) http.RoundTripper {
 	if err != nil {
 		panic(err)
 	}
+	base.(*http.Transport).HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
 	return resilience.NewTransport(resilience.TransportConfig{Base: base, Retry: policy})
 }
 
