@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,20 +61,31 @@ type world struct {
 type bubbleTB struct {
 	testing.TB // nil: nothing else is asked for
 	c          *checker
-	cleanups   []func()
+
+	mu       sync.Mutex
+	cleanups []func()
 }
 
 func (*bubbleTB) Helper()             {}
 func (*bubbleTB) Name() string        { return "matrix" }
 func (*bubbleTB) Logf(string, ...any) {}
-func (b *bubbleTB) Cleanup(f func())  { b.cleanups = append(b.cleanups, f) }
 
 func (b *bubbleTB) Errorf(format string, args ...any) { b.c.violated(format, args...) }
 func (b *bubbleTB) Fatalf(format string, args ...any) { b.c.require(false, format, args...) }
 
+func (b *bubbleTB) Cleanup(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cleanups = append(b.cleanups, f)
+}
+
 func (b *bubbleTB) cleanUp() {
-	for ; len(b.cleanups) > 0; b.cleanups = b.cleanups[:len(b.cleanups)-1] {
-		b.cleanups[len(b.cleanups)-1]()
+	b.mu.Lock()
+	cleanups := b.cleanups
+	b.cleanups = nil
+	b.mu.Unlock()
+	for _, f := range slices.Backward(cleanups) {
+		f()
 	}
 }
 
@@ -285,8 +297,10 @@ func (c *call) ok() bool { return c.returned && c.err == nil && c.status < 300 }
 
 // run makes a call, and returns when it has returned or the limit has passed.
 func (w *world) run(c *call) {
+	// It ends with the cell, not with the call: a context may live long, and must not be
+	// what tidies up behind the client.
 	ctx, cancel := context.WithTimeout(context.Background(), c.deadline)
-	defer cancel()
+	w.tb.Cleanup(cancel)
 	c.began = time.Since(w.began)
 	result := make(chan call, 1)
 	w.others.Go(func() { // ends when the client returns; if it never does, the cell is over anyhow
@@ -302,10 +316,12 @@ func (w *world) run(c *call) {
 		r.returned = true
 	})
 	canceled := make(chan struct{})
+	under, ended := context.WithCancel(ctx) // while the call is under way
+	defer ended()
 	if c.cancel != nil {
 		w.others.Go(func() { // ends when the call has, or the caller cancels
 			defer close(canceled)
-			if c.cancel(ctx); ctx.Err() == nil {
+			if c.cancel(under); under.Err() == nil {
 				c.canceled = time.Since(w.began)
 				cancel()
 			}
@@ -317,12 +333,12 @@ func (w *world) run(c *call) {
 	defer timer.Stop()
 	select {
 	case r := <-result:
-		cancel()
+		ended()
 		<-canceled
 		r.canceled = c.canceled
 		*c = r
 	case <-timer.C:
-		cancel()
+		ended()
 		<-canceled
 		c.ended = time.Since(w.began)
 	}
