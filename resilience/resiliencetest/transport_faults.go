@@ -32,6 +32,10 @@ type transportFault struct {
 	cause      error         // that the error of a failed call must match
 	is         func(error) bool
 
+	// Of a storm: how far apart the calls are, 0 for all at once, and how long after its begin
+	// they must succeed again.
+	apart, well time.Duration
+
 	// beneath is what net/http's own transport, under whatever client, is known to leave
 	// behind; it is no failure of the client.
 	beneath string
@@ -170,8 +174,9 @@ var transportFaults = []transportFault{
 	{name: "storm-503", says: "every answer is 503", faults: one(fixtures.Status(503)), want: lasts, status: 503, only: []shape{shapeStorm}},
 	{name: "storm-refused", says: "every connection is refused", faults: one(fixtures.Refuse()), want: lasts, cause: syscall.ECONNREFUSED, only: []shape{shapeStorm}},
 	{name: "storm-response-lost", says: "half of the requests are executed and their answers lost", faults: one(fixtures.Close(fixtures.Executed).Share(0.5)), want: either, only: []shape{shapeStorm}},
-	{name: "storm-overload", says: "for 5s answers take 5s more, and all the while those beyond the 10th at once cost 20ms each", want: either, only: []shape{shapeStorm},
-		faults: []fixtures.Fault{fixtures.Overload(10, fixtures.Constant(20*time.Millisecond)), fixtures.Delay(fixtures.Constant(5*time.Second)).During(0, 5*time.Second)}},
+	{name: "metastable", says: "for 20s answers take 20s more, and at all times every request beyond the 10th inside costs 150ms each, whether or not its client has left; 5 GETs a second", want: either, only: []shape{shapeStorm},
+		apart: 200 * time.Millisecond, well: 70 * time.Second,
+		faults: []fixtures.Fault{fixtures.Overload(10, fixtures.Constant(150*time.Millisecond)), fixtures.Delay(fixtures.Constant(20*time.Second)).During(0, 20*time.Second)}},
 }
 
 const goAwayLeaves = "net/http does not close a connection that has had GOAWAY and no request left (golang/go#39752), nor a body from GetBody for which it then finds no connection"

@@ -31,6 +31,8 @@ func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
 	}
 	for _, call := range o.calls {
 		judgeCall(c, cfg, call, bad)
+		since := call.began - o.calls[0].began
+		bad(c.fault.well > 0 && since >= c.fault.well && !call.ok(), "a call still fails that begins %v after the beginning, when its cause has long gone: %v", since, call.failure())
 		if len(reasons) > 0 {
 			break // the others of a storm say the same
 		}

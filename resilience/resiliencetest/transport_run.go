@@ -10,7 +10,11 @@ import (
 	"time"
 )
 
-const stormClients = 100
+// A storm is of so many calls at once, or of steadyCalls one after another.
+const (
+	stormClients = 100
+	steadyCalls  = 500
+)
 
 // observation is all that was seen in a cell.
 type observation struct {
@@ -77,7 +81,10 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	}
 	o := &observation{}
 	n := 1
-	if c.shape == shapeStorm {
+	switch {
+	case f.apart > 0:
+		n = steadyCalls
+	case c.shape == shapeStorm:
 		n = stormClients
 	}
 	for i := range n {
@@ -89,7 +96,7 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 		o.calls = append(o.calls, call)
 	}
 	requests, dials, conns := w.srv.Hits(), w.dials, len(w.conns)
-	w.runAll(o.calls)
+	w.runAll(o.calls, f.apart)
 	o.fired, o.requests = fired(), w.srv.Hits()-requests
 	w.mu.Lock()
 	o.dials, o.connections = w.dials-dials, len(w.conns)-conns
@@ -116,10 +123,13 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	return o
 }
 
-// runAll makes calls at once.
-func (w *world) runAll(calls []*call) {
-	done := make(chan struct{})
-	for _, c := range calls {
+// runAll makes calls, each so long after the one before.
+func (w *world) runAll(calls []*call, apart time.Duration) {
+	done := make(chan struct{}, len(calls))
+	for i, c := range calls {
+		if i > 0 {
+			time.Sleep(apart)
+		}
 		w.others.Go(func() { // ends when run returns
 			w.run(c)
 			done <- struct{}{}
@@ -213,7 +223,9 @@ func (c cell) reproduction(cfg transportConfig) string {
 	}
 	switch {
 	case c.shape == shapeStorm:
-		fmt.Fprintf(&b, "; %d GETs at once", stormClients)
+		if f.apart == 0 {
+			fmt.Fprintf(&b, "; %d GETs at once", stormClients)
+		}
 	case c.shape == shapeCanceled:
 		fmt.Fprintf(&b, "; a GET, canceled %v after the fault has fired", f.phase.after())
 	case c.shape == shapeGet:

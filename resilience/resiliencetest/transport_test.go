@@ -13,7 +13,7 @@ import (
 func plain(base http.RoundTripper) http.RoundTripper { return base }
 
 func brunts(base http.RoundTripper) http.RoundTripper {
-	policy, err := resilience.NewRetryPolicy(resilience.RetryConfig{AttemptTimeout: 10 * time.Second, RetryBudget: 1000, JitterFactor: resilience.NoJitter})
+	policy, err := resilience.NewRetryPolicy(resilience.RetryConfig{AttemptTimeout: 10 * time.Second, JitterFactor: resilience.NoJitter})
 	if err != nil {
 		panic(err)
 	}
