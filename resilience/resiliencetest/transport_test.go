@@ -34,3 +34,5 @@ func TestMatrixOfNetHTTP(t *testing.T) {
 	t.Logf("%v\n%v", time.Since(began), m)
 	require.Zero(t, m.Count(Invalid))
 }
+
+func TestSweepOfTransport(t *testing.T) { SweepTransport(t, brunts) }

@@ -97,7 +97,7 @@ func ports(proto string) (scheme, port string) {
 	return "https", "443"
 }
 
-func newWorld(c *checker, proto string, wrap wrapFunc, listen func(net.Listener) net.Listener, faults ...fixtures.Fault) *world {
+func newWorld(c *checker, proto string, wrap wrapFunc, sweep *sweep, faults ...fixtures.Fault) *world {
 	w := &world{
 		tb:         &bubbleTB{c: c},
 		net:        fixtures.NewNetwork(fixtures.WithLink(fixtures.Link{Latency: fixtures.Constant(oneWay)})),
@@ -111,7 +111,7 @@ func newWorld(c *checker, proto string, wrap wrapFunc, listen func(net.Listener)
 		opts = append(opts, fixtures.WithTLS())
 	}
 	scheme, port := ports(proto)
-	w.srv = w.serve(net.JoinHostPort(server, port), listen, append(opts, fixtures.WithFaults(faults...))...)
+	w.srv = w.serve(net.JoinHostPort(server, port), sweep, append(opts, fixtures.WithFaults(faults...))...)
 	w.url = scheme + "://" + server
 	w.base = w.net.Transport()
 	if proto != "" {
@@ -121,7 +121,13 @@ func newWorld(c *checker, proto string, wrap wrapFunc, listen func(net.Listener)
 	}
 	dial := w.base.DialContext
 	w.base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return w.dial(ctx, network, addr, dial)
+		return w.dial(func() (net.Conn, error) {
+			c, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return sweep.dialed(c)
+		})
 	}
 	w.tested = wrap(w.base)
 	w.client = &http.Client{Transport: w.tested}
@@ -129,14 +135,11 @@ func newWorld(c *checker, proto string, wrap wrapFunc, listen func(net.Listener)
 }
 
 // serve starts a server whose every route is answer.
-func (w *world) serve(addr string, listen func(net.Listener) net.Listener, opts ...fixtures.ServerOption) *fixtures.Server {
+func (w *world) serve(addr string, sweep *sweep, opts ...fixtures.ServerOption) *fixtures.Server {
 	l, err := w.net.Listen(addr)
 	w.tb.c.require(err == nil, "listen: %v", err)
-	if listen != nil {
-		l = listen(l)
-	}
 	route := http.HandlerFunc(w.answer)
-	return fixtures.NewServer(w.tb, append(opts, fixtures.WithListener(l, w.net.DialContext),
+	return fixtures.NewServer(w.tb, append(opts, fixtures.WithListener(sweep.listen(l), w.net.DialContext),
 		fixtures.WithHandler("/", route), fixtures.WithHandler("/busy", route))...)
 }
 
@@ -179,11 +182,12 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (w *world) dial(ctx context.Context, network, addr string, dial func(context.Context, string, string) (net.Conn, error)) (net.Conn, error) {
+// dial counts what dial does.
+func (w *world) dial(dial func() (net.Conn, error)) (net.Conn, error) {
 	w.mu.Lock()
 	w.dials++
 	w.mu.Unlock()
-	c, err := dial(ctx, network, addr)
+	c, err := dial()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
