@@ -299,6 +299,10 @@ bench-resilience-peers: ## breaker, limiter and retry beside other libraries'
 conformance-peers: ## which resilience properties hold for which library (ARGS=-update renews the table)
 	cd peers && $(GO) test ./resilience -run Conformance $(ARGS)
 
+.PHONY: matrix
+matrix: ## the fault matrix of HTTP clients, brunt's and others', in virtual time (ARGS=-update renews the table)
+	cd peers && $(GO) test ./resilience -count=1 -run '^TestMatrix$$' $(ARGS)
+
 # ---- the rest -----------------------------------------------------------------
 
 .PHONY: test-peers

@@ -14,16 +14,19 @@ import (
 	"example.com/brunt/resilience/resiliencetest"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/conformance.md and its copy in the README")
+var update = flag.Bool("update", false, "rewrite what is in testdata and its copy in the README")
 
-const (
-	golden = "testdata/conformance.md"
-	readme = "../README.md"
+const readme = "../README.md"
 
-	// The copy in the README is between these.
-	from = "<!-- conformance: written by go test ./resilience -run Conformance -update -->\n"
-	to   = "<!-- conformance ends -->\n"
-)
+// record is a golden file with a copy in the README.
+type record struct {
+	golden, name, command string
+}
+
+// marks are the lines between which the copy is.
+func (r record) marks() (from, to string) {
+	return fmt.Sprintf("<!-- %s: written by %s -->\n", r.name, r.command), fmt.Sprintf("<!-- %s ends -->\n", r.name)
+}
 
 // contender is a library that was checked.
 type contender struct {
@@ -78,7 +81,7 @@ func TestConformance(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	compare(t, out.String())
+	compare(t, record{"testdata/conformance.md", "conformance", "go test ./resilience -run Conformance -update"}, out.String())
 }
 
 // write writes what came of a suite: a table, and what was seen of each violation.
@@ -148,8 +151,10 @@ func repeatable(details string) string {
 	return jittered.ReplaceAllString(details, "a longer delay,")
 }
 
-func compare(t *testing.T, got string) {
+func compare(t *testing.T, r record, got string) {
 	t.Helper()
+	from, to := r.marks()
+	golden := r.golden
 	text, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,8 @@ type Cell struct {
 	Reasons     []string      `json:"reasons,omitempty"`
 	// Reproduction says in words how to see it.
 	Reproduction string `json:"reproduction"`
+
+	unclosed int // bodies of requests
 }
 
 // String returns the cell in a line.

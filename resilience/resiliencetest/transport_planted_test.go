@@ -208,7 +208,7 @@ func TestPlantedBugsOfClientsAreCaught(t *testing.T) {
 	}{
 		{"retries a POST", "response-lost/POST", "the POST was executed 2 times"},
 		{"never closes a body", "503-once/GET", "1 connections are still open when all is over"},
-		{"never closes a request's body", "503-once/PUT", "bodies of requests were never closed"},
+		{"never closes a request's body", "calm/PUT", "bodies of requests were never closed"},
 		{"ignores Retry-After", "429-retry-after/GET", "attempt 2 came after 1.008s, where Retry-After said 3s"},
 		{"retries without bound", "503-forever/GET", "60 attempts, where 4 are the most"},
 		{"retries without bound", "storm-503/storm", "6000 attempts, where 400 are the most"},

@@ -51,6 +51,17 @@ func runCell(t *testing.T, c cell, cfg transportConfig, wrap wrapFunc) Cell {
 	return out
 }
 
+// leavesBodies reports whether a client leaves the body of a request open when all is well.
+func leavesBodies(t *testing.T, cfg transportConfig, wrap wrapFunc) bool {
+	t.Helper()
+	for _, c := range transportCells() {
+		if c.fault.name == calm && c.shape == shapePut {
+			return runCell(t, c, cfg, wrap).unclosed > 0
+		}
+	}
+	return false
+}
+
 // observe makes the calls of a cell.
 func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observation {
 	f := c.fault
@@ -160,6 +171,7 @@ func awaitPhase(ctx context.Context, p phase, fired func() int64) {
 
 // fill sets what a cell says of an observation.
 func (o *observation) fill(c *Cell) {
+	c.unclosed = o.unclosed
 	c.Fired, c.Requests, c.Dials, c.Connections, c.LeftOpen = o.fired, o.requests, o.dials, o.connections, o.open
 	for _, call := range o.calls {
 		c.Attempts += len(call.attempts)

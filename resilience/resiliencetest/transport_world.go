@@ -232,6 +232,8 @@ func (w *world) dialErrors() int64 {
 	return w.failures
 }
 
+func (w *world) hits() int64 { return w.srv.Hits() }
+
 func (w *world) dialed() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -307,8 +309,8 @@ func (w *world) run(c *call) {
 	w.tb.Cleanup(cancel)
 	c.began = time.Since(w.began)
 	result := make(chan call, 1)
+	r := *c
 	w.others.Go(func() { // ends when the client returns; if it never does, the cell is over anyhow
-		r := *c
 		defer func() {
 			if p := recover(); p != nil {
 				w.tb.c.set(Panicked, "%v", p)
