@@ -114,7 +114,7 @@ func transportCells() []cell {
 	return out
 }
 
-func configure(t *testing.T, opts []TransportOption) transportConfig {
+func configure(t testing.TB, opts []TransportOption) transportConfig {
 	t.Helper()
 	c := transportConfig{attempts: 4, retries: true, deadline: time.Minute, limit: 5 * time.Minute}
 	for _, opt := range opts {
