@@ -185,7 +185,7 @@ var transportFaults = []transportFault{
 		faults: []fixtures.Fault{fixtures.Overload(10, fixtures.Constant(150*time.Millisecond)), fixtures.Delay(fixtures.Constant(20*time.Second)).During(0, 20*time.Second)}},
 }
 
-const goAwayLeaves = "net/http does not close a connection that has had GOAWAY and no request left (golang/go#39752), nor a body from GetBody for which it then finds no connection"
+const goAwayLeaves = "net/http, before Go 1.27, does not close a connection that has had GOAWAY and no request left (golang/go#39752), nor ever a body from GetBody for which it then finds no connection"
 
 func isDNSError(err error) bool {
 	var dns *net.DNSError
