@@ -1,5 +1,5 @@
 // Package resiliencetest holds conformance suites for circuit breakers,
-// concurrency limiters and retriers, in the manner of testing/fstest and
+// concurrency limiters, retriers and HTTP clients, in the manner of testing/fstest and
 // testing/slogtest: bring any implementation behind a small adapter, and learn
 // which properties it has.
 //
@@ -7,6 +7,8 @@
 //     property and fail those that are violated, with the reason it matters.
 //   - [CheckBreaker], [CheckLimiter] and [CheckRetrier] fail nothing and return
 //     a [Report], for instance to put several implementations side by side.
+//   - [TestTransport] and [CheckTransport] put an HTTP client through the fault matrix, and
+//     [SweepTransport] fails every I/O event once.
 //
 // An adapter is a few lines:
 //
