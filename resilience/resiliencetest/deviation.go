@@ -7,10 +7,10 @@ import (
 )
 
 // Deviation is a property that an implementation is known not to have, with the
-// reason that this is accepted. [TestBreaker], [TestLimiter] and [TestRetrier] skip
-// its subtest, with the reason and what was seen, instead of failing it. They fail
-// one whose property holds after all, or is unsupported, so that the list of
-// deviations stays true.
+// reason that this is accepted; for [TestTransport] it is a cell. [TestBreaker],
+// [TestLimiter], [TestRetrier] and [TestTransport] skip its subtest, with the reason and
+// what was seen, instead of failing it. They fail one whose property holds after all,
+// or is unsupported, so that the list of deviations stays true.
 type Deviation struct {
 	Property string // its name, as in a [Result]
 	Reason   string // why it is accepted; required

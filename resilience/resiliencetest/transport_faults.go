@@ -105,6 +105,7 @@ var transportFaults = []transportFault{
 	{name: "trickle-body", says: "the body of the first answer comes in pieces of 64 bytes each 10ms", faults: first(fixtures.Trickle(fixtures.BodyByte(0), 64, 10*time.Millisecond)), want: endured, phase: reading},
 	{name: "trickle-chunks", says: "the body of the first answer comes from its 2nd chunk on in pieces of 64 bytes each 10ms", faults: first(fixtures.Trickle(fixtures.Chunk(1), 64, 10*time.Millisecond)), want: endured, path: "/stream", phase: reading},
 	{name: "pause-in-upload", says: "the server stops reading the first request for 300ms after 1000 bytes", faults: first(fixtures.Pause(fixtures.UploadByte(1000), 300*time.Millisecond)), want: endured, only: uploads},
+	{name: "stall-in-upload", says: "the server stops reading the first request after 1000 bytes, for ever", faults: first(fixtures.Stall(fixtures.UploadByte(1000))), only: uploads},
 
 	// Connections.
 	{name: "refused-once", says: "the first connection is refused", faults: first(fixtures.Refuse()), want: unsent, phase: connecting},
@@ -120,6 +121,7 @@ var transportFaults = []transportFault{
 	{name: "reset-in-body", says: "the connection is reset after 1000 bytes of the first answer's body", faults: first(fixtures.Reset(fixtures.BodyByte(1000)))},
 	{name: "response-lost", says: "the first request is executed, and the connection closed before its answer", faults: first(fixtures.Close(fixtures.Executed))},
 	{name: "stale-closed", says: "the connection is closed while it is idle", faults: first(fixtures.Close(fixtures.Answered)), want: endured, warm: true, only: plainShapes[:3]},
+	{name: "stale-reset", says: "the connection is reset while it is idle", faults: first(fixtures.Reset(fixtures.Answered)), want: endured, warm: true, only: plainShapes[:3]},
 	{name: "stale-silent", says: "the idle connection is dead, and nobody says so", faults: first(fixtures.Stall(fixtures.Answered)), warm: true},
 	{name: "stale-race", says: "a connection that has served one request is reset when the next has been read", faults: second(fixtures.Reset(fixtures.HeaderRead)), warm: true},
 	{name: "unsolicited-408", says: "the idle connection is sent 408 and closed", faults: first(fixtures.Unsolicited(408)), want: endured, warm: true, only: plainShapes[:3]},

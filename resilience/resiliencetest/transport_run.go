@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// cellLimit is how long, in real time, a cell may take before it counts as hung. It takes
+// milliseconds, and a storm some hundred of them.
+const cellLimit = time.Minute
+
 // A storm is of so many calls at once, or of steadyCalls one after another.
 const (
 	stormClients = 100
@@ -37,7 +41,7 @@ func runCell(t *testing.T, c cell, cfg transportConfig, wrap wrapFunc) Cell {
 	var o *observation
 	res := run(t, property[wrapFunc]{name: c.name(), check: func(ch *checker, wrap wrapFunc) {
 		o = observe(ch, c, cfg, wrap)
-	}}, wrap, wallLimit)
+	}}, wrap, cellLimit)
 	out := Cell{Fault: c.fault.name, Shape: c.shape.name(c.fault), Reproduction: c.reproduction(cfg)}
 	switch {
 	case res.Status == Hung: // o may still be written to
@@ -106,12 +110,12 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 		}
 		o.calls = append(o.calls, call)
 	}
-	requests, dials, conns := w.srv.Hits(), w.dials, len(w.conns)
+	requests := w.srv.Hits()
+	dials, connections := w.connected()
 	w.runAll(o.calls, f.apart)
 	o.fired, o.requests = fired(), w.srv.Hits()-requests
-	w.mu.Lock()
-	o.dials, o.connections = w.dials-dials, len(w.conns)-conns
-	w.mu.Unlock()
+	o.dials, o.connections = w.connected()
+	o.dials, o.connections = o.dials-dials, o.connections-connections
 
 	w.srv.SetFaults()
 	if f.heal != nil {

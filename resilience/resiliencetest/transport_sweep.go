@@ -224,8 +224,9 @@ func runSweep(t *testing.T, s *sweep, cfg transportConfig, wrap wrapFunc) Cell {
 		bad(open > 0, "%d connections are still open when all is over", open)
 		bad(len(left) > 0, "goroutines are left: %v", left)
 		bad(w.unclosed > 0 && !cfg.leavesBodies, "%d bodies of requests were never closed", w.unclosed)
-		out.Dials, out.Connections, out.LeftOpen, out.Time = w.dials, len(w.conns), open, calls[len(calls)-1].ended
-	}}, wrap, wallLimit)
+		out.Dials, out.Connections = w.connected()
+		out.LeftOpen, out.Time = open, calls[len(calls)-1].ended
+	}}, wrap, cellLimit)
 	if res.Status == Hung { // the check may still be writing
 		return Cell{Fault: out.Fault, Shape: out.Shape, Verdict: Fail, Outcome: "never returned", Reasons: []string{res.Details}, Reproduction: out.Reproduction}
 	}

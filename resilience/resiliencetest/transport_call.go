@@ -1,0 +1,151 @@
+package resiliencetest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"time"
+)
+
+// sent is the body of a request, which whoever sends it must close.
+type sent struct {
+	io.Reader
+	w    *world
+	once sync.Once
+}
+
+func (w *world) body() io.ReadCloser {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unclosed++
+	return &sent{Reader: strings.NewReader(upload), w: w}
+}
+
+func (s *sent) Close() error {
+	s.once.Do(func() {
+		s.w.mu.Lock()
+		defer s.w.mu.Unlock()
+		s.w.unclosed--
+	})
+	return nil
+}
+
+// call is one call and what became of it.
+type call struct {
+	id       string
+	method   string
+	path     string
+	expect   bool
+	deadline time.Duration
+	limit    time.Duration
+	cancel   func(ctx context.Context) // returns when the caller cancels; nil: never
+
+	began, canceled, ended time.Duration // since the world began; canceled 0 is not
+	returned               bool
+	status                 int
+	err                    error
+	answered               bool // the header of the answer was in hand when it failed
+	right                  bool // the answer is what the server meant
+	attempts               []time.Duration
+	executions, wrong      int
+}
+
+// ok reports whether the caller takes the call for one that has worked.
+func (c *call) ok() bool { return c.returned && c.err == nil && c.status < 300 }
+
+// run makes a call, and returns when it has returned or the limit has passed.
+func (w *world) run(c *call) {
+	// It ends with the cell, not with the call: a context may live long, and must not be
+	// what tidies up behind the client.
+	ctx, cancel := context.WithTimeout(context.Background(), c.deadline)
+	w.tb.Cleanup(cancel)
+	c.began = time.Since(w.began)
+	result := make(chan call, 1)
+	r := *c
+	w.others.Go(func() { // ends when the client returns; if it never does, the cell is over anyhow
+		defer func() {
+			if p := recover(); p != nil {
+				w.tb.c.set(Panicked, "%v", p)
+			}
+			r.ended = time.Since(w.began)
+			result <- r
+		}()
+		w.send(ctx, &r)
+		r.returned = true
+	})
+	canceled := make(chan struct{})
+	under, ended := context.WithCancel(ctx) // while the call is under way
+	defer ended()
+	if c.cancel != nil {
+		w.others.Go(func() { // ends when the call has, or the caller cancels
+			defer close(canceled)
+			if c.cancel(under); under.Err() == nil {
+				c.canceled = time.Since(w.began)
+				cancel()
+			}
+		})
+	} else {
+		close(canceled)
+	}
+	timer := time.NewTimer(c.limit)
+	defer timer.Stop()
+	select {
+	case r := <-result:
+		ended()
+		<-canceled
+		r.canceled = c.canceled
+		*c = r
+	case <-timer.C:
+		ended()
+		<-canceled
+		c.ended = time.Since(w.began)
+	}
+}
+
+// traced returns a context by which the base tells of each attempt at a call.
+func (w *world) traced(ctx context.Context, id string) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: func(string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.attempts[id] = append(w.attempts[id], time.Since(w.began))
+	}})
+}
+
+func (w *world) send(ctx context.Context, c *call) {
+	req, err := http.NewRequestWithContext(w.traced(ctx, c.id), c.method, w.url+c.path, nil)
+	w.tb.c.require(err == nil, "request: %v", err)
+	req.Header.Set(requestID, c.id)
+	req.Header.Set("Authorization", "Bearer secret")
+	if c.method != http.MethodGet {
+		req.Body, req.ContentLength = w.body(), int64(len(upload))
+		req.GetBody = func() (io.ReadCloser, error) { return w.body(), nil }
+	}
+	if c.expect {
+		req.Header.Set("Expect", "100-continue")
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		c.err = err
+		return
+	}
+	c.status, c.answered = resp.StatusCode, true
+	got, err := io.ReadAll(resp.Body)
+	c.err = errors.Join(err, resp.Body.Close())
+	if err != nil {
+		c.err = err // as it is
+	}
+	c.right = string(got) == answer
+}
+
+// account fills in what the server and the base saw of calls.
+func (w *world) account(calls []*call) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range calls {
+		c.attempts, c.executions, c.wrong = w.attempts[c.id], w.executions[c.id], w.wrong[c.id]
+	}
+}
