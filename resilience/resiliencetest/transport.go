@@ -114,8 +114,8 @@ func transportCells() []cell {
 	return out
 }
 
-func configure(t testing.TB, opts []TransportOption) transportConfig {
-	t.Helper()
+func configure(tb testing.TB, opts []TransportOption) transportConfig {
+	tb.Helper()
 	c := transportConfig{attempts: 4, retries: true, deadline: time.Minute, limit: 5 * time.Minute}
 	for _, opt := range opts {
 		opt(&c)
@@ -131,7 +131,7 @@ func configure(t testing.TB, opts []TransportOption) transportConfig {
 		bad = append(bad, fmt.Sprintf("TimeLimit is %v, want more than the CallDeadline, %v", c.limit, c.deadline))
 	}
 	if bad != nil {
-		t.Fatalf("resiliencetest: options: %s", strings.Join(bad, "; "))
+		tb.Fatalf("resiliencetest: options: %s", strings.Join(bad, "; "))
 	}
 	return c
 }

@@ -151,17 +151,25 @@ var transportFaults = []transportFault{
 	{name: "slow-backend", says: "one in three connections is to a backend that takes 40s", faults: one(fixtures.Delay(fixtures.Constant(40 * time.Second)).Every(3).ByConnection())},
 
 	// Names.
-	{name: "dns-nxdomain", says: "the name does not exist", want: lasts, is: isDNSError, phase: connecting, only: seldom,
-		setUp: func(w *world) { w.name(fixtures.Record{}) }, heal: (*world).resolve, fired: (*world).dialErrors},
-	{name: "dns-servfail-once", says: "the name server fails for the first 500ms", want: unsent, is: isDNSError, phase: connecting,
+	{
+		name: "dns-nxdomain", says: "the name does not exist", want: lasts, is: isDNSError, phase: connecting, only: seldom,
+		setUp: func(w *world) { w.name(fixtures.Record{}) }, heal: (*world).resolve, fired: (*world).dialErrors,
+	},
+	{
+		name: "dns-servfail-once", says: "the name server fails for the first 500ms", want: unsent, is: isDNSError, phase: connecting,
 		setUp: func(w *world) {
 			w.name(fixtures.Record{ServFail: true})
 			time.AfterFunc(500*time.Millisecond, w.resolve)
-		}, heal: (*world).resolve, fired: (*world).dialErrors},
-	{name: "dns-slow", says: "the name server takes 3s", want: endured, phase: connecting,
-		setUp: func(w *world) { w.name(fixtures.Record{Addrs: []string{server}, Delay: 3 * time.Second}) }, heal: (*world).resolve, fired: (*world).dialed},
-	{name: "dns-first-address-dead", says: "nobody answers at the first of two addresses", phase: connecting,
-		setUp: func(w *world) { w.name(fixtures.Record{Addrs: []string{"10.9.9.9", server}}) }, heal: (*world).resolve, fired: (*world).dialed},
+		}, heal: (*world).resolve, fired: (*world).dialErrors,
+	},
+	{
+		name: "dns-slow", says: "the name server takes 3s", want: endured, phase: connecting,
+		setUp: func(w *world) { w.name(fixtures.Record{Addrs: []string{server}, Delay: 3 * time.Second}) }, heal: (*world).resolve, fired: (*world).dialed,
+	},
+	{
+		name: "dns-first-address-dead", says: "nobody answers at the first of two addresses", phase: connecting,
+		setUp: func(w *world) { w.name(fixtures.Record{Addrs: []string{"10.9.9.9", server}}) }, heal: (*world).resolve, fired: (*world).dialed,
+	},
 
 	// TLS.
 	{name: "tls-expired", says: "the certificate has expired", proto: "tls", faults: one(fixtures.ExpiredCertificate()), want: lasts, is: isCertificateError, only: []shape{shapeGet, shapePost}},
@@ -182,9 +190,11 @@ var transportFaults = []transportFault{
 	{name: "storm-503", says: "every answer is 503", faults: one(fixtures.Status(503)), want: lasts, status: 503, only: []shape{shapeStorm}},
 	{name: "storm-refused", says: "every connection is refused", faults: one(fixtures.Refuse()), want: lasts, cause: syscall.ECONNREFUSED, only: []shape{shapeStorm}},
 	{name: "storm-response-lost", says: "half of the requests are executed and their answers lost", faults: one(fixtures.Close(fixtures.Executed).Share(0.5)), want: either, only: []shape{shapeStorm}},
-	{name: "metastable", says: "for 20s answers take 20s more, and at all times every request beyond the 10th inside costs 150ms each, whether or not its client has left; 5 GETs a second", want: either, only: []shape{shapeStorm},
+	{
+		name: "metastable", says: "for 20s answers take 20s more, and at all times every request beyond the 10th inside costs 150ms each, whether or not its client has left; 5 GETs a second", want: either, only: []shape{shapeStorm},
 		apart: 200 * time.Millisecond, well: 70 * time.Second,
-		faults: []fixtures.Fault{fixtures.Overload(10, fixtures.Constant(150*time.Millisecond)), fixtures.Delay(fixtures.Constant(20*time.Second)).During(0, 20*time.Second)}},
+		faults: []fixtures.Fault{fixtures.Overload(10, fixtures.Constant(150*time.Millisecond)), fixtures.Delay(fixtures.Constant(20*time.Second)).During(0, 20*time.Second)},
+	},
 }
 
 const goAwayLeaves = "net/http, before Go 1.27, does not close a connection that has had GOAWAY and no request left (golang/go#39752), nor ever a body from GetBody for which it then finds no connection"

@@ -53,14 +53,16 @@ func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
 		bad(len(o.goroutines) > 0, "goroutines are left: %v", o.goroutines)
 		bad(o.unclosed > 0 && (c.fault.name == calm || !cfg.leavesBodies), "%d bodies of requests were never closed", o.unclosed)
 	}
-	out.Verdict, out.Reasons = Pass, reasons
+	out.Verdict = Pass
 	switch {
 	case reasons == nil:
 	case clean && c.fault.beneath != "":
-		out.Verdict, out.Reasons = Known, append(reasons, c.fault.beneath)
+		out.Verdict = Known
+		reasons = append(reasons, c.fault.beneath)
 	default:
 		out.Verdict = Fail
 	}
+	out.Reasons = reasons
 }
 
 // judgeCall tells bad what is wrong with one call.

@@ -38,9 +38,9 @@ func planted(fault string) wrapFunc {
 func (r *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch r.fault {
 	case "leaves a goroutine":
-		go func() { select {} }()
+		go time.Sleep(time.Hour) // then it ends, and the bubble with it
 	case "never returns":
-		select {}
+		time.Sleep(time.Hour)
 	case "panics":
 		panic("planted")
 	case "does without its base":

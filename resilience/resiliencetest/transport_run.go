@@ -237,16 +237,16 @@ func (c cell) reproduction(cfg transportConfig) string {
 	if f.warm {
 		b.WriteString(" that has made one call before")
 	}
-	switch {
-	case c.shape == shapeStorm:
+	switch c.shape {
+	case shapeStorm:
 		if f.apart == 0 {
 			fmt.Fprintf(&b, "; %d GETs at once", stormClients)
 		}
-	case c.shape == shapeCanceled:
+	case shapeCanceled:
 		fmt.Fprintf(&b, "; a GET, canceled %v after the fault has fired", f.phase.after())
-	case c.shape == shapeGet:
+	case shapeGet:
 		b.WriteString("; a GET")
-	default:
+	case shapePut, shapePost:
 		fmt.Fprintf(&b, "; a %s with %d bytes and GetBody", c.shape.method(), uploadSize)
 	}
 	fmt.Fprintf(&b, "; deadline %v", cfg.deadline)

@@ -158,7 +158,7 @@ func (c *sweepConn) reset(op string) error {
 	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
 		_ = l.SetLinger(0)
 	}
-	_ = c.Conn.Close()
+	_ = c.Close()
 	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, syscall.ECONNRESET)}
 }
 
@@ -187,8 +187,10 @@ var sweepWorkload = []struct {
 // runSweep runs the workload, with the event of s failing, in a bubble of its own.
 func runSweep(t *testing.T, s *sweep, cfg transportConfig, wrap wrapFunc) Cell {
 	t.Helper()
-	out := Cell{Fault: s.event.String(), Shape: "workload", Outcome: "succeeded",
-		Reproduction: fmt.Sprintf("GET, PUT, POST and a GET of chunks, one after another; of the %s's connection %d, %s number %d fails with ECONNRESET, all counted from 0", s.event.side, s.event.conn, s.event.op, s.event.n)}
+	out := Cell{
+		Fault: s.event.String(), Shape: "workload", Outcome: "succeeded",
+		Reproduction: fmt.Sprintf("GET, PUT, POST and a GET of chunks, one after another; of the %s's connection %d, %s number %d fails with ECONNRESET, all counted from 0", s.event.side, s.event.conn, s.event.op, s.event.n),
+	}
 	var fault transportFault
 	var reasons []string
 	bad := func(yes bool, format string, args ...any) {

@@ -99,9 +99,11 @@ func (*recorder) Helper() {}
 func (r *recorder) Errorf(format string, args ...any) {
 	r.said = append(r.said, "error: "+fmt.Sprintf(format, args...))
 }
+
 func (r *recorder) Skipf(format string, args ...any) {
 	r.said = append(r.said, "skip: "+fmt.Sprintf(format, args...))
 }
+
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.said = append(r.said, "fatal: "+fmt.Sprintf(format, args...))
 }
