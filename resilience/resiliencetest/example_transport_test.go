@@ -35,7 +35,7 @@ func newClient(base http.RoundTripper) http.RoundTripper {
 
 func ExampleTestTransport() {
 	asTest(func(t *testing.T) { // in a test of yours: t is its own
-		resiliencetest.TestTransport(t, newClient)
+		resiliencetest.TestTransport(t, newClient, resiliencetest.Faults("response-lost", "429-retry-after")) // or all of them
 	})
 	// Output: true
 }
@@ -44,7 +44,7 @@ func ExampleTestTransport() {
 func ExampleCheckTransport() {
 	asTest(func(t *testing.T) {
 		plain := func(base http.RoundTripper) http.RoundTripper { return base }
-		m := resiliencetest.CheckTransport(t, plain, resiliencetest.WithoutRetry())
+		m := resiliencetest.CheckTransport(t, plain, resiliencetest.WithoutRetry(), resiliencetest.Faults("response-lost"))
 		c, _ := m.Cell("response-lost/POST")
 		fmt.Println(c)
 		fmt.Println(c.Reproduction)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	_ "net/http/httptrace" // for the documentation
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ type transportConfig struct {
 	deadline time.Duration
 	limit    time.Duration
 	accepted []Deviation
+	faults   []string // nil is all
 
 	leavesBodies bool // of requests, even when all is well
 }
@@ -47,6 +49,12 @@ func TimeLimit(d time.Duration) TransportOption { return func(c *transportConfig
 // same.
 func Accept(deviations ...Deviation) TransportOption {
 	return func(c *transportConfig) { c.accepted = append(c.accepted, deviations...) }
+}
+
+// Faults keeps the matrix to the lines of these names, in its own order; the default is all.
+// [SweepTransport] has none.
+func Faults(names ...string) TransportOption {
+	return func(c *transportConfig) { c.faults = append(c.faults, names...) }
 }
 
 // TestTransport puts an HTTP client through the fault matrix: every fault that servers and
@@ -130,10 +138,23 @@ func configure(tb testing.TB, opts []TransportOption) transportConfig {
 	if c.limit <= c.deadline {
 		bad = append(bad, fmt.Sprintf("TimeLimit is %v, want more than the CallDeadline, %v", c.limit, c.deadline))
 	}
+	for _, name := range c.faults {
+		if !slices.ContainsFunc(transportFaults, func(f transportFault) bool { return f.name == name }) {
+			bad = append(bad, fmt.Sprintf("Faults has %q, which is no line of the matrix", name))
+		}
+	}
 	if bad != nil {
 		tb.Fatalf("resiliencetest: options: %s", strings.Join(bad, "; "))
 	}
 	return c
+}
+
+// of returns the cells that are wanted.
+func (c transportConfig) of(cells []cell) []cell {
+	if c.faults == nil {
+		return cells
+	}
+	return slices.DeleteFunc(cells, func(x cell) bool { return !slices.Contains(c.faults, x.fault.name) })
 }
 
 func checkCells(t *testing.T, cells []cell, wrap wrapFunc, opts []TransportOption) Matrix {
@@ -141,7 +162,7 @@ func checkCells(t *testing.T, cells []cell, wrap wrapFunc, opts []TransportOptio
 	cfg := configure(t, opts)
 	cfg.leavesBodies = leavesBodies(t, cfg, wrap)
 	var m Matrix
-	for _, c := range cells {
+	for _, c := range cfg.of(cells) {
 		m.Cells = append(m.Cells, runCell(t, c, cfg, wrap))
 	}
 	return m
@@ -156,6 +177,7 @@ func testCells(t *testing.T, cells []cell, wrap wrapFunc, opts []TransportOption
 		names = append(names, c.name())
 	}
 	reasons := acceptedReasons(t, names, cfg.accepted)
+	cells = cfg.of(cells)
 	for len(cells) > 0 {
 		n := 1
 		for n < len(cells) && cells[n].fault == cells[0].fault {

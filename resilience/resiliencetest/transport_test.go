@@ -55,6 +55,18 @@ func TestCellsAreToldApart(t *testing.T) {
 	}
 }
 
+func TestFaultsNarrowTheMatrix(t *testing.T) {
+	m := CheckTransport(t, plain, WithoutRetry(), Faults("truncated", "503-once"), Faults("storm-503"))
+	var got []string
+	for _, c := range m.Cells {
+		got = append(got, c.Fault+"/"+c.Shape)
+	}
+	require.Equal(t, []string{
+		"503-once/GET", "503-once/PUT", "503-once/POST", "503-once/canceled-backing-off",
+		"truncated/GET", "truncated/PUT", "truncated/POST", "truncated/canceled-waiting", "storm-503/storm",
+	}, got)
+}
+
 // In every run the same, to the virtual nanosecond.
 func TestCellsAreRepeatable(t *testing.T) {
 	cfg := configure(t, nil)
@@ -138,8 +150,8 @@ func TestCellsAreReported(t *testing.T) {
 
 func TestTransportOptionsThatAreNotLegal(t *testing.T) {
 	var r recorder
-	configure(&r, []TransportOption{MaxAttempts(0), CallDeadline(-time.Second), TimeLimit(-2 * time.Second)})
-	require.Equal(t, []string{"fatal: resiliencetest: options: MaxAttempts is 0, want 1 or more; CallDeadline is -1s, want more than 0; TimeLimit is -2s, want more than the CallDeadline, -1s"}, r.said)
+	configure(&r, []TransportOption{MaxAttempts(0), CallDeadline(-time.Second), TimeLimit(-2 * time.Second), Faults("calm", "storms")})
+	require.Equal(t, []string{"fatal: resiliencetest: options: MaxAttempts is 0, want 1 or more; CallDeadline is -1s, want more than 0; TimeLimit is -2s, want more than the CallDeadline, -1s; Faults has \"storms\", which is no line of the matrix"}, r.said)
 }
 
 func TestMatrix(t *testing.T) {
