@@ -55,7 +55,7 @@ func retryables(base http.RoundTripper) http.RoundTripper {
 func failsafes(base http.RoundTripper) http.RoundTripper {
 	return failsafehttp.NewRoundTripper(base,
 		failsafehttp.NewRetryPolicyBuilder().WithMaxRetries(3).WithBackoff(time.Second, time.Minute).Build(), //nolint:bodyclose // there is none
-		timeout.New[*http.Response](attemptTimeout)) //nolint:bodyclose // there is none
+		timeout.New[*http.Response](attemptTimeout))                                                          //nolint:bodyclose // there is none
 }
 
 // rehttps retries all that failed and was not canceled, of the methods that may be; its waits are the longest that
