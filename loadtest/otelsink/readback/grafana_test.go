@@ -167,7 +167,7 @@ func TestDashboard(t *testing.T) {
 // Grafana's own schema knows each field of the dashboard.
 func TestDashboardIsOneOfGrafanas(t *testing.T) {
 	plugins.RegisterDefaultPlugins()
-	var d grafana.Dashboard //nolint:staticcheck // the model that every version of Grafana imports
+	var d grafana.Dashboard          //nolint:staticcheck // the model that every version of Grafana imports
 	said := func(err error) string { // a list without faults is an error too
 		if err == nil {
 			return ""
