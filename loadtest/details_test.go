@@ -552,7 +552,8 @@ func TestStreamWaitIsAPhase(t *testing.T) {
 			}
 			require.EqualValues(t, 1, r.PhaseCount(PhaseConnect))
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhasePool, 1), takes/2, "somebody waited for another's")
-			require.GreaterOrEqual(t, r.PhaseQuantile(PhaseHeaders, 0), takes)
+			// The server may be at work before this process has noted that it has written.
+			require.GreaterOrEqual(t, r.PhaseQuantile(PhaseHeaders, 0), takes/2)
 			var sum time.Duration
 			for _, h := range r.phases {
 				sum += time.Duration(h.Count()) * h.Mean()
