@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/resilience/resiliencetest"
 )
 
 // A finding is what a client fails in the matrix, as small as can be: a server with faults, and
@@ -54,6 +55,7 @@ var findings = []finding{
 	}},
 	{"go-retryablehttp goes by its own clock", retryables, []fixtures.Fault{fixtures.RetryAfterDate(503, 5*time.Second, -time.Hour).First(1)}, http.MethodGet, 0, tooEarly(5 * time.Second)},
 	{"go-retryablehttp overflows", retryables, []fixtures.Fault{fixtures.RetryAfter(429, "99999999999999999999").First(1)}, http.MethodGet, 0, tooEarly(time.Minute)},
+	{"failsafehttp overflows", failsafes, []fixtures.Fault{fixtures.RetryAfter(429, "99999999999999999999").First(1)}, http.MethodGet, 0, tooEarly(time.Minute)},
 	{"failsafehttp does not read a date", failsafes, []fixtures.Fault{fixtures.RetryAfterDate(503, 5*time.Second, 0).First(1)}, http.MethodGet, 0, tooEarly(5 * time.Second)},
 	{"rehttp does not read Retry-After", rehttps, []fixtures.Fault{fixtures.RetryAfter(429, "30").First(1)}, http.MethodGet, 0, tooEarly(30 * time.Second)},
 	{"rehttp does not say context.Canceled", rehttps, []fixtures.Fault{fixtures.Status(503)}, http.MethodGet, 500 * time.Millisecond, func(t *testing.T, s seen) {
@@ -96,6 +98,20 @@ func TestFindings(t *testing.T) {
 			fixtures.Virtual(t, func(t *testing.T, n *fixtures.Network) { got = f.see(t, n) })
 			f.shows(t, got)
 		})
+	}
+}
+
+// An outage that is over goes on: the retries of calls that have failed keep the service as
+// busy as the outage did. Retries with a budget let it recover.
+func TestRetriesKeepAnOutageAlive(t *testing.T) {
+	for name, client := range map[string]func(http.RoundTripper) http.RoundTripper{
+		"go-retryablehttp": retryables, "failsafehttp": failsafes, "rehttp": rehttps,
+	} {
+		for _, c := range resiliencetest.CheckTransport(t, client, resiliencetest.Faults("metastable")).Cells {
+			if c.Verdict != resiliencetest.Fail || !strings.Contains(strings.Join(c.Reasons, "\n"), "its cause has long gone") {
+				t.Errorf("%s: %v: %v", name, c.Verdict, c.Reasons)
+			}
+		}
 	}
 }
 
