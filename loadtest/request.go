@@ -133,9 +133,9 @@ type parsed struct {
 }
 
 // keep has hr, which nobody uses, be what newHTTPRequest returns next for an r that is sent
-// once. A Template does better.
+// once.
 func (r *Request) keep(hr *http.Request) {
-	if hr != nil && r.once && r.made == nil {
+	if hr != nil && r.once {
 		r.parsed = &parsed{r, hr}
 	}
 }
