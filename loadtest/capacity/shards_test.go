@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/pace"
 	"example.com/brunt/loadtest/shards"
 )
 
@@ -70,7 +71,12 @@ func TestATrialIsRepeatedForALateShard(t *testing.T) {
 		o := function(service(10, 10*time.Millisecond), 50*time.Millisecond)
 		alone, err := Search(t.Context(), o)
 		require.NoError(t, err, alone)
-		results, errs := searchInShards(t, o, 2, func(i int, c *shards.Config, _ *Options) {
+		var schedules [3]int // each may be another, as pace.Poisson with a seed that counts
+		results, errs := searchInShards(t, o, 3, func(i int, c *shards.Config, o *Options) {
+			o.Arrivals = func(rate float64) pace.Schedule {
+				schedules[i]++
+				return pace.Constant(rate)
+			}
 			if i == 1 { // it looks for orders in a directory where they appear late
 				c.Dir = slowCopy(t, c.Dir, 400*time.Millisecond)
 			}
@@ -78,6 +84,9 @@ func TestATrialIsRepeatedForALateShard(t *testing.T) {
 		require.NoError(t, errs[0])
 		require.NoError(t, errs[1])
 		require.InDelta(t, results[0].Capacity, results[1].Capacity, 0)
+		require.Equal(t, len(results[0].Trials), schedules[0])
+		require.Equal(t, schedules[0], schedules[1])
+		require.Equal(t, schedules[0], schedules[2], "the same order has the same schedule when it comes again")
 		require.InDelta(t, alone.Upper, results[0].Upper, 0)
 	})
 }
