@@ -76,3 +76,10 @@ func ExampleRead() {
 	}
 	// Output: 0 nightly.TestShop.0-of-2.json truncated after 11 bytes: unexpected end of JSON input
 }
+
+// What else a shard writes lies beside its result, with a name of the same kind.
+func ExampleConfig_FileName() {
+	c := shards.Config{Name: "nightly", Shard: loadtest.Shard{Index: 2, Count: 4}}
+	fmt.Println(c.FileName("TestShop/at noon", ".pprof"))
+	// Output: nightly.TestShop-at-noon.2-of-4.pprof
+}

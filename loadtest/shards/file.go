@@ -54,10 +54,16 @@ func (f *File) Path() string { return f.path }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
+// FileName returns what a file of this shard in Dir is called that belongs to a test or
+// benchmark of that name: RUN.NAME.I-of-N and the suffix, such as ".json" of the result.
+func (c Config) FileName(name, suffix string) string {
+	name = strings.Trim(notInNames.ReplaceAllString(name, "-"), "-")
+	return fmt.Sprintf("%s.%s.%d-of-%d%s", c.Name, name[:min(len(name), 100)], c.Shard.Index, c.Shard.Count, suffix)
+}
+
 // base returns the name of the file without what makes attempts differ.
 func (f *File) base() string {
-	name := strings.Trim(notInNames.ReplaceAllString(f.Name, "-"), "-")
-	return fmt.Sprintf("%s.%s.%d-of-%d", f.Run, name[:min(len(name), 100)], f.Shard, f.Shards)
+	return Config{Name: f.Run, Shard: loadtest.Shard{Index: f.Shard, Count: f.Shards}}.FileName(f.Name, "")
 }
 
 // write writes f into dir, whole or not at all, and not over another file.
