@@ -18,7 +18,7 @@ import (
 func TestLiveServesADirectory(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "nightly.TestShop.0-of-2.progress.jsonl"), []byte(
-		`{"brunt_progress":1,"began":"2026-11-26T12:00:00Z","engine":"async","elapsed_ns":1000000000,"requests":70,"interval":{"from_seconds":0,"to_seconds":1,"requests":70}}`+"\n"), 0o644))
+		`{"brunt_progress":1,"run":"nightly","name":"TestShop","shard":0,"shards":2,"began":"2026-11-26T12:00:00Z","engine":"async","elapsed_ns":1000000000,"requests":70,"interval":{"from_seconds":0,"to_seconds":1,"requests":70}}`+"\n"), 0o644))
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	out, stdout := io.Pipe()

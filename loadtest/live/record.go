@@ -2,12 +2,8 @@ package live
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,42 +11,27 @@ import (
 	"example.com/brunt/loadtest/shards"
 )
 
-// shard is one of the processes that a run is made of, as the name of its file has it.
-type shard struct {
-	run, name    string
-	index, count int
-}
-
 const suffix = ".progress.jsonl"
-
-var (
-	notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
-	fileName   = regexp.MustCompile(`^([A-Za-z0-9_.-]+)\.([A-Za-z0-9_-]+)\.([0-9]{1,6})-of-([0-9]{1,6})` + regexp.QuoteMeta(suffix) + `$`)
-)
-
-// file returns the name of the file, which begins as that of the shard's result.
-func (s shard) file() string {
-	name := strings.Trim(notInNames.ReplaceAllString(s.name, "-"), "-")
-	return fmt.Sprintf("%s.%s.%d-of-%d%s", s.run, name[:min(len(name), 100)], s.index, s.count, suffix)
-}
-
-// parseShard returns the shard whose file has that name.
-func parseShard(name string) (s shard, ok bool) {
-	m := fileName.FindStringSubmatch(name)
-	if m == nil {
-		return s, false
-	}
-	s.run, s.name = m[1], m[2]
-	s.index, _ = strconv.Atoi(m[3])
-	s.count, _ = strconv.Atoi(m[4])
-	return s, s.index < s.count
-}
 
 // line is one report in a shard's file.
 type line struct {
-	Format int       `json:"brunt_progress"` // 1
-	Began  time.Time `json:"began"`          // the run
+	Format int `json:"brunt_progress"` // 1
+	shard
+	Began time.Time `json:"began"` // the run
 	loadtest.Progress
+}
+
+// shard is one of the processes that a run is made of.
+type shard struct {
+	Run   string `json:"run"`
+	Name  string `json:"name"` // of the test
+	Index int    `json:"shard"`
+	Count int    `json:"shards"`
+}
+
+// file returns the name of its file.
+func (s shard) file() string {
+	return shards.Config{Name: s.Run, Shard: loadtest.Shard{Index: s.Index, Count: s.Count}}.FileName(s.Name, suffix)
 }
 
 // record returns a function that appends each report to the shard's file, which is closed
@@ -70,7 +51,7 @@ func record(tb testing.TB, c shards.Config) func(loadtest.Progress) {
 		if failed {
 			return
 		}
-		data, err := json.Marshal(line{1, began.start(p, time.Now()), p})
+		data, err := json.Marshal(line{1, s, began.start(p, time.Now()), p})
 		if err == nil {
 			_, err = f.Write(append(data, '\n')) // in one call: whole, also beside another writer
 		}

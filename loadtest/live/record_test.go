@@ -25,16 +25,27 @@ func shardOf(dir string, i, n int) shards.Config {
 
 const shard0Of2 = "nightly.7.TestCheckout.0-of-2.progress.jsonl"
 
+var of = shard{"nightly.7", "TestCheckout", 0, 2}
+
+// A report is taken from the file of the shard that it is of, and of no shard that is none.
 func TestAShardHasItsFile(t *testing.T) {
+	report := func(s shard) []byte {
+		data, err := json.Marshal(line{1, s, time.Now(), second(1, 5)})
+		require.NoError(t, err)
+		return data
+	}
 	s := shard{"nightly.7", "/TestCheckout/big one!", 0, 2}
 	require.Equal(t, "nightly.7.TestCheckout-big-one.0-of-2.progress.jsonl", s.file())
-	got, ok := parseShard(s.file())
-	require.True(t, ok)
-	require.Equal(t, shard{"nightly.7", "TestCheckout-big-one", 0, 2}, got)
-	for _, name := range []string{"a.b.2-of-2" + suffix, "a.b.0-of-0" + suffix, "a.0-of-1" + suffix, "a.b.-1-of-2" + suffix, "a.b.0-of-9999999" + suffix, "a.b.0-of-1" + suffix + "x", "x" + suffix, "a/b.c.0-of-1" + suffix} {
-		_, ok := parseShard(name)
-		require.False(t, ok, name)
+	f := new(file)
+	require.NoError(t, f.take(report(s), s.file(), time.Now()))
+	require.Equal(t, s, f.shard)
+	for _, other := range []shard{{"nightly.7", "TestCheckout", 0, 2}, {"nightly", "7", 0, 2}, {"nightly.7", s.Name, 1, 2}, {"nightly.7", s.Name, 0, 3}, {"a/../nightly.7", s.Name, 0, 2}} {
+		require.ErrorContains(t, f.take(report(other), s.file(), time.Now()), "it is of "+other.file())
 	}
+	for _, none := range []shard{{"a", "b", 2, 2}, {"a", "b", 0, 0}, {"a", "b", -1, 2}, {"a", "b", 0, 9_999_999}, {"", "b", 0, 1}} {
+		require.ErrorIs(t, f.take(report(none), none.file(), time.Now()), errForeign)
+	}
+	require.Equal(t, s, f.shard)
 }
 
 // One of several shards is served nowhere, whatever the address, but records; its file lies
@@ -77,11 +88,9 @@ func TestAnotherAttemptEndsTheLineBefore(t *testing.T) {
 	tb := new(fakeTB)
 	record(tb, shardOf(dir, 0, 2))(second(1, 5))
 	tb.end()
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	f := &file{shard: shard{count: 2}}
-	require.NoError(t, f.read(path, info.Size(), time.Now()))
-	require.Contains(t, f.fault, "line 1:")
+	f := new(file)
+	require.NoError(t, f.read(path, time.Now()))
+	require.ErrorContains(t, f.fault, "line 1:")
 	require.Equal(t, int64(5), f.last.Requests)
 }
 
@@ -148,7 +157,7 @@ func TestRecordWithoutAFile(t *testing.T) {
 func TestShardsInADirectory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		w := &watcher{dir: dir, files: make(map[string]*file)}
+		w := &watcher{dir: dir}
 		require.Equal(t, "waiting for the progress of a run", w.view().State)
 		tb := new(fakeTB)
 		var want loadtest.Counts
@@ -200,7 +209,7 @@ func TestASilentShardIsNamed(t *testing.T) {
 		for i := range 2 {
 			both = append(both, record(tb, shardOf(dir, i, 2)))
 		}
-		w := &watcher{dir: dir, files: make(map[string]*file)}
+		w := &watcher{dir: dir}
 		l := w.view()
 		for i := 1; i <= 9; i++ {
 			time.Sleep(time.Second)
@@ -249,12 +258,13 @@ func TestForeignFilesAreNamed(t *testing.T) {
 	}
 	data, err := os.ReadFile(filepath.Join(dir, shard0Of2))
 	require.NoError(t, err)
-	write("nightly.7.TestCheckout.1-of-2.progress.jsonl", string(data)+"{}\n"+strings.Repeat("x", 3*maxLine)+"\n"+string(data[:20]))
-	write("nightly.7.TestCheckout.0-of-3.progress.jsonl", strings.ReplaceAll(string(data), "20", "19"))
-	write("strange"+suffix, "")
+	write("nightly.7.TestCheckout.1-of-2.progress.jsonl", strings.Replace(string(data), `"shard":0`, `"shard":1`, 1)+"{}\n"+strings.Repeat("x", 3*maxLine)+"\n"+string(data[:20]))
+	write("nightly.7.TestCheckout.0-of-3.progress.jsonl", strings.Replace(string(data), `"shards":2`, `"shards":3`, 1)+string(data))
+	write("old"+suffix, strings.ReplaceAll(string(data), ":\"20", ":\"19"))
+	write("strange"+suffix, string(data))
 	write("result.json", "of others")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "a.b.0-of-1"+suffix), 0o755))
-	w := &watcher{dir: dir, files: make(map[string]*file)}
+	w := &watcher{dir: dir}
 	l := w.view()
 	require.Equal(t, "2 of 2 shards running: 1s of 1m0s", l.State)
 	require.Equal(t, int64(20), l.Result.Requests)
@@ -263,14 +273,15 @@ func TestForeignFilesAreNamed(t *testing.T) {
 		texts = append(texts, warning.Text)
 	}
 	require.Equal(t, []string{
-		"a.b.0-of-1.progress.jsonl: not the progress of a shard: must be a file named RUN.NAME.I-of-N.progress.jsonl",
-		`nightly.7.TestCheckout.0-of-3.progress.jsonl: line 1: not the progress of a run: "{\"brunt_progress\":1,\"began\":\"19`,
+		"a.b.0-of-1.progress.jsonl: not a regular file",
+		`nightly.7.TestCheckout.0-of-3.progress.jsonl: line 2: it is of nightly.7.TestCheckout.0-of-2.progress.jsonl: "{`,
 		"nightly.7.TestCheckout.0-of-3.progress.jsonl: of 3 shards, where this run has 2",
 		`nightly.7.TestCheckout.1-of-2.progress.jsonl: line 2: not the progress of a run: "{}"`,
-		"strange.progress.jsonl: not the progress of a shard: must be a file named RUN.NAME.I-of-N.progress.jsonl",
+		`old.progress.jsonl: line 1: not the progress of a run: "{`,
+		`strange.progress.jsonl: line 1: it is of nightly.7.TestCheckout.0-of-2.progress.jsonl: "{`,
 	}, func() []string {
 		for i, text := range texts {
-			texts[i], _, _ = strings.Cut(text, "26-") // the rest of a time
+			texts[i], _, _ = strings.Cut(text, `\"brunt_progress`) // the rest of the line
 		}
 		return texts
 	}())
@@ -281,7 +292,7 @@ func TestForeignFilesAreNamed(t *testing.T) {
 	require.Equal(t, int64(20), l.Result.Requests, "it has what it had")
 	require.Contains(t, l.Result.Warnings[len(l.Result.Warnings)-1].Text, "strange")
 
-	gone := &watcher{dir: filepath.Join(dir, "strange"+suffix), files: make(map[string]*file)}
+	gone := &watcher{dir: filepath.Join(dir, "strange"+suffix)}
 	require.Len(t, gone.view().Result.Warnings, 1, "a directory that is none")
 }
 
@@ -289,17 +300,17 @@ func TestForeignFilesAreNamed(t *testing.T) {
 // place of the one before, and two at once are named.
 func TestAFileIsReadAsItGrows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), shard0Of2)
-	f := &file{shard: shard{count: 2}}
+	f := new(file)
 	content := ""
 	now := time.Now()
 	grow := func(text string) {
 		t.Helper()
 		content += text
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
-		require.NoError(t, f.read(path, int64(len(content)), now))
+		require.NoError(t, f.read(path, now))
 	}
 	report := func(p loadtest.Progress, began time.Time) string {
-		data, err := json.Marshal(line{1, began, p})
+		data, err := json.Marshal(line{1, of, began, p})
 		require.NoError(t, err)
 		return string(data) + "\n"
 	}
@@ -307,25 +318,25 @@ func TestAFileIsReadAsItGrows(t *testing.T) {
 	first, next := report(second(1, 5), began), report(second(2, 5), began)
 	grow(first + next[:30])
 	require.Len(t, f.counted.Rows, 1)
-	require.Empty(t, f.fault)
+	require.NoError(t, f.fault)
 	grow(next[30 : len(next)-1])
 	require.Len(t, f.counted.Rows, 1)
 	grow("\n\n")
 	require.Len(t, f.counted.Rows, 2)
 	grow(next[:30] + "\n") // what a process left that was killed
-	require.Contains(t, f.fault, "line 4: not the progress of a run")
+	require.ErrorContains(t, f.fault, "line 4: not the progress of a run")
 	grow(report(second(1, 7), began.Add(time.Minute)))
 	require.Len(t, f.counted.Rows, 1)
 	require.Equal(t, int64(7), f.counted.Rows[0].Requests)
 
-	f.fault = ""
+	f.fault = nil
 	grow(report(second(3, 5), began))
-	require.Contains(t, f.fault, "another process writes it as well")
+	require.ErrorContains(t, f.fault, "another process writes it as well")
 	require.Equal(t, int64(7), f.last.Requests)
 
 	content = ""
 	grow(first)
-	require.Contains(t, f.fault, "shorter")
+	require.ErrorContains(t, f.fault, "shorter")
 	require.Equal(t, int64(5), f.last.Requests)
 	for i, spoil := range []func(*loadtest.Progress){
 		func(p *loadtest.Progress) { p.Last.To = -1 },
@@ -334,14 +345,14 @@ func TestAFileIsReadAsItGrows(t *testing.T) {
 		func(p *loadtest.Progress) { p.Elapsed = -1 },
 		func(p *loadtest.Progress) { p.Elapsed = maxRun + 1 },
 	} {
-		f.fault = ""
+		f.fault = nil
 		bad := second(1, 1)
 		spoil(&bad)
 		grow(report(bad, began))
-		require.Contains(t, f.fault, fmt.Sprintf("line %d:", i+2))
+		require.ErrorContains(t, f.fault, fmt.Sprintf("line %d:", i+2))
 	}
 	require.NoError(t, os.Remove(path))
-	require.ErrorIs(t, f.read(path, 1<<20, now), os.ErrNotExist)
+	require.ErrorIs(t, f.read(path, now), os.ErrNotExist)
 }
 
 // Nothing that a file may hold makes a page impossible, and it does not matter in which
@@ -352,24 +363,24 @@ func FuzzFile(f *testing.F) {
 	for i := range 3 {
 		p := second(i+1, 5)
 		p.Done, p.Last.Excluded = i == 2, i == 0
-		data, err := json.Marshal(line{1, began, p})
+		data, err := json.Marshal(line{1, of, began, p})
 		require.NoError(f, err)
 		good = append(append(good, data...), '\n')
 	}
 	f.Add(good, 100)
 	f.Add(good[:len(good)-20], 0)
 	f.Add([]byte("{}\n[]\nnull\n\n"), 3)
-	f.Add([]byte(`{"brunt_progress":1,"began":"2026-11-26T12:00:00Z","elapsed_ns":1,"done":true,"interval":{"from_seconds":-1e9,"to_seconds":1e9,"excluded":true}}`+"\n"), 9)
+	f.Add([]byte(`{"brunt_progress":1,"run":"nightly.7","name":"TestCheckout","shards":2,"began":"2026-11-26T12:00:00Z","elapsed_ns":1,"done":true,"interval":{"from_seconds":-1e9,"to_seconds":1e9,"excluded":true}}`+"\n"), 9)
 	f.Fuzz(func(t *testing.T, data []byte, at int) {
 		dir := t.TempDir()
-		whole, grown := &file{shard: shard{count: 2}}, &file{shard: shard{count: 2}}
+		whole, grown := new(file), new(file)
 		at = max(0, min(at, len(data)))
-		for i, text := range [][]byte{data[:at], data} {
-			path := filepath.Join(dir, fmt.Sprint(i))
+		path := filepath.Join(dir, shard0Of2)
+		for _, text := range [][]byte{data[:at], data} {
 			require.NoError(t, os.WriteFile(path, text, 0o600))
-			require.NoError(t, grown.read(path, int64(len(text)), began))
+			require.NoError(t, grown.read(path, began))
 		}
-		require.NoError(t, whole.read(filepath.Join(dir, "1"), int64(len(data)), began))
+		require.NoError(t, whole.read(path, began))
 		require.Equal(t, whole.counted.Rows, grown.counted.Rows)
 		require.Equal(t, whole.lines, grown.lines)
 		require.Equal(t, whole.fault, grown.fault)

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,7 +28,7 @@ const silence = 5 * time.Second
 // read; a last line that is half-written is waited for. The handler answers requests for a
 // loopback address only, and has nothing to close.
 func Watch(dir string) http.Handler {
-	return newHandler((&watcher{dir: dir, files: make(map[string]*file)}).view)
+	return newHandler((&watcher{dir: dir}).view)
 }
 
 type watcher struct {
@@ -46,21 +47,21 @@ func (w *watcher) view() htmlreport.Live {
 	if run == nil {
 		return htmlreport.Live{Title: w.dir, State: "waiting for the progress of a run", Result: &loadtest.EngineResult{Warnings: warnings(faults)}}
 	}
-	shards := make([]*file, run.shard.count)
-	for _, f := range w.files {
-		switch s := f.shard; {
-		case s.run != run.shard.run || s.name != run.shard.name:
-		case s.count != run.shard.count:
-			faults = append(faults, fmt.Sprintf("%s: of %d shards, where this run has %d", s.file(), s.count, run.shard.count))
+	shards := make([]*file, run.Count)
+	for name, f := range w.files {
+		switch {
+		case f.Run != run.Run || f.Name != run.Name:
+		case f.Count != run.Count:
+			faults = append(faults, fmt.Sprintf("%s: of %d shards, where this run has %d", name, f.Count, run.Count))
 		default:
-			shards[s.index] = f
+			shards[f.Index] = f
 		}
 	}
 	running, done, planned := 0, 0, time.Duration(0)
 	tracks := make([]*track, 0, len(shards))
 	var missing []int
 	for i, f := range shards {
-		if f == nil || f.began.IsZero() {
+		if f == nil {
 			missing = append(missing, i)
 			continue
 		}
@@ -80,7 +81,7 @@ func (w *watcher) view() htmlreport.Live {
 		faults = append(faults, fmt.Sprintf("%d of %d shards are missing: %s", len(missing), len(shards), text.Cut(strings.Trim(fmt.Sprint(missing), "[]"), 80)))
 	}
 	l := join(tracks)
-	l.Title = run.shard.run + " " + run.shard.name
+	l.Title = run.Run + " " + run.Name
 	switch l.State = fmt.Sprintf("%d of %d shards running", running, len(shards)); done {
 	case 0:
 		l.State += ": " + extent(l.Result.Elapsed, planned)
@@ -103,38 +104,24 @@ func (w *watcher) poll(now time.Time) (faults []string) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		faults = append(faults, err.Error())
 	}
-	there := make(map[string]bool)
+	files := make(map[string]*file)
 	for _, e := range entries {
 		name := e.Name()
 		if !strings.HasSuffix(name, suffix) {
 			continue
 		}
-		path := filepath.Join(w.dir, name)
-		s, ok := parseShard(name)
-		info, err := os.Stat(path)
-		if !ok || err == nil && !info.Mode().IsRegular() {
-			faults = append(faults, fmt.Sprintf("%s: not the progress of a shard: must be a file named RUN.NAME.I-of-N%s", name, suffix))
-			continue
-		}
-		there[name] = true
-		if w.files[name] == nil {
-			w.files[name] = &file{shard: s}
-		}
-		f := w.files[name]
-		if err == nil {
-			err = f.read(path, info.Size(), now)
-		}
-		if err != nil {
-			faults = append(faults, fmt.Sprintf("%s: %v", name, err))
-		}
-		if f.fault != "" {
-			faults = append(faults, fmt.Sprintf("%s: %s", name, f.fault))
+		f := cmp.Or(w.files[name], new(file))
+		files[name] = f
+		reading := f.read(filepath.Join(w.dir, name), now)
+		for _, fault := range []error{reading, f.fault} {
+			if fault != nil {
+				faults = append(faults, fmt.Sprintf("%s: %v", name, fault))
+			}
 		}
 	}
-	if err != nil { // what was read is better than nothing
-		return faults
+	if err == nil { // otherwise what was read is better than nothing
+		w.files = files
 	}
-	maps.DeleteFunc(w.files, func(name string, _ *file) bool { return !there[name] })
 	return faults
 }
 
@@ -144,7 +131,10 @@ func (w *watcher) latest() (last *file, runs int) {
 	seen := make(map[[2]string]bool)
 	for _, name := range slices.Sorted(maps.Keys(w.files)) {
 		f := w.files[name]
-		seen[[2]string{f.shard.run, f.shard.name}] = true
+		if f.began.IsZero() {
+			continue
+		}
+		seen[[2]string{f.Run, f.Name}] = true
 		if last == nil || f.began.After(last.began) {
 			last = f
 		}
