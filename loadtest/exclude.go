@@ -57,6 +57,18 @@ func (x Exclude) of(planned time.Duration) (counted, error) {
 	return c, nil
 }
 
+// ExcludedRequests returns how many requests are in Excluded: before what is counted, and after.
+func (r *EngineResult) ExcludedRequests() (before, after int64) {
+	for _, row := range r.Excluded {
+		if row.From < 0 {
+			before += row.Requests
+		} else {
+			after += row.Requests
+		}
+	}
+	return before, after
+}
+
 // outside reports whether an interval in which nothing was counted is none of those that
 // are: nothing was before it either, if none is set.
 func (c *counted) outside(from, to time.Duration, none bool) bool {

@@ -89,14 +89,7 @@ func (r *EngineResult) writeExcluded(b *strings.Builder) {
 	if len(r.Excluded) == 0 {
 		return
 	}
-	var before, after int64
-	for _, row := range r.Excluded {
-		if row.From < 0 {
-			before += row.Requests
-		} else {
-			after += row.Requests
-		}
-	}
+	before, after := r.ExcludedRequests()
 	fmt.Fprintf(b, "  excluded  %s requests before what is counted, %s after\n", text.Count(before), text.Count(after))
 }
 

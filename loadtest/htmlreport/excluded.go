@@ -56,14 +56,7 @@ func notCounted(r *loadtest.EngineResult) string {
 	if len(r.Excluded) == 0 {
 		return ""
 	}
-	var before, after int64
-	for _, iv := range r.Excluded {
-		if iv.From < 0 {
-			before += iv.Requests
-		} else {
-			after += iv.Requests
-		}
-	}
+	before, after := r.ExcludedRequests()
 	return fmt.Sprintf("Not counted, as Exclude says: %s requests before what is counted, and %s after. "+
 		"Charts over time show them shaded, the table of intervals marks them, and no other number has them.", text.Count(before), text.Count(after))
 }
