@@ -84,11 +84,7 @@ func (s *series) cut(until time.Duration) {
 
 func (l Live) tiles() []tile {
 	r := l.Result
-	failed := tile{"error_rate", "failed", text.Share(r.ErrorCount, r.Requests), ""}
-	if r.ErrorCount > 0 {
-		failed.Class = "bad"
-	}
-	tiles := []tile{{"requests", "requests", text.Count(r.Requests), ""}, failed}
+	tiles := []tile{{"requests", "requests", text.Count(r.Requests), ""}, failedTile("error_rate", "failed", r.ErrorCount, r.Requests)}
 	if openLoop(r) {
 		tiles = append(tiles, lost(r))
 	}

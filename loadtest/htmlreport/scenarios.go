@@ -33,9 +33,5 @@ func userTiles(r *loadtest.EngineResult) []tile {
 	if !walked(r) {
 		return nil
 	}
-	failed := tile{"user_error_rate", "users failed", text.Share(r.UsersFailed, r.Users), ""}
-	if r.UsersFailed > 0 {
-		failed.Class = "bad"
-	}
-	return []tile{{"users", "users", text.Count(r.Users), ""}, failed}
+	return []tile{{"users", "users", text.Count(r.Users), ""}, failedTile("user_error_rate", "users failed", r.UsersFailed, r.Users)}
 }

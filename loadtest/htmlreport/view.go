@@ -192,11 +192,17 @@ func started(r *loadtest.EngineResult) string {
 	return r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-func tiles(r *loadtest.EngineResult) []tile {
-	failed := tile{"error_rate", "failed", text.Share(r.ErrorCount, r.Requests), ""}
-	if r.ErrorCount > 0 {
-		failed.Class = "bad"
+// failedTile shows the share of n that failed.
+func failedTile(key, label string, failed, n int64) tile {
+	t := tile{key, label, text.Share(failed, n), ""}
+	if failed > 0 {
+		t.Class = "bad"
 	}
+	return t
+}
+
+func tiles(r *loadtest.EngineResult) []tile {
+	failed := failedTile("error_rate", "failed", r.ErrorCount, r.Requests)
 	rps := tile{"rps", "throughput", perSecond(r.RPS()), ""}
 	p99 := tile{"p99", "99 % within", quantile(&r.Stats, 0.99), ""}
 	slowest := tile{"max", "slowest", extreme(&r.Stats, r.Quantile(1)), ""}

@@ -65,10 +65,10 @@ func searchCharts(names []string, r *capacity.Result) []chart {
 			lo, hi = min(lo, t.Rate), max(hi, t.Rate)
 		}
 	}
-	if lo > hi {
-		return []chart{walkChart(r)}
-	}
 	walk := walkChart(r)
+	if lo > hi {
+		return []chart{walk}
+	}
 	if walk.Log = hi >= logFrom*lo; walk.Log {
 		lo, hi = lo/1.1, hi*1.1
 	} else {
