@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,7 +101,7 @@ func New(cfg Config) (*Exporter, error) {
 // Prometheus makes the latter its label "instance": without one, the series of shards
 // would be mistaken for one.
 func (x *Exporter) Attributes() []attribute.KeyValue {
-	return append([]attribute.KeyValue(nil), x.attributes...)
+	return slices.Clone(x.attributes)
 }
 
 // Follow returns a function for the OnProgress field of an engine's configuration. It

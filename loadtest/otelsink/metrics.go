@@ -71,7 +71,7 @@ func (s *state) metrics() []metricdata.Metrics {
 		s.counter("loadtest.connections", "{connection}", "Connections opened; 0 where the client does not count them.", count(r.ConnectionsOpened)),
 		s.counter("loadtest.users", "{user}", "Users that have ended their scenario.", users(r.Scenarios)...),
 
-		s.level("loadtest.in_flight", "{request}", "Requests being attempted.", int64(s.inFlight)),
+		s.sum("loadtest.in_flight", "{request}", "Requests being attempted.", false, count(int64(s.inFlight))), // adds up over shards
 		s.gauge("loadtest.heap", "By", "Largest heap of this process in the last interval.", float64(s.heap)),
 		s.gauge("loadtest.elapsed", "s", "Time since the run began.", s.elapsed.Seconds()),
 		s.gauge("loadtest.planned", "s", "Planned length of the run; 0 without one.", s.planned.Seconds()),
@@ -151,15 +151,10 @@ func walks(scenarios map[string]*loadtest.ScenarioStats) (out []timing) {
 }
 
 func (s *state) counter(name, unit, description string, numbers ...number) metricdata.Metrics {
-	return s.sum(name, unit, description, true, numbers)
+	return s.sum(name, unit, description, true, numbers...)
 }
 
-// level is what adds up over shards, as a counter does, but falls too.
-func (s *state) level(name, unit, description string, value int64) metricdata.Metrics {
-	return s.sum(name, unit, description, false, []number{count(value)})
-}
-
-func (s *state) sum(name, unit, description string, monotonic bool, numbers []number) metricdata.Metrics {
+func (s *state) sum(name, unit, description string, monotonic bool, numbers ...number) metricdata.Metrics {
 	m := metricdata.Metrics{Name: name, Unit: unit, Description: description}
 	if len(numbers) == 0 {
 		return m
