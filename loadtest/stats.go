@@ -145,12 +145,7 @@ func (s *Stats) ErrorQuantile(q float64) time.Duration { return s.bad.Quantile(q
 
 // ServiceQuantile is like Quantile for service times, which begin when a request is
 // sent. They are shorter than the latencies in an open loop only, by the lag.
-func (s *Stats) ServiceQuantile(q float64) time.Duration {
-	if s.lag == nil {
-		return s.Quantile(q)
-	}
-	return s.service.Quantile(q)
-}
+func (s *Stats) ServiceQuantile(q float64) time.Duration { return s.ServiceHistogram().Quantile(q) }
 
 // LagQuantile is like Quantile for lags: how long after it was due a request was sent.
 // It is 0 for engines other than [ArrivalEngine].
@@ -172,20 +167,12 @@ func (s *Stats) ServerTimes() (reported, missing int64) {
 // phase p spent in it, all attempts and redirects of a request together. It is 0 if
 // there were none, as without ConnectionConfig.Phases.
 func (s *Stats) PhaseQuantile(p Phase, q float64) time.Duration {
-	if s.PhaseCount(p) == 0 {
-		return 0
-	}
-	return s.phases[p].Quantile(q)
+	return s.PhaseHistogram(p).Quantile(q)
 }
 
 // PhaseCount returns how many requests were in phase p: over a connection that was kept,
 // for instance, none is in PhaseConnect. It is 0 without ConnectionConfig.Phases.
-func (s *Stats) PhaseCount(p Phase) int64 {
-	if int(p) >= len(s.phases) {
-		return 0
-	}
-	return s.phases[p].Count()
-}
+func (s *Stats) PhaseCount(p Phase) int64 { return s.PhaseHistogram(p).Count() }
 
 // Mean returns the mean latency of every request sent.
 func (s *Stats) Mean() time.Duration { return s.latencies().Mean() }
