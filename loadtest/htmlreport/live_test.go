@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/text"
 )
 
 // goingOn is the first ten seconds of stored, in an open loop that was late.
@@ -20,7 +21,7 @@ func goingOn(t *testing.T) Live {
 		r.Requests, r.ErrorCount, r.Scheduled, r.Missed = r.Requests+iv.Requests, r.ErrorCount+iv.ErrorCount, r.Scheduled+iv.Scheduled, r.Missed+iv.Missed
 	}
 	r.Warnings = []loadtest.Warning{{Kind: "shards", Text: "shard 3 of 4 is <silent>"}}
-	return Live{Title: "Checkout", State: "running: 10s of 1m0s", Result: r, Last: []loadtest.Interval{r.Intervals[9], r.Intervals[9]}}
+	return Live{Title: "Checkout", State: "running: 10s of 1m0s", Result: r, Last: []loadtest.Interval{r.Intervals[4], r.Intervals[5], r.Intervals[2]}}
 }
 
 // The charts of a run that goes on are those that its report will have of the same
@@ -30,6 +31,16 @@ func TestALivePageHasTheChartsOfTheReport(t *testing.T) {
 	page, err := l.Page()
 	require.NoError(t, err)
 	golden(t, "live.golden.html", withoutAssets(string(page)))
+	rps, p50 := 0.0, 0.0
+	for _, iv := range l.Last {
+		rps, p50 = rps+iv.RPS(), p50+iv.RPS()*float64(iv.P50)
+	}
+	for key, want := range map[string]string{
+		"rps": perSecond(rps), "p50": text.Duration(time.Duration(p50 / rps)), "inflight": "145",
+		"p99": text.Duration(l.Last[1].P99), "lag": "5ms", // of the one that is worst
+	} {
+		require.Contains(t, string(page), `data-tile="`+key+`">`+want+"<")
+	}
 	event, err := l.Event()
 	require.NoError(t, err)
 	var u struct {
