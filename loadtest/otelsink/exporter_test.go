@@ -253,22 +253,25 @@ func TestRunsAddUp(t *testing.T) {
 			total.Merge(r)
 			collect(t, reader).totals(total)
 		}
-		second := start(t, loadtest.SyncConfig{Client: uneven(), OnProgress: x.Follow()})
-		other := make(chan *loadtest.EngineResult)
-		go func() { // ends with its run
-			r, err := second.Run(t.Context(), loadtest.For(3500*time.Millisecond, &loadtest.Request{}))
-			if err != nil {
-				panic(err)
-			}
-			other <- r
-		}()
+		others := make(chan *loadtest.EngineResult)
+		for range 2 {
+			e := start(t, loadtest.SyncConfig{Client: uneven(), OnProgress: x.Follow()})
+			go func() { // ends with its run
+				r, err := e.Run(t.Context(), loadtest.For(3500*time.Millisecond, &loadtest.Request{}))
+				if err != nil {
+					panic(err)
+				}
+				others <- r
+			}()
+		}
 		r, err := first.Run(t.Context(), loadtest.For(2500*time.Millisecond, &loadtest.Request{}))
 		require.NoError(t, err)
 		total.Merge(r)
 		c := collect(t, reader)
-		require.EqualValues(t, 1, c.sum("loadtest.in_flight"), "of the other")
+		require.EqualValues(t, 2, c.sum("loadtest.in_flight"), "of the others")
 		require.Greater(t, c.sum("loadtest.requests", outcomeKey.String("success")), total.SuccessCount)
-		total.Merge(<-other)
+		total.Merge(<-others)
+		total.Merge(<-others)
 		collect(t, reader).totals(total)
 	})
 }
