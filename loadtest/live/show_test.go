@@ -24,14 +24,16 @@ func TestOnlyLoopbackAddressesAreServed(t *testing.T) {
 		require.Empty(t, tb.logs)
 		require.Empty(t, tb.cleanups)
 	}
-	for _, addr := range []string{"127.0.0.1:0", "localhost:0", "127.0.0.2:0"} {
+	for _, addr := range []string{"127.0.0.1:0", "localhost:0"} {
 		ln, err := Listen(addr)
 		require.NoError(t, err, addr)
 		require.NoError(t, ln.Close())
 	}
-	_, err := Listen("127.0.0.1:99999")
-	require.Error(t, err)
-	require.NotErrorIs(t, err, ErrAddress)
+	for _, addr := range []string{"127.0.0.1:99999", "127.0.0.2:99999"} { // Linux alone has the latter
+		_, err := Listen(addr)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, ErrAddress)
+	}
 }
 
 // Without an address there is nothing, not even a report to take.
