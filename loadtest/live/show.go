@@ -74,16 +74,13 @@ func Show(tb testing.TB, addr string, others ...func(loadtest.Progress)) func(lo
 	h := newHandler(s.view)
 	// It says nothing on standard error either.
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
-	served := make(chan struct{})
-	go func() { // ends with Close, in the cleanup
-		defer close(served)
-		_ = srv.Serve(ln)
-	}()
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = srv.Serve(ln) }) // ends with Close, in the cleanup
 	tb.Cleanup(func() {
 		s.end()
 		h.end()
 		srv.Close()
-		<-served
+		serving.Wait()
 	})
 	tb.Logf("live: http://%s/", ln.Addr())
 	return chain(s.add, others)
