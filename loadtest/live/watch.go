@@ -23,10 +23,10 @@ import (
 const silence = 5 * time.Second
 
 // Watch returns a handler of a page about the run whose shards record their progress in
-// dir, see [Show]: side by side, as their clocks say. Where there are several runs, it is the one that
-// began last. The page names shards that are missing or silent, and files that cannot be
-// read; a last line that is half-written is waited for. The handler answers requests for a
-// loopback address only, and has nothing to close.
+// dir, see [Show]: side by side, as their clocks say. Where there are several runs, it is
+// the one that began last. The page names shards that are missing or silent, and files that
+// cannot be read; a last line that is half-written is waited for. The handler answers
+// requests for a loopback address only, and has nothing to close.
 func Watch(dir string) http.Handler {
 	return newHandler((&watcher{dir: dir}).view)
 }
