@@ -19,6 +19,7 @@ import (
 	"example.com/brunt/internal/benchgate"
 	"example.com/brunt/internal/benchreport"
 	"example.com/brunt/internal/benchrun"
+	"example.com/brunt/internal/job"
 )
 
 // comparison is one run of the command.
@@ -47,7 +48,7 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(err)
 	}
 	c.options = o
-	c.in.Command = "brunt compare " + strings.Join(quoted(args), " ")
+	c.in.Command = "brunt compare " + job.Shell(args...)
 	if err = c.judge(ctx); err == nil {
 		err = c.write()
 	} else if ctx.Err() != nil {
@@ -57,16 +58,6 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(err)
 	}
 	return c.in.Report.ExitCode()
-}
-
-func quoted(args []string) []string {
-	out := slices.Clone(args)
-	for i, a := range out {
-		if a == "" || strings.ContainsAny(a, " '\"|*?$&;()<>\\#~`!{}[]") {
-			out[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-	}
-	return out
 }
 
 func (c *comparison) say(format string, args ...any) {

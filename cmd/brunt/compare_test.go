@@ -162,6 +162,7 @@ func TestCompareTrees(t *testing.T) {
 	require.NotContains(t, out, summary)
 	report := read(filepath.Join(save, "report.md"))
 	require.Equal(t, "\n"+report+"\n", read(summary))
+	require.Contains(t, report, "- repeat it: `brunt compare -base main -count 6 -max 6 -aa 0 -benchtime 20x -threshold 'sec/op=off' -save ")
 
 	// The kept files are benchmark files, and judge the same.
 	code, again, _ := r.brunt("-threshold", "sec/op=off", filepath.Join(save, "base.txt"), filepath.Join(save, "head.txt"))
