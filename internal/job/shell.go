@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // directive is an option that sbatch reads from its script as it stands.
@@ -89,8 +88,8 @@ func (j *Job) script(use string, directives []string, load string, phase func(ar
 // sbatch are the options of every job for Slurm. A shard that is run again comes when the
 // others have ended.
 func (j *Job) sbatch() []string {
-	limit := time.Duration(seconds(j.Timeout)) * time.Second
-	at := fmt.Sprintf("--time=%d:%02d:%02d", int(limit.Hours()), int(limit.Minutes())%60, int(limit.Seconds())%60)
+	limit := seconds(j.Timeout)
+	at := fmt.Sprintf("--time=%d:%02d:%02d", limit/3600, limit/60%60, limit%60)
 	return append([]string{"--job-name=" + j.Run, "--no-requeue", at}, j.cpus()...)
 }
 
