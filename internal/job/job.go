@@ -126,7 +126,7 @@ func (j *Job) validate(kind Kind, now time.Time) error {
 	for _, option := range j.Options {
 		fault(kind == Slurm && !directive.MatchString(option),
 			"-option is %q, want one such as --partition=load; what has spaces or quotes goes to sbatch itself", option)
-		fault(option == "", "-option is empty, want an option of mpirun, one word at a time")
+		fault(kind == MPI && option == "", "-option is empty, want an option of mpirun, one word at a time")
 	}
 	if kind == Kubernetes {
 		j.validatePod(fault)

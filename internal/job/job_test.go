@@ -89,7 +89,7 @@ func TestFaults(t *testing.T) {
 		"variables":          {MPI, func(j *Job) { j.Env = []string{"A", "B-=1", "BRUNT_SHARDS=2", "C=1", "C=2"} }, []string{`-env is "A", want NAME=VALUE`, `-env is "B-=1"`, "-env BRUNT_SHARDS: brunt job sets it", "-env C is given twice"}},
 		"phases":             {MPI, func(j *Job) { j.Before, j.After = "(", ")" }, []string{`-before is "(", want a regular expression`, `-after is ")", want`}},
 		"everything runs":    {Slurm, func(j *Job) { j.Args, j.Before = []string{"./load.test", "-test.v"}, "SetUp" }, []string{"-before needs a -test.run after the binary"}},
-		"sbatch's options":   {Slurm, func(j *Job) { j.Options = []string{"--comment=a b", "x"} }, []string{`-option is "--comment=a b", want one such as`, `-option is "x"`}},
+		"sbatch's options":   {Slurm, func(j *Job) { j.Options = []string{"--comment=a b", "x", ""} }, []string{`-option is "--comment=a b", want one such as`, `-option is "x"`, `-option is ""`}},
 		"mpirun's options":   {MPI, func(j *Job) { j.Options = []string{""} }, []string{"-option is empty"}},
 		"no pod":             {Kubernetes, func(j *Job) { j.Pod, j.CPUs = Pod{}, 0 }, []string{"-image is empty", `-claim is "" and -volume is "", want one of them`, `-memory is ""`, "-cpus is 0"}},
 		"two volumes":        {Kubernetes, func(j *Job) { j.Pod.Volume = `{"emptyDir": {}}` }, []string{"want one of them"}},
