@@ -36,7 +36,6 @@ func (j *Job) validatePod(fault func(bad bool, format string, args ...any)) {
 	fault(j.CPUs == 0, "-cpus is 0, want 1 or more")
 	fault(j.Before != "" || j.After != "",
 		"-before and -after: Kubernetes keeps no order among Jobs; submit each as a job of its own, with -shards 1 and its own -run, and wait for it")
-	fault(len(j.Options) > 0, "-option: the manifest can be edited")
 	for _, text := range append(append(j.env(), j.Args...), j.Pod.Image) {
 		fault(!utf8.ValidString(text), "%q is not UTF-8, which YAML has to be", text)
 	}
