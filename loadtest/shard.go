@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 
-	"example.com/brunt/loadtest/internal/scheduler"
+	"example.com/brunt/internal/scheduler"
 )
 
 // Shard is which of Count processes this is, that make one run together: see

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/brunt/internal/scheduler"
 )
 
 // Job is a test binary to be run as shards.
@@ -84,9 +86,8 @@ func (j *Job) Text(kind Kind, now time.Time) (string, error) {
 }
 
 var (
-	runName  = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	ours     = []string{"BRUNT_SHARD", "BRUNT_SHARDS", "BRUNT_RUN", "BRUNT_START", "BRUNT_RESULTS"}
+	ours     = []string{scheduler.Shard, scheduler.Count, scheduler.Run, scheduler.Start, scheduler.Results}
 )
 
 func (j *Job) validate(kind Kind, now time.Time) error {
@@ -102,7 +103,7 @@ func (j *Job) validate(kind Kind, now time.Time) error {
 		fault(!strings.Contains(j.Args[0], "/"), "the test binary is %q, want a path such as ./load.test", j.Args[0])
 	}
 	fault(j.Shards < 1, "-shards is %d, want how many processes share the load", j.Shards)
-	fault(!runName.MatchString(j.Run), "-run is %q, want at most 100 letters, digits, ., _ and -, no dot first", j.Run)
+	fault(!scheduler.RunName.MatchString(j.Run), "-run is %q, want at most 100 letters, digits, ., _ and -, no dot first", j.Run)
 	fault(j.Results == "" || strings.ContainsAny(j.Results, "\r\n"), "-results is %q, want a directory that all shards share", j.Results)
 	fault(j.StartAt.IsZero() && j.StartIn < time.Second, "-start is %v, want 1s or more, the time in which all shards are ready", j.StartIn)
 	fault(!j.StartAt.IsZero() && j.StartAt.Before(now), "-start is %s, and now it is %s", j.StartAt.Format(time.RFC3339), now.Format(time.RFC3339))
@@ -137,7 +138,7 @@ func (j *Job) validate(kind Kind, now time.Time) error {
 // seconds is d in whole seconds, no less than d.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-// start is the value of BRUNT_START in a shell.
+// start is the value of scheduler.Start in a shell.
 func (j *Job) start() string {
 	if !j.StartAt.IsZero() {
 		return j.StartAt.Format(time.RFC3339Nano)
@@ -147,7 +148,7 @@ func (j *Job) start() string {
 
 // env returns the variables of each shard, of set-up and of tear-down.
 func (j *Job) env() []string {
-	return append([]string{"BRUNT_RUN=" + j.Run, "BRUNT_RESULTS=" + j.Results}, j.Env...)
+	return append([]string{scheduler.Run + "=" + j.Run, scheduler.Results + "=" + j.Results}, j.Env...)
 }
 
 // only returns the arguments of a test binary with tests that match expr in place of those

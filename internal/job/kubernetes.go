@@ -11,6 +11,8 @@ import (
 	"text/template"
 	"time"
 	"unicode/utf8"
+
+	"example.com/brunt/internal/scheduler"
 )
 
 var (
@@ -111,7 +113,7 @@ func (j *Job) manifest(now time.Time) (string, error) {
 		Variables []variable
 		Volume    string
 	}{Job: j, Volume: volume}
-	for _, e := range append(j.env(), "BRUNT_SHARDS="+strconv.Itoa(j.Shards), "BRUNT_START="+at.UTC().Format(time.RFC3339Nano)) {
+	for _, e := range append(j.env(), scheduler.Count+"="+strconv.Itoa(j.Shards), scheduler.Start+"="+at.UTC().Format(time.RFC3339Nano)) {
 		name, value, _ := strings.Cut(e, "=")
 		data.Variables = append(data.Variables, variable{name, value})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scheduler stands in for each command that a script calls: it runs the shard.
-const scheduler = `#!/bin/sh
+// launcher stands in for each command that a script calls: it runs the shard.
+const launcher = `#!/bin/sh
 for word; do
 	case $1 in
 	--wrap=*) exec sh -c "${1#--wrap=}" ;;
@@ -44,7 +44,7 @@ func runScript(t *testing.T, write func(*Job) string, edit func(*Job), env ...st
 	dir := filepath.Join(t.TempDir(), "it's $HOME; a=b")
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	for _, name := range []string{"srun", "sbatch", "mpirun", "timeout"} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(scheduler), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(launcher), 0o700))
 	}
 	j := load(Slurm, func(j *Job) {
 		j.Args = []string{filepath.Join(dir, "load.test"), "-test.run", "Load"}

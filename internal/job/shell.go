@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"example.com/brunt/internal/scheduler"
 )
 
 // directive is an option that sbatch reads from its script as it stands.
@@ -44,7 +46,7 @@ func (j *Job) mpirun() string {
 	words := []string{
 		"timeout", "--foreground", "--kill-after=10", strconv.FormatInt(limit+10, 10),
 		"mpirun", "-n", strconv.Itoa(j.Shards), "--map-by", "node", "--bind-to", "none", "--timeout", strconv.FormatInt(limit, 10),
-		"-x", "BRUNT_SHARDS", "-x", "BRUNT_START",
+		"-x", scheduler.Count, "-x", scheduler.Start,
 	}
 	for _, e := range j.env() {
 		name, _, _ := strings.Cut(e, "=")
@@ -73,12 +75,12 @@ func (j *Job) script(use string, directives []string, load string, phase func(ar
 		args, _ := only(j.Args, j.Before)
 		line("%s || exit", phase(args))
 	}
-	line("export BRUNT_SHARDS=%d BRUNT_START=%s", j.Shards, j.start())
+	line("export %s=%d %s=%s", scheduler.Count, j.Shards, scheduler.Start, j.start())
 	line("%s", load)
 	if j.After != "" {
 		args, _ := only(j.Args, j.After)
 		line("code=$?")
-		line("unset BRUNT_SHARDS BRUNT_START")
+		line("unset %s %s", scheduler.Count, scheduler.Start)
 		line("%s || { after=$?; exit $((code ? code : after)); }", phase(args))
 		line("exit $code")
 	}

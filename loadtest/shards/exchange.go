@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/brunt/internal/scheduler"
 	"example.com/brunt/loadtest"
 )
 
@@ -57,7 +58,7 @@ func (c Config) Exchange(ctx context.Context, name string) (*Exchange, error) {
 		return nil, nil
 	}
 	if late := time.Since(c.Start); late > 0 {
-		return nil, fmt.Errorf("shards: INVALID: shard %v was ready %v after the start: leave more time before %s, and make one search in a process", c.Shard, late.Round(time.Millisecond), envStart)
+		return nil, fmt.Errorf("shards: INVALID: shard %v was ready %v after the start: leave more time before %s, and make one search in a process", c.Shard, late.Round(time.Millisecond), scheduler.Start)
 	}
 	base := (&File{Run: c.Name, Name: name, Shards: c.Shard.Count}).base()
 	x := &Exchange{config: c, name: name, dir: filepath.Join(c.Dir, strings.TrimSuffix(base, fmt.Sprintf(".0-of-%d", c.Shard.Count))+".orders"), lead: firstLead}
@@ -66,7 +67,7 @@ func (c Config) Exchange(ctx context.Context, name string) (*Exchange, error) {
 	}
 	if c.Shard.Index == 0 {
 		if left, err := os.ReadDir(x.dir); err != nil || len(left) > 0 {
-			return nil, errors.Join(err, fmt.Errorf("shards: %s holds orders of another run: give each a %s of its own", x.dir, envRun))
+			return nil, errors.Join(err, fmt.Errorf("shards: %s holds orders of another run: give each a %s of its own", x.dir, scheduler.Run))
 		}
 	}
 	return x, wait(ctx, c.Start)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/brunt/internal/scheduler"
 	"example.com/brunt/loadtest"
 )
 
@@ -64,7 +65,7 @@ func (c Config) Run(tb testing.TB, cfg loadtest.EngineConfig, src loadtest.Sourc
 	if late := f.Late(); late > 0 {
 		f.Error = fmt.Sprintf("ready %v after the start", late.Round(time.Millisecond))
 		c.write(tb, f)
-		tb.Fatalf("shards: INVALID: shard %v was %s, at %s: leave more time before %s, and run one test that calls Run in a process", c.Shard, f.Error, c.Start.Format(time.RFC3339Nano), envStart)
+		tb.Fatalf("shards: INVALID: shard %v was %s, at %s: leave more time before %s, and run one test that calls Run in a process", c.Shard, f.Error, c.Start.Format(time.RFC3339Nano), scheduler.Start)
 	}
 	if err := wait(tb.Context(), c.Start); err != nil {
 		tb.Fatalf("shards: Run: waiting for the start at %s: %v", c.Start.Format(time.RFC3339Nano), err)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/brunt/internal/scheduler"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/pace"
 )
@@ -393,17 +394,17 @@ func TestConfig(t *testing.T) {
 	p, err := newConfig(one, vars())
 	require.NoError(t, err)
 	require.Equal(t, Config{Shard: one, Name: "run"}, p)
-	p, err = newConfig(four, vars(envRun, "nightly-7", envStart, fmt.Sprint(at.Unix()), envResults, "d"))
+	p, err = newConfig(four, vars(scheduler.Run, "nightly-7", scheduler.Start, fmt.Sprint(at.Unix()), scheduler.Results, "d"))
 	require.NoError(t, err)
 	require.Equal(t, Config{four, "nightly-7", at.Local(), "d"}, p)
 	for want, getenv := range map[string]func(string) string{
-		`BRUNT_RUN is "a/b"`:       vars(envRun, "a/b"),
-		`BRUNT_RUN is ".a"`:        vars(envRun, ".a"),
-		`BRUNT_START is "soon"`:    vars(envStart, "soon"),
-		`BRUNT_START is "-1"`:      vars(envStart, "-1"),
-		`BRUNT_START is "NaN"`:     vars(envStart, "NaN"),
-		"BRUNT_START is not set":   vars(envResults, "d"),
-		"BRUNT_RESULTS is not set": vars(envStart, "1"),
+		`BRUNT_RUN is "a/b"`:       vars(scheduler.Run, "a/b"),
+		`BRUNT_RUN is ".a"`:        vars(scheduler.Run, ".a"),
+		`BRUNT_START is "soon"`:    vars(scheduler.Start, "soon"),
+		`BRUNT_START is "-1"`:      vars(scheduler.Start, "-1"),
+		`BRUNT_START is "NaN"`:     vars(scheduler.Start, "NaN"),
+		"BRUNT_START is not set":   vars(scheduler.Results, "d"),
+		"BRUNT_RESULTS is not set": vars(scheduler.Start, "1"),
 	} {
 		_, err := newConfig(four, getenv)
 		require.ErrorContains(t, err, want)
@@ -413,9 +414,9 @@ func TestConfig(t *testing.T) {
 // Two runs under one name are told, as are a bad environment and a bad SLO.
 func TestRunRefuses(t *testing.T) {
 	t.Setenv("BRUNT_SHARD", "0/1")
-	t.Setenv(envResults, t.TempDir())
-	t.Setenv(envStart, "")
-	t.Setenv(envRun, "")
+	t.Setenv(scheduler.Results, t.TempDir())
+	t.Setenv(scheduler.Start, "")
+	t.Setenv(scheduler.Run, "")
 	run := func(tb testing.TB) {
 		Run(tb, loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })}, loadtest.Times(3), loadtest.SLO{})
 	}

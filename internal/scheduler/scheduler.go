@@ -1,10 +1,12 @@
 // Package scheduler reads from the environment which of how many processes this is: what
-// Open MPI, Slurm, AWS Batch, Nomad and Kubernetes tell those that they start together.
+// Open MPI, Slurm, AWS Batch, Nomad and Kubernetes tell those that they start together. It
+// has the names of all variables for shards.
 package scheduler
 
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -15,6 +17,16 @@ const (
 	Shard = "BRUNT_SHARD"
 	Count = "BRUNT_SHARDS"
 )
+
+// The variables that are the same for all shards.
+const (
+	Run     = "BRUNT_RUN"
+	Start   = "BRUNT_START"
+	Results = "BRUNT_RESULTS"
+)
+
+// RunName matches the names that a run may have, of which those of its files begin.
+var RunName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
 
 // Place is which process this is, from 0, of how many. Count is 0 where only the index is
 // known.
