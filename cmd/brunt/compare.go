@@ -33,21 +33,16 @@ type comparison struct {
 }
 
 // compare returns the exit code.
-func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func compare(ctx context.Context, args []string, stdout, stderr io.Writer) (code int, err error) {
 	c := &comparison{stdout: stdout, stderr: stderr, began: time.Now()}
-	fail := func(err error) int {
-		c.annotateError(err)
-		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
-		return 2
+	defer func() {
+		if err != nil && !errors.Is(err, flag.ErrHelp) {
+			c.annotateError(err)
+		}
+	}()
+	if c.options, err = parse(args, stdout); err != nil {
+		return 2, err
 	}
-	o, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return fail(err)
-	}
-	c.options = o
 	c.in.Command = "brunt compare " + job.Shell(args...)
 	if err = c.judge(ctx); err == nil {
 		err = c.write()
@@ -55,9 +50,9 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = errors.New("interrupted; worktree and temporary files are removed")
 	}
 	if err != nil {
-		return fail(err)
+		return 2, err
 	}
-	return c.in.Report.ExitCode()
+	return c.in.Report.ExitCode(), nil
 }
 
 func (c *comparison) say(format string, args ...any) {

@@ -115,7 +115,6 @@ type options struct {
 func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{given: make(map[string]bool)}
 	fs := flag.NewFlagSet("brunt compare", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.base, "base", "", "compare with the commit at which the head left `ref` (default: the first of origin/HEAD, origin/main, origin/master, main, master)")
 	fs.StringVar(&o.Bench, "bench", ".", "run the benchmarks that match `regexp`, as for go test")
 	fs.StringVar(&o.Skip, "skip", "", "leave out the benchmarks that match `regexp`, as for go test; of files, too")
@@ -152,15 +151,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.StringVar(&o.save, "save", "", "keep base.txt, head.txt and noise.txt for benchstat, table.txt, report.md and report.json in `directory`")
 	fs.StringVar(&o.profile, "profile", "", "for each regression, keep CPU and allocation profiles of both sides and what differs in `directory`")
 	fs.BoolVar(&o.quiet, "q", false, "say nothing about the progress")
-	err := fs.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, help)
-		fs.SetOutput(stdout)
-		fs.PrintDefaults()
-		return nil, err
-	}
+	err := parseFlags(fs, args, stdout, help)
 	if err != nil {
-		return nil, fmt.Errorf("%w (brunt compare -h lists the flags)", err)
+		return nil, err
 	}
 	if o.config != "" {
 		rules, err := benchgate.LoadRules(o.config)

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"example.com/brunt/internal/job"
@@ -46,24 +45,8 @@ exit codes
 
 `
 
-// printJob returns the exit code.
-func printJob(args []string, stdout, stderr io.Writer, now time.Time) int {
-	text, err := jobText(args, stdout, now)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err == nil {
-		_, err = io.WriteString(stdout, text)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
-		return 2
-	}
-	return 0
-}
-
-// jobText returns what is to be printed. The error flag.ErrHelp means that help was given.
-func jobText(args []string, stdout io.Writer, now time.Time) (string, error) {
+// printJob prints a job.
+func printJob(args []string, stdout io.Writer, now time.Time) error {
 	var kind job.Kind
 	if len(args) > 0 {
 		kind, args = job.Kind(args[0]), args[1:]
@@ -72,25 +55,21 @@ func jobText(args []string, stdout io.Writer, now time.Time) (string, error) {
 	case job.Kubernetes, job.Slurm, job.MPI:
 	case "-h", "-help", "--help":
 		fmt.Fprint(stdout, jobHelp, "brunt job KIND -h lists the flags of each kind.\n")
-		return "", flag.ErrHelp
+		return flag.ErrHelp
 	default:
-		return "", fmt.Errorf("brunt job %q: want kubernetes, slurm or mpi (brunt job -h says more)", string(kind))
+		return fmt.Errorf("brunt job %q: want kubernetes, slurm or mpi (brunt job -h says more)", string(kind))
 	}
 	var j job.Job
 	fs := jobFlags(kind, &j)
-	fs.SetOutput(io.Discard)
-	err := fs.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, jobHelp, "flags of brunt job ", kind, "\n")
-		fs.SetOutput(stdout)
-		fs.PrintDefaults()
-		return "", err
-	}
-	if err != nil {
-		return "", fmt.Errorf("%w (brunt job %s -h lists the flags)", err, kind)
+	if err := parseFlags(fs, args, stdout, jobHelp+"flags of "+fs.Name()+"\n"); err != nil {
+		return err
 	}
 	j.Args = fs.Args()
-	return j.Text(kind, now)
+	text, err := j.Text(kind, now)
+	if err == nil {
+		_, err = io.WriteString(stdout, text)
+	}
+	return err
 }
 
 // jobFlags are the flags of jobs of that kind.

@@ -11,7 +11,7 @@ import (
 
 func jobCommand(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = printJob(args, &out, &errs, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	code = ended(0, printJob(args, &out, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), &errs)
 	return code, out.String(), errs.String()
 }
 

@@ -11,10 +11,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,19 +48,50 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stderr, usage)
 		return 2
 	}
+	var code int
+	var err error
 	switch args[0] {
 	case "compare":
-		return compare(ctx, args[1:], stdout, stderr)
+		code, err = compare(ctx, args[1:], stdout, stderr)
 	case "job":
-		return printJob(args[1:], stdout, stderr, time.Now())
+		err = printJob(args[1:], stdout, time.Now())
 	case "merge":
-		return merge(args[1:], stdout, stderr)
+		code, err = merge(args[1:], stdout, stderr)
 	case "live":
-		return showLive(ctx, args[1:], stdout, stderr)
+		code = showLive(ctx, args[1:], stdout, stderr)
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(stdout, usage)
-		return 0
+	default:
+		fmt.Fprintf(stderr, "brunt: unknown command %q\n\n%s", args[0], usage)
+		code = 2
 	}
-	fmt.Fprintf(stderr, "brunt: unknown command %q\n\n%s", args[0], usage)
-	return 2
+	return ended(code, err, stderr)
+}
+
+// ended returns the exit code of a command, and says with what error it has ended. The
+// error flag.ErrHelp means that help was given.
+func ended(code int, err error, stderr io.Writer) int {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		return 2
+	}
+	return code
+}
+
+// parseFlags parses the flags of the command that fs is named for. The error flag.ErrHelp
+// means that help was given: the page, and the flags.
+func parseFlags(fs *flag.FlagSet, args []string, stdout io.Writer, page string) error {
+	fs.SetOutput(io.Discard)
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, page)
+		fs.SetOutput(stdout)
+		fs.PrintDefaults()
+	} else if err != nil {
+		err = fmt.Errorf("%w (%s -h lists the flags)", err, fs.Name())
+	}
+	return err
 }

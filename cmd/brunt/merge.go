@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"example.com/brunt/loadtest"
@@ -40,31 +40,15 @@ flags
 `
 
 // merge returns the exit code.
-func merge(args []string, stdout, stderr io.Writer) int {
-	code, err := mergeDir(args, stdout, stderr)
-	if err != nil {
-		fmt.Fprintf(stderr, "brunt: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
-		return 2
-	}
-	return code
-}
-
-func mergeDir(args []string, stdout, stderr io.Writer) (code int, err error) {
+func merge(args []string, stdout, stderr io.Writer) (code int, err error) {
 	fs := flag.NewFlagSet("brunt merge", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	name := fs.String("run", "", "merge the `run` of that BRUNT_RUN; needed if there are several in DIR")
 	test := fs.String("test", "", "merge the test or benchmark of that `name` only")
 	format := fs.String("format", "text", "print text, json, html or bench, for benchstat; `kind`")
 	out := fs.String("o", "-", "write the report to `file`; - for standard output")
-	err = fs.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, mergeHelp)
-		fs.SetOutput(stdout)
-		fs.PrintDefaults()
-		return 0, nil
+	switch err = parseFlags(fs, args, stdout, mergeHelp); {
 	case err != nil:
-		return 2, fmt.Errorf("%w (brunt merge -h lists the flags)", err)
+		return 2, err
 	case fs.NArg() != 1:
 		return 2, fmt.Errorf("merge needs one directory, and got %q: brunt merge [flags] DIR", fs.Args())
 	case writers[*format] == nil:
@@ -75,13 +59,7 @@ func mergeDir(args []string, stdout, stderr io.Writer) (code int, err error) {
 		return 2, err
 	}
 	if *test != "" {
-		var chosen []*shards.File
-		for _, f := range files {
-			if f.Name == *test {
-				chosen = append(chosen, f)
-			}
-		}
-		files = chosen
+		files = slices.DeleteFunc(files, func(f *shards.File) bool { return f.Name != *test })
 	}
 	merged, err := shards.Merge(files)
 	if err != nil {
