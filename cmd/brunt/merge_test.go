@@ -127,6 +127,14 @@ func TestMerge(t *testing.T) {
 	require.Regexp(t, `(?m)^Unit req/s better=higher$`, out)
 	require.Regexp(t, `(?m)^BenchmarkShard\t300\t[\d.]+ ns/op\t[\d.]+ req/s\t\d+ p50-ns\t`, out)
 
+	code, again, _ := runMerge(t, "-format", "bench", "-test", "TestShard", dir)
+	require.Equal(t, 0, code)
+	require.Equal(t, out, again)
+	code, out, errs = runMerge(t, "-test", "TestOther", dir)
+	require.Equal(t, 2, code)
+	require.Empty(t, out)
+	require.Contains(t, errs, "there is no result of a shard")
+
 	makeRun("missed", "1ns")
 	code, _, errs = runMerge(t, dir)
 	require.Equal(t, 2, code)
@@ -156,8 +164,10 @@ func TestMerge(t *testing.T) {
 // A shard whose process is killed has written nothing.
 func TestMergeNamesAShardThatWasKilled(t *testing.T) {
 	t.Parallel()
-	srv := fixtures.NewServer(t, fixtures.WithHandler("/n/", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		time.Sleep(5 * time.Millisecond)
+	srv := fixtures.NewServer(t, fixtures.WithHandler("/n/", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/n/101" { // of shard 1, which does not end by itself
+			<-r.Context().Done()
+		}
 	})))
 	dir := t.TempDir()
 	start := time.Now().Add(4 * time.Second)
