@@ -3,37 +3,26 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"example.com/brunt/internal/benchgate"
-	"example.com/brunt/internal/benchreport"
 	"example.com/brunt/internal/ghactions"
 )
 
-// annotate tells GitHub Actions, if this is part of a step, what the report says. Standard
-// output may be a document; the runner looks for commands in standard error as well.
-func (c *comparison) annotate(markdown string) {
+// tellActions tells GitHub Actions, if this is part of a step, what a command has found.
+// Standard output may be a document; the runner looks for annotations in standard error, too.
+func tellActions(stderr io.Writer, markdown string, annotations ...ghactions.Annotation) {
 	if !ghactions.Enabled() {
 		return
 	}
-	for _, a := range benchreport.Annotations(&c.in, c.source) {
-		fmt.Fprintln(c.stderr, a)
+	for _, a := range annotations {
+		fmt.Fprintln(stderr, a)
 	}
 	if err := ghactions.Append(markdown); err != nil {
-		fmt.Fprintf(c.stderr, "brunt: the report is not in the summary of the step: %v\n", err)
-	}
-}
-
-// annotateError is annotate where there is nothing to report but an error.
-func (c *comparison) annotateError(err error) {
-	if !ghactions.Enabled() {
-		return
-	}
-	fmt.Fprintln(c.stderr, ghactions.Annotation{Title: "brunt compare", Message: err.Error()})
-	if err := ghactions.Append(benchreport.NotJudged(err)); err != nil {
-		fmt.Fprintf(c.stderr, "brunt: this is not in the summary of the step: %v\n", err)
+		fmt.Fprintf(stderr, "brunt: the report is not in the summary of the step: %v\n", err)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"example.com/brunt/internal/benchgate"
 	"example.com/brunt/internal/benchreport"
 	"example.com/brunt/internal/benchrun"
+	"example.com/brunt/internal/ghactions"
 	"example.com/brunt/internal/job"
 )
 
@@ -37,7 +38,7 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) (code
 	c := &comparison{stdout: stdout, stderr: stderr, began: time.Now()}
 	defer func() {
 		if err != nil && !errors.Is(err, flag.ErrHelp) {
-			c.annotateError(err)
+			tellActions(stderr, benchreport.NotJudged(err), ghactions.Annotation{Title: "brunt compare", Message: err.Error()})
 		}
 	}()
 	if c.options, err = parse(args, stdout); err != nil {
@@ -373,7 +374,7 @@ func (c *comparison) write() error {
 		}
 	}
 	if _, err = c.stdout.Write(out); err == nil {
-		c.annotate(string(md))
+		tellActions(c.stderr, string(md), benchreport.Annotations(in, c.source)...)
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"example.com/brunt/internal/benchgate"
 	"example.com/brunt/internal/benchrun"
+	"example.com/brunt/internal/ghactions"
 )
 
 // Marker begins a Markdown report, so that a bot finds the comment to update.
@@ -174,7 +175,7 @@ func (in *Input) noise() (lines []string) {
 
 // NotJudged returns a report, in Markdown, of a comparison that ended with an error.
 func NotJudged(err error) string {
-	return Marker + "\n### ⚠️ Benchmarks: could not be judged\n\n" + fence(err.Error())
+	return Marker + "\n### ⚠️ Benchmarks: could not be judged\n\n" + ghactions.Fence(err.Error())
 }
 
 // Markdown returns a report fit for a comment on a pull request.
@@ -218,7 +219,7 @@ func Markdown(in *Input) string {
 		fmt.Fprintf(&b, "> ⚠️ %s\n\n", escape(line))
 	}
 	for _, p := range in.Profiles {
-		fmt.Fprintf(&b, "<details><summary>%s profile of %s: what differs most</summary>\n\n%s\n</details>\n\n", p.Kind, escape(p.Bench), fence(p.Top))
+		fmt.Fprintf(&b, "<details><summary>%s profile of %s: what differs most</summary>\n\n%s\n</details>\n\n", p.Kind, escape(p.Bench), ghactions.Fence(p.Top))
 	}
 	b.WriteString("<details><summary>How sure is this</summary>\n\n")
 	fmt.Fprintf(&b, "- A metric is called worse if it changed for the worse by its threshold or more, and the two-sided Mann-Whitney p, adjusted after Holm over %d metrics", rep.Family)
@@ -236,7 +237,7 @@ func Markdown(in *Input) string {
 		fmt.Fprintf(&b, "- repeat it: `%s`\n", strings.ReplaceAll(in.Command, "`", "'"))
 	}
 	b.WriteString("\n</details>\n\n<details><summary>All values</summary>\n\n")
-	b.WriteString(fence(Table(in.Set, rep)) + "\n</details>\n")
+	b.WriteString(ghactions.Fence(Table(in.Set, rep)) + "\n</details>\n")
 	return b.String()
 }
 
@@ -288,15 +289,6 @@ func code(names []string) string {
 		quoted[i] = "`" + strings.ReplaceAll(n, "`", "'") + "`"
 	}
 	return strings.Join(quoted, ", ")
-}
-
-// fence quotes text in a block that nothing in it can end.
-func fence(text string) string {
-	ticks := "```"
-	for strings.Contains(text, ticks) {
-		ticks += "`"
-	}
-	return ticks + "\n" + strings.TrimRight(text, "\n") + "\n" + ticks + "\n"
 }
 
 type jsonRow struct {

@@ -184,6 +184,15 @@ func Table(head []string, rows ...[]string) string {
 	return b.String()
 }
 
+// Fence quotes text in a block of Markdown that nothing in it can end.
+func Fence(text string) string {
+	ticks := "```"
+	for strings.Contains(text, ticks) {
+		ticks += "`"
+	}
+	return ticks + "\n" + strings.TrimRight(text, "\n") + "\n" + ticks + "\n"
+}
+
 // Escape returns at most n characters of s as text in one line of Markdown or HTML.
 func Escape(s string, n int) string {
 	var b strings.Builder
