@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/brunt/internal/ghactions"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/htmlreport"
 	"example.com/brunt/loadtest/shards"
@@ -36,11 +38,20 @@ exit codes
   1  the whole run is there, and misses its SLO
   2  the run is not whole, or its load was not what its schedule says
 
+within GitHub Actions
+  What came of each test is appended to the summary of the step. What is not a pass is
+  annotated, on standard error.
+
 flags
 `
 
 // merge returns the exit code.
 func merge(args []string, stdout, stderr io.Writer) (code int, err error) {
+	defer func() {
+		if err != nil && !errors.Is(err, flag.ErrHelp) {
+			tellActions(stderr, "### ⚠️ Load test: could not be judged\n\n"+ghactions.Fence(err.Error()), ghactions.Annotation{Title: "brunt merge", Message: err.Error()})
+		}
+	}()
 	fs := flag.NewFlagSet("brunt merge", flag.ContinueOnError)
 	name := fs.String("run", "", "merge the `run` of that BRUNT_RUN; needed if there are several in DIR")
 	test := fs.String("test", "", "merge the test or benchmark of that `name` only")
@@ -78,26 +89,33 @@ func merge(args []string, stdout, stderr io.Writer) (code int, err error) {
 		return 2, err
 	}
 	for _, m := range merged {
-		switch m.Verdict.Kind {
-		case loadtest.VerdictPass:
-			continue
-		case loadtest.VerdictInvalid:
-			code = 2
-		default:
-			code = max(code, 1)
+		mark := "✅"
+		var annotations []ghactions.Annotation
+		if m.Verdict.Kind != loadtest.VerdictPass {
+			mark, code = "🔴", max(code, 1)
+			if m.Verdict.Kind == loadtest.VerdictInvalid {
+				mark, code = "⚠️", 2
+			}
+			if *format != "text" || *out != "-" {
+				fmt.Fprintf(stderr, "%s: %v\n", m.Name, m.Verdict)
+			}
+			annotations = append(annotations, ghactions.Annotation{Title: m.Name, Message: m.Verdict.String()})
 		}
-		if *format != "text" || *out != "-" {
-			fmt.Fprintf(stderr, "%s: %v\n", m.Name, m.Verdict)
-		}
+		tellActions(stderr, fmt.Sprintf("### %s %s: %s\n\n%s", mark, ghactions.Escape(m.Name, 400), m.Verdict.Kind, ghactions.Fence(text(m))), annotations...)
 	}
 	return code, nil
+}
+
+// text is the report in text.
+func text(m *shards.Merged) string {
+	return fmt.Sprintf("%s, run %s, %d shards\n%v\n\nverdict: %v\n", m.Name, m.Run, m.Shards, m.Result, m.Verdict)
 }
 
 // writers write a report.
 var writers = map[string]func(io.Writer, []*shards.Merged) error{
 	"text": func(w io.Writer, merged []*shards.Merged) error {
 		for _, m := range merged {
-			fmt.Fprintf(w, "%s, run %s, %d shards\n%v\n\nverdict: %v\n", m.Name, m.Run, m.Shards, m.Result, m.Verdict)
+			fmt.Fprint(w, text(m))
 		}
 		return nil
 	},

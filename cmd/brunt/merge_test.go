@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -184,6 +186,40 @@ func TestMergeNamesAShardThatWasKilled(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Empty(t, out)
 	require.Contains(t, errs, "TestShard, run run: of 2 shards, 1 wrote no result: 1")
+}
+
+// GitHub Actions is told what came of the whole run, and what a run lacks.
+func TestMergeTellsActions(t *testing.T) {
+	summary := filepath.Join(t.TempDir(), "summary")
+	require.NoError(t, os.WriteFile(summary, nil, 0o600))
+	t.Setenv("GITHUB_ACTIONS", "true")
+	t.Setenv("GITHUB_STEP_SUMMARY", summary)
+	dir := t.TempDir()
+	for name, limit := range map[string]float64{"met": 1, "missed|::": 0} {
+		t.Run(name, func(t *testing.T) {
+			for i := range 2 {
+				c := shards.Config{Shard: loadtest.Shard{Index: i, Count: 2}, Name: "run", Dir: dir}
+				client := loadtest.Func(func(context.Context) error { return errors.New("planted") })
+				c.Run(t, loadtest.SyncConfig{Client: client}, loadtest.Times(20, loadtest.Get("http://127.0.0.1/")), loadtest.SLO{MaxErrorRate: limit})
+			}
+		})
+	}
+	code, out, errs := runMerge(t, dir)
+	require.Equal(t, 1, code)
+	require.Equal(t, "::error title=TestMergeTellsActions/missed|%3A%3A::FAIL%0A  error rate  observed 100 %25 (20 of 20), wanted at most 0 %25 (set SLO.MaxErrorRate to allow some: 0 allows none)\n", errs)
+	met, missed, ok := strings.Cut(out, "TestMergeTellsActions/missed|::, run ")
+	require.True(t, ok)
+	want := "\n### ✅ TestMergeTellsActions/met: PASS\n\n```\n" + met + "```\n\n" +
+		"\n### 🔴 TestMergeTellsActions/missed&#124;::: FAIL\n\n```\nTestMergeTellsActions/missed|::, run " + missed + "```\n\n"
+	require.Equal(t, want, read(summary))
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "run.TestMergeTellsActions-met.1-of-2.json")))
+	code, _, errs = runMerge(t, dir)
+	require.Equal(t, 2, code)
+	const lacks = "TestMergeTellsActions/met, run run: of 2 shards, 1 wrote no result: 1\n"
+	require.Equal(t, "::error title=brunt merge::"+lacks+"brunt: "+lacks, errs)
+	want += "\n### ⚠️ Load test: could not be judged\n\n```\n" + lacks + "```\n\n"
+	require.Equal(t, want, read(summary))
 }
 
 func TestMergeArguments(t *testing.T) {
