@@ -83,6 +83,16 @@ func (r *repo) index() string {
 	return string(data)
 }
 
+// inStep makes this process part of a step of GitHub Actions and returns its summary.
+func inStep(t *testing.T) (summary string) {
+	t.Helper()
+	summary = filepath.Join(t.TempDir(), "summary")
+	require.NoError(t, os.WriteFile(summary, nil, 0o600))
+	t.Setenv("GITHUB_ACTIONS", "true")
+	t.Setenv("GITHUB_STEP_SUMMARY", summary)
+	return summary
+}
+
 var quick = []string{"-base", "main", "-count", "6", "-max", "6", "-aa", "0", "-benchtime", "20x", "-threshold", "sec/op=off"}
 
 func args(more ...string) []string { return append(quick[:len(quick):len(quick)], more...) }
@@ -128,10 +138,7 @@ func TestCompareTrees(t *testing.T) {
 	})
 	save := filepath.Join(t.TempDir(), "kept")
 	prof := filepath.Join(t.TempDir(), "prof")
-	summary := filepath.Join(t.TempDir(), "summary")
-	require.NoError(t, os.WriteFile(summary, nil, 0o600))
-	t.Setenv("GITHUB_ACTIONS", "true")
-	t.Setenv("GITHUB_STEP_SUMMARY", summary)
+	summary := inStep(t)
 	code, out, errs := r.brunt(args("-save", save, "-cpu", "2", "-profile", prof)...)
 	require.Equal(t, 1, code, out+errs)
 	require.Contains(t, out, "worse   example.com/m/a.Sub/size=2-2 allocs/op: 2.000 ± 0% -> 3.000 ± 0%, +50.00%")

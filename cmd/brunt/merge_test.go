@@ -190,10 +190,7 @@ func TestMergeNamesAShardThatWasKilled(t *testing.T) {
 
 // GitHub Actions is told what came of the whole run, and what a run lacks.
 func TestMergeTellsActions(t *testing.T) {
-	summary := filepath.Join(t.TempDir(), "summary")
-	require.NoError(t, os.WriteFile(summary, nil, 0o600))
-	t.Setenv("GITHUB_ACTIONS", "true")
-	t.Setenv("GITHUB_STEP_SUMMARY", summary)
+	summary := inStep(t)
 	dir := t.TempDir()
 	for name, limit := range map[string]float64{"met": 1, "missed|::": 0} {
 		t.Run(name, func(t *testing.T) {

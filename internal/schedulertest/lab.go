@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package schedulertest starts real schedulers and networks for tests, on this machine
 // alone, and sees to it that nothing of them is left.
 package schedulertest
@@ -58,7 +60,7 @@ func New(tb testing.TB) *Lab {
 		}
 		for _, pid := range having(dir) {
 			tb.Errorf("process %d is left: %s", pid, commandLine(pid))
-			kill(pid)
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		outputs, _ := filepath.Glob(filepath.Join(dir, "*.out"))
 		for _, path := range outputs {
@@ -193,11 +195,11 @@ func (d *Daemon) kill(path string) {
 	for stopped := 0; stopped < len(all); all = family(all) {
 		stopped = len(all)
 		for _, pid := range all {
-			stop(pid)
+			_ = syscall.Kill(pid, syscall.SIGSTOP)
 		}
 	}
 	for _, pid := range all {
-		kill(pid)
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	<-d.exited
 	for _, pid := range all {
@@ -277,12 +279,6 @@ func family(all []int) []int {
 		}
 	}
 	return all
-}
-
-func kill(pid int) {
-	if process, err := os.FindProcess(pid); err == nil {
-		_ = process.Kill()
-	}
 }
 
 func commandLine(pid int) string {
