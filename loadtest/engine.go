@@ -79,7 +79,21 @@ type SyncEngine struct{ *engine }
 
 // Validate reports every fault; each matches ErrConfig.
 func (c SyncConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "", 0), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate())
+	var faults []error
+	if c.Timeout < 0 {
+		faults = append(faults, fault("Timeout is %v: must be 0 for the default, or positive", c.Timeout))
+	}
+	if c.Client == nil {
+		faults = append(faults, c.Conn.Validate())
+	} else {
+		if !c.Conn.isZero() {
+			faults = append(faults, fault("Conn is set beside Client: it configures the default client only; set it where Client is made"))
+		}
+		if v, ok := c.Client.(ConfigValidator); ok {
+			faults = append(faults, v.Validate())
+		}
+	}
+	return errors.Join(append(faults, c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate())...)
 }
 
 // New calls [NewSyncEngine].
@@ -90,9 +104,7 @@ func NewSyncEngine(c SyncConfig) (*SyncEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &SyncEngine{makeEngine("sync", 1, c.Client, c.Conn, c.Timeout)}
-	e.progress, e.abort, e.tracing, e.exclude = c.OnProgress, c.Abort, c.Tracing, c.Exclude
-	return e, nil
+	return &SyncEngine{makeEngine("sync", 1, c)}, nil
 }
 
 // ThreadedConfig configures a [ThreadedEngine]. The zero value is ready to use.
@@ -115,9 +127,14 @@ type ThreadedConfig struct {
 // connections.
 type ThreadedEngine struct{ *engine }
 
+// common returns what is as in SyncConfig.
+func (c ThreadedConfig) common() SyncConfig {
+	return SyncConfig{c.Client, c.Conn, c.Timeout, c.OnProgress, c.Abort, c.Tracing, c.Exclude}
+}
+
 // Validate reports every fault; each matches ErrConfig.
 func (c ThreadedConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxWorkers", c.MaxWorkers), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate())
+	return errors.Join(validateConcurrency("MaxWorkers", c.MaxWorkers), c.common().Validate())
 }
 
 // New calls [NewThreadedEngine].
@@ -128,8 +145,8 @@ func NewThreadedEngine(c ThreadedConfig) (*ThreadedEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &ThreadedEngine{makeEngine("threaded", cmp.Or(c.MaxWorkers, defaultMaxWorkers), c.Client, c.Conn, c.Timeout)}
-	e.private, e.progress, e.abort, e.tracing, e.exclude = true, c.OnProgress, c.Abort, c.Tracing, c.Exclude
+	e := &ThreadedEngine{makeEngine("threaded", cmp.Or(c.MaxWorkers, defaultMaxWorkers), c.common())}
+	e.private = true
 	return e, nil
 }
 
@@ -164,9 +181,13 @@ type AsyncConfig struct {
 // a breaker and retries if configured.
 type AsyncEngine struct{ *engine }
 
+func (c AsyncConfig) common() SyncConfig {
+	return SyncConfig{c.Client, c.Conn, c.Timeout, c.OnProgress, c.Abort, c.Tracing, c.Exclude}
+}
+
 // Validate reports every fault; each matches ErrConfig.
 func (c AsyncConfig) Validate() error {
-	return errors.Join(validateEngine(c.Client, c.Conn, c.Timeout, "MaxConcurrent", c.MaxConcurrent), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate())
+	return errors.Join(validateConcurrency("MaxConcurrent", c.MaxConcurrent), c.common().Validate())
 }
 
 // New calls [NewAsyncEngine].
@@ -177,8 +198,8 @@ func NewAsyncEngine(c AsyncConfig) (*AsyncEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &AsyncEngine{makeEngine("async", cmp.Or(c.MaxConcurrent, defaultMaxConcurrent), c.Client, c.Conn, c.Timeout)}
-	e.breaker, e.retry, e.progress, e.abort, e.tracing, e.exclude = c.Breaker, c.Retry, c.OnProgress, c.Abort, c.Tracing, c.Exclude
+	e := &AsyncEngine{makeEngine("async", cmp.Or(c.MaxConcurrent, defaultMaxConcurrent), c.common())}
+	e.breaker, e.retry = c.Breaker, c.Retry
 	return e, nil
 }
 
@@ -223,10 +244,13 @@ type ArrivalConfig struct {
 // [Recorded] has for it is passed over.
 type ArrivalEngine struct{ *engine }
 
+func (c ArrivalConfig) common() SyncConfig {
+	return SyncConfig{c.Client, c.Conn, c.Timeout, c.OnProgress, c.Abort, c.Tracing, c.Exclude}
+}
+
 // Validate reports every fault; each matches ErrConfig.
 func (c ArrivalConfig) Validate() error {
-	faults := []error{validateEngine(c.Client, c.Conn, c.Timeout, "MaxInFlight", c.MaxInFlight), c.Abort.Validate(), c.Tracing.validate(), c.Exclude.validate()}
-	faults = append(faults, validateSchedule(c.Schedule))
+	faults := []error{validateConcurrency("MaxInFlight", c.MaxInFlight), c.common().Validate(), validateSchedule(c.Schedule)}
 	if c.MaxCatchUp < 0 {
 		faults = append(faults, fault("MaxCatchUp is %v: must be 0 for the default, or positive", c.MaxCatchUp))
 	}
@@ -251,9 +275,9 @@ func NewArrivalEngine(c ArrivalConfig) (*ArrivalEngine, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &ArrivalEngine{makeEngine("arrival", cmp.Or(c.MaxInFlight, defaultMaxInFlight), c.Client, c.Conn, c.Timeout)}
+	e := &ArrivalEngine{makeEngine("arrival", cmp.Or(c.MaxInFlight, defaultMaxInFlight), c.common())}
 	e.open, e.schedule, e.catchUp = true, c.Schedule, cmp.Or(c.MaxCatchUp, defaultMaxCatchUp)
-	e.breaker, e.retry, e.progress, e.abort, e.tracing, e.exclude = c.Breaker, c.Retry, c.OnProgress, c.Abort, c.Tracing, c.Exclude
+	e.breaker, e.retry = c.Breaker, c.Retry
 	return e, nil
 }
 
@@ -273,24 +297,6 @@ func asEngine[E Engine](e E, err error) (Engine, error) {
 		return nil, err
 	}
 	return e, nil
-}
-
-func validateEngine(client Client, conn ConnectionConfig, timeout time.Duration, name string, concurrency int) error {
-	faults := []error{validateConcurrency(name, concurrency)}
-	if timeout < 0 {
-		faults = append(faults, fault("Timeout is %v: must be 0 for the default, or positive", timeout))
-	}
-	if client == nil {
-		faults = append(faults, conn.Validate())
-	} else {
-		if !conn.isZero() {
-			faults = append(faults, fault("Conn is set beside Client: it configures the default client only; set it where Client is made"))
-		}
-		if c, ok := client.(ConfigValidator); ok {
-			faults = append(faults, c.Validate())
-		}
-	}
-	return errors.Join(faults...)
 }
 
 func validateConcurrency(name string, n int) error {

@@ -39,16 +39,13 @@ type engine struct {
 // cancelGrace is how long Close waits for a canceled request.
 const cancelGrace = 5 * time.Second
 
-func makeEngine(name string, concurrency int, client Client, conn ConnectionConfig, timeout time.Duration) *engine {
-	if client == nil {
-		client = NetHTTP(conn)
+func makeEngine(name string, concurrency int, c SyncConfig) *engine {
+	if c.Client == nil {
+		c.Client = NetHTTP(c.Conn)
 	}
 	return &engine{
-		name:        name,
-		concurrency: concurrency,
-		timeout:     cmp.Or(timeout, defaultTimeout),
-		client:      client,
-		runs:        make(map[*run]struct{}),
+		name: name, concurrency: concurrency, timeout: cmp.Or(c.Timeout, defaultTimeout), client: c.Client,
+		progress: c.OnProgress, abort: c.Abort, tracing: c.Tracing, exclude: c.Exclude, runs: make(map[*run]struct{}),
 	}
 }
 
