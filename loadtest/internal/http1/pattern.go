@@ -51,26 +51,21 @@ func NewPattern(hr *http.Request, marks []string, body, closes bool) (*Pattern, 
 		}
 	}
 	slices.SortFunc(gaps, func(a, b gap) int { return a.from - b.from })
+	end := 0 // of the gap before
 	for _, g := range gaps {
-		p.parts, p.values = append(p.parts, head[:g.from]), append(p.values, g.value)
-		head = head[g.to:]
-		for i := range gaps {
-			gaps[i].from, gaps[i].to = gaps[i].from-g.to, gaps[i].to-g.to
-		}
+		p.parts, p.values = append(p.parts, head[end:g.from]), append(p.values, g.value)
+		end = g.to
 	}
-	p.parts = append(p.parts, head)
+	p.parts = append(p.parts, head[end:])
 	return p, nil
 }
 
 // Fill returns a request with values in the order of the marks, and with body.
 func (p *Pattern) Fill(values []string, body []byte) *Request {
 	r := p.base
-	n := len(p.parts[len(p.parts)-1])
-	for i, v := range p.values {
-		n += len(p.parts[i]) + 20 // digits of a length
-		if v >= 0 {
-			n += len(values[v])
-		}
+	n := len(p.base.bytes) + 20 // digits of a length
+	for _, v := range values {
+		n += len(v)
 	}
 	if r.body = nil; len(body) > MaxInlineBody {
 		r.body = body
