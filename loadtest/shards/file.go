@@ -119,20 +119,18 @@ func reserve(base string) (path string, err error) {
 // names tell. A file that is not whole is an error that names it, and the others are
 // returned nevertheless.
 func Read(dir, run string) ([]*File, error) {
-	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*-of-*.json"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("shards: %w", err)
-	}
-	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("shards: %w", err)
 	}
 	var files []*File
 	var faults []error
-	for _, path := range paths {
-		if run != "" && !strings.HasPrefix(filepath.Base(path), run+".") {
+	for _, entry := range entries {
+		name := entry.Name()
+		if match, _ := filepath.Match("*-of-*.json", name); !match || run != "" && !strings.HasPrefix(name, run+".") {
 			continue
 		}
-		f, err := readFile(path)
+		f, err := readFile(filepath.Join(dir, name))
 		switch {
 		case err != nil:
 			faults = append(faults, err)
@@ -144,11 +142,6 @@ func Read(dir, run string) ([]*File, error) {
 		return cmp.Or(strings.Compare(a.Run, b.Run), strings.Compare(a.Name, b.Name), cmp.Compare(a.Shard, b.Shard), strings.Compare(a.path, b.path))
 	})
 	return files, errors.Join(faults...)
-}
-
-// escapeGlob returns a pattern that matches dir alone.
-func escapeGlob(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
 func readFile(path string) (*File, error) {
