@@ -87,6 +87,11 @@ type order struct {
 
 func (x *Exchange) orderPath() string { return filepath.Join(x.dir, fmt.Sprintf("order-%d.json", x.n)) }
 
+func (x *Exchange) write(path string, v any) error {
+	_, err := writeJSON(x.dir, v, func() (string, error) { return path, nil })
+	return err
+}
+
 // Lead gives all shards an order, has this one, which must be shard 0, carry it out by run
 // when they begin, and returns the merged result of all. An order for which a shard was late
 // is given again. The error matches [ErrNotWhole] if a shard has not carried it out.
@@ -98,7 +103,7 @@ func (x *Exchange) Lead(ctx context.Context, what any, run func(context.Context)
 	for {
 		x.n++
 		start := time.Now().Add(x.lead).Round(0)
-		if err := writeJSON(x.orderPath(), order{Start: start, Order: text}); err != nil {
+		if err := x.write(x.orderPath(), order{Start: start, Order: text}); err != nil {
 			return nil, err
 		}
 		own := x.carryOut(ctx, start, run)
@@ -139,7 +144,7 @@ func (x *Exchange) End(outcome any, err error) error {
 	if err != nil {
 		o.Error = err.Error()
 	}
-	return writeJSON(x.orderPath(), o)
+	return x.write(x.orderPath(), o)
 }
 
 // Follow waits for the next order of shard 0, reads it into what, carries it out by run, and
@@ -162,7 +167,7 @@ func (x *Exchange) Follow(ctx context.Context, what any, run func(context.Contex
 		return false, fmt.Errorf("shards: %w", err)
 	}
 	f := x.carryOut(ctx, o.Start, run)
-	if err := writeJSON(x.resultPath(x.config.Shard.Index), f); err != nil {
+	if err := x.write(x.resultPath(x.config.Shard.Index), f); err != nil {
 		return false, err
 	}
 	return true, context.Cause(ctx)
@@ -239,19 +244,4 @@ func (x *Exchange) read(ctx context.Context, path string, v any, patience time.D
 		case <-time.After(pollPause):
 		}
 	}
-}
-
-// writeJSON writes a file that appears whole.
-func writeJSON(path string, v any) error {
-	text, err := json.Marshal(v)
-	if err == nil {
-		tmp := path + ".tmp"
-		if err = os.WriteFile(tmp, text, 0o644); err == nil {
-			err = os.Rename(tmp, path)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("shards: %w", err)
-	}
-	return nil
 }

@@ -68,19 +68,25 @@ func (f *File) base() string {
 
 // write writes f into dir, whole or not at all, and not over another file.
 func (f *File) write(dir string) (path string, err error) {
+	return writeJSON(dir, f, func() (string, error) { return reserve(filepath.Join(dir, f.base())) })
+}
+
+// writeJSON writes v into dir, whole or not at all: to the path that place returns once it is
+// written. The directory is made if there is none.
+func writeJSON(dir string, v any, place func() (string, error)) (path string, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("shards: writing the result: %w", err)
+			err = fmt.Errorf("shards: writing into %s: %w", dir, err)
 		}
 	}()
-	text, err := json.Marshal(f)
+	text, err := json.Marshal(v)
 	if err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", err
 	}
-	tmp, err := os.CreateTemp(dir, "."+f.base()+".*") // what begins with a dot is not read
+	tmp, err := os.CreateTemp(dir, ".*") // what begins with a dot is not read
 	if err != nil {
 		return "", err
 	}
@@ -90,8 +96,7 @@ func (f *File) write(dir string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	path, err = reserve(filepath.Join(dir, f.base()))
-	if err != nil {
+	if path, err = place(); err != nil {
 		return "", err
 	}
 	return path, os.Rename(tmp.Name(), path)

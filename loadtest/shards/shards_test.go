@@ -317,7 +317,7 @@ func TestFilesAreWrittenOnce(t *testing.T) {
 
 	file := filepath.Join(dir, "r.TestA-b-c.1-of-2.json")
 	_, err = f.write(file)
-	require.ErrorContains(t, err, "shards: writing the result: ", "not a directory")
+	require.ErrorContains(t, err, "shards: writing into "+file+": ", "not a directory")
 }
 
 func TestReadNamesWhatIsNoResult(t *testing.T) {
