@@ -2,7 +2,6 @@ package capacity
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"example.com/brunt/loadtest"
@@ -38,39 +37,28 @@ func (d *driver) part(ctx context.Context, o order, schedule pace.Schedule, src 
 // follow carries out the orders of shard 0, and returns what it has found.
 func (d *driver) follow(ctx context.Context) (r Result, err error) {
 	r.follower = true
-	var null loadtest.Source
-	var stop func() // of null
+	var null []*loadtest.Request
+	stop := func() {} // what null is sent to
+	defer func() { stop() }()
 	var schedule pace.Schedule
 	trial := 0 // that schedule is of; an order may come again
-	defer func() {
-		if stop != nil {
-			stop()
-		}
-	}()
-	for {
+	for more := true; more && err == nil; {
 		var o order
-		more, err := d.crew.Follow(ctx, &o, func(ctx context.Context) (*loadtest.EngineResult, error) {
+		more, err = d.crew.Follow(ctx, &o, &r, func(ctx context.Context) (_ *loadtest.EngineResult, err error) {
 			src := d.source
 			if o.Null {
-				if stop == nil {
-					requests, end, err := d.null(o.HTTP)
-					if err != nil {
+				if null == nil {
+					if null, stop, err = d.null(o.HTTP); err != nil {
 						return nil, err
 					}
-					null, stop = loadtest.Cycle(requests...), end
 				}
-				src = null
+				src = loadtest.Cycle(null...)
 			}
 			if o.Trial != trial {
 				schedule, trial = d.options.schedule(o.Rate, o.Length), o.Trial
 			}
 			return d.part(ctx, o, schedule, src)
 		})
-		if !more {
-			return r, errors.Join(err, d.crew.Outcome(&r))
-		}
-		if err != nil {
-			return r, err
-		}
 	}
+	return r, err
 }

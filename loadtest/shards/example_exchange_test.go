@@ -50,13 +50,14 @@ func ExampleConfig_Exchange() {
 	var other sync.WaitGroup
 	other.Go(func() {
 		x, run := shard(1)
-		var order string
+		var order, outcome string
 		for more := true; more; {
 			var err error
-			if more, err = x.Follow(context.Background(), &order, run); err != nil {
+			if more, err = x.Follow(context.Background(), &order, &outcome, run); err != nil {
 				fmt.Println(err)
 			}
 		}
+		fmt.Println(order, outcome)
 	})
 	x, run := shard(0)
 	r, err := x.Lead(context.Background(), "four requests", run)
@@ -64,10 +65,12 @@ func ExampleConfig_Exchange() {
 		fmt.Println(err)
 		return
 	}
-	if err := x.End(nil, nil); err != nil {
+	if err := x.End("sent", nil); err != nil {
 		fmt.Println(err)
 	}
 	other.Wait()
 	fmt.Println(r.Requests)
-	// Output: 4
+	// Output:
+	// four requests sent
+	// 4
 }

@@ -37,8 +37,6 @@ type Exchange struct {
 	dir    string
 	lead   time.Duration
 	n      int // the order in hand, from 1
-
-	outcome json.RawMessage // of shard 0, once there are no more orders
 }
 
 // NewExchange returns the exchange of this process for a test or benchmark of that name, as
@@ -149,19 +147,19 @@ func (x *Exchange) End(outcome any, err error) error {
 
 // Follow waits for the next order of shard 0, reads it into what, carries it out by run, and
 // reports the result. It returns false when there are no more orders, with the error with
-// which shard 0 has ended, if there was one. [Exchange.Outcome] is there then.
-func (x *Exchange) Follow(ctx context.Context, what any, run func(context.Context) (*loadtest.EngineResult, error)) (bool, error) {
+// which shard 0 has ended, if there was one; its outcome is in *outcome then.
+func (x *Exchange) Follow(ctx context.Context, what, outcome any, run func(context.Context) (*loadtest.EngineResult, error)) (bool, error) {
 	x.n++
 	var o order
 	if err := x.read(ctx, x.orderPath(), &o, orderPatience); err != nil {
 		return false, fmt.Errorf("shards: shard %v has no order from shard 0: %w", x.config.Shard, err)
 	}
 	if o.Order == nil {
-		x.outcome = o.Outcome
+		err := json.Unmarshal(o.Outcome, outcome)
 		if o.Error != "" {
-			return false, fmt.Errorf("shards: shard 0: %s", o.Error)
+			err = errors.Join(fmt.Errorf("shards: shard 0: %s", o.Error), err)
 		}
-		return false, nil
+		return false, err
 	}
 	if err := json.Unmarshal(o.Order, what); err != nil {
 		return false, fmt.Errorf("shards: %w", err)
@@ -171,14 +169,6 @@ func (x *Exchange) Follow(ctx context.Context, what any, run func(context.Contex
 		return false, err
 	}
 	return true, context.Cause(ctx)
-}
-
-// Outcome reads into what the outcome that shard 0 has ended with, if that is known.
-func (x *Exchange) Outcome(what any) error {
-	if x.outcome == nil {
-		return nil
-	}
-	return json.Unmarshal(x.outcome, what)
 }
 
 func (x *Exchange) resultPath(shard int) string {
