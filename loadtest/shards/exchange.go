@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"example.com/brunt/internal/scheduler"
@@ -58,8 +57,8 @@ func (c Config) Exchange(ctx context.Context, name string) (*Exchange, error) {
 	if late := time.Since(c.Start); late > 0 {
 		return nil, fmt.Errorf("shards: INVALID: shard %v was ready %v after the start: leave more time before %s, and make one search in a process", c.Shard, late.Round(time.Millisecond), scheduler.Start)
 	}
-	base := (&File{Run: c.Name, Name: name, Shards: c.Shard.Count}).base()
-	x := &Exchange{config: c, name: name, dir: filepath.Join(c.Dir, strings.TrimSuffix(base, fmt.Sprintf(".0-of-%d", c.Shard.Count))+".orders"), lead: firstLead}
+	leader := File{Run: c.Name, Name: name, Shards: c.Shard.Count}
+	x := &Exchange{config: c, name: name, dir: filepath.Join(c.Dir, leader.base()+".orders"), lead: firstLead}
 	if err := os.MkdirAll(x.dir, 0o777); err != nil {
 		return nil, fmt.Errorf("shards: %w", err)
 	}
