@@ -73,11 +73,15 @@ func Search(ctx context.Context, o Options, reqs ...*loadtest.Request) (r Result
 		d.options.Settle = defaultSettle
 	}
 	if o.Sharded {
-		newExchange := shards.NewExchange
-		if o.exchange != nil {
-			newExchange = o.exchange
+		c := o.process
+		if c == nil {
+			env, err := shards.FromEnv()
+			if err != nil {
+				return Result{}, err
+			}
+			c = &env
 		}
-		if d.crew, err = newExchange(ctx, cmp.Or(o.name, "capacity")); err != nil {
+		if d.crew, err = c.Exchange(ctx, cmp.Or(o.name, "capacity")); err != nil {
 			return Result{}, err
 		}
 	}

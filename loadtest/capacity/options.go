@@ -2,7 +2,6 @@ package capacity
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -62,8 +61,8 @@ type Options struct {
 	// shard 0's alone. A process that is alone searches as without.
 	Sharded bool
 
-	name     string                                                  // of the benchmark
-	exchange func(context.Context, string) (*shards.Exchange, error) // of a test; nil for the environment's
+	name    string         // of the benchmark
+	process *shards.Config // which shard this is, in a test; nil: what the environment says
 }
 
 const (

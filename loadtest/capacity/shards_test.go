@@ -30,7 +30,7 @@ func searchInShards(t *testing.T, o Options, n int, change func(i int, c *shards
 			change(i, &c, &o)
 		}
 		o.Sharded = true
-		o.exchange = c.Exchange
+		o.process = &c
 		all.Go(func() { results[i], errs[i] = Search(t.Context(), o) })
 	}
 	all.Wait()

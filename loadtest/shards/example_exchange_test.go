@@ -24,7 +24,7 @@ func ExampleFromEnv() {
 }
 
 // Two shards send four requests together, when shard 0 says so. In processes of their own
-// they would each call NewExchange.
+// they would each have their Config from FromEnv.
 func ExampleConfig_Exchange() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

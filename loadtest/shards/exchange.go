@@ -38,18 +38,8 @@ type Exchange struct {
 	n      int // the order in hand, from 1
 }
 
-// NewExchange returns the exchange of this process for a test or benchmark of that name, as
-// the environment says; see the package's documentation. It waits for BRUNT_START, and is
-// nil if this process is alone.
-func NewExchange(ctx context.Context, name string) (*Exchange, error) {
-	c, err := FromEnv()
-	if err != nil {
-		return nil, err
-	}
-	return c.Exchange(ctx, name)
-}
-
-// Exchange is like [NewExchange], with c in place of the environment.
+// Exchange returns the exchange of this process for a test or benchmark of that name. It
+// waits for the start, and is nil if this process is alone.
 func (c Config) Exchange(ctx context.Context, name string) (*Exchange, error) {
 	if c.Shard.Count == 1 {
 		return nil, nil

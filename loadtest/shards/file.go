@@ -38,7 +38,7 @@ type File struct {
 	// Result is nil if nothing was sent.
 	Result *loadtest.EngineResult `json:"result"`
 
-	path string
+	path string // that it was read from
 }
 
 // Late returns how long after the start the shard was ready; 0 if it was in time.
@@ -48,9 +48,6 @@ func (f *File) Late() time.Duration {
 	}
 	return max(0, f.Ready.Sub(f.Start))
 }
-
-// Path returns where the file was read from.
-func (f *File) Path() string { return f.path }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
