@@ -143,7 +143,7 @@ func TestAShardThatEndsEndsTheSearch(t *testing.T) {
 		"a follower that is gone": {
 			func(i int, c *shards.Config, _ *Options) {
 				if i == 1 {
-					c.Shard.Count = 1 // it searches alone
+					c.Shard = loadtest.Shard{Index: 0, Count: 1} // it searches alone
 				}
 			}, [2]string{"shard 1 has not reported within 1m0s after shard 0", ""},
 		},

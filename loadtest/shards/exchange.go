@@ -41,10 +41,10 @@ type Exchange struct {
 // Exchange returns the exchange of this process for a test or benchmark of that name. It
 // waits for the start, and is nil if this process is alone.
 func (c Config) Exchange(ctx context.Context, name string) (*Exchange, error) {
-	if c.Shard.Count == 1 {
-		return nil, nil
+	if err := c.Shard.Validate(); err != nil || c.Shard.Count == 1 {
+		return nil, err
 	}
-	if late := time.Since(c.Start); late > 0 {
+	if late := time.Since(c.Start); late > 0 && !c.Start.IsZero() {
 		return nil, fmt.Errorf("shards: INVALID: shard %v was ready %v after the start: leave more time before %s, and make one search in a process", c.Shard, late.Round(time.Millisecond), scheduler.Start)
 	}
 	leader := File{Run: c.Name, Name: name, Shards: c.Shard.Count}

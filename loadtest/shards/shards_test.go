@@ -451,3 +451,39 @@ func TestARunThatIsEnded(t *testing.T) {
 		require.Contains(t, files[0].Error, "request 0 of the sequence")
 	})
 }
+
+// An exchange begins when its Config says, and where no orders of another run are.
+func TestAnExchangeBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := planned(t.TempDir(), 0, 2)
+		start := c.Start
+		x, err := c.Exchange(t.Context(), "TestA")
+		require.NoError(t, err)
+		require.Equal(t, c.Shard, x.Shard())
+		require.True(t, start.Equal(time.Now()))
+
+		_, err = c.Exchange(t.Context(), "TestA")
+		require.NoError(t, err, "nothing has been ordered")
+		c.Start = time.Time{}
+		x, err = c.Exchange(t.Context(), "TestA")
+		require.NoError(t, err)
+		require.True(t, start.Equal(time.Now()), "at once")
+
+		require.NoError(t, x.End(nil, nil))
+		_, err = c.Exchange(t.Context(), "TestA")
+		require.ErrorContains(t, err, "holds orders of another run: give each a BRUNT_RUN of its own")
+		_, err = c.Exchange(t.Context(), "TestB")
+		require.NoError(t, err)
+		c.Start = start
+		time.Sleep(time.Second)
+		_, err = c.Exchange(t.Context(), "TestB")
+		require.ErrorContains(t, err, "shards: INVALID: shard 0/2 was ready 1s after the start")
+
+		c.Shard.Index = 2
+		_, err = c.Exchange(t.Context(), "TestB")
+		require.ErrorIs(t, err, loadtest.ErrConfig)
+		x, err = Config{Shard: loadtest.Shard{Index: 0, Count: 1}}.Exchange(t.Context(), "TestB")
+		require.NoError(t, err)
+		require.Nil(t, x, "alone")
+	})
+}
