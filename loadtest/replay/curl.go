@@ -27,20 +27,16 @@ func Curl(line string) (*loadtest.Request, error) { return curl(line, os.ReadFil
 func curl(line string, readFile func(string) ([]byte, error)) (*loadtest.Request, error) {
 	c := &command{header: http.Header{}, readFile: readFile}
 	args, err := words(line)
+	var req *loadtest.Request
 	switch {
 	case strings.Contains(line, "^\"") || strings.Contains(line, "^\n"):
 		err = errors.New("it is for cmd.exe: copy it as cURL (bash)")
 	case err == nil && (len(args) == 0 || args[0] != "curl"):
 		err = errors.New("it must begin with curl")
 	case err == nil:
-		err = c.read(args[1:])
-	}
-	if err != nil {
-		return nil, fmt.Errorf("replay: curl command: %w", err)
-	}
-	req, err := c.request()
-	if err == nil {
-		err = req.Validate()
+		if err = c.read(args[1:]); err == nil {
+			req, err = c.request()
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("replay: curl command: %w", err)
@@ -310,7 +306,7 @@ func (c *command) request() (*loadtest.Request, error) {
 		req.Method = http.MethodHead
 	}
 	req.Method = cmp.Or(c.method, req.Method)
-	return req, nil
+	return req, req.Validate()
 }
 
 // suggest adds a header that curl adds unless it is told another or none.

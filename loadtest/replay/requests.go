@@ -126,10 +126,8 @@ func (f *requestFile) next() (*loadtest.Request, error) {
 			err = errors.New("want a method and a URL, such as GET http://localhost:8080/")
 		}
 		req = &loadtest.Request{Method: method, URL: strings.TrimSpace(url), Header: http.Header{}}
-		if bad := f.readRest(req); bad != nil {
-			if err == nil {
-				return nil, bad
-			}
+		if bad := f.readRest(req); bad != nil && err == nil {
+			return nil, bad
 		}
 	}
 	if err == nil {
