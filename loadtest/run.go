@@ -24,7 +24,8 @@ type run struct {
 	engine *engine
 	feed   feed
 	sink   outcomeSink // nil: outcomes are only counted
-	// schedule is that of an open loop, as far as the source's part has it, whole all of it, and most how many requests may be in flight.
+	// schedule is that of an open loop, as far as the source's part has it, whole all of it,
+	// and most how many requests may be in flight.
 	schedule pace.Schedule
 	whole    pace.Schedule
 	most     int

@@ -79,9 +79,9 @@ func (f *indexFeed) pickFrom(first int64, dst []item) int {
 	return n
 }
 
-// reserve takes at most most of the feed's requests, and returns the first and how many. Near the
-// end the claims shrink (guided self-scheduling), so that no worker sits on a batch
-// while the others have nothing left.
+// reserve takes at most most of the feed's requests, and returns the first and how many.
+// Near the end the claims shrink (guided self-scheduling), so that no worker sits on a
+// batch while the others have nothing left.
 func (f *indexFeed) reserve(most, share int64) (first, n int64) {
 	if f.total < 0 {
 		return f.next.Add(most) - most, most

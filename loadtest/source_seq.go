@@ -24,11 +24,10 @@ type seqFeed struct {
 func (f *seqFeed) claim(dst []item, _ int) int {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	r, ok := f.pull()
-	if !ok || !f.fill(dst, r) {
-		return 0
+	if r, ok := f.pull(); ok {
+		return f.fill(dst, r)
 	}
-	return 1
+	return 0
 }
 
 // pull returns the next request. The caller holds turn.
@@ -47,17 +46,17 @@ func (f *seqFeed) pull() (*Request, bool) {
 	return r, ok
 }
 
-// fill makes the first item of dst of the request that was pulled last. If that is
-// invalid, the feed is at its end. The caller holds turn.
-func (f *seqFeed) fill(dst []item, r *Request) bool {
+// fill makes the first item of dst of the request that was pulled last, and returns 1. If
+// that is invalid, the feed is at its end, and it returns 0. The caller holds turn.
+func (f *seqFeed) fill(dst []item, r *Request) int {
 	it, err := f.known.item(r)
 	if err != nil {
 		f.done, f.err = true, fmt.Errorf("request %d of the sequence: %w", f.count-1, err)
-		return false
+		return 0
 	}
 	it.number = f.count - 1
 	dst[0] = it
-	return true
+	return 1
 }
 
 func (f *seqFeed) want(int64)                 {}
@@ -216,13 +215,9 @@ func (f *recordedFeed) claim(dst []item, _ int) int {
 		if !ok {
 			return 0
 		}
-		if !f.of.has(f.count - 1) {
-			continue
+		if f.of.has(f.count - 1) {
+			return f.fill(dst, r)
 		}
-		if !f.fill(dst, r) {
-			return 0
-		}
-		return 1
 	}
 	return 0
 }
@@ -244,11 +239,8 @@ func (f *recordedFeed) at(i int64, dst []item) int {
 		if !f.take(number) {
 			continue
 		}
-		if !f.fill(dst, r) {
-			return 0
-		}
-		if number == i {
-			return 1
+		if n := f.fill(dst, r); n == 0 || number == i {
+			return n
 		}
 		f.early[number] = dst[0]
 	}

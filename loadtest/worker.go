@@ -237,9 +237,7 @@ func (w *worker) function(req *Request) func(context.Context) error {
 // send sends one request that begins at began, or has a user do so with many, and returns
 // when the next may begin.
 func (w *worker) send(it item, began time.Duration) time.Duration {
-	if w.run.counted.first > 0 {
-		w.run.due(w.turn, began-w.lag)
-	}
+	w.run.due(w.turn, began-w.lag)
 	if it.req.Scenario != nil {
 		return w.walk(it, began)
 	}
