@@ -47,7 +47,7 @@ func (c Config) Exchange(ctx context.Context, name string) (*Exchange, error) {
 	if late := time.Since(c.Start); late > 0 && !c.Start.IsZero() {
 		return nil, fmt.Errorf("shards: INVALID: shard %v was ready %v after the start: leave more time before %s, and make one search in a process", c.Shard, late.Round(time.Millisecond), scheduler.Start)
 	}
-	leader := File{Run: c.Name, Name: name, Shards: c.Shard.Count}
+	leader := File{Run: c.Name, Name: name, Shards: c.Shard.Count} // shard 0
 	x := &Exchange{config: c, name: name, dir: filepath.Join(c.Dir, leader.base()+".orders"), lead: firstLead}
 	if err := os.MkdirAll(x.dir, 0o777); err != nil {
 		return nil, fmt.Errorf("shards: %w", err)
@@ -93,7 +93,8 @@ func (x *Exchange) Lead(ctx context.Context, what any, run func(context.Context)
 		if err := x.write(x.orderPath(), order{Start: start, Order: text}); err != nil {
 			return nil, err
 		}
-		own := x.carryOut(ctx, start, run)
+		own := x.config.file(x.name, start)
+		x.config.carryOut(ctx, own, run)
 		if own.Error != "" {
 			return nil, fmt.Errorf("shards: shard %v: %s", x.config.Shard, own.Error)
 		}
@@ -153,7 +154,8 @@ func (x *Exchange) Follow(ctx context.Context, what, outcome any, run func(conte
 	if err := json.Unmarshal(o.Order, what); err != nil {
 		return false, fmt.Errorf("shards: %w", err)
 	}
-	f := x.carryOut(ctx, o.Start, run)
+	f := x.config.file(x.name, o.Start)
+	x.config.carryOut(ctx, f, run)
 	if err := x.write(x.resultPath(x.config.Shard.Index), f); err != nil {
 		return false, err
 	}
@@ -162,28 +164,6 @@ func (x *Exchange) Follow(ctx context.Context, what, outcome any, run func(conte
 
 func (x *Exchange) resultPath(shard int) string {
 	return filepath.Join(x.dir, fmt.Sprintf("result-%d.%d.json", x.n, shard))
-}
-
-// carryOut runs this shard's part at start, unless it is too late.
-func (x *Exchange) carryOut(ctx context.Context, start time.Time, run func(context.Context) (*loadtest.EngineResult, error)) *File {
-	f := &File{Format: format, Run: x.config.Name, Name: x.name, Shard: x.config.Shard.Index, Shards: x.config.Shard.Count, Start: start}
-	f.Host, _ = os.Hostname() // it is only shown
-	var err error
-	f.Binary, err = binary()
-	f.Ready = time.Now().Round(0)
-	if late := f.Late(); err == nil && late > 0 {
-		err = fmt.Errorf("ready %v after the start", late)
-	}
-	if err == nil {
-		err = wait(ctx, start)
-	}
-	if err == nil {
-		f.Result, err = run(ctx)
-	}
-	if err != nil {
-		f.Error = err.Error()
-	}
-	return f
 }
 
 // gather returns the results of all shards, of which own is this one's.

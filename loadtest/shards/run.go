@@ -46,45 +46,59 @@ func (c Config) Run(tb testing.TB, cfg loadtest.EngineConfig, src loadtest.Sourc
 	if err := errors.Join(c.Shard.Validate(), slo.Validate()); err != nil {
 		tb.Fatalf("shards: Run: %v", err)
 	}
-	host, _ := os.Hostname() // it is only shown
-	f := &File{
-		Format: format, Run: c.Name, Name: tb.Name(), Shard: c.Shard.Index, Shards: c.Shard.Count,
-		Start: c.Start, Host: host, SLO: slo,
-	}
+	f := c.file(tb.Name(), c.Start)
+	f.SLO = slo
 	if c.Dir != "" {
-		var err error
-		if f.Binary, err = binary(); err != nil {
-			tb.Fatalf("shards: Run: reading the test binary: %v", err)
-		}
 		if _, twice := begun.LoadOrStore(filepath.Join(c.Dir, f.base()), true); twice {
 			tb.Fatal("shards: Run was called before in this test: call it in a sub-test of its own, or, of a benchmark, set -benchtime=1x")
 		}
 	}
 	e := loadtest.Start(tb, cfg)
-	f.Ready = time.Now().Round(0) // by the wall clock, as the start
-	if late := f.Late(); late > 0 {
-		f.Error = fmt.Sprintf("ready %v after the start", late.Round(time.Millisecond))
-		c.write(tb, f)
+	c.carryOut(tb.Context(), f, func(ctx context.Context) (*loadtest.EngineResult, error) {
+		return e.Run(ctx, src.Shard(c.Shard.Index, c.Shard.Count))
+	})
+	c.write(tb, f)
+	switch {
+	case f.Late() > 0:
 		tb.Fatalf("shards: INVALID: shard %v was %s, at %s: leave more time before %s, and run one test that calls Run in a process", c.Shard, f.Error, c.Start.Format(time.RFC3339Nano), scheduler.Start)
+	case f.Error != "":
+		tb.Fatalf("shards: shard %v: %s", c.Shard, f.Error)
+	case c.Shard.Count == 1:
+		loadtest.Check(tb, f.Result, slo)
+	default:
+		if v := f.validity(); v.Kind == loadtest.VerdictInvalid {
+			tb.Errorf("shards: shard %v: %v", c.Shard, v)
+		}
 	}
-	if err := wait(tb.Context(), c.Start); err != nil {
-		tb.Fatalf("shards: Run: waiting for the start at %s: %v", c.Start.Format(time.RFC3339Nano), err)
+	return f.Result
+}
+
+// file returns what is known of this shard's part of a run before it begins.
+func (c Config) file(name string, start time.Time) *File {
+	host, _ := os.Hostname() // it is only shown
+	return &File{Format: format, Run: c.Name, Name: name, Shard: c.Shard.Index, Shards: c.Shard.Count, Start: start, Host: host}
+}
+
+// carryOut makes this shard's part of a run at the start that f has, unless it is too late.
+// What becomes of it is in f.
+func (c Config) carryOut(ctx context.Context, f *File, run func(context.Context) (*loadtest.EngineResult, error)) {
+	var err error
+	if c.Dir != "" {
+		f.Binary, err = binary()
 	}
-	r, err := e.Run(tb.Context(), src.Shard(c.Shard.Index, c.Shard.Count))
-	f.Result = r
+	f.Ready = time.Now().Round(0) // by the wall clock, as the start
+	if late := f.Late(); err == nil && late > 0 {
+		err = fmt.Errorf("ready %v after the start", late.Round(time.Millisecond))
+	}
+	if err == nil {
+		err = wait(ctx, f.Start)
+	}
+	if err == nil {
+		f.Result, err = run(ctx)
+	}
 	if err != nil {
 		f.Error = err.Error()
 	}
-	c.write(tb, f)
-	if err != nil {
-		tb.Fatalf("shards: shard %v: %v", c.Shard, err)
-	}
-	if c.Shard.Count == 1 {
-		loadtest.Check(tb, r, slo)
-	} else if v := f.validity(); v.Kind == loadtest.VerdictInvalid {
-		tb.Errorf("shards: shard %v: %v", c.Shard, v)
-	}
-	return r
 }
 
 // write writes f, and says where.
