@@ -95,7 +95,7 @@ func (x *Exchange) Lead(ctx context.Context, what any, run func(context.Context)
 		}
 		own := x.config.file(x.name, start)
 		x.config.carryOut(ctx, own, run)
-		if own.Error != "" {
+		if own.Error != "" && own.Late() == 0 {
 			return nil, fmt.Errorf("shards: shard %v: %s", x.config.Shard, own.Error)
 		}
 		files, err := x.gather(ctx, own)

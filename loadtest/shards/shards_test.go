@@ -487,3 +487,38 @@ func TestAnExchangeBegins(t *testing.T) {
 		require.Nil(t, x, "alone")
 	})
 }
+
+// An order for which a shard is late is given again, with more time, whichever it is.
+func TestAnOrderThatAllAreLateFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		join := func(i int) (*Exchange, func(context.Context) (*loadtest.EngineResult, error)) {
+			c := planned(dir, i, 2)
+			x, err := c.Exchange(t.Context(), "TestA")
+			require.NoError(t, err)
+			e := loadtest.Start(t, loadtest.SyncConfig{Client: loadtest.Func(work)})
+			return x, func(ctx context.Context) (*loadtest.EngineResult, error) {
+				return e.Run(ctx, loadtest.Times(10).Shard(i, 2))
+			}
+		}
+		var other sync.WaitGroup
+		other.Go(func() { // ends with the orders
+			x, run := join(1)
+			var order, outcome int
+			for more, err := true, error(nil); more; {
+				more, err = x.Follow(t.Context(), &order, &outcome, run)
+				require.NoError(t, err)
+			}
+			require.Equal(t, 7, order)
+			require.Equal(t, 8, outcome)
+		})
+		x, run := join(0)
+		x.lead = -time.Second
+		r, err := x.Lead(t.Context(), 7, run)
+		require.NoError(t, err)
+		require.EqualValues(t, 10, r.Requests)
+		require.Equal(t, 2, x.n, "the second time")
+		require.NoError(t, x.End(8, nil))
+		other.Wait()
+	})
+}
