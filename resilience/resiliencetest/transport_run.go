@@ -69,7 +69,6 @@ func leavesBodies(t *testing.T, cfg transportConfig, wrap wrapFunc) bool {
 // observe makes the calls of a cell.
 func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observation {
 	f := c.fault
-	before := bubbleGoroutines()
 	w := newWorld(ch, f.proto, wrap, nil, f.faults...)
 	defer w.tb.cleanUp()
 	fired := func() int64 {
@@ -130,7 +129,7 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 			w.run(o.later)
 		}
 	}
-	o.open, o.goroutines = w.leave(before)
+	o.open, o.goroutines = w.leave()
 	w.account(o.calls)
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -199,7 +199,6 @@ func runSweep(t *testing.T, s *sweep, cfg transportConfig, wrap wrapFunc) Cell {
 		}
 	}
 	res := run(t, property[wrapFunc]{name: out.Fault, check: func(ch *checker, wrap wrapFunc) {
-		before := bubbleGoroutines()
 		w := newWorld(ch, "", wrap, s)
 		defer w.tb.cleanUp()
 		var calls []*call
@@ -208,7 +207,7 @@ func runSweep(t *testing.T, s *sweep, cfg transportConfig, wrap wrapFunc) Cell {
 			calls = append(calls, c)
 			w.run(c)
 		}
-		open, left := w.leave(before)
+		open, left := w.leave()
 		w.account(calls)
 		for i, c := range calls {
 			was := len(reasons)
