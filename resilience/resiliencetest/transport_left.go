@@ -30,9 +30,12 @@ func (w *world) leave() (open int, left []string) {
 	for range 10 {
 		time.Sleep(time.Second)
 		if left = started(); left == nil {
-			break
+			return open, nil
 		}
 	}
+	// Whoever only sleeps may end: once the bubble has ended its clock stands still, and they
+	// would stay in the process.
+	time.Sleep(2 * time.Hour)
 	return open, left
 }
 

@@ -11,7 +11,6 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,7 +38,7 @@ func planted(fault string) wrapFunc {
 func (r *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch r.fault {
 	case "leaves a goroutine":
-		go time.Sleep(time.Hour) // then it ends, and the bubble with it
+		go time.Sleep(time.Hour)
 	case "never returns":
 		time.Sleep(time.Hour)
 	case "panics":
@@ -203,19 +202,7 @@ func TestAPlainRetryingClientPasses(t *testing.T) {
 	require.Zero(t, m.Count(Invalid), "%v", m)
 }
 
-// leaky has the calling test run once in a process, whatever -count is: what it plants leaves
-// goroutines behind, which each later check for leaks has to look through.
-func leaky(t *testing.T) {
-	t.Helper()
-	if _, again := leaked.LoadOrStore(t.Name(), true); again {
-		t.Skip("it has run in this process, and leaves goroutines behind")
-	}
-}
-
-var leaked sync.Map
-
 func TestPlantedBugsOfClientsAreCaught(t *testing.T) {
-	leaky(t)
 	for _, row := range []struct {
 		fault, cell, want string
 	}{

@@ -81,7 +81,6 @@ func TestCellsAreRepeatable(t *testing.T) {
 
 // A sweep finds what a client does wrong only if one event fails.
 func TestSweepCatchesPlantedBugs(t *testing.T) {
-	leaky(t)
 	for fault, want := range map[string]string{
 		"retries a POST":            "call 3, POST /work: the POST was executed 2 times",
 		"leaves a goroutine":        "goroutines are left",
