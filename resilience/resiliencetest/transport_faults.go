@@ -40,6 +40,7 @@ type transportFault struct {
 	// behind; it is no failure of the client.
 	beneath string
 
+	sweep *sweep               // whose event it is
 	setUp func(w *world)       // instead of, or beside, faults
 	heal  func(w *world)       // undoes it
 	fired func(w *world) int64 // instead of the server's account
@@ -55,9 +56,9 @@ func (f *transportFault) shapes() []shape {
 // seldom are the shapes of a fault that takes the same code for every method.
 var seldom = []shape{shapeGet, shapeCanceled}
 
-// calm is the line without a fault. A client that does not close the bodies of requests has it
-// said there, and not in every other line again.
-const calm = "calm"
+// calm is the line without a fault, the first. A client that does not close the bodies of
+// requests has it said there, and not in every other line again.
+const calm = 0
 
 const (
 	bodySize   = 4 << 10   // of an answer
@@ -72,7 +73,7 @@ func second(f fixtures.Fault) []fixtures.Fault { return []fixtures.Fault{f.After
 
 // transportFaults are the lines of the matrix.
 var transportFaults = []transportFault{
-	{name: calm, says: "all is well", want: endured, fired: (*world).hits},
+	{name: "calm", says: "all is well", want: endured, fired: (*world).hits},
 
 	// Statuses.
 	{name: "503-once", says: "the first answer is 503", faults: first(fixtures.Status(503)), phase: backingOff},

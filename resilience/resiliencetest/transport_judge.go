@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 )
@@ -14,9 +15,10 @@ const cancelTime = time.Second
 // judgeCell gives the verdict on a cell: a function of what was seen.
 func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
 	var reasons []string
+	of := "" // which call the reasons are
 	bad := func(yes bool, format string, args ...any) {
 		if yes {
-			reasons = append(reasons, fmt.Sprintf(format, args...))
+			reasons = append(reasons, of+fmt.Sprintf(format, args...))
 		}
 	}
 	attempts := 0
@@ -29,29 +31,31 @@ func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
 		out.Verdict, out.Reasons = Invalid, reasons
 		return
 	}
-	for _, call := range o.calls {
-		judgeCall(c, cfg, call, bad)
+	for i, call := range o.calls {
+		if c.shape == shapeWorkload {
+			of = fmt.Sprintf("call %d, %s %s: ", i+1, call.method, call.path)
+		}
+		judgeCall(c.fault, cfg, call, bad)
 		since := call.began - o.calls[0].began
 		bad(c.fault.well > 0 && since >= c.fault.well && !call.ok(), "a call still fails that begins %v after the beginning, when its cause has long gone: %v", since, call.failure())
-		if len(reasons) > 0 {
-			break // the others of a storm say the same
+		if len(reasons) > 0 && c.shape == shapeStorm {
+			break // the others say the same
 		}
 	}
+	of = ""
 	most := len(o.calls) * (cfg.attempts + c.fault.hops)
-	bad(attempts > most, "%d attempts, where %d are the most", attempts, most)
 	bad(o.requests > int64(most), "%d requests have reached the server, where %d are the most", o.requests, most)
 	bad(o.dials > most, "%d connections were tried, where %d are the most", o.dials, most)
 	bad(o.leaked, "Authorization was sent to another host")
 	if o.next != nil {
-		wrong := o.next.ok() && !o.next.right || o.later != nil && o.later.ok() && !o.later.right
-		bad(wrong, "the next call, when all was well again, got a wrong answer")
-		bad(o.later != nil && !o.later.ok(), "a minute after all was well again a call still fails: %v", o.later.failure())
+		bad(o.next.ok() && !o.next.right, "the next call, when all was well again, got a wrong answer")
+		bad(!o.next.ok(), "a minute after all was well again a call still fails: %v", o.next.failure())
 	}
 	clean := reasons == nil
 	if o.next != nil {
 		bad(o.open > 0, "%d connections are still open when all is over", o.open)
 		bad(len(o.goroutines) > 0, "goroutines are left: %v", o.goroutines)
-		bad(o.unclosed > 0 && (c.fault.name == calm || !cfg.leavesBodies), "%d bodies of requests were never closed", o.unclosed)
+		bad(o.unclosed > 0 && (c.fault == &transportFaults[calm] || !cfg.leavesBodies), "%d bodies of requests were never closed", o.unclosed)
 	}
 	out.Verdict = Pass
 	switch {
@@ -66,9 +70,10 @@ func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
 }
 
 // judgeCall tells bad what is wrong with one call.
-func judgeCall(c cell, cfg transportConfig, call *call, bad func(yes bool, format string, args ...any)) {
-	f := c.fault
-	bad(c.shape == shapePost && call.executions > 1, "the POST was executed %d times", call.executions)
+func judgeCall(f *transportFault, cfg transportConfig, call *call, bad func(yes bool, format string, args ...any)) {
+	most := cfg.attempts + f.hops
+	bad(len(call.attempts) > most, "%d attempts, where %d are the most", len(call.attempts), most)
+	bad(call.method == http.MethodPost && call.executions > 1, "the POST was executed %d times", call.executions)
 	bad(call.wrong > 0, "the request was executed with a body that its caller did not send")
 	for i := 1; i < len(call.attempts) && f.retryAfter > 0; i++ {
 		gap := call.attempts[i] - call.attempts[0]
@@ -94,7 +99,7 @@ func judgeCall(c cell, cfg transportConfig, call *call, bad func(yes bool, forma
 		return
 	}
 	must := map[promise]bool{
-		heals:   cfg.retries && c.shape != shapePost,
+		heals:   cfg.retries && call.method != http.MethodPost,
 		unsent:  cfg.retries,
 		endured: true,
 		silent:  true,
@@ -109,8 +114,6 @@ func judgeCall(c cell, cfg transportConfig, call *call, bad func(yes bool, forma
 // failure is what the caller knows of a call that failed.
 func (c *call) failure() string {
 	switch {
-	case c == nil:
-		return ""
 	case c.err != nil:
 		return c.err.Error()
 	case !c.returned:

@@ -1,6 +1,7 @@
 package resiliencetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -27,8 +28,7 @@ type observation struct {
 	requests    int64 // at the server
 	dials       int
 	connections int
-	next        *call // made right after, when all is well
-	later       *call // made a minute after, if that failed
+	next        *call // made right after, when all is well, or a minute after that, if it failed
 	leaked      bool  // Authorization has come to another host
 	unclosed    int   // bodies of requests
 	open        int   // connections, when all was over
@@ -55,21 +55,23 @@ func runCell(t *testing.T, c cell, cfg transportConfig, wrap wrapFunc) Cell {
 	return out
 }
 
-// leavesBodies reports whether a client leaves the body of a request open when all is well.
-func leavesBodies(t *testing.T, cfg transportConfig, wrap wrapFunc) bool {
-	t.Helper()
-	for _, c := range transportCells() {
-		if c.fault.name == calm && c.shape == shapePut {
-			return runCell(t, c, cfg, wrap).unclosed > 0
-		}
+// calls returns how many calls a cell is of.
+func (c cell) calls() int {
+	switch {
+	case c.fault.apart > 0:
+		return steadyCalls
+	case c.shape == shapeStorm:
+		return stormClients
+	case c.shape == shapeWorkload:
+		return len(workload)
 	}
-	return false
+	return 1
 }
 
 // observe makes the calls of a cell.
 func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observation {
 	f := c.fault
-	w := newWorld(ch, f.proto, wrap, nil, f.faults...)
+	w := newWorld(ch, f, wrap)
 	defer w.tb.cleanUp()
 	fired := func() int64 {
 		if f.fired != nil {
@@ -89,20 +91,12 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	if f.setUp != nil {
 		f.setUp(w)
 	}
-	path := f.path
-	if path == "" {
-		path = "/work"
-	}
 	o := &observation{}
-	n := 1
-	switch {
-	case f.apart > 0:
-		n = steadyCalls
-	case c.shape == shapeStorm:
-		n = stormClients
-	}
-	for i := range n {
-		call := single(fmt.Sprintf("call-%d", i), c.shape.method(), path)
+	for i := range c.calls() {
+		call := single(fmt.Sprintf("call-%d", i), c.shape.method(), cmp.Or(f.path, "/work"))
+		if c.shape == shapeWorkload {
+			call.method, call.path = workload[i].method, workload[i].path
+		}
 		call.expect = f.expect
 		if c.shape == shapeCanceled {
 			call.cancel = func(ctx context.Context) { awaitPhase(ctx, f.phase, fired) }
@@ -111,7 +105,13 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	}
 	requests := w.srv.Hits()
 	dials, connections := w.connected()
-	w.runAll(o.calls, f.apart)
+	if c.shape == shapeWorkload {
+		for _, call := range o.calls {
+			w.run(call)
+		}
+	} else {
+		w.runAll(o.calls, f.apart)
+	}
 	o.fired, o.requests = fired(), w.srv.Hits()-requests
 	o.dials, o.connections = w.connected()
 	o.dials, o.connections = o.dials-dials, o.connections-connections
@@ -125,8 +125,8 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 		o.next = single("next", http.MethodGet, "/work")
 		if w.run(o.next); !o.next.ok() {
 			time.Sleep(time.Minute)
-			o.later = single("later", http.MethodGet, "/work")
-			w.run(o.later)
+			o.next = single("later", http.MethodGet, "/work")
+			w.run(o.next)
 		}
 	}
 	o.open, o.goroutines = w.leave()
@@ -241,6 +241,8 @@ func (c cell) reproduction(cfg transportConfig) string {
 		if f.apart == 0 {
 			fmt.Fprintf(&b, "; %d GETs at once", stormClients)
 		}
+	case shapeWorkload:
+		b.WriteString("; GET, PUT, POST and a GET of chunks, one after another")
 	case shapeCanceled:
 		fmt.Fprintf(&b, "; a GET, canceled %v after the fault has fired", f.phase.after())
 	case shapeGet:

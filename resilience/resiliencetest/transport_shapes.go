@@ -14,7 +14,13 @@ const (
 	shapePost
 	shapeCanceled // a GET
 	shapeStorm    // of a hundred GETs
+	shapeWorkload // of a sweep
 )
+
+// workload is what a sweep does, one call after another.
+var workload = []struct{ method, path string }{
+	{http.MethodGet, "/work"}, {http.MethodPut, "/work"}, {http.MethodPost, "/work"}, {http.MethodGet, "/stream"},
+}
 
 // shapes are those for which a fault says nothing else.
 var plainShapes = []shape{shapeGet, shapePut, shapePost, shapeCanceled}
@@ -23,7 +29,7 @@ var plainShapes = []shape{shapeGet, shapePut, shapePost, shapeCanceled}
 var uploads = []shape{shapePut, shapePost}
 
 func (s shape) name(f *transportFault) string {
-	return [...]string{"GET", "PUT", "POST", "canceled-" + f.phase.String(), "storm"}[s]
+	return [...]string{"GET", "PUT", "POST", "canceled-" + f.phase.String(), "storm", "workload"}[s]
 }
 
 func (s shape) method() string {
@@ -32,7 +38,7 @@ func (s shape) method() string {
 		return http.MethodPut
 	case shapePost:
 		return http.MethodPost
-	case shapeGet, shapeCanceled, shapeStorm:
+	case shapeGet, shapeCanceled, shapeStorm, shapeWorkload:
 	}
 	return http.MethodGet
 }

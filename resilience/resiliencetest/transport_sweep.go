@@ -23,25 +23,18 @@ import (
 // wrap and opts are those of [TestTransport].
 func SweepTransport(t *testing.T, wrap func(base http.RoundTripper) http.RoundTripper, opts ...TransportOption) {
 	t.Helper()
-	cfg := configure(t, opts)
-	cfg.leavesBodies = leavesBodies(t, cfg, wrap)
+	cfg := prepare(t, wrap, opts)
+	cfg.faults = nil // of the matrix, which this is not
 	events, dry := sweepEvents(t, cfg, wrap)
 	if dry.Verdict != Pass {
 		t.Fatalf("resiliencetest: the workload fails without any fault: %v\n%v", dry, dry.Reasons)
 	}
 	t.Logf("resiliencetest: %d events, each of which fails once", len(events))
-	var names []string
+	var cells []cell
 	for _, e := range events {
-		names = append(names, e.String()+"/workload")
+		cells = append(cells, (&sweep{event: e}).cell())
 	}
-	reasons := acceptedReasons(t, names, cfg.accepted)
-	for i, e := range events {
-		t.Run(e.String(), func(t *testing.T) {
-			t.Helper()
-			reason, accepted := reasons[names[i]]
-			report(t, runSweep(t, &sweep{event: e}, cfg, wrap), accepted, reason)
-		})
-	}
+	testCells(t, cells, cfg, wrap)
 }
 
 // sweepEvent is something that happens to a connection.
@@ -63,19 +56,37 @@ type sweep struct {
 	mu    sync.Mutex // never held while anything waits
 	seen  []sweepEvent
 	conns map[string]int // by side
-	fired int64
+	ended bool
 }
 
 // happens notes an event and reports whether it is to fail.
 func (s *sweep) happens(e sweepEvent) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen = append(s.seen, e)
-	if e != s.event {
+	if s.ended {
 		return false
 	}
-	s.fired++
-	return true
+	s.seen = append(s.seen, e)
+	return e == s.event
+}
+
+// end has nothing noted any more, and nothing fail.
+func (s *sweep) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+}
+
+// fired reports how often the event came about.
+func (s *sweep) fired() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.seen {
+		if e == s.event {
+			n++
+		}
+	}
+	return n
 }
 
 // next returns the number of a new connection.
@@ -162,84 +173,26 @@ func (c *sweepConn) reset(op string) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, syscall.ECONNRESET)}
 }
 
+// cell returns the workload as a cell, whose fault is the event of s.
+func (s *sweep) cell() cell {
+	return cell{&transportFault{
+		name:  s.event.String(),
+		says:  fmt.Sprintf("all is well, but of the %s's connection %d, %s number %d fails with ECONNRESET, counted from 0", s.event.side, s.event.conn, s.event.op, s.event.n),
+		sweep: s,
+		heal:  func(*world) { s.end() },
+		fired: func(*world) int64 { return s.fired() },
+	}, shapeWorkload}
+}
+
 // sweepEvents returns the events of a workload without any fault, in order, and how it went.
 func sweepEvents(t *testing.T, cfg transportConfig, wrap wrapFunc) ([]sweepEvent, Cell) {
 	t.Helper()
 	s := &sweep{}
-	dry := runSweep(t, s, cfg, wrap)
+	c := s.cell()
+	c.fault.fired = (*world).hits
+	dry := runCell(t, c, cfg, wrap)
 	slices.SortFunc(s.seen, func(a, b sweepEvent) int {
 		return cmp.Or(cmp.Compare(a.conn, b.conn), cmp.Compare(a.side, b.side), cmp.Compare(a.op, b.op), cmp.Compare(a.n, b.n))
 	})
 	return s.seen, dry
-}
-
-// sweepWorkload is what a sweep does, one call after another.
-var sweepWorkload = []struct {
-	shape shape
-	path  string
-}{
-	{shapeGet, "/work"},
-	{shapePut, "/work"},
-	{shapePost, "/work"},
-	{shapeGet, "/stream"},
-}
-
-// runSweep runs the workload, with the event of s failing, in a bubble of its own.
-func runSweep(t *testing.T, s *sweep, cfg transportConfig, wrap wrapFunc) Cell {
-	t.Helper()
-	out := Cell{
-		Fault: s.event.String(), Shape: "workload", Outcome: "succeeded",
-		Reproduction: fmt.Sprintf("GET, PUT, POST and a GET of chunks, one after another; of the %s's connection %d, %s number %d fails with ECONNRESET, all counted from 0", s.event.side, s.event.conn, s.event.op, s.event.n),
-	}
-	var fault transportFault
-	var reasons []string
-	bad := func(yes bool, format string, args ...any) {
-		if yes {
-			reasons = append(reasons, fmt.Sprintf(format, args...))
-		}
-	}
-	res := run(t, property[wrapFunc]{name: out.Fault, check: func(ch *checker, wrap wrapFunc) {
-		w := newWorld(ch, "", wrap, s)
-		defer w.tb.cleanUp()
-		var calls []*call
-		for i, work := range sweepWorkload {
-			c := &call{id: fmt.Sprintf("call-%d", i), method: work.shape.method(), path: work.path, deadline: cfg.deadline, limit: cfg.limit}
-			calls = append(calls, c)
-			w.run(c)
-		}
-		open, left := w.leave()
-		w.account(calls)
-		for i, c := range calls {
-			was := len(reasons)
-			judgeCall(cell{&fault, sweepWorkload[i].shape}, cfg, c, bad)
-			for j := was; j < len(reasons); j++ {
-				reasons[j] = fmt.Sprintf("call %d, %s %s: %s", i+1, c.method, c.path, reasons[j])
-			}
-			bad(len(c.attempts) > cfg.attempts, "call %d, %s %s: %d attempts, where %d are the most", i+1, c.method, c.path, len(c.attempts), cfg.attempts)
-			out.Attempts += len(c.attempts)
-			out.Executions += c.executions
-			if c.err != nil && out.Error == "" {
-				out.Error, out.Outcome = c.err.Error(), fmt.Sprintf("call %d %s", i+1, c.outcome())
-			}
-		}
-		bad(open > 0, "%d connections are still open when all is over", open)
-		bad(len(left) > 0, "goroutines are left: %v", left)
-		bad(w.unclosed > 0 && !cfg.leavesBodies, "%d bodies of requests were never closed", w.unclosed)
-		out.Dials, out.Connections = w.connected()
-		out.LeftOpen, out.Time = open, calls[len(calls)-1].ended
-	}}, wrap, cellLimit)
-	if res.Status == Hung { // the check may still be writing
-		return Cell{Fault: out.Fault, Shape: out.Shape, Verdict: Fail, Outcome: "never returned", Reasons: []string{res.Details}, Reproduction: out.Reproduction}
-	}
-	bad(!res.Status.OK(), "%s", res.Details)
-	out.Fired = s.fired
-	switch {
-	case s.fired == 0 && s.event != sweepEvent{}:
-		out.Verdict, out.Reasons = Invalid, []string{"the event did not come about this time, so that nothing was proved"}
-	case reasons != nil:
-		out.Verdict, out.Reasons = Fail, reasons
-	default:
-		out.Verdict = Pass
-	}
-	return out
 }

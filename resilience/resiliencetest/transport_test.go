@@ -92,7 +92,7 @@ func TestSweepCatchesPlantedBugs(t *testing.T) {
 			require.Greater(t, len(events), 20)
 			var seen strings.Builder
 			for _, e := range events {
-				c := runSweep(t, &sweep{event: e}, cfg, planted(fault))
+				c := runCell(t, (&sweep{event: e}).cell(), cfg, planted(fault))
 				require.NotEqual(t, Invalid, c.Verdict, "%v", e)
 				fmt.Fprintln(&seen, c.Reasons)
 			}

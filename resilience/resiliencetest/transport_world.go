@@ -85,7 +85,7 @@ func (b *bubbleTB) cleanUp() {
 	}
 }
 
-func newWorld(c *checker, proto string, wrap wrapFunc, sweep *sweep, faults ...fixtures.Fault) *world {
+func newWorld(c *checker, f *transportFault, wrap wrapFunc) *world {
 	w := &world{
 		tb:         &bubbleTB{c: c},
 		net:        fixtures.NewNetwork(fixtures.WithLink(fixtures.Link{Latency: fixtures.Constant(oneWay)})),
@@ -95,12 +95,12 @@ func newWorld(c *checker, proto string, wrap wrapFunc, sweep *sweep, faults ...f
 		wrong:      map[string]int{},
 	}
 	w.base, w.url = w.net.Transport(), "http://"+server
-	if proto == "" {
-		w.srv = w.serve(server+":80", sweep, fixtures.WithFaults(faults...))
+	if f.proto == "" {
+		w.srv = w.serve(server+":80", f.sweep, fixtures.WithFaults(f.faults...))
 	} else {
-		w.srv = w.serve(server+":443", sweep, fixtures.WithFaults(faults...), fixtures.WithTLS())
+		w.srv = w.serve(server+":443", f.sweep, fixtures.WithFaults(f.faults...), fixtures.WithTLS())
 		w.base.TLSClientConfig = w.srv.TLSConfig()
-		w.base.ForceAttemptHTTP2 = proto == "h2"
+		w.base.ForceAttemptHTTP2 = f.proto == "h2"
 		w.url = w.srv.URL // whose address is in the certificate
 	}
 	dial := w.base.DialContext
@@ -110,7 +110,7 @@ func newWorld(c *checker, proto string, wrap wrapFunc, sweep *sweep, faults ...f
 			if err != nil {
 				return nil, err
 			}
-			return sweep.dialed(c)
+			return f.sweep.dialed(c)
 		})
 	}
 	w.tested = wrap(w.base)
