@@ -66,7 +66,7 @@ func (w *world) run(c *call) {
 	c.began = time.Since(w.began)
 	result := make(chan call, 1)
 	r := *c
-	w.others.Go(func() { // ends when the client returns; if it never does, the cell is over anyhow
+	go func() { // ends when the client returns; if it never does, the cell is over anyhow
 		defer func() {
 			if p := recover(); p != nil {
 				w.tb.c.set(Panicked, "%v", p)
@@ -76,33 +76,31 @@ func (w *world) run(c *call) {
 		}()
 		w.send(ctx, &r)
 		r.returned = true
-	})
-	canceled := make(chan struct{})
+	}()
 	under, ended := context.WithCancel(ctx) // while the call is under way
 	defer ended()
-	if c.cancel != nil {
-		w.others.Go(func() { // ends when the call has, or the caller cancels
-			defer close(canceled)
-			if c.cancel(under); under.Err() == nil {
-				c.canceled = time.Since(w.began)
-				cancel()
-			}
-		})
-	} else {
-		close(canceled)
+	var due chan struct{} // nil is never
+	if wait := c.cancel; wait != nil {
+		due = make(chan struct{})
+		go func() { // ends soon after the call has
+			defer close(due)
+			wait(under)
+		}()
 	}
-	timer := time.NewTimer(c.limit)
-	defer timer.Stop()
-	select {
-	case r := <-result:
-		ended()
-		<-canceled
-		r.canceled = c.canceled
-		*c = r
-	case <-timer.C:
-		ended()
-		<-canceled
-		c.ended = time.Since(w.began)
+	limit := time.After(c.limit)
+	for {
+		select {
+		case <-due:
+			due, c.canceled = nil, time.Since(w.began)
+			cancel()
+		case r := <-result:
+			r.canceled = c.canceled
+			*c = r
+			return
+		case <-limit:
+			c.ended = time.Since(w.began)
+			return
+		}
 	}
 }
 

@@ -144,10 +144,10 @@ func (w *world) runAll(calls []*call, apart time.Duration) {
 		if i > 0 {
 			time.Sleep(apart)
 		}
-		w.others.Go(func() { // ends when run returns
+		go func() { // ends when run returns
 			w.run(c)
 			done <- struct{}{}
-		})
+		}()
 	}
 	for range calls {
 		<-done
@@ -157,19 +157,11 @@ func (w *world) runAll(calls []*call, apart time.Duration) {
 // awaitPhase returns when a call has come to a phase in which a fault that has fired holds it,
 // or has ended.
 func awaitPhase(ctx context.Context, p phase, fired func() int64) {
-	pause := func(d time.Duration) {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-	}
-	pause(oneWay / 20) // never at the instant of anything on the network
+	time.Sleep(oneWay / 20) // never at the instant of anything on the network
 	for fired() == 0 && ctx.Err() == nil {
-		pause(oneWay / 4)
+		time.Sleep(oneWay / 4)
 	}
-	pause(p.after())
+	time.Sleep(p.after())
 }
 
 // fill sets what a cell says of an observation.

@@ -40,7 +40,6 @@ type world struct {
 	tested http.RoundTripper
 	client *http.Client
 	began  time.Time
-	others sync.WaitGroup // goroutines of the world's own
 
 	mu         sync.Mutex // never held while anything waits
 	attempts   map[string][]time.Duration
@@ -227,12 +226,12 @@ func (w *world) addOther() { w.serve(otherHost+":80", nil) }
 // occupy sends a request that keeps a worker busy.
 func (w *world) occupy() {
 	busy := &http.Client{Transport: w.net.Host("occupant").Transport()}
-	w.others.Go(func() { // ends with its request, at the latest when the server closes
+	go func() { // ends with its request, at the latest when the server closes
 		resp, err := busy.Get(w.url + "/busy") //nolint:noctx // the server ends it
 		if err == nil {
 			_ = resp.Body.Close()
 		}
 		busy.CloseIdleConnections()
-	})
+	}()
 	time.Sleep(100 * time.Millisecond)
 }
