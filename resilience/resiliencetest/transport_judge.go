@@ -13,23 +13,17 @@ import (
 const cancelTime = time.Second
 
 // judgeCell gives the verdict on a cell: a function of what was seen.
-func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
-	var reasons []string
+func judgeCell(c cell, cfg transportConfig, o *observation) (_ Verdict, reasons []string) {
 	of := "" // which call the reasons are
 	bad := func(yes bool, format string, args ...any) {
 		if yes {
 			reasons = append(reasons, of+fmt.Sprintf(format, args...))
 		}
 	}
-	attempts := 0
-	for _, call := range o.calls {
-		attempts += len(call.attempts)
-	}
-	if o.fired == 0 || attempts == 0 {
-		bad(o.fired == 0, "the fault did not fire, so that nothing was proved")
-		bad(attempts == 0, "no attempt was seen: does the client use its base, with the context of the request?")
-		out.Verdict, out.Reasons = Invalid, reasons
-		return
+	if o.Fired == 0 || o.Attempts == 0 {
+		bad(o.Fired == 0, "the fault did not fire, so that nothing was proved")
+		bad(o.Attempts == 0, "no attempt was seen: does the client use its base, with the context of the request?")
+		return Invalid, reasons
 	}
 	for i, call := range o.calls {
 		if c.shape == shapeWorkload {
@@ -44,8 +38,8 @@ func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
 	}
 	of = ""
 	most := len(o.calls) * (cfg.attempts + c.fault.hops)
-	bad(o.requests > int64(most), "%d requests have reached the server, where %d are the most", o.requests, most)
-	bad(o.dials > most, "%d connections were tried, where %d are the most", o.dials, most)
+	bad(o.Requests > int64(most), "%d requests have reached the server, where %d are the most", o.Requests, most)
+	bad(o.Dials > most, "%d connections were tried, where %d are the most", o.Dials, most)
 	bad(o.leaked, "Authorization was sent to another host")
 	if o.next != nil {
 		bad(o.next.ok() && !o.next.right, "the next call, when all was well again, got a wrong answer")
@@ -53,20 +47,17 @@ func judgeCell(c cell, cfg transportConfig, o *observation, out *Cell) {
 	}
 	clean := reasons == nil
 	if o.next != nil {
-		bad(o.open > 0, "%d connections are still open when all is over", o.open)
+		bad(o.LeftOpen > 0, "%d connections are still open when all is over", o.LeftOpen)
 		bad(len(o.goroutines) > 0, "goroutines are left: %v", o.goroutines)
 		bad(o.unclosed > 0 && (c.fault == &transportFaults[calm] || !cfg.leavesBodies), "%d bodies of requests were never closed", o.unclosed)
 	}
-	out.Verdict = Pass
 	switch {
 	case reasons == nil:
+		return Pass, nil
 	case clean && c.fault.beneath != "":
-		out.Verdict = Known
-		reasons = append(reasons, c.fault.beneath)
-	default:
-		out.Verdict = Fail
+		return Known, append(reasons, c.fault.beneath)
 	}
-	out.Reasons = reasons
+	return Fail, reasons
 }
 
 // judgeCall tells bad what is wrong with one call.

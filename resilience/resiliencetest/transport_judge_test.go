@@ -27,7 +27,7 @@ func TestJudge(t *testing.T) {
 		says   []string
 	}{
 		{reason: "all went well", want: Pass},
-		{reason: "the fault did not fire", change: func(o *observation, _ *call) { o.fired = 0 }, want: Invalid, says: say("the fault did not fire, so that nothing was proved")},
+		{reason: "the fault did not fire", change: func(o *observation, _ *call) { o.Fired = 0 }, want: Invalid, says: say("the fault did not fire, so that nothing was proved")},
 		{reason: "nothing was tried", change: func(_ *observation, c *call) { c.attempts = nil }, want: Invalid, says: say("no attempt was seen: does the client use its base, with the context of the request?")},
 		{reason: "a GET was executed twice", change: func(_ *observation, c *call) { c.executions = 2 }, want: Pass},
 		{reason: "a POST was executed twice", shape: shapePost, change: func(_ *observation, c *call) { c.executions = 2 }, want: Fail, says: say("the POST was executed 2 times")},
@@ -38,8 +38,8 @@ func TestJudge(t *testing.T) {
 		{reason: "an attempt too many", change: tries(0, 1, 2, 3, 4), want: Fail, says: say("5 attempts, where 4 are the most")},
 		{reason: "fewer may be made", opts: []TransportOption{MaxAttempts(1)}, change: tries(0, 1), want: Fail, says: say("2 attempts, where 1 are the most")},
 		{reason: "redirects are not counted", fault: transportFault{hops: 10}, change: tries(0, 1, 2, 3, 4), want: Pass},
-		{reason: "requests that nobody asked for", change: func(o *observation, _ *call) { o.requests = 5 }, want: Fail, says: say("5 requests have reached the server, where 4 are the most")},
-		{reason: "connections without end", change: func(o *observation, _ *call) { o.dials = 5 }, want: Fail, says: say("5 connections were tried, where 4 are the most")},
+		{reason: "requests that nobody asked for", change: func(o *observation, _ *call) { o.Requests = 5 }, want: Fail, says: say("5 requests have reached the server, where 4 are the most")},
+		{reason: "connections without end", change: func(o *observation, _ *call) { o.Dials = 5 }, want: Fail, says: say("5 connections were tried, where 4 are the most")},
 		{reason: "an attempt after the call", change: tries(0, 11*time.Second), want: Fail, says: say("attempt 2 began 1s after the call had returned")},
 		{reason: "it does not return", change: func(o *observation, c *call) { c.returned, o.next = false, nil }, want: Fail, says: say("the call had not returned after 5m0s")},
 		{reason: "Authorization", change: func(o *observation, _ *call) { o.leaked = true }, want: Fail, says: say("Authorization was sent to another host")},
@@ -78,23 +78,23 @@ func TestJudge(t *testing.T) {
 			late.began, late.err = time.Second, io.EOF
 			o.calls = append(o.calls, &late)
 		}, want: Fail, says: say("a call still fails that begins 1s after the beginning, when its cause has long gone: EOF")},
-		{reason: "a connection is left", change: func(o *observation, _ *call) { o.open = 1 }, want: Fail, says: say("1 connections are still open when all is over")},
+		{reason: "a connection is left", change: func(o *observation, _ *call) { o.LeftOpen = 1 }, want: Fail, says: say("1 connections are still open when all is over")},
 		{reason: "a goroutine is left", change: func(o *observation, _ *call) { o.goroutines = []string{"main.go"} }, want: Fail, says: say("goroutines are left: [main.go]")},
 		{reason: "a body is left", change: func(o *observation, _ *call) { o.unclosed = 1 }, want: Fail, says: say("1 bodies of requests were never closed")},
-		{reason: "what net/http leaves", fault: transportFault{beneath: "net/http does it"}, change: func(o *observation, _ *call) { o.open = 1 }, want: Known, says: say("1 connections are still open when all is over", "net/http does it")},
-		{reason: "what net/http leaves, and more", fault: transportFault{beneath: "net/http does it"}, change: func(o *observation, _ *call) { o.open, o.leaked = 1, true }, want: Fail, says: say("Authorization was sent to another host", "1 connections are still open when all is over")},
+		{reason: "what net/http leaves", fault: transportFault{beneath: "net/http does it"}, change: func(o *observation, _ *call) { o.LeftOpen = 1 }, want: Known, says: say("1 connections are still open when all is over", "net/http does it")},
+		{reason: "what net/http leaves, and more", fault: transportFault{beneath: "net/http does it"}, change: func(o *observation, _ *call) { o.LeftOpen, o.leaked = 1, true }, want: Fail, says: say("Authorization was sent to another host", "1 connections are still open when all is over")},
 	} {
 		t.Run(row.reason, func(t *testing.T) {
 			c := &call{method: row.shape.method(), returned: true, ended: 10 * time.Second, status: 200, right: true, attempts: []time.Duration{0}, executions: 1}
 			next := *c
-			o := &observation{calls: []*call{c}, fired: 1, next: &next}
+			o := &observation{Cell: Cell{Fired: 1}, calls: []*call{c}, next: &next}
 			if row.change != nil {
 				row.change(o, c)
 			}
-			var out Cell
-			judgeCell(cell{&row.fault, row.shape}, configure(t, row.opts), o, &out)
-			require.Equal(t, row.want, out.Verdict, "%q", out.Reasons)
-			require.Equal(t, row.says, out.Reasons)
+			o.sum()
+			verdict, reasons := judgeCell(cell{&row.fault, row.shape}, configure(t, row.opts), o)
+			require.Equal(t, row.want, verdict, "%q", reasons)
+			require.Equal(t, row.says, reasons)
 		})
 	}
 }

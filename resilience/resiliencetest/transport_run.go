@@ -23,16 +23,11 @@ const (
 
 // observation is all that was seen in a cell.
 type observation struct {
-	calls       []*call
-	fired       int64
-	requests    int64 // at the server
-	dials       int
-	connections int
-	next        *call // made right after, when all is well, or a minute after that, if it failed
-	leaked      bool  // Authorization has come to another host
-	unclosed    int   // bodies of requests
-	open        int   // connections, when all was over
-	goroutines  []string
+	Cell       // without its verdict
+	calls      []*call
+	next       *call // made right after, when all is well, or a minute after that, if it failed
+	leaked     bool  // Authorization has come to another host
+	goroutines []string
 }
 
 // runCell runs a cell in a bubble of its own.
@@ -42,15 +37,16 @@ func runCell(t *testing.T, c cell, cfg transportConfig, wrap wrapFunc) Cell {
 	res := run(t, property[wrapFunc]{name: c.name(), check: func(ch *checker, wrap wrapFunc) {
 		o = observe(ch, c, cfg, wrap)
 	}}, wrap, cellLimit)
-	out := Cell{Fault: c.fault.name, Shape: c.shape.name(c.fault), Reproduction: c.reproduction(cfg)}
+	out := Cell{Fault: c.fault.name, Shape: c.shape.name(c.fault), Reproduction: c.reproduction(cfg), Verdict: Fail, Reasons: []string{res.Details}}
 	switch {
 	case res.Status == Hung: // o may still be written to
-		out.Verdict, out.Outcome, out.Reasons = Fail, "never returned", []string{res.Details}
+		out.Outcome = "never returned"
 	case !res.Status.OK() || o == nil:
-		out.Verdict, out.Outcome, out.Reasons = Fail, res.Status.String(), []string{res.Details}
+		out.Outcome = res.Status.String()
 	default:
-		o.fill(&out)
-		judgeCell(c, cfg, o, &out)
+		o.Fault, o.Shape, o.Reproduction = out.Fault, out.Shape, out.Reproduction
+		out = o.Cell
+		out.Verdict, out.Reasons = judgeCell(c, cfg, o)
 	}
 	return out
 }
@@ -112,9 +108,9 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	} else {
 		w.runAll(o.calls, f.apart)
 	}
-	o.fired, o.requests = fired(), w.srv.Hits()-requests
-	o.dials, o.connections = w.connected()
-	o.dials, o.connections = o.dials-dials, o.connections-connections
+	o.Fired, o.Requests = fired(), w.srv.Hits()-requests
+	o.Dials, o.Connections = w.connected()
+	o.Dials, o.Connections = o.Dials-dials, o.Connections-connections
 
 	w.srv.SetFaults()
 	if f.heal != nil {
@@ -129,8 +125,9 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 			w.run(o.next)
 		}
 	}
-	o.open, o.goroutines = w.leave()
+	o.LeftOpen, o.goroutines = w.leave()
 	w.account(o.calls)
+	o.sum()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	o.leaked, o.unclosed = w.leaked, w.unclosed
@@ -164,30 +161,24 @@ func awaitPhase(ctx context.Context, p phase, fired func() int64) {
 	time.Sleep(p.after())
 }
 
-// fill sets what a cell says of an observation.
-func (o *observation) fill(c *Cell) {
-	c.unclosed = o.unclosed
-	c.Fired, c.Requests, c.Dials, c.Connections, c.LeftOpen = o.fired, o.requests, o.dials, o.connections, o.open
+// sum sets what is to be said of the calls together.
+func (o *observation) sum() {
+	worked := 0
 	for _, call := range o.calls {
-		c.Attempts += len(call.attempts)
-		c.Executions += call.executions
-		c.Time = max(c.Time, call.ended-call.began)
-		if call.err != nil && c.Error == "" {
-			c.Error = call.err.Error()
+		o.Attempts += len(call.attempts)
+		o.Executions += call.executions
+		o.Time = max(o.Time, call.ended-call.began)
+		if call.err != nil && o.Error == "" {
+			o.Error = call.err.Error()
 		}
-		if c.Status == 0 {
-			c.Status = call.status
+		o.Status = cmp.Or(o.Status, call.status)
+		if call.ok() {
+			worked++
 		}
 	}
-	c.Outcome = o.calls[0].outcome()
+	o.Outcome = o.calls[0].outcome()
 	if len(o.calls) > 1 {
-		n := 0
-		for _, call := range o.calls {
-			if call.ok() {
-				n++
-			}
-		}
-		c.Outcome = fmt.Sprintf("%d of %d succeeded", n, len(o.calls))
+		o.Outcome = fmt.Sprintf("%d of %d succeeded", worked, len(o.calls))
 	}
 }
 
