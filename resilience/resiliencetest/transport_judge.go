@@ -28,6 +28,7 @@ func judgeCell(c cell, cfg transportConfig, o *observation) (_ Verdict, reasons 
 	for i, call := range o.calls {
 		if c.shape == shapeWorkload {
 			of = fmt.Sprintf("call %d, %s %s: ", i+1, call.method, call.path)
+			bad(len(call.attempts) > cfg.attempts, "%d attempts, where %d are the most", len(call.attempts), cfg.attempts)
 		}
 		judgeCall(c.fault, cfg, call, bad)
 		since := call.began - o.calls[0].began
@@ -38,6 +39,7 @@ func judgeCell(c cell, cfg transportConfig, o *observation) (_ Verdict, reasons 
 	}
 	of = ""
 	most := len(o.calls) * (cfg.attempts + c.fault.hops)
+	bad(o.Attempts > most, "%d attempts, where %d are the most", o.Attempts, most)
 	bad(o.Requests > int64(most), "%d requests have reached the server, where %d are the most", o.Requests, most)
 	bad(o.Dials > most, "%d connections were tried, where %d are the most", o.Dials, most)
 	bad(o.leaked, "Authorization was sent to another host")
@@ -62,8 +64,6 @@ func judgeCell(c cell, cfg transportConfig, o *observation) (_ Verdict, reasons 
 
 // judgeCall tells bad what is wrong with one call.
 func judgeCall(f *transportFault, cfg transportConfig, call *call, bad func(yes bool, format string, args ...any)) {
-	most := cfg.attempts + f.hops
-	bad(len(call.attempts) > most, "%d attempts, where %d are the most", len(call.attempts), most)
 	bad(call.method == http.MethodPost && call.executions > 1, "the POST was executed %d times", call.executions)
 	bad(call.wrong > 0, "the request was executed with a body that its caller did not send")
 	for i := 1; i < len(call.attempts) && f.retryAfter > 0; i++ {

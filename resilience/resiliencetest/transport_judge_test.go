@@ -78,6 +78,11 @@ func TestJudge(t *testing.T) {
 			late.began, late.err = time.Second, io.EOF
 			o.calls = append(o.calls, &late)
 		}, want: Fail, says: say("a call still fails that begins 1s after the beginning, when its cause has long gone: EOF")},
+		{reason: "a call of a workload that makes an attempt too many", shape: shapeWorkload, change: func(o *observation, c *call) {
+			other := *c
+			other.attempts = []time.Duration{0, 1, 2, 3, 4}
+			o.calls = append(o.calls, &other)
+		}, want: Fail, says: say("call 2, GET /work: 5 attempts, where 4 are the most")},
 		{reason: "a connection is left", change: func(o *observation, _ *call) { o.LeftOpen = 1 }, want: Fail, says: say("1 connections are still open when all is over")},
 		{reason: "a goroutine is left", change: func(o *observation, _ *call) { o.goroutines = []string{"main.go"} }, want: Fail, says: say("goroutines are left: [main.go]")},
 		{reason: "a body is left", change: func(o *observation, _ *call) { o.unclosed = 1 }, want: Fail, says: say("1 bodies of requests were never closed")},
@@ -85,7 +90,7 @@ func TestJudge(t *testing.T) {
 		{reason: "what net/http leaves, and more", fault: transportFault{beneath: "net/http does it"}, change: func(o *observation, _ *call) { o.LeftOpen, o.leaked = 1, true }, want: Fail, says: say("Authorization was sent to another host", "1 connections are still open when all is over")},
 	} {
 		t.Run(row.reason, func(t *testing.T) {
-			c := &call{method: row.shape.method(), returned: true, ended: 10 * time.Second, status: 200, right: true, attempts: []time.Duration{0}, executions: 1}
+			c := &call{method: row.shape.method(), path: "/work", returned: true, ended: 10 * time.Second, status: 200, right: true, attempts: []time.Duration{0}, executions: 1}
 			next := *c
 			o := &observation{Cell: Cell{Fired: 1}, calls: []*call{c}, next: &next}
 			if row.change != nil {
