@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -39,23 +38,9 @@ func netHTTPMeets(t *testing.T, n *fixtures.Network, opts ...fixtures.ServerOpti
 		if err != nil {
 			return nil, err
 		}
-		open.Add(1)
-		return &countedConn{Conn: c, open: open}, nil
+		return newConn(c, open), nil
 	}
 	return s, tr, open
-}
-
-type countedConn struct {
-	net.Conn
-	open   *atomic.Int64
-	closed atomic.Bool
-}
-
-func (c *countedConn) Close() error {
-	if c.closed.CompareAndSwap(false, true) {
-		c.open.Add(-1)
-	}
-	return c.Conn.Close()
 }
 
 func getWithin(tr http.RoundTripper, d time.Duration, url string) error {
@@ -120,33 +105,16 @@ func TestNetHTTPLeavesABodyFromGetBody(t *testing.T) {
 	fixtures.Virtual(t, func(t *testing.T, n *fixtures.Network) {
 		s, tr, _ := netHTTPMeets(t, n, fixtures.WithTLS(), fixtures.WithFaults(fixtures.GoAway(false).First(1)))
 		var open atomic.Int64
-		body := func() (io.ReadCloser, error) {
-			open.Add(1)
-			return &closeOnce{Reader: strings.NewReader(upload), close: func() { open.Add(-1) }}, nil
-		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+"/get", nil)
 		require.NoError(t, err)
-		req.Body, _ = body()
-		req.GetBody, req.ContentLength = body, int64(len(upload))
+		req.Body, req.ContentLength = newBody(&open), int64(len(upload))
+		req.GetBody = func() (io.ReadCloser, error) { return newBody(&open), nil }
 		resp, err := tr.RoundTrip(req)
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		time.Sleep(time.Minute)
 		require.EqualValues(t, 1, open.Load(), "net/http has mended its ways: take goAwayLeaves off")
 	})
-}
-
-type closeOnce struct {
-	io.Reader
-	close  func()
-	closed atomic.Bool
-}
-
-func (c *closeOnce) Close() error {
-	if c.closed.CompareAndSwap(false, true) {
-		c.close()
-	}
-	return nil
 }
 
 // Cell reset-in-header: a connection that is reset in the status line is an answer that is

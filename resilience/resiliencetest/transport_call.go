@@ -4,34 +4,56 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// opened is counted until it is closed.
+type opened struct {
+	count  *atomic.Int64
+	closed atomic.Bool
+}
+
+func (o *opened) close() {
+	if o.closed.CompareAndSwap(false, true) {
+		o.count.Add(-1)
+	}
+}
 
 // sent is the body of a request, which whoever sends it must close.
 type sent struct {
 	io.Reader
-	w    *world
-	once sync.Once
+	opened
 }
 
-func (w *world) body() io.ReadCloser {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.unclosed++
-	return &sent{Reader: strings.NewReader(upload), w: w}
+func newBody(count *atomic.Int64) io.ReadCloser {
+	count.Add(1)
+	return &sent{strings.NewReader(upload), opened{count: count}}
 }
 
 func (s *sent) Close() error {
-	s.once.Do(func() {
-		s.w.mu.Lock()
-		defer s.w.mu.Unlock()
-		s.w.unclosed--
-	})
+	s.close()
 	return nil
+}
+
+// seenConn is a connection of the client.
+type seenConn struct {
+	net.Conn
+	opened
+}
+
+func newConn(c net.Conn, count *atomic.Int64) net.Conn {
+	count.Add(1)
+	return &seenConn{c, opened{count: count}}
+}
+
+func (c *seenConn) Close() error {
+	c.close()
+	return c.Conn.Close()
 }
 
 // call is one call and what became of it.
@@ -119,8 +141,8 @@ func (w *world) send(ctx context.Context, c *call) {
 	req.Header.Set(requestID, c.id)
 	req.Header.Set("Authorization", "Bearer secret")
 	if c.method != http.MethodGet {
-		req.Body, req.ContentLength = w.body(), int64(len(upload))
-		req.GetBody = func() (io.ReadCloser, error) { return w.body(), nil }
+		req.Body, req.ContentLength = newBody(&w.unclosed), int64(len(upload))
+		req.GetBody = func() (io.ReadCloser, error) { return newBody(&w.unclosed), nil }
 	}
 	if c.expect {
 		req.Header.Set("Expect", "100-continue")

@@ -19,13 +19,7 @@ func (w *world) leave() (open int, left []string) {
 	time.Sleep(time.Second)
 	w.base.CloseIdleConnections() // those that were busy a moment ago
 	time.Sleep(time.Second)
-	w.mu.Lock()
-	for _, c := range w.conns {
-		if c.open() {
-			open++
-		}
-	}
-	w.mu.Unlock()
+	open = int(w.open.Load())
 	w.tb.cleanUp()
 	for range 10 {
 		time.Sleep(time.Second)

@@ -99,8 +99,7 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 		}
 		o.calls = append(o.calls, call)
 	}
-	requests := w.srv.Hits()
-	dials, connections := w.connected()
+	requests, dials, connections := w.hits(), w.dials.Load(), w.conns.Load()
 	if c.shape == shapeWorkload {
 		for _, call := range o.calls {
 			w.run(call)
@@ -108,9 +107,8 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	} else {
 		w.runAll(o.calls, f.apart)
 	}
-	o.Fired, o.Requests = fired(), w.srv.Hits()-requests
-	o.Dials, o.Connections = w.connected()
-	o.Dials, o.Connections = o.Dials-dials, o.Connections-connections
+	o.Fired, o.Requests = fired(), w.hits()-requests
+	o.Dials, o.Connections = int(w.dials.Load()-dials), int(w.conns.Load()-connections)
 
 	w.srv.SetFaults()
 	if f.heal != nil {
@@ -128,9 +126,7 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	o.LeftOpen, o.goroutines = w.leave()
 	w.account(o.calls)
 	o.sum()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	o.leaked, o.unclosed = w.leaked, w.unclosed
+	o.leaked, o.unclosed = w.leaked.Load(), int(w.unclosed.Load())
 	return o
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,11 +46,12 @@ type world struct {
 	attempts   map[string][]time.Duration
 	executions map[string]int
 	wrong      map[string]int // executions with a body that nobody sent
-	unclosed   int            // bodies of requests
-	leaked     bool           // Authorization has come to another host
-	dials      int
-	failures   int64 // of name lookups
-	conns      []*seenConn
+
+	unclosed     atomic.Int64 // bodies of requests
+	dials, conns atomic.Int64 // connections that were tried, and came about
+	open         atomic.Int64 // of these
+	failures     atomic.Int64 // of name lookups
+	leaked       atomic.Bool  // Authorization has come to another host
 }
 
 // bubbleTB is the TB of a cell: what goes wrong in the fixtures ends it.
@@ -104,13 +106,19 @@ func newWorld(c *checker, f *transportFault, wrap wrapFunc) *world {
 	}
 	dial := w.base.DialContext
 	w.base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return w.dial(func() (net.Conn, error) {
-			c, err := dial(ctx, network, addr)
-			if err != nil {
-				return nil, err
+		w.dials.Add(1)
+		c, err := dial(ctx, network, addr)
+		if err == nil {
+			c, err = f.sweep.dialed(c)
+		}
+		if err != nil {
+			if isDNSError(err) {
+				w.failures.Add(1)
 			}
-			return f.sweep.dialed(c)
-		})
+			return nil, err
+		}
+		w.conns.Add(1)
+		return newConn(c, &w.open), nil
 	}
 	w.tested = wrap(w.base)
 	w.client = &http.Client{Transport: w.tested}
@@ -142,7 +150,7 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 		w.wrong[id]++
 	}
 	if r.Host == otherHost && r.Header.Get("Authorization") != "" {
-		w.leaked = true
+		w.leaked.Store(true)
 	}
 	w.mu.Unlock()
 	if r.URL.Path != "/stream" {
@@ -156,72 +164,15 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// dial counts what dial does.
-func (w *world) dial(dial func() (net.Conn, error)) (net.Conn, error) {
-	w.mu.Lock()
-	w.dials++
-	w.mu.Unlock()
-	c, err := dial()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err != nil {
-		if isDNSError(err) {
-			w.failures++
-		}
-		return nil, err
-	}
-	seen := &seenConn{Conn: c}
-	w.conns = append(w.conns, seen)
-	return seen, nil
-}
-
-// connected returns how many connections were tried, and came about.
-func (w *world) connected() (dials, connections int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.dials, len(w.conns)
-}
-
-// seenConn is a connection of the client.
-type seenConn struct {
-	net.Conn
-	mu     sync.Mutex
-	closed bool
-}
-
-func (c *seenConn) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	return c.Conn.Close()
-}
-
-func (c *seenConn) open() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.closed
-}
-
 // What faults of names and load are made of.
 
 func (w *world) name(r fixtures.Record) { w.net.SetName(server, r) }
 func (w *world) resolve()               { w.name(fixtures.Record{Addrs: []string{server}}) }
 
-func (w *world) dialErrors() int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.failures
-}
-
-func (w *world) hits() int64 { return w.srv.Hits() }
-
-func (w *world) dialed() int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return int64(w.dials)
-}
-
-func (w *world) addOther() { w.serve(otherHost+":80", nil) }
+func (w *world) dialErrors() int64 { return w.failures.Load() }
+func (w *world) dialed() int64     { return w.dials.Load() }
+func (w *world) hits() int64       { return w.srv.Hits() }
+func (w *world) addOther()         { w.serve(otherHost+":80", nil) }
 
 // occupy sends a request that keeps a worker busy.
 func (w *world) occupy() {
