@@ -58,22 +58,24 @@ func (c *seenConn) Close() error {
 
 // call is one call and what became of it.
 type call struct {
-	id       string
-	method   string
-	path     string
-	expect   bool
-	deadline time.Duration
-	limit    time.Duration
-	cancel   func(ctx context.Context) // returns when the caller cancels; nil: never
+	id     string
+	method string
+	path   string
+	expect bool
+	cancel func(ctx context.Context) // returns when the caller cancels; nil: never
 
 	began, canceled, ended time.Duration // since the world began; canceled 0 is not
 	returned               bool
-	status                 int
+	status                 int // of the answer, 0 if it failed before its header was in hand
 	err                    error
-	answered               bool // the header of the answer was in hand when it failed
 	right                  bool // the answer is what the server meant
-	attempts               []time.Duration
-	executions, wrong      int
+	record
+}
+
+// record is what the server and the base have seen of a call.
+type record struct {
+	attempts          []time.Duration
+	executions, wrong int // wrong: with a body that nobody sent
 }
 
 // ok reports whether the caller takes the call for one that has worked.
@@ -83,7 +85,7 @@ func (c *call) ok() bool { return c.returned && c.err == nil && c.status < 300 }
 func (w *world) run(c *call) {
 	// It ends with the cell, not with the call: a context may live long, and must not be
 	// what tidies up behind the client.
-	ctx, cancel := context.WithTimeout(context.Background(), c.deadline)
+	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.deadline)
 	w.tb.Cleanup(cancel)
 	c.began = time.Since(w.began)
 	result := make(chan call, 1)
@@ -109,7 +111,7 @@ func (w *world) run(c *call) {
 			wait(under)
 		}()
 	}
-	limit := time.After(c.limit)
+	limit := time.After(w.cfg.limit)
 	for {
 		select {
 		case <-due:
@@ -129,9 +131,7 @@ func (w *world) run(c *call) {
 // traced returns a context by which the base tells of each attempt at a call.
 func (w *world) traced(ctx context.Context, id string) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: func(string) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.attempts[id] = append(w.attempts[id], time.Since(w.began))
+		w.note(id, func(r *record) { r.attempts = append(r.attempts, time.Since(w.began)) })
 	}})
 }
 
@@ -152,20 +152,11 @@ func (w *world) send(ctx context.Context, c *call) {
 		c.err = err
 		return
 	}
-	c.status, c.answered = resp.StatusCode, true
+	c.status = resp.StatusCode
 	got, err := io.ReadAll(resp.Body)
 	c.err = errors.Join(err, resp.Body.Close())
 	if err != nil {
 		c.err = err // as it is
 	}
 	c.right = string(got) == answer
-}
-
-// account fills in what the server and the base saw of calls.
-func (w *world) account(calls []*call) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range calls {
-		c.attempts, c.executions, c.wrong = w.attempts[c.id], w.executions[c.id], w.wrong[c.id]
-	}
 }

@@ -22,15 +22,14 @@ type transportFault struct {
 	phase  phase   // in which it holds the call
 	only   []shape // those it can act on; nil is plainShapes
 
-	path       string        // of the request; "" is /work
-	expect     bool          // the request asks for 100 Continue
-	warm       bool          // on a connection that has served one before
-	proto      string        // "tls" or "h2"; "" is HTTP/1.1 in the clear
-	hops       int           // requests that the fault itself asks for
-	retryAfter time.Duration // what the first answer asks for
-	status     int           // that a failed call must show
-	cause      error         // that the error of a failed call must match
-	is         func(error) bool
+	path       string           // of the request; "" is /work
+	expect     bool             // the request asks for 100 Continue
+	warm       bool             // on a connection that has served one before
+	proto      string           // "tls" or "h2"; "" is HTTP/1.1 in the clear
+	hops       int              // requests that the fault itself asks for
+	retryAfter time.Duration    // what the first answer asks for
+	status     int              // that a failed call must show
+	is         func(error) bool // the error of a failed call
 
 	// Of a storm: how far apart the calls are, 0 for all at once, and how long after its begin
 	// they must succeed again.
@@ -110,7 +109,7 @@ var transportFaults = []transportFault{
 
 	// Connections.
 	{name: "refused-once", says: "the first connection is refused", faults: first(fixtures.Refuse()), want: unsent, phase: connecting},
-	{name: "refused-forever", says: "every connection is refused", faults: one(fixtures.Refuse()), want: lasts, cause: syscall.ECONNREFUSED, phase: connecting},
+	{name: "refused-forever", says: "every connection is refused", faults: one(fixtures.Refuse()), want: lasts, is: isRefused, phase: connecting},
 	{name: "blackhole-once", says: "nobody answers the first SYN", faults: first(fixtures.Blackhole()), phase: connecting},
 	{name: "accept-and-silence", says: "the first connection is accepted, and nothing comes", faults: first(fixtures.Stall(fixtures.Accepted))},
 	{name: "close-when-accepted", says: "the first connection is closed at once", faults: first(fixtures.Close(fixtures.Accepted))},
@@ -189,7 +188,7 @@ var transportFaults = []transportFault{
 
 	// Storms.
 	{name: "storm-503", says: "every answer is 503", faults: one(fixtures.Status(503)), want: lasts, status: 503, only: []shape{shapeStorm}},
-	{name: "storm-refused", says: "every connection is refused", faults: one(fixtures.Refuse()), want: lasts, cause: syscall.ECONNREFUSED, only: []shape{shapeStorm}},
+	{name: "storm-refused", says: "every connection is refused", faults: one(fixtures.Refuse()), want: lasts, is: isRefused, only: []shape{shapeStorm}},
 	{name: "storm-response-lost", says: "half of the requests are executed and their answers lost", faults: one(fixtures.Close(fixtures.Executed).Share(0.5)), want: either, only: []shape{shapeStorm}},
 	{
 		name: "metastable", says: "for 20s answers take 20s more, and at all times every request beyond the 10th inside costs 150ms each, whether or not its client has left; 5 GETs a second", want: either, only: []shape{shapeStorm},
@@ -205,6 +204,8 @@ func isDNSError(err error) bool {
 	return errors.As(err, &dns)
 }
 
+func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
 func isCertificateError(err error) bool {
 	var invalid x509.CertificateInvalidError
 	return errors.As(err, &invalid)
@@ -216,11 +217,11 @@ func (f *transportFault) shows(status int, err error) bool {
 		return status != 0 && (f.status == 0 || f.status == status)
 	}
 	switch {
-	case f.status != 0 && f.want == lasts:
+	case f.want != lasts:
+		return true
+	case f.status != 0:
 		return strings.Contains(err.Error(), strconv.Itoa(f.status)) || strings.Contains(err.Error(), http.StatusText(f.status))
-	case f.cause != nil && f.want == lasts:
-		return errors.Is(err, f.cause)
-	case f.is != nil && f.want == lasts:
+	case f.is != nil:
 		return f.is(err)
 	}
 	return true

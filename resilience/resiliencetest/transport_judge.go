@@ -95,7 +95,7 @@ func judgeCall(f *transportFault, cfg transportConfig, call *call, bad func(yes 
 		endured: true,
 		silent:  true,
 	}[f.want]
-	bad(must && (!call.answered || call.status >= 300), "the call failed, where it can succeed: %v", call.failure())
+	bad(must && (call.status == 0 || call.status >= 300), "the call failed, where it can succeed: %v", call.failure())
 	late := call.ended-call.began >= cfg.deadline
 	says := errors.Is(call.err, context.DeadlineExceeded) || errors.Is(call.err, os.ErrDeadlineExceeded)
 	bad(late && !says, "the deadline has passed, and the error does not say context.DeadlineExceeded: %v", call.failure())

@@ -12,7 +12,7 @@ import (
 // in between, and who started the goroutines that are there in the end.
 func (w *world) leave() (open int, left []string) {
 	w.client.CloseIdleConnections()
-	if closer, ok := w.tested.(io.Closer); ok {
+	if closer, ok := w.client.Transport.(io.Closer); ok {
 		_ = closer.Close()
 	}
 	w.base.CloseIdleConnections()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -67,7 +68,7 @@ func (c cell) calls() int {
 // observe makes the calls of a cell.
 func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observation {
 	f := c.fault
-	w := newWorld(ch, f, wrap)
+	w := newWorld(ch, f, cfg, wrap)
 	defer w.tb.cleanUp()
 	fired := func() int64 {
 		if f.fired != nil {
@@ -75,11 +76,8 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 		}
 		return w.srv.Fired(f.faults[0])
 	}
-	single := func(id, method, path string) *call {
-		return &call{id: id, method: method, path: path, deadline: cfg.deadline, limit: cfg.limit}
-	}
 	if f.warm {
-		warm := single("warm", http.MethodGet, "/work")
+		warm := &call{id: "warm", method: http.MethodGet, path: "/work"}
 		w.run(warm)
 		ch.require(warm.ok() && warm.right, "the call before the fault failed: status %d, %v", warm.status, warm.err)
 		time.Sleep(10 * time.Millisecond)
@@ -89,24 +87,17 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	}
 	o := &observation{}
 	for i := range c.calls() {
-		call := single(fmt.Sprintf("call-%d", i), c.shape.method(), cmp.Or(f.path, "/work"))
+		call := &call{id: fmt.Sprintf("call-%d", i), method: c.shape.method(), path: cmp.Or(f.path, "/work"), expect: f.expect}
 		if c.shape == shapeWorkload {
 			call.method, call.path = workload[i].method, workload[i].path
 		}
-		call.expect = f.expect
 		if c.shape == shapeCanceled {
 			call.cancel = func(ctx context.Context) { awaitPhase(ctx, f.phase, fired) }
 		}
 		o.calls = append(o.calls, call)
 	}
 	requests, dials, connections := w.hits(), w.dials.Load(), w.conns.Load()
-	if c.shape == shapeWorkload {
-		for _, call := range o.calls {
-			w.run(call)
-		}
-	} else {
-		w.runAll(o.calls, f.apart)
-	}
+	w.runAll(o.calls, f.apart, c.shape == shapeWorkload)
 	o.Fired, o.Requests = fired(), w.hits()-requests
 	o.Dials, o.Connections = int(w.dials.Load()-dials), int(w.conns.Load()-connections)
 
@@ -116,35 +107,35 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	}
 	if !slices.ContainsFunc(o.calls, func(c *call) bool { return !c.returned }) {
 		time.Sleep(10 * time.Millisecond)
-		o.next = single("next", http.MethodGet, "/work")
+		o.next = &call{id: "next", method: http.MethodGet, path: "/work"}
 		if w.run(o.next); !o.next.ok() {
 			time.Sleep(time.Minute)
-			o.next = single("later", http.MethodGet, "/work")
+			o.next = &call{id: "later", method: http.MethodGet, path: "/work"}
 			w.run(o.next)
 		}
 	}
 	o.LeftOpen, o.goroutines = w.leave()
-	w.account(o.calls)
+	for _, call := range o.calls {
+		w.note(call.id, func(r *record) { call.record = *r })
+	}
 	o.sum()
 	o.leaked, o.unclosed = w.leaked.Load(), int(w.unclosed.Load())
 	return o
 }
 
-// runAll makes calls, each so long after the one before.
-func (w *world) runAll(calls []*call, apart time.Duration) {
-	done := make(chan struct{}, len(calls))
+// runAll makes calls, each so long after the one before has begun, or when that has returned.
+func (w *world) runAll(calls []*call, apart time.Duration, inTurn bool) {
+	var under sync.WaitGroup
 	for i, c := range calls {
 		if i > 0 {
 			time.Sleep(apart)
 		}
-		go func() { // ends when run returns
-			w.run(c)
-			done <- struct{}{}
-		}()
+		under.Go(func() { w.run(c) }) // ends when run returns
+		if inTurn {
+			under.Wait()
+		}
 	}
-	for range calls {
-		<-done
-	}
+	under.Wait()
 }
 
 // awaitPhase returns when a call has come to a phase in which a fault that has fired holds it,
@@ -197,16 +188,12 @@ func (c cell) reproduction(cfg transportConfig) string {
 	f := c.fault
 	var b strings.Builder
 	fmt.Fprintf(&b, "a server of which %s", f.says)
-	for i, fault := range f.faults {
-		if i == 0 {
-			b.WriteString(" (fixtures: ")
-		} else {
-			b.WriteString("; ")
-		}
-		b.WriteString(fault.String())
+	var faults []string
+	for _, fault := range f.faults {
+		faults = append(faults, fault.String())
 	}
-	if f.faults != nil {
-		b.WriteString(")")
+	if faults != nil {
+		fmt.Fprintf(&b, " (fixtures: %s)", strings.Join(faults, "; "))
 	}
 	if f.proto != "" {
 		fmt.Fprintf(&b, ", over %s", map[string]string{"tls": "TLS and HTTP/1.1", "h2": "TLS and HTTP/2"}[f.proto])

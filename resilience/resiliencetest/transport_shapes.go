@@ -1,6 +1,7 @@
 package resiliencetest
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 )
@@ -33,14 +34,7 @@ func (s shape) name(f *transportFault) string {
 }
 
 func (s shape) method() string {
-	switch s {
-	case shapePut:
-		return http.MethodPut
-	case shapePost:
-		return http.MethodPost
-	case shapeGet, shapeCanceled, shapeStorm, shapeWorkload:
-	}
-	return http.MethodGet
+	return cmp.Or(map[shape]string{shapePut: http.MethodPut, shapePost: http.MethodPost}[s], http.MethodGet)
 }
 
 // phase is what a call does that is held up by a fault.
@@ -60,14 +54,7 @@ func (p phase) String() string {
 // after is how long after the fault has fired the call has come to the phase: one way of the
 // network takes oneWay.
 func (p phase) after() time.Duration {
-	switch p {
-	case reading:
-		return 50 * time.Millisecond
-	case backingOff:
-		return 500 * time.Millisecond
-	case waiting, connecting:
-	}
-	return oneWay / 4
+	return cmp.Or(map[phase]time.Duration{reading: 50 * time.Millisecond, backingOff: 500 * time.Millisecond}[p], oneWay/4)
 }
 
 // promise is what a client must make of a fault.

@@ -33,19 +33,17 @@ type wrapFunc = func(base http.RoundTripper) http.RoundTripper
 // world is what a cell happens in: a network with a server that has the fault, and the
 // client under test.
 type world struct {
+	cfg    transportConfig
 	tb     *bubbleTB
 	net    *fixtures.Network
 	srv    *fixtures.Server
 	url    string
 	base   *http.Transport
-	tested http.RoundTripper
 	client *http.Client
 	began  time.Time
 
-	mu         sync.Mutex // never held while anything waits
-	attempts   map[string][]time.Duration
-	executions map[string]int
-	wrong      map[string]int // executions with a body that nobody sent
+	mu      sync.Mutex         // never held while anything waits
+	records map[string]*record // by the id of a call
 
 	unclosed     atomic.Int64 // bodies of requests
 	dials, conns atomic.Int64 // connections that were tried, and came about
@@ -86,14 +84,13 @@ func (b *bubbleTB) cleanUp() {
 	}
 }
 
-func newWorld(c *checker, f *transportFault, wrap wrapFunc) *world {
+func newWorld(c *checker, f *transportFault, cfg transportConfig, wrap wrapFunc) *world {
 	w := &world{
-		tb:         &bubbleTB{c: c},
-		net:        fixtures.NewNetwork(fixtures.WithLink(fixtures.Link{Latency: fixtures.Constant(oneWay)})),
-		began:      time.Now(),
-		attempts:   map[string][]time.Duration{},
-		executions: map[string]int{},
-		wrong:      map[string]int{},
+		cfg:     cfg,
+		tb:      &bubbleTB{c: c},
+		net:     fixtures.NewNetwork(fixtures.WithLink(fixtures.Link{Latency: fixtures.Constant(oneWay)})),
+		began:   time.Now(),
+		records: map[string]*record{},
 	}
 	w.base, w.url = w.net.Transport(), "http://"+server
 	if f.proto == "" {
@@ -120,9 +117,18 @@ func newWorld(c *checker, f *transportFault, wrap wrapFunc) *world {
 		w.conns.Add(1)
 		return newConn(c, &w.open), nil
 	}
-	w.tested = wrap(w.base)
-	w.client = &http.Client{Transport: w.tested}
+	w.client = &http.Client{Transport: wrap(w.base)}
 	return w
+}
+
+// note changes or reads the record of a call.
+func (w *world) note(id string, f func(*record)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.records[id] == nil {
+		w.records[id] = &record{}
+	}
+	f(w.records[id])
 }
 
 // serve starts a server whose every route is answer.
@@ -143,16 +149,15 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		want = upload
 	}
-	w.mu.Lock()
-	id := r.Header.Get(requestID)
-	w.executions[id]++
-	if string(body) != want {
-		w.wrong[id]++
-	}
+	w.note(r.Header.Get(requestID), func(r *record) {
+		r.executions++
+		if string(body) != want {
+			r.wrong++
+		}
+	})
 	if r.Host == otherHost && r.Header.Get("Authorization") != "" {
 		w.leaked.Store(true)
 	}
-	w.mu.Unlock()
 	if r.URL.Path != "/stream" {
 		rw.Header().Set("Content-Length", fmt.Sprint(len(answer)))
 		_, _ = io.WriteString(rw, answer)
