@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -39,7 +40,7 @@ func SweepTransport(t *testing.T, wrap func(base http.RoundTripper) http.RoundTr
 
 // sweepEvent is something that happens to a connection.
 type sweepEvent struct {
-	conn int    // which, from 0
+	conn int64  // which, from 0
 	side string // client or server
 	op   string // dial, read or write
 	n    int    // which of its kind, from 0
@@ -53,9 +54,10 @@ func (e sweepEvent) String() string {
 type sweep struct {
 	event sweepEvent // the zero one is none
 
+	dials, accepts atomic.Int64 // which number their connections
+
 	mu    sync.Mutex // never held while anything waits
 	seen  []sweepEvent
-	conns map[string]int // by side
 	ended bool
 }
 
@@ -77,27 +79,14 @@ func (s *sweep) end() {
 	s.ended = true
 }
 
-// fired reports how often the event came about.
-func (s *sweep) fired() (n int64) {
+// fired returns 1 if the event has come about, which it can once.
+func (s *sweep) fired() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.seen {
-		if e == s.event {
-			n++
-		}
+	if slices.Contains(s.seen, s.event) {
+		return 1
 	}
-	return n
-}
-
-// next returns the number of a new connection.
-func (s *sweep) next(side string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns == nil {
-		s.conns = map[string]int{}
-	}
-	s.conns[side]++
-	return s.conns[side] - 1
+	return 0
 }
 
 // dialed returns a connection at which events are noted, or the error of one that failed. A
@@ -106,7 +95,7 @@ func (s *sweep) dialed(c net.Conn) (net.Conn, error) {
 	if s == nil {
 		return c, nil
 	}
-	conn := &sweepConn{Conn: c, sweep: s, side: "client", number: s.next("client")}
+	conn := &sweepConn{Conn: c, sweep: s, side: "client", number: s.dials.Add(1) - 1}
 	if s.happens(sweepEvent{conn.number, "client", "dial", 0}) {
 		return nil, conn.reset("dial")
 	}
@@ -131,7 +120,7 @@ func (l *sweepListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sweepConn{Conn: c, sweep: l.sweep, side: "server", number: l.sweep.next("server")}, nil
+	return &sweepConn{Conn: c, sweep: l.sweep, side: "server", number: l.sweep.accepts.Add(1) - 1}, nil
 }
 
 // sweepConn is a connection at which events are noted. It is read by one goroutine at a time
@@ -140,7 +129,7 @@ type sweepConn struct {
 	net.Conn
 	sweep         *sweep
 	side          string
-	number        int
+	number        int64
 	reads, writes int
 }
 
