@@ -88,13 +88,9 @@ func TestConformance(t *testing.T) {
 func write(out *bytes.Buffer, suite string, contenders []contender, versions string) error {
 	table := markdown.Table{Head: []string{"property"}, Left: 1 + len(contenders)}
 	for _, c := range contenders {
-		column := c.name
-		if c.module != "" {
-			version, err := versionOf(c.module, versions)
-			if err != nil {
-				return err
-			}
-			column += " " + version
+		column, err := heading(c.name, c.module, versions)
+		if err != nil {
+			return err
 		}
 		table.Head = append(table.Head, column)
 	}
@@ -120,6 +116,15 @@ func write(out *bytes.Buffer, suite string, contenders []contender, versions str
 }
 
 var errNoVersion = errors.New("no version in go.mod")
+
+// heading is a name with the version of its module, if it has one.
+func heading(name, module, versions string) (string, error) {
+	if module == "" {
+		return name, nil
+	}
+	version, err := versionOf(module, versions)
+	return name + " " + version, err
+}
 
 func versionOf(module, versions string) (string, error) {
 	for line := range strings.Lines(versions) {

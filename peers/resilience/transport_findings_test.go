@@ -28,7 +28,6 @@ type finding struct {
 // seen is what became of the call.
 type seen struct {
 	err        error
-	status     int
 	took       time.Duration
 	executions int64
 	open       int64 // connections, when the call is over and idle ones are closed
@@ -146,7 +145,6 @@ func (f finding) see(t *testing.T, n *fixtures.Network) seen {
 	resp, err := client.Do(req)
 	got.err, got.took = err, time.Since(began)
 	if err == nil {
-		got.status = resp.StatusCode
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
 	}

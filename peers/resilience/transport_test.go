@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,60 +95,49 @@ func TestMatrix(t *testing.T) {
 		}
 	}
 	table := markdown.Table{Head: []string{"fault"}, Left: 1 + len(clients)}
-	// After giving up go-retryablehttp closes idle connections, and whether the dead one is idle
-	// by then is a race with net/http: what comes out is put down as the worst.
-	chance := func(client, fault string) bool { return client == "go-retryablehttp" && fault == "h2-stale-silent" }
-	passed := make([]int, len(clients))
+	for _, cell := range clients[0].matrix.Cells {
+		if n := len(table.Rows); n == 0 || table.Rows[n-1][0] != cell.Fault {
+			table.Rows = append(table.Rows, []string{cell.Fault})
+		}
+	}
+	totals := []string{"cells passed"}
 	var seen strings.Builder
-	for i, c := range clients {
-		column := c.name
-		if c.module != "" {
-			version, err := versionOf(c.module, string(versions))
-			if err != nil {
-				t.Fatal(err)
-			}
-			column += " " + version
+	for _, c := range clients {
+		column, err := heading(c.name, c.module, string(versions))
+		if err != nil {
+			t.Fatal(err)
 		}
 		table.Head = append(table.Head, column)
 		if n := c.matrix.Count(resiliencetest.Invalid); n > 0 {
 			t.Errorf("%s: %d cells are INVALID:\n%v", c.name, n, c.matrix)
 		}
+		// After giving up go-retryablehttp closes idle connections, and whether the dead one is idle
+		// by then is a race with net/http: what comes out is put down as the worst.
+		chance := func(fault string) bool { return c.name == "go-retryablehttp" && fault == "h2-stale-silent" }
+		passed := 0
 		var last string
 		for _, cell := range c.matrix.Cells {
 			switch {
-			case chance(c.name, cell.Fault):
+			case chance(cell.Fault):
 				continue
 			case cell.Verdict != resiliencetest.Fail:
-				passed[i]++
+				passed++
 				continue
 			}
 			reason := changing.ReplaceAllString(strings.Join(cell.Reasons, "; "), "…")
-			if line := c.name + ", " + cell.Fault + ": " + reason; line != last { // often the same for all methods
+			if line := cell.Fault + ": " + reason; line != last { // often the same for all methods
 				fmt.Fprintf(&seen, "- %s, %s/%s: %s\n", c.name, cell.Fault, cell.Shape, reason)
 				last = line
 			}
 		}
-	}
-	totals := []string{"cells passed"}
-	for i, c := range clients {
-		totals = append(totals, fmt.Sprintf("%d of %d", passed[i], len(c.matrix.Cells)))
-	}
-	var faults []string
-	for _, c := range clients[0].matrix.Cells {
-		if !slices.Contains(faults, c.Fault) {
-			faults = append(faults, c.Fault)
-		}
-	}
-	for _, fault := range faults {
-		row := []string{fault}
-		for _, c := range clients {
-			text := survived(c.matrix, fault)
-			if chance(c.name, fault) {
+		totals = append(totals, fmt.Sprintf("%d of %d", passed, len(c.matrix.Cells)))
+		for i, row := range table.Rows {
+			text := survived(c.matrix, row[0])
+			if chance(row[0]) {
 				text = "by chance"
 			}
-			row = append(row, text)
+			table.Rows[i] = append(table.Rows[i], text)
 		}
-		table.Rows = append(table.Rows, row)
 	}
 	table.Rows = append(table.Rows, totals)
 	if t.Failed() {
