@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -249,6 +250,15 @@ func TestHangingClient(t *testing.T) {
 	require.Equal(t, Fail, got.Verdict)
 	require.Equal(t, "never returned", got.Outcome)
 	require.Equal(t, []string{"the call had not returned after 5m0s"}, got.Reasons)
+}
+
+// A bubble that has ended keeps what is asleep in it, for good; see leave.
+func TestWhoSleepsInACellEndsWithIt(t *testing.T) {
+	got := runCell(t, cellOf(t, "503-once/GET"), configure(t, nil), planted("leaves a goroutine"))
+	require.Equal(t, Fail, got.Verdict)
+	var stacks strings.Builder
+	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&stacks, 2))
+	require.NotContains(t, stacks.String(), "created by example.com/brunt/resilience/resiliencetest.(*retrying)")
 }
 
 // What a client leaves when all is well is said there, and not in every other line again.
