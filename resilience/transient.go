@@ -19,7 +19,8 @@ import (
 // [context.DeadlineExceeded] and an [*AttemptTimeoutError] among them; [io.ErrUnexpectedEOF];
 // [io.ErrClosedPipe]; [io.EOF], which is how a peer that closed a reused
 // connection appears; an answer of which net/http says that the connection broke in
-// its header; HTTP/2 streams that the peer ended with REFUSED_STREAM or INTERNAL_ERROR;
+// its header; a write to a connection that net/http has closed meanwhile, since the peer
+// broke it; HTTP/2 streams that the peer ended with REFUSED_STREAM or INTERNAL_ERROR;
 // DNS failures that say they are temporary or timed out; and a [*StatusError] for which
 // [HTTPFailure] holds (5xx and 429).
 //
@@ -56,7 +57,16 @@ func IsTransient(err error) bool {
 		return !dns.IsNotFound && (dns.IsTemporary || dns.IsTimeout)
 	}
 	is := func(target error) bool { return errors.Is(err, target) }
-	return slices.ContainsFunc(transientErrors, is) || slices.ContainsFunc(transientErrnos, is) || timedOut(err) || brokenAnswer(err)
+	return slices.ContainsFunc(transientErrors, is) || slices.ContainsFunc(transientErrnos, is) || timedOut(err) || brokenAnswer(err) || brokenUpload(err)
+}
+
+// brokenUpload reports whether a connection was closed while something was written to it.
+// net/http reads from a connection as it writes to it, and closes it when it reads that the
+// peer has reset it: whether the write says that, or that the connection is closed, is a
+// matter of luck. An http.Transport closes it for no other reason without saying so.
+func brokenUpload(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "write" || op.Op == "readfrom") && errors.Is(op, net.ErrClosed)
 }
 
 // brokenAnswer reports whether net/http lost an answer in a way of its own.

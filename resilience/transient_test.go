@@ -88,6 +88,9 @@ func TestTransientClasses(t *testing.T) {
 		{"breaker open", fmt.Errorf("x: %w", ErrOpen), false},
 		{"retried already", &RetryError{Reason: ErrExhausted, Last: syscall.ECONNREFUSED}, false},
 		{"closed by us", net.ErrClosed, false},
+		{"closed by us as we read", &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}, false},
+		{"closed by net/http as it writes", &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}, true},
+		{"closed by net/http as it writes from a file", &net.OpError{Op: "readfrom", Net: "tcp", Err: &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}}, true},
 		{"no permit from our own limiter", &AcquireTimeoutError{}, false},
 	}
 	for _, row := range rows {

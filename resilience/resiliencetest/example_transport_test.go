@@ -50,7 +50,7 @@ func ExampleCheckTransport() {
 		fmt.Println(c.Reproduction)
 	})
 	// Output:
-	// pass: gave up after 1 attempts, 1 dials and 8ms, 1 executions: Post "http://api.test/work": EOF
+	// pass: gave up after 1 attempts, 1 dials and 12ms, 1 executions: Post "http://api.test/work": EOF
 	// a server of which the first request is executed, and the connection closed before its answer (fixtures: close when executed first 1); a new client; a POST with 131072 bytes and GetBody; deadline 1m0s
 	// true
 }

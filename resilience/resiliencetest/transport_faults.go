@@ -103,7 +103,7 @@ var transportFaults = []transportFault{
 	{name: "trickle-body", says: "the body of the first answer comes in pieces of 64 bytes each 10ms", faults: first(fixtures.Trickle(fixtures.BodyByte(0), 64, 10*time.Millisecond)), want: endured, phase: reading},
 	{name: "trickle-chunks", says: "the body of the first answer comes from its 2nd chunk on in pieces of 64 bytes each 10ms", faults: first(fixtures.Trickle(fixtures.Chunk(1), 64, 10*time.Millisecond)), want: endured, path: "/stream", phase: reading},
 	{name: "pause-in-upload", says: "the server stops reading the first request for 300ms after 1000 bytes", faults: first(fixtures.Pause(fixtures.UploadByte(1000), 300*time.Millisecond)), want: endured, only: uploads},
-	{name: "stall-in-upload", says: "the server stops reading the first request after 1000 bytes, for ever", faults: first(fixtures.Stall(fixtures.UploadByte(1000))), only: uploads},
+	{name: "stall-in-upload", says: "the server stops reading the first request after 1000 bytes, for ever", faults: first(fixtures.Stall(fixtures.UploadByte(1000))), phase: uploading, only: stuck},
 
 	// Connections.
 	{name: "refused-once", says: "the first connection is refused", faults: first(fixtures.Refuse()), want: unsent, phase: connecting},
@@ -181,7 +181,7 @@ var transportFaults = []transportFault{
 	{name: "h2-internal-error", says: "the first request is executed, and its stream ends with INTERNAL_ERROR", proto: "h2", faults: first(fixtures.Close(fixtures.Executed))},
 	{name: "h2-reset", says: "the first request is executed, and its connection reset", proto: "h2", faults: first(fixtures.Reset(fixtures.Executed))},
 	{name: "h2-max-streams-1", says: "a connection takes one request at a time", proto: "h2", faults: one(fixtures.MaxStreams(1)), want: endured, only: []shape{shapeGet, shapePost, shapeStorm}},
-	{name: "h2-window-withheld", says: "the first connection takes no more than 64 KiB of uploads", proto: "h2", faults: first(fixtures.WithholdWindow()), want: either, only: uploads},
+	{name: "h2-window-withheld", says: "the first connection takes no more than 64 KiB of uploads", proto: "h2", faults: first(fixtures.WithholdWindow()), want: either, phase: uploading, only: stuck},
 	{name: "h2-stale-silent", says: "the idle connection is dead, and nobody says so", proto: "h2", faults: first(fixtures.Stall(fixtures.Answered)), want: either, warm: true},
 
 	// Storms.

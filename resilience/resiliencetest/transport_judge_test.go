@@ -90,7 +90,7 @@ func TestJudge(t *testing.T) {
 		{reason: "what net/http leaves, and more", fault: transportFault{beneath: "net/http does it"}, change: func(o *observation, _ *call) { o.LeftOpen, o.leaked = 1, true }, want: Fail, says: say("Authorization was sent to another host", "1 connections are still open when all is over")},
 	} {
 		t.Run(row.reason, func(t *testing.T) {
-			c := &call{method: row.shape.method(), path: "/work", returned: true, ended: 10 * time.Second, status: 200, right: true, record: record{attempts: []time.Duration{0}, executions: 1}}
+			c := &call{method: row.shape.method(&row.fault), path: "/work", returned: true, ended: 10 * time.Second, status: 200, right: true, record: record{attempts: []time.Duration{0}, executions: 1}}
 			next := *c
 			o := &observation{Cell: Cell{Fired: 1}, calls: []*call{c}, next: &next}
 			if row.change != nil {

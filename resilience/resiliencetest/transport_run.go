@@ -87,7 +87,7 @@ func observe(ch *checker, c cell, cfg transportConfig, wrap wrapFunc) *observati
 	}
 	o := &observation{}
 	for i := range c.calls() {
-		call := &call{id: fmt.Sprintf("call-%d", i), method: c.shape.method(), path: cmp.Or(f.path, "/work"), expect: f.expect}
+		call := &call{id: fmt.Sprintf("call-%d", i), method: c.shape.method(f), path: cmp.Or(f.path, "/work"), expect: f.expect}
 		if c.shape == shapeWorkload {
 			call.method, call.path = workload[i].method, workload[i].path
 		}
@@ -210,11 +210,11 @@ func (c cell) reproduction(cfg transportConfig) string {
 	case shapeWorkload:
 		b.WriteString("; GET, PUT, POST and a GET of chunks, one after another")
 	case shapeCanceled:
-		fmt.Fprintf(&b, "; a GET, canceled %v after the fault has fired", f.phase.after())
+		fmt.Fprintf(&b, "; a %s, canceled %v after the fault has fired", c.shape.method(f), f.phase.after())
 	case shapeGet:
 		b.WriteString("; a GET")
 	case shapePut, shapePost:
-		fmt.Fprintf(&b, "; a %s with %d bytes and GetBody", c.shape.method(), uploadSize)
+		fmt.Fprintf(&b, "; a %s with %d bytes and GetBody", c.shape.method(f), uploadSize)
 	}
 	fmt.Fprintf(&b, "; deadline %v", cfg.deadline)
 	return b.String()

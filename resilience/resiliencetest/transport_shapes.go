@@ -13,7 +13,7 @@ const (
 	shapeGet shape = iota
 	shapePut
 	shapePost
-	shapeCanceled // a GET
+	shapeCanceled // a GET, or a PUT that is canceled while it is sent
 	shapeStorm    // of a hundred GETs
 	shapeWorkload // of a sweep
 )
@@ -26,15 +26,24 @@ var workload = []struct{ method, path string }{
 // shapes are those for which a fault says nothing else.
 var plainShapes = []shape{shapeGet, shapePut, shapePost, shapeCanceled}
 
-// uploads are those with a body.
-var uploads = []shape{shapePut, shapePost}
+// uploads are those with a body, and stuck those of a fault that holds the body up.
+var (
+	uploads = []shape{shapePut, shapePost}
+	stuck   = []shape{shapePut, shapePost, shapeCanceled}
+)
 
 func (s shape) name(f *transportFault) string {
 	return [...]string{"GET", "PUT", "POST", "canceled-" + f.phase.String(), "storm", "workload"}[s]
 }
 
-func (s shape) method() string {
-	return cmp.Or(map[shape]string{shapePut: http.MethodPut, shapePost: http.MethodPost}[s], http.MethodGet)
+func (s shape) method(f *transportFault) string {
+	switch {
+	case s == shapePut, s == shapeCanceled && f.phase == uploading:
+		return http.MethodPut
+	case s == shapePost:
+		return http.MethodPost
+	}
+	return http.MethodGet
 }
 
 // phase is what a call does that is held up by a fault.
@@ -44,11 +53,12 @@ const (
 	waiting    phase = iota // for the header of the answer
 	connecting              // with the name looked up and the handshake done
 	backingOff              // between attempts
+	uploading               // the body of the request
 	reading                 // the body of the answer
 )
 
 func (p phase) String() string {
-	return [...]string{"waiting", "connecting", "backing-off", "reading"}[p]
+	return [...]string{"waiting", "connecting", "backing-off", "uploading", "reading"}[p]
 }
 
 // after is how long after the fault has fired the call has come to the phase: one way of the

@@ -84,11 +84,21 @@ func (b *bubbleTB) cleanUp() {
 	}
 }
 
+// newNetwork returns a network on which an upload is under way until the server has read most
+// of it. Of HTTP/2 it is its flow control that holds it up: see [fixtures.WithBuffer].
+func newNetwork(proto string) *fixtures.Network {
+	opts := []fixtures.NetworkOption{fixtures.WithLink(fixtures.Link{Latency: fixtures.Constant(oneWay)})}
+	if proto != "h2" {
+		opts = append(opts, fixtures.WithBuffer(uploadSize/2))
+	}
+	return fixtures.NewNetwork(opts...)
+}
+
 func newWorld(c *checker, f *transportFault, cfg transportConfig, wrap wrapFunc) *world {
 	w := &world{
 		cfg:     cfg,
 		tb:      &bubbleTB{c: c},
-		net:     fixtures.NewNetwork(fixtures.WithLink(fixtures.Link{Latency: fixtures.Constant(oneWay)})),
+		net:     newNetwork(f.proto),
 		began:   time.Now(),
 		records: map[string]*record{},
 	}
