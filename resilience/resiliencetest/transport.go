@@ -57,9 +57,9 @@ func Faults(names ...string) TransportOption {
 }
 
 // TestTransport puts an HTTP client through the fault matrix: every fault that servers and
-// networks are known for, times GET, PUT and POST with a body, and a GET whose caller
-// cancels it while it connects, waits, backs off or reads. Each is a sub-test, named
-// fault/shape. There are also storms, of a hundred clients.
+// networks are known for, times GET, PUT and POST with a body, and a GET or PUT whose
+// caller cancels it while it connects, uploads, waits, backs off or reads. Each is a
+// sub-test, named fault/shape. There are also storms, of a hundred clients.
 //
 // wrap returns the client under test, around base, a plain *http.Transport whose
 // connections come from a [fixtures.Network]; a wrap that returns base is what Go has by

@@ -78,6 +78,8 @@ var transportFaults = []transportFault{
 	{name: "503-forever", says: "every answer is 503", faults: one(fixtures.Status(503)), want: lasts, status: 503, phase: backingOff},
 	{name: "500-once", says: "the first answer is 500", faults: first(fixtures.Status(500)), phase: backingOff},
 	{name: "408-once", says: "the first answer is 408", faults: first(fixtures.Status(408)), want: either, phase: backingOff},
+	{name: "421-once", says: "the first answer is 421", faults: first(fixtures.Status(421)), want: either, phase: backingOff},
+	{name: "425-once", says: "the first answer is 425", faults: first(fixtures.Status(425)), want: either, phase: backingOff},
 	{name: "flapping", says: "for 500ms every answer is 503, for 2.5s all is well, and so on", faults: one(fixtures.Status(503).Flap(500*time.Millisecond, 2500*time.Millisecond)), phase: backingOff},
 	{name: "429-retry-after", says: "the first answer is 429 with Retry-After: 3", faults: first(fixtures.RetryAfter(429, "3")), retryAfter: 3 * time.Second, phase: backingOff},
 	{name: "503-retry-after-date", says: "the first answer is 503 with Retry-After a date 5s ahead", faults: first(fixtures.RetryAfterDate(503, 5*time.Second, 0)), retryAfter: 5 * time.Second, phase: backingOff},
@@ -167,6 +169,10 @@ var transportFaults = []transportFault{
 	{
 		name: "dns-first-address-dead", says: "nobody answers at the first of two addresses", phase: connecting,
 		setUp: func(w *world) { w.name(fixtures.Record{Addrs: []string{"10.9.9.9", server}}) }, heal: (*world).resolve, fired: (*world).dialed,
+	},
+	{
+		name: "dns-address-changes", says: "the idle connection is dead, its host refuses others, and the name has the address of another host", warm: true, only: plainShapes[:3],
+		faults: []fixtures.Fault{fixtures.Stall(fixtures.Answered).First(1), fixtures.Refuse().After(1)}, setUp: (*world).move,
 	},
 
 	// TLS.

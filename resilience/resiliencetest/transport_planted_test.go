@@ -2,6 +2,7 @@ package resiliencetest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,11 @@ type retrying struct {
 
 func planted(fault string) wrapFunc {
 	return func(base http.RoundTripper) http.RoundTripper {
-		base.(*http.Transport).HTTP2 = &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second}
+		own := base.(*http.Transport)
+		own.HTTP2 = &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second}
+		if fault == "looks a name up once" {
+			own.DialContext = lookingUpOnce(own.DialContext)
+		}
 		return &retrying{base: base, fault: fault}
 	}
 }
@@ -125,6 +130,18 @@ func (r *retrying) attempt(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// lookingUpOnce returns dial, which goes on to use the first address that it has connected to.
+func lookingUpOnce(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	known := ""
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, cmp.Or(known, addr))
+		if err == nil {
+			known = c.RemoteAddr().String()
+		}
+		return c, err
+	}
+}
+
 type endsContext struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
@@ -216,6 +233,7 @@ func TestPlantedBugsOfClientsAreCaught(t *testing.T) {
 		{"retries without a budget", "metastable/storm", "when its cause has long gone"},
 		{"keeps a poisoned connection", "length-too-short/GET", "a minute after all was well again a call still fails: "},
 		{"follows redirects with all headers", "redirect-other-host/GET", "Authorization was sent to another host"},
+		{"looks a name up once", "dns-address-changes/GET", "the call failed, where it can succeed: "},
 		{"sends an empty body again", "503-once/PUT", "the request was executed with a body that its caller did not send"},
 		{"hides a truncated body", "truncated/GET", "an answer that is cut short or broken was handed over as complete"},
 		{"hides what happened", "refused-forever/GET", `the failure does not say what happened: Get "http://api.test/work": failed`},

@@ -189,6 +189,14 @@ func (w *world) dialed() int64     { return w.dials.Load() }
 func (w *world) hits() int64       { return w.srv.Hits() }
 func (w *world) addOther()         { w.serve(otherHost+":80", nil) }
 
+// move lets another host have the name.
+func (w *world) move() {
+	w.addOther()
+	addrs, err := w.net.LookupHost(context.Background(), otherHost)
+	w.tb.c.require(err == nil, "lookup: %v", err)
+	w.name(fixtures.Record{Addrs: addrs})
+}
+
 // occupy sends a request that keeps a worker busy.
 func (w *world) occupy() {
 	busy := &http.Client{Transport: w.net.Host("occupant").Transport()}
