@@ -86,9 +86,11 @@ func (c Config) carryOut(ctx context.Context, f *File, run func(context.Context)
 	if c.Dir != "" {
 		f.Binary, err = binary()
 	}
-	f.Ready = time.Now().Round(0) // by the wall clock, as the start
-	if late := f.Late(); err == nil && late > 0 {
-		err = fmt.Errorf("ready %v after the start", late.Round(time.Millisecond))
+	if err == nil {
+		f.Ready = time.Now().Round(0) // by the wall clock, as the start
+		if late := f.Late(); late > 0 {
+			err = fmt.Errorf("ready %v after the start", late.Round(time.Millisecond))
+		}
 	}
 	if err == nil {
 		err = wait(ctx, f.Start)
