@@ -351,6 +351,23 @@ func ExampleBench() {
 	// Output: true true 0
 }
 
+// A run of a fixed duration: b.N is not how many requests there are.
+func ExampleReportMetrics() {
+	benchmark := func(b *testing.B) {
+		srv := httptest.NewServer(hello)
+		defer srv.Close()
+		engine := loadtest.Start(b, loadtest.ThreadedConfig{MaxWorkers: 8})
+		result, err := engine.Run(b.Context(), loadtest.For(50*time.Millisecond, loadtest.Get(srv.URL)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		loadtest.ReportMetrics(b, result)
+	}
+	result := testing.Benchmark(benchmark)
+	fmt.Println(result.Extra["req/s"] > 0, result.Extra["err/op"])
+	// Output: true 0
+}
+
 // printer is a test that prints its failures.
 type printer struct{ testing.TB }
 
