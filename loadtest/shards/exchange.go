@@ -75,7 +75,7 @@ type order struct {
 func (x *Exchange) orderPath() string { return filepath.Join(x.dir, fmt.Sprintf("order-%d.json", x.n)) }
 
 func (x *Exchange) write(path string, v any) error {
-	_, err := writeJSON(x.dir, v, func() (string, error) { return path, nil })
+	_, err := writeJSON(x.dir, v, func(tmp string) (string, error) { return path, os.Rename(tmp, path) })
 	return err
 }
 

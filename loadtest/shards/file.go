@@ -65,12 +65,12 @@ func (f *File) base() string {
 
 // write writes f into dir, whole or not at all, and not over another file.
 func (f *File) write(dir string) (path string, err error) {
-	return writeJSON(dir, f, func() (string, error) { return reserve(filepath.Join(dir, f.base())) })
+	return writeJSON(dir, f, func(tmp string) (string, error) { return giveName(tmp, filepath.Join(dir, f.base())) })
 }
 
-// writeJSON writes v into dir, whole or not at all: to the path that place returns once it is
-// written. The directory is made if there is none.
-func writeJSON(dir string, v any, place func() (string, error)) (path string, err error) {
+// writeJSON writes v into dir, whole or not at all: place gives what is written, at tmp, its
+// path. The directory is made if there is none.
+func writeJSON(dir string, v any, place func(tmp string) (string, error)) (path string, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("shards: writing into %s: %w", dir, err)
@@ -93,25 +93,25 @@ func writeJSON(dir string, v any, place func() (string, error)) (path string, er
 	if err != nil {
 		return "", err
 	}
-	if path, err = place(); err != nil {
-		return "", err
-	}
-	return path, os.Rename(tmp.Name(), path)
+	return place(tmp.Name())
 }
 
-// reserve makes an empty file that was not there: base.json, or base.2.json and so on.
-func reserve(base string) (path string, err error) {
+// giveName gives the file at tmp a name that no file has: base.json, or base.2.json and so on.
+func giveName(tmp, base string) (path string, err error) {
 	for n := 1; ; n++ {
 		path = base + ".json"
 		if n > 1 {
 			path = fmt.Sprintf("%s.%d.json", base, n)
 		}
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-		if err == nil {
-			return path, file.Close()
+		err = os.Link(tmp, path)
+		if err != nil && !errors.Is(err, fs.ErrExist) { // no file system for links: an empty file keeps the name free
+			var file *os.File
+			if file, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err == nil {
+				err = errors.Join(file.Close(), os.Rename(tmp, path))
+			}
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return "", err
+			return path, err
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -318,6 +319,33 @@ func TestFilesAreWrittenOnce(t *testing.T) {
 	file := filepath.Join(dir, "r.TestA-b-c.1-of-2.json")
 	_, err = f.write(file)
 	require.ErrorContains(t, err, "shards: writing into "+file+": ", "not a directory")
+}
+
+// A shard may be killed at any moment: a result without its content is never there. It was,
+// for as long as a name was taken and not yet given.
+func TestAResultIsNeverSeenEmpty(t *testing.T) {
+	dir := t.TempDir()
+	f := &File{Format: format, Run: "r", Name: "TestA", Shard: 1, Shards: 2, Error: "e"}
+	var writing sync.WaitGroup
+	done := make(chan struct{})
+	writing.Go(func() { // ends when all is written
+		defer close(done)
+		for range 100 {
+			_, err := f.write(dir)
+			assert.NoError(t, err)
+		}
+	})
+	defer writing.Wait()
+	for over := false; !over; {
+		select {
+		case <-done:
+			over = true
+		default:
+		}
+		_, err := Read(dir, "")
+		require.NoError(t, err)
+	}
+	require.Len(t, readAll(t, dir), 100)
 }
 
 func TestReadNamesWhatIsNoResult(t *testing.T) {
