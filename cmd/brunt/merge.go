@@ -89,13 +89,10 @@ func merge(args []string, stdout, stderr io.Writer) (code int, err error) {
 		return 2, err
 	}
 	for _, m := range merged {
-		mark := "✅"
+		mark, exit := outcome(m.Verdict.Kind)
+		code = max(code, exit)
 		var annotations []ghactions.Annotation
-		if m.Verdict.Kind != loadtest.VerdictPass {
-			mark, code = "🔴", max(code, 1)
-			if m.Verdict.Kind == loadtest.VerdictInvalid {
-				mark, code = "⚠️", 2
-			}
+		if exit != 0 {
 			if *format != "text" || *out != "-" {
 				fmt.Fprintf(stderr, "%s: %v\n", m.Name, m.Verdict)
 			}
@@ -104,6 +101,17 @@ func merge(args []string, stdout, stderr io.Writer) (code int, err error) {
 		tellActions(stderr, fmt.Sprintf("### %s %s: %s\n\n%s", mark, ghactions.Escape(m.Name, 400), m.Verdict.Kind, ghactions.Fence(text(m))), annotations...)
 	}
 	return code, nil
+}
+
+// outcome returns the sign of a verdict in a summary, and its exit code.
+func outcome(kind loadtest.VerdictKind) (mark string, code int) {
+	switch kind {
+	case loadtest.VerdictPass:
+		return "✅", 0
+	case loadtest.VerdictInvalid:
+		return "⚠️", 2
+	}
+	return "🔴", 1
 }
 
 // text is the report in text.

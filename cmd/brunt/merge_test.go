@@ -219,6 +219,14 @@ func TestMergeTellsActions(t *testing.T) {
 	require.Equal(t, want, read(summary))
 }
 
+// INVALID is no miss: the two are told apart by whoever reads only the exit code.
+func TestEachVerdictHasItsExitCode(t *testing.T) {
+	for kind, want := range map[loadtest.VerdictKind]int{loadtest.VerdictPass: 0, loadtest.VerdictFail: 1, loadtest.VerdictInvalid: 2} {
+		_, code := outcome(kind)
+		require.Equal(t, want, code, kind)
+	}
+}
+
 func TestMergeArguments(t *testing.T) {
 	for want, args := range map[string][]string{
 		"merge needs one directory, and got []":                 {},
