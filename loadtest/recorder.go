@@ -9,6 +9,7 @@ import (
 
 	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/label"
+	"example.com/brunt/loadtest/internal/servertiming"
 )
 
 // Classes of samples beside those of errors.
@@ -184,7 +185,7 @@ func (s *shard) record(endpoint int8, req *Request, out *outcome, phases *phaseT
 	var took time.Duration
 	var said bool
 	if ask {
-		took, said = req.ServerTime.read(out.resp.Header)
+		took, said = servertiming.Source(*req.ServerTime).Read(out.resp.Header)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/httpreq"
+	"example.com/brunt/loadtest/internal/servertiming"
 )
 
 // ErrInvalidRequest matches every error about a request that cannot be sent.
@@ -64,6 +66,28 @@ type Request struct {
 	once   bool      // it is sent once: what is made of it is not kept
 	parsed *parsed   // of one that is sent once: what Validate has made, for who sends it
 	made   *madeFrom // by a Template; nil otherwise
+}
+
+// ServerTime says how a server reports, in a header of its responses, how long it
+// worked on a request. A request that has one is counted in [Stats.ServerQuantile];
+// what the latency has beyond that was spent in the network and in queues before the
+// server. The zero value reads Server-Timing. It must not be changed while a run uses
+// it.
+type ServerTime struct {
+	// Header is the name of the header, in any case. Empty means Server-Timing, as the
+	// W3C defines it: "db;dur=53.2, total;dur=61", in milliseconds. The value of any
+	// other is a number, as that of X-Envoy-Upstream-Service-Time, or has a unit of its
+	// own, as in "61ms".
+	Header string
+	// Metric is the name of the Server-Timing metric to read; of several with that
+	// name it is their sum. Empty means total or, if there is none, the only metric that
+	// has a duration. Servers that send several and no total need a Metric: to add up
+	// metrics, of which some include others, would be a guess. It must be empty for
+	// other headers.
+	Metric string
+	// Unit is that of a number in a header other than Server-Timing; 0 means
+	// time.Millisecond. X-Runtime, for instance, is in seconds.
+	Unit time.Duration
 }
 
 // Response is what came back, as far as a load test needs it.
@@ -166,7 +190,9 @@ func newHTTPRequest(ctx context.Context, req *Request) (*http.Request, error) {
 	} else {
 		hr = t.httpRequest(ctx, req)
 	}
-	req.ServerTime.validate(refuse)
+	if req.ServerTime != nil {
+		servertiming.Source(*req.ServerTime).Validate(refuse)
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}

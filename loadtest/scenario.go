@@ -91,6 +91,9 @@ func (s *ScenarioStats) P50() time.Duration { return s.Quantile(0.50) }
 // about.
 func (s *ScenarioStats) P99() time.Duration { return s.Quantile(0.99) }
 
+// Histogram returns how what [ScenarioStats.Quantile] is about is distributed.
+func (s *ScenarioStats) Histogram() Histogram { return Histogram{s.took} }
+
 // String returns one line.
 func (s *ScenarioStats) String() string {
 	line := fmt.Sprintf("%s users, %s finished", text.Count(s.Started), text.Count(s.Finished))

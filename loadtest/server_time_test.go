@@ -7,43 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-func TestOfServerTimingAMetricIsRead(t *testing.T) {
-	header := http.Header{"Server-Timing": {"db;dur=53", "app;dur=47.2, total;dur=61"}}
-	for metric, want := range map[string]time.Duration{"": 61 * time.Millisecond, "app": 47200 * time.Microsecond} {
-		got, ok := (&ServerTime{Metric: metric}).read(header)
-		require.True(t, ok)
-		require.Equal(t, want, got)
-	}
-}
-
-func TestANumberInANamedHeader(t *testing.T) {
-	const envoy = "X-Envoy-Upstream-Service-Time"
-	for _, tt := range []struct {
-		s     ServerTime
-		value []string
-		want  time.Duration // -1: unusable
-	}{
-		{ServerTime{Header: envoy}, []string{"17"}, 17 * time.Millisecond},
-		{ServerTime{Header: strings.ToLower(envoy)}, []string{" 17.25\t"}, 17250 * time.Microsecond},
-		{ServerTime{Header: "X-Runtime", Unit: time.Second}, []string{"0.012345"}, 12345 * time.Microsecond},
-		{ServerTime{Header: "X-Took", Unit: time.Hour}, []string{"5µs"}, 5 * time.Microsecond},
-		{ServerTime{Header: envoy}, nil, -1},
-		{ServerTime{Header: envoy}, []string{"17", "18"}, -1},
-	} {
-		got, ok := tt.s.read(http.Header{http.CanonicalHeaderKey(tt.s.Header): tt.value})
-		require.Equal(t, tt.want >= 0, ok, "%v: %q: %v", tt.s, tt.value, got)
-		if ok {
-			require.Equal(t, tt.want, got, "%v: %q", tt.s, tt.value)
-		}
-	}
-}
 
 func TestServerTimeThatCannotBeIsRefused(t *testing.T) {
 	for want, s := range map[string]ServerTime{

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"weak"
 
 	"example.com/brunt/loadtest/internal/http1"
 	"example.com/brunt/loadtest/internal/httpreq"
+	"example.com/brunt/loadtest/internal/servertiming"
 )
 
 // Wire returns a minimal client for saturating a server: plain HTTP/1.1 at a fraction of
@@ -220,7 +222,9 @@ func (c *wireClient) write(req *Request) (*http1.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Wants = req.wants()
+	if req.ServerTime != nil {
+		r.Wants = strings.ToLower(servertiming.Source(*req.ServerTime).Name())
+	}
 	r.Idempotent = r.Idempotent || req.Method == http.MethodPut || req.Method == http.MethodDelete
 	return r, nil
 }

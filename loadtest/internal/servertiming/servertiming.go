@@ -4,7 +4,9 @@ package servertiming
 
 import (
 	"cmp"
+	"fmt"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -12,9 +14,60 @@ import (
 	"example.com/brunt/loadtest/internal/http1"
 )
 
-// ParseDuration returns the duration that value, which may be within white space, is as
+// Source says which header of a response to read, and how. Its fields are those of
+// loadtest.ServerTime.
+type Source struct {
+	Header string
+	Metric string
+	Unit   time.Duration
+}
+
+const standard = "Server-Timing"
+
+// Name returns the canonical name of the header.
+func (s Source) Name() string {
+	if s.Header == "" {
+		return standard
+	}
+	return http.CanonicalHeaderKey(s.Header)
+}
+
+// Validate reports every fault to refuse.
+func (s Source) Validate(refuse func(error)) {
+	if s.Header != "" && !http1.ValidToken(s.Header) {
+		refuse(fmt.Errorf("ServerTime.Header %q is not a token", s.Header))
+	}
+	standard := s.Name() == standard
+	switch {
+	case s.Metric == "":
+	case !standard:
+		refuse(fmt.Errorf("ServerTime.Metric is %q: must be empty, as only Server-Timing has metrics, and Header is %s", s.Metric, s.Header))
+	case !http1.ValidToken(s.Metric):
+		refuse(fmt.Errorf("ServerTime.Metric %q is not a token", s.Metric))
+	}
+	switch {
+	case s.Unit < 0:
+		refuse(fmt.Errorf("ServerTime.Unit is %v: must be 0 for a millisecond, or positive", s.Unit))
+	case s.Unit > 0 && standard:
+		refuse(fmt.Errorf("ServerTime.Unit is %v: must be 0, as Server-Timing is in milliseconds", s.Unit))
+	}
+}
+
+// Read returns the time that header reports, and whether there is a usable one.
+func (s Source) Read(header http.Header) (time.Duration, bool) {
+	values := header[s.Name()]
+	if s.Name() == standard {
+		return readMetric(values, s.Metric)
+	}
+	if len(values) != 1 {
+		return 0, false
+	}
+	return parseDuration(values[0], cmp.Or(s.Unit, time.Millisecond))
+}
+
+// parseDuration returns the duration that value, which may be within white space, is as
 // a number of units, or else with a unit of its own, and reports whether it is one.
-func ParseDuration(value string, unit time.Duration) (time.Duration, bool) {
+func parseDuration(value string, unit time.Duration) (time.Duration, bool) {
 	value = strings.Trim(value, " \t")
 	if ns, ok := parseNumber(value, unit); ok {
 		return time.Duration(math.Round(ns)), true
@@ -33,10 +86,10 @@ func parseNumber(s string, unit time.Duration) (ns float64, ok bool) {
 	return ns, err == nil && ns >= 0 && ns < math.MaxInt64
 }
 
-// Read returns the duration of the metric of a name in the values of Server-Timing, and
+// readMetric returns the duration of the metric of a name in values of Server-Timing, and
 // whether there is a usable one; of several with that name it is their sum. An empty name
 // stands for total or, if there is none, the only metric that has a duration.
-func Read(values []string, metric string) (time.Duration, bool) {
+func readMetric(values []string, metric string) (time.Duration, bool) {
 	wanted, others := 0, 0
 	var sum, other float64 // nanoseconds
 	for _, value := range values {

@@ -3,6 +3,7 @@ package servertiming
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +53,7 @@ func TestServerTimingIsReadAsBrowsersDo(t *testing.T) {
 		{"each in range, the sum not", []string{"app;dur=9e12, app;dur=9e12"}, "app", none},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
-			got, ok := Read(tt.values, tt.metric)
+			got, ok := readMetric(tt.values, tt.metric)
 			require.Equal(t, tt.want != none, ok, "%v", got)
 			if ok {
 				require.Equal(t, time.Duration(math.Round(tt.want*1e6)), got)
@@ -80,7 +81,7 @@ func TestParseDuration(t *testing.T) {
 		{"fast", time.Millisecond, -1},
 		{"1e9", time.Hour, -1},
 	} {
-		got, ok := ParseDuration(tt.value, tt.unit)
+		got, ok := parseDuration(tt.value, tt.unit)
 		require.Equal(t, tt.want >= 0, ok, "%q: %v", tt.value, got)
 		if ok {
 			require.Equal(t, tt.want, got, "%q", tt.value)
@@ -96,7 +97,7 @@ func FuzzServerTiming(f *testing.F) {
 	f.Add("a", ";,=", 1e9, `;;;,,,"\`)
 	f.Fuzz(func(t *testing.T, name, text string, ms float64, junk string) {
 		for _, metric := range []string{"", name} {
-			if d, ok := Read([]string{junk, text}, metric); d < 0 || !ok && d != 0 {
+			if d, ok := readMetric([]string{junk, text}, metric); d < 0 || !ok && d != 0 {
 				t.Fatalf("%q: %v, %v", junk, d, ok)
 			}
 		}
@@ -105,9 +106,40 @@ func FuzzServerTiming(f *testing.F) {
 		}
 		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 		value := fmt.Sprintf("before;desc=%s, %s;desc=%s;dur=%v;after=%s ,after;desc=%s", quoted, name, quoted, ms, quoted, quoted)
-		got, ok := Read([]string{value}, name)
+		got, ok := readMetric([]string{value}, name)
 		if want := time.Duration(math.Round(ms * 1e6)); !ok || got != want {
 			t.Fatalf("%q: got %v, %v, want %v", value, got, ok, want)
 		}
 	})
+}
+
+func TestOfServerTimingAMetricIsRead(t *testing.T) {
+	header := http.Header{"Server-Timing": {"db;dur=53", "app;dur=47.2, total;dur=61"}}
+	for metric, want := range map[string]time.Duration{"": 61 * time.Millisecond, "app": 47200 * time.Microsecond} {
+		got, ok := Source{Metric: metric}.Read(header)
+		require.True(t, ok)
+		require.Equal(t, want, got)
+	}
+}
+
+func TestANumberInANamedHeader(t *testing.T) {
+	const envoy = "X-Envoy-Upstream-Service-Time"
+	for _, tt := range []struct {
+		s     Source
+		value []string
+		want  time.Duration // -1: unusable
+	}{
+		{Source{Header: envoy}, []string{"17"}, 17 * time.Millisecond},
+		{Source{Header: strings.ToLower(envoy)}, []string{" 17.25\t"}, 17250 * time.Microsecond},
+		{Source{Header: "X-Runtime", Unit: time.Second}, []string{"0.012345"}, 12345 * time.Microsecond},
+		{Source{Header: "X-Took", Unit: time.Hour}, []string{"5µs"}, 5 * time.Microsecond},
+		{Source{Header: envoy}, nil, -1},
+		{Source{Header: envoy}, []string{"17", "18"}, -1},
+	} {
+		got, ok := tt.s.Read(http.Header{http.CanonicalHeaderKey(tt.s.Header): tt.value})
+		require.Equal(t, tt.want >= 0, ok, "%v: %q: %v", tt.s, tt.value, got)
+		if ok {
+			require.Equal(t, tt.want, got, "%v: %q", tt.s, tt.value)
+		}
+	}
 }
