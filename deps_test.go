@@ -29,7 +29,9 @@ var arrows = map[string][]string{
 		module + "/loadtest/internal/hist",
 		module + "/loadtest/internal/http1",
 		module + "/loadtest/internal/httpreq",
+		module + "/loadtest/internal/jsonl",
 		module + "/loadtest/internal/label",
+		module + "/loadtest/internal/lines",
 		module + "/loadtest/internal/openloop",
 		module + "/loadtest/internal/placeholder",
 		module + "/loadtest/internal/servertiming",
@@ -44,7 +46,9 @@ var arrows = map[string][]string{
 	"loadtest/internal/hist":         {"github.com/HdrHistogram/hdrhistogram-go"},
 	"loadtest/internal/http1":        {module + "/loadtest/internal/ring"},
 	"loadtest/internal/httpreq":      {module + "/loadtest/internal/http1"},
+	"loadtest/internal/jsonl":        {},
 	"loadtest/internal/label":        {module + "/loadtest/internal/text"},
+	"loadtest/internal/lines":        {},
 	"loadtest/internal/openloop":     {module + "/loadtest/pace"},
 	"loadtest/internal/placeholder":  {},
 	"loadtest/internal/rawserver":    {},
@@ -63,7 +67,7 @@ var arrows = map[string][]string{
 		"golang.org/x/term",
 	},
 	"loadtest/replay": {
-		module + "/loadtest", module + "/loadtest/internal/http1", module + "/loadtest/pace",
+		module + "/loadtest", module + "/loadtest/internal/http1", module + "/loadtest/internal/lines", module + "/loadtest/pace",
 	},
 	"loadtest/check": {
 		module + "/loadtest",

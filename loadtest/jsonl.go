@@ -7,22 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"os"
-	"strconv"
 	"time"
-	"unicode/utf8"
+
+	"example.com/brunt/loadtest/internal/jsonl"
+	"example.com/brunt/loadtest/internal/lines"
 )
 
-const (
-	// maxLine is the longest line of a JSONL file, in bytes, its newline included.
-	maxLine = 1 << 20
-	// longText is what is left of each text of a record that would need a longer
-	// line: four of them, with every byte escaped to six, are well below maxLine.
-	longText = 16 << 10
-	// keepBuffer is the largest buffer that is kept for the next batch.
-	keepBuffer = 4 << 20
-)
+// keepBuffer is the largest buffer that is kept for the next batch, in bytes.
+const keepBuffer = 4 << 20
 
 // CreateJSONL returns a [Sink] that writes to the file at path, one JSON object a
 // line with the keys of [RequestResult.MarshalJSON]. A file that exists is emptied;
@@ -44,7 +39,7 @@ func CreateJSONL(path string, cfg SinkConfig) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loadtest: creating a JSONL file: %w", err)
 	}
-	return NewSink(&jsonlWriter{w: f, close: f.Close}, cfg)
+	return NewSink(&jsonlWriter{to: jsonl.Writer{W: f}, close: f.Close}, cfg)
 }
 
 // NewJSONL returns a writer for [NewSink] that writes to w as [CreateJSONL] does.
@@ -52,268 +47,216 @@ func CreateJSONL(path string, cfg SinkConfig) (*Sink, error) {
 // What can be synced and cut back is a regular file. If w has a SetWriteDeadline,
 // as a pipe and a connection do, a Sink.Close whose context ends also ends
 // a write that hangs.
-func NewJSONL(w io.Writer) BatchWriter { return &jsonlWriter{w: w} }
+func NewJSONL(w io.Writer) BatchWriter { return &jsonlWriter{to: jsonl.Writer{W: w}} }
 
 type jsonlWriter struct {
-	w     io.Writer
-	close func() error // nil: w is the caller's
+	to    jsonl.Writer
+	close func() error // nil: what it writes to is the caller's
 	buf   []byte       // of the last batch; reused
 }
 
 // WriteBatch writes a line for each record.
 func (j *jsonlWriter) WriteBatch(ctx context.Context, batch []RequestResult) error {
 	buf := j.buf[:0]
-	var err error
+	var bad error
 	for i := range batch {
-		if buf, err = appendLine(buf, &batch[i]); err != nil {
-			// The lines before are whole.
-			if cut := j.write(ctx, buf); cut != nil {
-				return cut
-			}
-			return &SinkError{Written: int64(i), Err: err}
+		if buf, bad = appendLine(buf, &batch[i]); bad != nil {
+			break // the lines before are whole
 		}
 	}
 	if j.buf = buf; cap(buf) > keepBuffer {
 		j.buf = nil
 	}
-	return j.write(ctx, buf)
-}
-
-func appendLine(b []byte, r *RequestResult) ([]byte, error) {
-	start := len(b)
-	out, err := appendRecord(b, r)
+	n, err := j.to.Write(ctx, buf)
+	if err == nil {
+		err = bad
+	}
 	if err != nil {
-		return b, err
-	}
-	if len(out)-start >= maxLine {
-		short := *r
-		for _, text := range []*string{&short.URL, &short.Name, &short.Method} {
-			*text = cutText(*text)
-		}
-		if short.Err != nil {
-			short.Err = errors.New(cutText(short.Err.Error()))
-		}
-		out, _ = appendRecord(out[:start], &short) // its class is good
-	}
-	return append(out, '\n'), nil
-}
-
-func cutText(s string) string {
-	if len(s) <= longText {
-		return s
-	}
-	return s[:longText] + "…"
-}
-
-// write writes whole lines. If it fails it removes the part of a line that may have
-// been written, and returns how many lines were.
-func (j *jsonlWriter) write(ctx context.Context, lines []byte) error {
-	if d, ok := j.w.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		defer context.AfterFunc(ctx, func() { _ = d.SetWriteDeadline(time.Unix(1, 0)) })()
-	}
-	n := 0
-	for n < len(lines) {
-		k, err := j.w.Write(lines[n:])
-		n += k
-		if err == nil && k <= 0 {
-			err = io.ErrShortWrite
-		}
-		if err != nil {
-			return j.takeBack(lines[:n], err)
-		}
+		return &SinkError{Written: n, Err: err}
 	}
 	return nil
 }
 
-func (j *jsonlWriter) takeBack(written []byte, err error) error {
-	cut := len(written) - (bytes.LastIndexByte(written, '\n') + 1)
-	if f, ok := j.w.(truncater); ok && cut > 0 {
-		// What has no position, such as a pipe, can't take anything back.
-		if end, seekErr := f.Seek(0, io.SeekCurrent); seekErr == nil {
-			if cutErr := f.Truncate(end - int64(cut)); cutErr != nil {
-				err = errors.Join(err, fmt.Errorf("loadtest: the last line is cut off: %w", cutErr))
-			}
-		}
-	}
-	return &SinkError{Written: int64(bytes.Count(written, []byte{'\n'})), Err: err}
-}
-
-// truncater is implemented by regular files.
-type truncater interface {
-	io.Seeker
-	Truncate(size int64) error
-}
-
 // Close makes the lines durable.
 func (j *jsonlWriter) Close() error {
-	var err error
-	if f, ok := j.w.(interface{ Sync() error }); ok && syncable(j.w) {
-		err = f.Sync()
-	}
+	err := j.to.Sync()
 	if j.close != nil {
 		err = errors.Join(err, j.close())
 	}
 	return err
 }
 
-// syncable reports whether w can be synced: pipes and terminals cannot.
-func syncable(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return true
+func appendLine(b []byte, r *RequestResult) ([]byte, error) {
+	var text string
+	j, err := r.toJSON(&text)
+	if err != nil {
+		return b, err
 	}
-	info, err := f.Stat()
-	return err != nil || info.Mode().IsRegular() // an error comes back from Sync
+	return jsonl.AppendLine(b, &j), nil
 }
 
-// appendRecord appends r as a JSON object that means the same as the one that
-// MarshalJSON writes, without reflection and, unless a text needs escapes, without
-// allocating: it runs for every request of a load.
-func appendRecord(b []byte, r *RequestResult) ([]byte, error) {
-	if r.Class >= numClasses {
-		return b, fmt.Errorf("loadtest: no error class %d", uint8(r.Class))
+var (
+	// ErrMalformed matches the [*LineError] of a line that is not a record; its Text
+	// is the beginning of the line.
+	ErrMalformed = errors.New("loadtest: malformed line")
+	// ErrTruncated matches the *LineError of a last line that is cut off, as a
+	// killed process leaves it. It does not match ErrMalformed: the lines before
+	// are whole.
+	ErrTruncated = errors.New("loadtest: the last line is cut off")
+)
+
+// malformed is what is wrong with a line.
+type malformed struct{ error }
+
+func (malformed) Is(target error) bool { return target == ErrMalformed }
+
+func (m malformed) Unwrap() error { return m.error }
+
+// Records reads JSONL record by record. A line that is not a record yields the zero
+// RequestResult and a [*LineError], and the next line follows; a last line without
+// a newline that is not a record is cut off: [ErrTruncated]. Empty lines are skipped.
+// An error of r is yielded last.
+//
+// A record is an object with at least the keys url, status_code, latency_ms and
+// timestamp, on a line of at most 1 MiB; other keys than those of
+// [RequestResult.MarshalJSON] are ignored. Each range reads on from where r is.
+func Records(r io.Reader) iter.Seq2[RequestResult, error] {
+	return func(yield func(RequestResult, error) bool) {
+		in := lines.NewReader(r, jsonl.MaxLine)
+		for {
+			line, long, err := in.Next()
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				rec, bad := parseRecord(line, long)
+				switch {
+				case bad == nil:
+				case err != nil:
+					bad = ErrTruncated
+				default:
+					bad = malformed{bad}
+				}
+				if bad != nil {
+					bad = &LineError{Line: in.Number(), Text: string(line[:min(len(line), maxLineText)]), Err: bad}
+				}
+				if !yield(rec, bad) {
+					return
+				}
+			}
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					yield(RequestResult{}, fmt.Errorf("loadtest: reading line %d: %w", in.Number(), err))
+				}
+				return
+			}
+		}
 	}
-	b = append(b, `{"url":`...)
-	b = appendString(b, r.URL)
-	b = append(b, `,"status_code":`...)
-	b = strconv.AppendInt(b, int64(r.StatusCode), 10)
-	b = append(b, `,"latency_ms":`...)
-	b = appendFloat(b, millis(r.Latency))
-	b = append(b, `,"timestamp":`...)
-	b = appendFloat(b, unixSeconds(r.Timestamp))
-	b = append(b, `,"attempt":`...)
-	b = strconv.AppendInt(b, int64(r.Attempt), 10)
-	b = append(b, `,"error":`...)
-	if r.Err == nil {
-		b = append(b, "null"...)
-	} else {
-		b = appendString(b, r.Err.Error())
-	}
-	if r.Class != ClassNone {
-		b = append(b, `,"error_class":"`...)
-		b = append(b, classNames[r.Class]...)
-		b = append(b, '"')
-	}
-	if r.Name != "" {
-		b = append(b, `,"name":`...)
-		b = appendString(b, r.Name)
-	}
-	if r.Method != "" {
-		b = append(b, `,"method":`...)
-		b = appendString(b, r.Method)
-	}
-	if r.Bytes != 0 {
-		b = append(b, `,"bytes":`...)
-		b = strconv.AppendInt(b, r.Bytes, 10)
-	}
-	if r.Expected {
-		b = append(b, `,"expected":true`...)
-	}
-	if r.Lag != 0 {
-		b = append(b, `,"lag_ms":`...)
-		b = appendFloat(b, millis(r.Lag))
-	}
-	if r.Scenario != "" {
-		b = append(b, `,"scenario":`...)
-		b = appendString(b, r.Scenario)
-	}
-	if r.User != 0 {
-		b = append(b, `,"user":`...)
-		b = strconv.AppendInt(b, r.User, 10)
-	}
-	if r.TraceID != "" {
-		b = append(b, `,"trace_id":`...)
-		b = appendString(b, r.TraceID)
-	}
-	if r.SpanID != "" {
-		b = append(b, `,"span_id":`...)
-		b = appendString(b, r.SpanID)
-	}
-	if r.RequestID != "" {
-		b = append(b, `,"request_id":`...)
-		b = appendString(b, r.RequestID)
-	}
-	if r.Excluded {
-		b = append(b, `,"excluded":true`...)
-	}
-	return append(b, '}'), nil
 }
 
-// appendFloat appends f, which is finite: it comes from an integer.
-func appendFloat(b []byte, f float64) []byte { return strconv.AppendFloat(b, f, 'f', -1, 64) }
+// maxLineText is how much of a bad line its error quotes.
+const maxLineText = 256
 
-// appendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD,
-// as in encoding/json, which is asked where anything must be escaped.
-func appendString(b []byte, s string) []byte {
-	escape := !utf8.ValidString(s)
-	for i := range len(s) {
-		escape = escape || s[i] < ' ' || s[i] == '"' || s[i] == '\\'
+// parseRecord returns the record that line is; with an error, the zero one.
+func parseRecord(line []byte, long bool) (RequestResult, error) {
+	if long {
+		return RequestResult{}, errors.New("longer than 1 MiB")
 	}
-	if escape {
-		quoted, _ := json.Marshal(s) // any string can be
-		return append(b, quoted...)
+	j, err := jsonl.Parse(line)
+	if err != nil {
+		return RequestResult{}, err
 	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
+	rec, err := fromJSON(j)
+	if err != nil {
+		return RequestResult{}, err
+	}
+	// What no run can have seen would make the counts nonsense.
+	switch end := rec.Timestamp.Add(rec.Latency); {
+	case rec.StatusCode < 0 || rec.StatusCode > math.MaxUint16:
+		err = fmt.Errorf("status_code %d is out of range", rec.StatusCode)
+	case rec.Attempt < 0 || rec.Attempt > math.MaxInt32:
+		err = fmt.Errorf("attempt %d is out of range", rec.Attempt)
+	case rec.Bytes < 0 || rec.Bytes > 1<<50:
+		err = fmt.Errorf("bytes %d is out of range", rec.Bytes)
+	case end.After(time.Unix(0, math.MaxInt64)):
+		err = fmt.Errorf("timestamp %v with latency_ms %v is out of range", j.Timestamp, j.Latency)
+	case j.Timestamp > 0 && rec.Intended().Before(time.Unix(0, 0)):
+		err = fmt.Errorf("timestamp %v with lag_ms %v is out of range", j.Timestamp, j.Lag)
+	}
+	if err != nil {
+		return RequestResult{}, err
+	}
+	if rec.Class == ClassNone && rec.StatusCode >= 400 && !rec.Expected {
+		rec.Class = ClassStatus // written by a tool that has no classes
+	}
+	return rec, nil
 }
 
-type requestJSON struct {
-	URL        string     `json:"url"`
-	StatusCode int        `json:"status_code"`
-	Latency    float64    `json:"latency_ms"`
-	Timestamp  float64    `json:"timestamp"`
-	Attempt    int        `json:"attempt"`
-	Error      *string    `json:"error"`
-	Class      ErrorClass `json:"error_class,omitempty"`
-	Name       string     `json:"name,omitempty"`
-	Method     string     `json:"method,omitempty"`
-	Bytes      int64      `json:"bytes,omitempty"`
-	Expected   bool       `json:"expected,omitempty"`
-	Lag        float64    `json:"lag_ms,omitempty"`
-	Scenario   string     `json:"scenario,omitempty"`
-	User       int64      `json:"user,omitempty"`
-	TraceID    string     `json:"trace_id,omitempty"`
-	SpanID     string     `json:"span_id,omitempty"`
-	RequestID  string     `json:"request_id,omitempty"`
-	Excluded   bool       `json:"excluded,omitempty"`
-}
+// ReadJSONL rebuilds the result of a run from its records by [Collect]. Their times
+// are to the microsecond.
+//
+// Lines that are not records are skipped, and the first 10 named in the error, each
+// as a [*LineError]; a last line that is cut off matches [ErrTruncated]. The
+// result is never nil and holds every other line.
+func ReadJSONL(r io.Reader) (*EngineResult, error) { return Collect(Records(r)) }
 
 // MarshalJSON writes the keys url, status_code, latency_ms, timestamp (Unix
 // seconds), attempt and error (null without one), and more.
 func (r RequestResult) MarshalJSON() ([]byte, error) {
-	j := requestJSON{
-		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
-		Attempt: r.Attempt, Class: r.Class, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected, Lag: millis(r.Lag),
-		Scenario: r.Scenario, User: r.User, TraceID: r.TraceID, SpanID: r.SpanID, RequestID: r.RequestID, Excluded: r.Excluded,
+	j, err := r.toJSON(new(string))
+	if err != nil {
+		return nil, err
 	}
-	if r.Err != nil {
-		text := r.Err.Error()
-		j.Error = &text
-	}
-	return json.Marshal(j)
+	return jsonl.Append(nil, &j), nil
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote: times to the microsecond, errors
 // as their text.
 func (r *RequestResult) UnmarshalJSON(data []byte) error {
-	var j requestJSON
+	var j jsonl.Record
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
-	return r.fromJSON(&j)
+	rec, err := fromJSON(&j)
+	if err == nil {
+		*r = rec
+	}
+	return err
 }
 
-func (r *RequestResult) fromJSON(j *requestJSON) error {
+// toJSON returns what is written of r. The text of its error is kept in text: a string
+// of its own would have to be allocated.
+func (r *RequestResult) toJSON(text *string) (jsonl.Record, error) {
+	if r.Class >= numClasses {
+		return jsonl.Record{}, fmt.Errorf("loadtest: no error class %d", uint8(r.Class))
+	}
+	j := jsonl.Record{
+		URL: r.URL, StatusCode: r.StatusCode, Latency: millis(r.Latency), Timestamp: unixSeconds(r.Timestamp),
+		Attempt: r.Attempt, Name: r.Name, Method: r.Method, Bytes: r.Bytes, Expected: r.Expected, Lag: millis(r.Lag),
+		Scenario: r.Scenario, User: r.User, TraceID: r.TraceID, SpanID: r.SpanID, RequestID: r.RequestID, Excluded: r.Excluded,
+	}
+	if r.Class != ClassNone {
+		j.Class = classNames[r.Class]
+	}
+	if r.Err != nil {
+		*text = r.Err.Error()
+		j.Error = text
+	}
+	return j, nil
+}
+
+func fromJSON(j *jsonl.Record) (RequestResult, error) {
 	const most = math.MaxInt64 / 1e6 // ms
 	if j.Timestamp < 0 || j.Timestamp > math.MaxInt64/1e9 || j.Latency < 0 || j.Latency > most || j.Lag < 0 || j.Latency+j.Lag > most {
-		return fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms, lag %v ms: out of range", j.Timestamp, j.Latency, j.Lag)
+		return RequestResult{}, fmt.Errorf("loadtest: request result with timestamp %v, latency %v ms, lag %v ms: out of range", j.Timestamp, j.Latency, j.Lag)
 	}
-	*r = RequestResult{
-		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Class: j.Class, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
+	r := RequestResult{
+		URL: j.URL, StatusCode: j.StatusCode, Attempt: j.Attempt, Name: j.Name, Method: j.Method, Bytes: j.Bytes, Expected: j.Expected,
 		Latency: fromMillis(j.Latency), Lag: fromMillis(j.Lag),
 		Timestamp: time.UnixMicro(int64(math.Round(j.Timestamp * 1e6))),
 		Scenario:  j.Scenario, User: j.User, TraceID: j.TraceID, SpanID: j.SpanID, RequestID: j.RequestID, Excluded: j.Excluded,
+	}
+	if j.Class != "" {
+		if err := r.Class.UnmarshalText([]byte(j.Class)); err != nil {
+			return RequestResult{}, err
+		}
 	}
 	if j.Error != nil {
 		r.Err = errors.New(*j.Error)
@@ -321,5 +264,5 @@ func (r *RequestResult) fromJSON(j *requestJSON) error {
 			r.Class = ClassOther
 		}
 	}
-	return nil
+	return r, nil
 }

@@ -3,10 +3,8 @@ package loadtest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -20,74 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/loadtest/internal/jsonl"
 	"example.com/brunt/loadtest/internal/text"
 )
-
-// sameJSON asserts that appendRecord and MarshalJSON agree: on whether r can be
-// written, and on everything that a reader can get out of it.
-func sameJSON(t *testing.T, r RequestResult) {
-	t.Helper()
-	want, wantErr := json.Marshal(r)
-	got, err := appendRecord(nil, &r)
-	require.Equal(t, wantErr == nil, err == nil)
-	if err != nil {
-		return
-	}
-	require.NotContains(t, string(got), "\n")
-	require.True(t, json.Valid(got), "%s", got)
-	var a, b any
-	require.NoError(t, json.Unmarshal(want, &a))
-	require.NoError(t, json.Unmarshal(got, &b))
-	require.Equal(t, a, b)
-	var back, ours RequestResult
-	wantErr = json.Unmarshal(want, &back)
-	err = json.Unmarshal(got, &ours)
-	require.Equal(t, wantErr == nil, err == nil)
-	require.Equal(t, back, ours)
-}
-
-func TestRecordsAreEncodedAsMarshalJSONDoes(t *testing.T) {
-	hostile := []string{
-		"", "http://h/?q=1", "a\"b\\c/d", "\x00\x01\x1f\x7f", "\n\r\t\b\f", "<script>&amp;", "\u2028\u2029", "héllo, 世界 🙂",
-		"\xff", "a\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80x", "\ufffd", strings.Repeat("x", 10_000),
-	}
-	numbers := []int64{0, 1, 9, 10, 999_999, 1_000_000, 1_000_001, 1_500_000, 123_456_789_012, 1 << 53, 1<<53 + 1, math.MaxInt64, -1, math.MinInt64}
-	for _, s := range hostile {
-		sameJSON(t, RequestResult{Name: s, Method: s, URL: s, Err: errors.New(s), Class: ClassOther})
-	}
-	for _, n := range numbers {
-		sameJSON(t, RequestResult{
-			StatusCode: int(n), Latency: time.Duration(n), Lag: time.Duration(n / 2), Timestamp: time.UnixMicro(n % (1 << 55)), Attempt: int(n), Bytes: n,
-		})
-	}
-	for class := range numClasses + 2 {
-		sameJSON(t, RequestResult{Class: class, Expected: class == ClassNone})
-	}
-	line, err := appendRecord(nil, &RequestResult{
-		Name: "home", Method: "GET", URL: "http://h/", StatusCode: 503, Latency: 1_234_567, Timestamp: time.Unix(1_700_000_000, 120_000_999),
-		Attempt: 2, Bytes: 7, Class: ClassStatus, Err: errors.New("503"), Lag: 20_500,
-	})
-	require.NoError(t, err)
-	//nolint:testifylint // the text itself is meant
-	require.Equal(t, `{"url":"http://h/","status_code":503,"latency_ms":1.234567,"timestamp":1700000000.12,"attempt":2,"error":"503",`+
-		`"error_class":"status","name":"home","method":"GET","bytes":7,"lag_ms":0.0205}`, string(line))
-}
-
-func FuzzEncodeRecord(f *testing.F) {
-	f.Add("http://h/", "name", "GET", "err", true, 200, int64(1_234_567), int64(1_700_000_000_123_456), 1, int64(5), uint8(0), int64(20_500))
-	f.Add("\xff\"\\\u2028", "\x00", "", "", false, -1, int64(-5), int64(-1), 0, int64(math.MaxInt64), uint8(22), int64(-1))
-	f.Add("", "", "", "", true, 0, int64(math.MaxInt64), int64(1<<53+1), math.MaxInt, int64(math.MinInt64), uint8(99), int64(math.MaxInt64))
-	f.Fuzz(func(t *testing.T, url, name, method, text string, failed bool, status int, latency, micros int64, attempt int, size int64, class uint8, lag int64) {
-		r := RequestResult{
-			URL: url, Name: name, Method: method, StatusCode: status, Latency: time.Duration(latency),
-			Timestamp: time.UnixMicro(micros), Attempt: attempt, Bytes: size, Class: ErrorClass(class), Lag: time.Duration(lag),
-		}
-		if failed {
-			r.Err = errors.New(text)
-		}
-		sameJSON(t, r)
-	})
-}
 
 func TestEncodingAllocatesNothing(t *testing.T) {
 	r := RequestResult{
@@ -254,7 +187,7 @@ func TestReadJSONLReportsWhatItCannotRead(t *testing.T) {
 		"lag as text":      {strings.Replace(good, `"attempt":1`, `"lag_ms":"1ms"`, 1) + "\n", 0, []string{"line 1: json: cannot unmarshal"}},
 		"due before 1970":  {strings.Replace(good, `"attempt":1`, `"lag_ms":1.8e12`, 1) + "\n" + strings.Replace(good, `"attempt":1`, `"lag_ms":1.6e12`, 1) + "\n", 1, []string{"line 1: timestamp 1.70000000025e+09 with lag_ms 1.8e+12 is out of range"}},
 		"unknown class":    {strings.Replace(good, `null}`, `"x","error_class":"y"}`, 1) + "\n", 0, []string{`line 1: no error class "y"`}},
-		"long line":        {good + "\n" + `{"url":"` + strings.Repeat("x", maxLine) + "\"}\n" + good + "\n", 2, []string{"line 2: longer than 1 MiB"}},
+		"long line":        {good + "\n" + `{"url":"` + strings.Repeat("x", jsonl.MaxLine) + "\"}\n" + good + "\n", 2, []string{"line 2: longer than 1 MiB"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, reader := range []io.Reader{strings.NewReader(tt.text), iotest.OneByteReader(strings.NewReader(tt.text))} {
@@ -288,7 +221,7 @@ func TestReadJSONLNeverCountsALineThatIsCutOff(t *testing.T) {
 		require.NotErrorIs(t, err, ErrMalformed, "the lines before are whole")
 		require.EqualError(t, err, "loadtest: line 2: the last line is cut off")
 	}
-	r, err := ReadJSONL(strings.NewReader(good + "\n{" + strings.Repeat("x", 2*maxLine)))
+	r, err := ReadJSONL(strings.NewReader(good + "\n{" + strings.Repeat("x", 2*jsonl.MaxLine)))
 	require.EqualValues(t, 1, r.Requests)
 	require.ErrorIs(t, err, ErrTruncated)
 }
@@ -464,7 +397,7 @@ func TestAFileIsCutBackToItsLastWholeLine(t *testing.T) {
 	closed, err := os.Create(filepath.Join(t.TempDir(), "y.jsonl"))
 	require.NoError(t, err)
 	defer closed.Close()
-	j := &jsonlWriter{w: readOnly{closed}}
+	j := NewJSONL(readOnly{closed})
 	err = j.WriteBatch(t.Context(), want[:1])
 	require.ErrorIs(t, err, errTest)
 	require.ErrorIs(t, err, os.ErrPermission)
@@ -588,7 +521,7 @@ func TestLinesAreNeverTooLongToBeRead(t *testing.T) {
 		got = append(got, r)
 	}
 	require.Len(t, got, 2)
-	require.Equal(t, strings.Repeat("\x00", longText)+"…", got[0].URL)
+	require.Equal(t, strings.Repeat("\x00", jsonl.LongText)+"…", got[0].URL)
 	require.Equal(t, 7, got[0].StatusCode)
 	require.Len(t, got[1].Name, 900_000)
 }

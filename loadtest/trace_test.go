@@ -138,10 +138,10 @@ func TestRecordsKeepTheTrace(t *testing.T) {
 	want := RequestResult{URL: "http://h/", StatusCode: 200, Attempt: 1, Scenario: `s"`, User: 7, TraceID: "0123", SpanID: "45", RequestID: "r-1"}
 	plain, err := json.Marshal(want)
 	require.NoError(t, err)
-	line, err := appendRecord(nil, &want)
+	line, err := appendLine(nil, &want)
 	require.NoError(t, err)
 	require.JSONEq(t, string(plain), string(line))
-	got, err := parseRecord(line)
+	got, err := parseRecord(line, false)
 	require.NoError(t, err)
 	require.True(t, got.Timestamp.IsZero() || got.Timestamp.Unix() <= 0)
 	got.Timestamp = want.Timestamp

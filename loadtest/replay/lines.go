@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"example.com/brunt/loadtest"
+	"example.com/brunt/loadtest/internal/lines"
 )
 
 const (
@@ -18,52 +19,40 @@ const (
 	maxQuoted      = 200      // of a bad line in its error
 )
 
-// lines reads one line after another.
-type lines struct {
-	r   *bufio.Reader
+// logLines reads one line after another.
+type logLines struct {
+	*lines.Reader
 	max int
-	buf []byte
-	n   int // the number of the line that was read last
 }
 
 // newLines reads r, and what it holds if that is compressed with gzip.
-func newLines(r io.Reader, most int) (*lines, error) {
+func newLines(r io.Reader, most int) (*logLines, error) {
 	br := bufio.NewReaderSize(r, 64<<10)
+	r = br
 	if magic, _ := br.Peek(2); string(magic) == "\x1f\x8b" {
 		zr, err := gzip.NewReader(br)
 		if err != nil {
 			return nil, fmt.Errorf("replay: gzip: %w", err)
 		}
-		br = bufio.NewReaderSize(zr, 64<<10)
+		r = zr
 	}
-	return &lines{r: br, max: most}, nil
+	return &logLines{lines.NewReader(r, most), most}, nil
 }
 
 // next returns the next line without its end, and [io.EOF] if there is none. One that is too
 // long is a *loadtest.LineError, after which there may be more.
-func (l *lines) next() (string, error) {
-	l.n++
-	l.buf = l.buf[:0]
-	var part []byte
-	err := bufio.ErrBufferFull
-	size := 0
-	for errors.Is(err, bufio.ErrBufferFull) {
-		part, err = l.r.ReadSlice('\n')
-		if size += len(part); size <= l.max {
-			l.buf = append(l.buf, part...)
-		}
-	}
+func (l *logLines) next() (string, error) {
+	line, long, err := l.Next()
 	switch {
-	case err != nil && (!errors.Is(err, io.EOF) || size == 0):
-		if !errors.Is(err, io.EOF) {
-			err = fmt.Errorf("replay: after line %d: %w", l.n-1, err)
-		}
-		return "", err
-	case size > l.max:
-		return "", lineError(l.n, string(l.buf), fmt.Errorf("longer than %d bytes", l.max))
+	case err != nil && !errors.Is(err, io.EOF):
+		return "", fmt.Errorf("replay: after line %d: %w", l.Number()-1, err)
+	case err != nil && len(line) == 0:
+		return "", io.EOF
+	case long:
+		return "", lineError(l.Number(), string(line), fmt.Errorf("longer than %d bytes", l.max))
 	}
-	text := strings.TrimRight(string(l.buf), "\r\n")
-	if l.n == 1 {
+	text := strings.TrimRight(string(line), "\r\n")
+	if l.Number() == 1 {
 		text = strings.TrimPrefix(text, "\ufeff")
 	}
 	return text, nil

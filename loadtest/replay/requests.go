@@ -85,7 +85,7 @@ func StreamRequests(r io.Reader, readFile func(name string) ([]byte, error)) ite
 
 // requestFile reads one request after another.
 type requestFile struct {
-	lines    *lines
+	lines    *logLines
 	line     string // read already, if again
 	again    bool
 	readFile func(string) ([]byte, error)
@@ -116,7 +116,7 @@ func (f *requestFile) next() (*loadtest.Request, error) {
 			return nil, err
 		}
 	}
-	n := f.lines.n
+	n := f.lines.Number()
 	req, err := new(loadtest.Request), error(nil)
 	if strings.HasPrefix(line, "{") {
 		req, err = requestOfJSON(line)
@@ -153,7 +153,7 @@ func (f *requestFile) readRest(req *loadtest.Request) (first error) {
 		}
 		if err == nil {
 			if err = f.addLine(req, line); err != nil {
-				err = lineError(f.lines.n, line, err)
+				err = lineError(f.lines.Number(), line, err)
 			}
 		}
 		if first == nil {

@@ -12,7 +12,7 @@ import (
 // walk goes through a log once, and returns its entries in order of time as far as its
 // window reaches.
 type walk struct {
-	lines  *lines
+	lines  *logLines
 	parser parser
 	config *Config
 	maxBad int64
@@ -85,13 +85,13 @@ func (w *walk) read() (*Entry, error) {
 			}
 			e, err := w.parser.entry(text)
 			if err == nil {
-				if e.Line = w.lines.n; w.config.Keep == nil || w.config.Keep(e) {
+				if e.Line = w.lines.Number(); w.config.Keep == nil || w.config.Keep(e) {
 					return e, nil
 				}
 				w.leftOut++
 				continue
 			}
-			bad = lineError(w.lines.n, text, err)
+			bad = lineError(w.lines.Number(), text, err)
 		}
 		w.bad++
 		if w.onBad != nil {

@@ -151,10 +151,10 @@ func TestSecondsAreReadAhead(t *testing.T) {
 	all := &instants{walk: w}
 	all.next()
 	for range 5*n - 1 {
-		before := w.lines.n
+		before := w.lines.Number()
 		_, ok := all.next()
 		require.True(t, ok)
-		require.LessOrEqual(t, w.lines.n-before, readAhead+1)
+		require.LessOrEqual(t, w.lines.Number()-before, readAhead+1)
 	}
 	require.Less(t, cap(w.pending), 64, "what has been handed out is forgotten")
 }
