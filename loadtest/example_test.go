@@ -586,13 +586,20 @@ func ExampleProgress() {
 		Client: loadtest.Func(func(context.Context) error { return nil }),
 		OnProgress: func(p loadtest.Progress) {
 			if p.Done {
-				fmt.Println(p.Requests, "of", p.Size)
+				fmt.Println(p.Ended(), "of", p.Size)
 			}
 		},
 	})
 	defer engine.Close(context.Background())
 	_, _ = engine.Run(context.Background(), loadtest.Times(100))
 	// Output: 100 of 100
+}
+
+// Of two users one sent three requests, and for the other the generator was late.
+func ExampleCounts_Ended() {
+	c := loadtest.Counts{Requests: 3, UserRequests: 3, Users: 1, Missed: 1}
+	fmt.Println(c.Ended())
+	// Output: 2
 }
 
 // Of two processes side by side what they sent adds up, and what was slowest counts.

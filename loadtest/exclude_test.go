@@ -166,11 +166,11 @@ func TestExcludedRequestsAreAccountedForAtEveryEnd(t *testing.T) {
 				})
 				require.ErrorIs(t, err, ending.err)
 				left := sumOf(r.Excluded)
-				require.Equal(t, left.Scheduled, left.ended())
+				require.Equal(t, left.Scheduled, left.Ended())
 				require.NotZero(t, left.Scheduled)
 				require.Equal(t, left.Requests+r.Requests, left.SuccessCount+left.ErrorCount+r.SuccessCount+r.ErrorCount)
 				// Of users that began apart, some of what they sent is counted.
-				require.Equal(t, r.Scheduled+left.Scheduled, r.ended()+left.ended())
+				require.Equal(t, r.Scheduled+left.Scheduled, r.Ended()+left.Ended())
 				require.EqualValues(t, 90, left.Scheduled-max(0, left.Scheduled-90))
 				if ending.err == nil {
 					require.EqualValues(t, 500, r.Scheduled+left.Scheduled)
@@ -284,8 +284,8 @@ func TestExcludedArrivalsOfASeq(t *testing.T) {
 		left := sumOf(r.Excluded)
 		require.EqualValues(t, 10, r.Scheduled)
 		require.EqualValues(t, 10, left.Scheduled)
-		require.Equal(t, r.Scheduled, r.ended())
-		require.Equal(t, left.Scheduled, left.ended())
+		require.Equal(t, r.Scheduled, r.Ended())
+		require.Equal(t, left.Scheduled, left.Ended())
 	})
 }
 

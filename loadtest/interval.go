@@ -95,8 +95,8 @@ type Progress struct {
 	// Counts are of the requests so far, and of the arrivals of an ArrivalEngine; without
 	// those that Exclude leaves out, of which Last may be.
 	Counts
-	// Size is how many requests the source holds, or the schedule of an ArrivalEngine if
-	// those are fewer; -1 if that is not known.
+	// Size is how many requests and users the source holds, or the schedule of an
+	// ArrivalEngine if those are fewer; -1 if that is not known. Ended has come so far.
 	Size int64 `json:"size"`
 	// RPS is the number of requests sent per second of Elapsed, without a WarmUp.
 	RPS float64 `json:"rps"`

@@ -117,7 +117,7 @@ func (j *statsJSON) stats() (Stats, error) {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d requests, of them %d successes, %d errors, %d others, and %d latencies",
 			j.Requests, j.SuccessCount, j.ErrorCount, j.OtherCount, n)
 	}
-	if min(j.Scheduled, j.Missed, j.Dropped, j.Canceled) < 0 || j.lost() > j.Scheduled || j.Scheduled > j.ended() {
+	if min(j.Scheduled, j.Missed, j.Dropped, j.Canceled) < 0 || j.lost() > j.Scheduled || j.Scheduled > j.Ended() {
 		return Stats{}, fmt.Errorf("loadtest: result does not add up: %d arrivals, of them %d missed, %d dropped, %d canceled, and %d requests, %d rejected",
 			j.Scheduled, j.Missed, j.Dropped, j.Canceled, j.Requests, j.RejectedCount)
 	}

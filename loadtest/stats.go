@@ -80,10 +80,12 @@ func (c Counts) lost() int64 { return c.Missed + c.Dropped + c.Canceled }
 
 // due returns how many requests were due, whether by a schedule or in a closed loop. A
 // user is one of the source's, whatever it sends.
-func (c Counts) due() int64 { return max(c.ended(), c.Scheduled) }
+func (c Counts) due() int64 { return max(c.Ended(), c.Scheduled) }
 
-// ended returns how many of the source's requests and users have ended.
-func (c Counts) ended() int64 {
+// Ended returns how many of the source's requests and users have come to their end:
+// those sent, refused by the breaker, or due by a schedule and not sent. A user counts
+// once, whatever it sent. In a [Progress] it reaches Size.
+func (c Counts) Ended() int64 {
 	return c.Requests + c.RejectedCount - c.UserRequests + c.Users + c.lost()
 }
 

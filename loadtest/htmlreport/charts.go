@@ -199,7 +199,7 @@ func timeCharts(runs []string, results []*loadtest.EngineResult) []chart {
 			}
 		}
 		area(&failures, "errors", "bad", func(s slot) value { return round3(s.errors) })
-		if r.RejectedCount > 0 {
+		if r.RejectedRate() > 0 {
 			failures.Hint = "failed requests, and those the breaker rejected, a second"
 			add(&failures, series{Label: "rejected", Color: "warn", Fill: single, Dash: true}, func(s slot) value { return round3(s.refused) })
 		}

@@ -141,12 +141,12 @@ func Terminal(w io.Writer, opts ...Option) func(loadtest.Progress) {
 	}
 }
 
-// extent returns how far a run has come, in requests or in time; total is 0 if the
+// extent returns how far a run has come, in requests and users or in time; total is 0 if the
 // source has no known end.
 func extent(p loadtest.Progress) (done, total int64) {
 	switch {
 	case p.Size > 0:
-		return p.Requests + p.RejectedCount + p.Missed + p.Dropped + p.Canceled, p.Size
+		return p.Ended(), p.Size
 	case p.Planned > 0:
 		return int64(min(p.Elapsed, p.Planned)), int64(p.Planned)
 	}

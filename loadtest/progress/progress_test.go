@@ -209,6 +209,7 @@ func TestExtent(t *testing.T) {
 	}{
 		{loadtest.Progress{Size: 10, Counts: loadtest.Counts{Requests: 3, RejectedCount: 1}}, 4, 10},
 		{loadtest.Progress{Size: 10, Counts: loadtest.Counts{Requests: 3, Missed: 1, Dropped: 2, Canceled: 4, Scheduled: 10}}, 10, 10},
+		{loadtest.Progress{Size: 10, Counts: loadtest.Counts{Requests: 50, RejectedCount: 1, UserRequests: 49, Users: 3, Dropped: 2}}, 7, 10}, // two requests of no user
 		{loadtest.Progress{Size: -1, Planned: 10, Elapsed: 4}, 4, 10},
 		{loadtest.Progress{Size: -1, Planned: 10, Elapsed: 14}, 10, 10},
 		{loadtest.Progress{Size: -1, Elapsed: 14}, 0, 0},
