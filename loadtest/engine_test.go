@@ -238,7 +238,7 @@ func TestSuccessAtTheInstantOfTheTimeoutStands(t *testing.T) {
 	})
 }
 
-func TestCancelledContextSendsNothing(t *testing.T) {
+func TestCanceledContextSendsNothing(t *testing.T) {
 	forClosedLoops(t, func(t *testing.T, c config) {
 		var calls atomic.Int64
 		e := newEngine(t, c.make(Func(func(context.Context) error { calls.Add(1); return nil }), 0))

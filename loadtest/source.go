@@ -230,7 +230,7 @@ func (f *takeFeed) size() int64 {
 
 // Until ends src once d has passed since the run began, unless it has ended by
 // itself: no request begins after that, and those in flight are finished, not
-// cancelled. The run ends without an error, and nothing counts as unsent. A [Seq]
+// canceled. The run ends without an error, and nothing counts as unsent. A [Seq]
 // that blocks is waited for, and what it yields too late is not sent.
 func Until(d time.Duration, src Source) Source {
 	if src.open == nil {

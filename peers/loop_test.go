@@ -39,7 +39,7 @@ func TestClosedLoop(t *testing.T) {
 			}
 		})
 	})
-	t.Run("until it is cancelled", func(t *testing.T) {
+	t.Run("until it is canceled", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(15*time.Millisecond, func() { cancel(enough) })

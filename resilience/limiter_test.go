@@ -89,9 +89,9 @@ func TestLimiterZeroTimeoutWaitsForTheContextAlone(t *testing.T) {
 	})
 }
 
-// TestLimiterPeerBug23CancelledFrontWaiterWakesNext is golang/go#37852: the
+// TestLimiterPeerBug23CanceledFrontWaiterWakesNext is golang/go#37852: the
 // permit granted to a waiter that has been canceled must go on to the next.
-func TestLimiterPeerBug23CancelledFrontWaiterWakesNext(t *testing.T) {
+func TestLimiterPeerBug23CanceledFrontWaiterWakesNext(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter(t, 1, 0)
@@ -114,7 +114,7 @@ func TestLimiterPeerBug23CancelledFrontWaiterWakesNext(t *testing.T) {
 
 // The second half of peer bug 23: raising the limit while the front waiter is
 // being canceled must admit the one behind it.
-func TestLimiterPeerBug23CancelledFrontWaiterDuringResize(t *testing.T) {
+func TestLimiterPeerBug23CanceledFrontWaiterDuringResize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(t, 1, 0)
 		require.True(t, l.TryAcquire())
@@ -132,8 +132,8 @@ func TestLimiterPeerBug23CancelledFrontWaiterDuringResize(t *testing.T) {
 	})
 }
 
-// TestLimiterPeerBug23CancelledContextFailsThoughFree is golang/go#63615.
-func TestLimiterPeerBug23CancelledContextFailsThoughFree(t *testing.T) {
+// TestLimiterPeerBug23CanceledContextFailsThoughFree is golang/go#63615.
+func TestLimiterPeerBug23CanceledContextFailsThoughFree(t *testing.T) {
 	l := newLimiter(t, 1, time.Second)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -186,7 +186,7 @@ func TestPipelineStopReleasesBlockedPuts(t *testing.T) {
 }
 
 // A canceled front waiter must not keep its place, nor an ended context be let in.
-func TestPipelinePeerBug23CancelledWaiterLetsTheNextIn(t *testing.T) {
+func TestPipelinePeerBug23CanceledWaiterLetsTheNextIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		var got []int

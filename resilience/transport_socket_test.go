@@ -102,7 +102,7 @@ func TestTransportPeerBug21BodyOutlivesRoundTrip(t *testing.T) {
 	}
 	cancelFirst()
 	n, err := io.Copy(io.Discard, bodies["/"])
-	require.NoError(t, err, "cancelling one call leaves the other alone")
+	require.NoError(t, err, "canceling one call leaves the other alone")
 	require.Equal(t, int64(size), n)
 	_, err = io.Copy(io.Discard, bodies["/endless"])
 	require.ErrorIs(t, err, context.Canceled, "and does end its own")

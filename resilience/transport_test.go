@@ -473,7 +473,7 @@ func TestTransportCallerCancellationIsNotTheServicesFault(t *testing.T) {
 }
 
 // A probe whose caller went away kept its place in the half-open breaker.
-func TestTransportPeerBug04CancelledProbeReturnsItsPlace(t *testing.T) {
+func TestTransportPeerBug04CanceledProbeReturnsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		breaker := transportBreaker(t, 1)
 		hang := false

@@ -167,7 +167,7 @@ func TestModModEditsNothing(t *testing.T) {
 }
 
 // A canceled build takes its compilers with it.
-func TestCancelledBuild(t *testing.T) {
+func TestCanceledBuild(t *testing.T) {
 	// Never built before, so not in the cache.
 	r := newRepo(t, map[string]string{"m_test.go": "package m" + benchSource + fmt.Sprintf("\nconst now = %d\n", time.Now().UnixNano())})
 	started := filepath.Join(t.TempDir(), "started")

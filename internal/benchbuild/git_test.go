@@ -289,7 +289,7 @@ func TestFailedCheckoutIsCleanedUp(t *testing.T) {
 }
 
 // A checkout that is interrupted half-way, in a filter that takes its time.
-func TestCancelledCheckout(t *testing.T) {
+func TestCanceledCheckout(t *testing.T) {
 	r := newRepo(t, map[string]string{".gitattributes": "slow filter=slow\n", "a": "1", "slow": "1", "z": "1"})
 	started := filepath.Join(t.TempDir(), "started")
 	r.Git("config", "filter.slow.smudge", r.script("smudge", "echo $$ >"+started+"; sleep 600; cat"))

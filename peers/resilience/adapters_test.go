@@ -62,7 +62,7 @@ func (a gobreakerAdapter) Counts() (successes, failures uint64) {
 	return uint64(c.TotalSuccesses), uint64(c.TotalFailures)
 }
 
-// gobreakers have a rolling window, and exclude what their callers cancelled. The
+// gobreakers have a rolling window, and exclude what their callers canceled. The
 // two thresholds are the adapter's own doing, because gobreaker leaves them to a
 // function of its user's. MaxRequests is both the number of probes admitted and
 // of successes asked for; where the spec wants them to differ, it is the latter.
@@ -103,7 +103,7 @@ func (a failsafeBreaker) Counts() (successes, failures uint64) {
 
 // failsafeBreakers have either of the two thresholds, since the builder takes one
 // in place of the other: the rate where the spec asks for one below 1, as then the
-// number is out of reach. What a caller cancelled is not handled, which is the
+// number is out of reach. What a caller canceled is not handled, which is the
 // nearest there is to ignoring it: it counts as a success.
 func failsafeBreakers(spec resiliencetest.BreakerSpec) (resiliencetest.Breaker, error) {
 	builder := circuitbreaker.NewBuilder[any]().

@@ -27,7 +27,7 @@
 // Libraries differ in what they keep for the price. Each is set up for a sliding
 // window of ten seconds, or the nearest it has to it, and to what a service would
 // reasonably set; the text beside it says what it is. All are given the context of
-// the benchmark, which can be cancelled, where they take one; failsafe's executor
+// the benchmark, which can be canceled, where they take one; failsafe's executor
 // gets none for breakers and retries, as that makes it faster.
 //
 // # Conformance

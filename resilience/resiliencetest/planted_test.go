@@ -441,7 +441,7 @@ func (r *plainRetrier) Execute(ctx context.Context, fn func(context.Context) err
 		}
 		d := time.Duration(float64(delay) * (1 + r.spec.JitterFactor*(2*rand.Float64()-1)))
 		var after plainAfter
-		if errors.As(err, &after) && r.fault != "retry-after-honoured" {
+		if errors.As(err, &after) && r.fault != "retry-after-honored" {
 			if after.d > d || r.fault == "retry-after-capped" {
 				d = after.d
 			}

@@ -190,7 +190,7 @@ var retrierSuite = []property[RetrierFactory]{
 		c.require(e.attempts() == 1, "a permanent error was followed by %d more attempts", e.attempts()-1)
 		c.require(errors.Is(e.err, errDown), "errors.Is does not find the cause in %v", e.err)
 	}},
-	{"retry-after-honoured", "A service that says when to come back is not asked before.", func(c *checker, build RetrierFactory) {
+	{"retry-after-honored", "A service that says when to come back is not asked before.", func(c *checker, build RetrierFactory) {
 		r := c.retrier(build, RetrierSpec{MaxAttempts: 2})
 		a := capable[RetrierAfter](c, r.r, "no Retry-After")
 		e := r.execute(c.ctx, always(a.After(errDown, 7*time.Second)))

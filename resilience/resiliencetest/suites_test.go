@@ -284,7 +284,7 @@ func TestMissingAbilitiesAreUnsupported(t *testing.T) {
 	}
 	report = CheckRetrier(t, retriers)
 	require.Empty(t, report.Violations())
-	for _, p := range []string{"permanent-not-retried", "retry-after-honoured", "retry-after-capped"} {
+	for _, p := range []string{"permanent-not-retried", "retry-after-honored", "retry-after-capped"} {
 		require.Equal(t, Unsupported, report.Status(p))
 	}
 }

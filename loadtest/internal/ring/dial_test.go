@@ -117,7 +117,7 @@ func TestRingDialFails(t *testing.T) {
 		_, err = dialByRing(ctx, t, g, addr, time.Minute)
 		require.ErrorIs(t, err, context.Canceled)
 
-		_, err = dialByRing(ctx, t, g, addr, time.Minute) // cancelled before
+		_, err = dialByRing(ctx, t, g, addr, time.Minute) // canceled before
 		require.ErrorIs(t, err, context.Canceled)
 
 		for _, nobody := range []string{"127.0.0.1:1", "[::1]:1"} {

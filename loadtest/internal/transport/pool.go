@@ -243,7 +243,7 @@ func (p *Pool) get(ctx context.Context, to hostKey, proxy *url.URL) (*poolConn, 
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if err == nil && ctx.Err() != nil { // a cancelled context wins
+	if err == nil && ctx.Err() != nil { // a canceled context wins
 		err = context.Cause(ctx)
 	}
 	if err != nil {
