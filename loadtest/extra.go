@@ -93,8 +93,8 @@ func (x *extra) request(req *Request) *Request {
 	return &own
 }
 
-// tell adds to r what x knows of the request.
-func (x *extra) tell(r *RequestResult) {
+// annotate adds to r what x knows of the request.
+func (x *extra) annotate(r *RequestResult) {
 	if x == nil {
 		return
 	}

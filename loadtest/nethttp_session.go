@@ -42,7 +42,7 @@ type prepared struct {
 
 func (s *httpSession) Do(ctx context.Context, req *Request) (Response, error) {
 	if s.ctx != ctx {
-		s.rest()
+		s.release()
 		s.ctx, s.worker = ctx, workerOf(ctx)
 	}
 	x := extraOf(s.worker)
@@ -92,15 +92,15 @@ func (s *httpSession) roundTrip(ctx context.Context, req *Request, p *prepared) 
 	return out, explain(ctx, Phase(s.trace.Phase()), err)
 }
 
-// rest ends the use of a context. Requests may differ under the next one.
-func (s *httpSession) rest() {
+// release ends the use of a context. Requests may differ under the next one.
+func (s *httpSession) release() {
 	s.ctx, s.worker, s.traced, s.requests = nil, nil, nil, kept[*prepared]{}
 }
 
 // Park gives the connection back while the session waits for the next run, so that
 // it can expire.
 func (s *httpSession) Park() {
-	s.rest()
+	s.release()
 	s.direct.Park()
 }
 
@@ -205,7 +205,7 @@ func (s *httpSession) withTrace() context.Context {
 }
 
 func (s *httpSession) Close() error {
-	s.rest()
+	s.release()
 	s.direct.Close()
 	if s.transport != nil {
 		s.transport.CloseIdleConnections()

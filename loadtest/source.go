@@ -47,8 +47,8 @@ type feed interface {
 	// planned is the time since the run began from which on no request is to begin,
 	// or 0.
 	planned() time.Duration
-	// giveBack returns claimed requests that were not sent, for others to claim.
-	giveBack(rest []item)
+	// unclaim returns claimed requests that were not sent, for others to claim.
+	unclaim(rest []item)
 	// fault is why the feed ended early, if it did.
 	fault() error
 	close()

@@ -105,7 +105,7 @@ func (f *indexFeed) part() part             { return f.of }
 func (f *indexFeed) planned() time.Duration { return 0 }
 func (f *indexFeed) close()                 {}
 
-func (f *indexFeed) giveBack(rest []item) {
+func (f *indexFeed) unclaim(rest []item) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.back = append(f.back, rest...)

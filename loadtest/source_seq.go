@@ -66,7 +66,7 @@ func (f *seqFeed) size() int64            { return -1 }
 func (f *seqFeed) part() part             { return part{} }
 func (f *seqFeed) planned() time.Duration { return 0 }
 
-func (f *seqFeed) giveBack([]item) {} // it hands out one at a time
+func (f *seqFeed) unclaim([]item) {} // it hands out one at a time
 
 func (f *seqFeed) fault() error {
 	f.turn.Lock()

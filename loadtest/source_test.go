@@ -84,7 +84,7 @@ func TestWhatIsGivenBackIsHandedOutAgain(t *testing.T) {
 	f := open(t, Times(10, Get("http://a"), Get("http://b")))
 	dst := make([]item, 5)
 	require.Equal(t, 5, f.claim(dst, 1))
-	f.giveBack(dst[2:5])
+	f.unclaim(dst[2:5])
 	got := take(f, 4, 1)
 	require.Len(t, got, 8)
 	require.ElementsMatch(t, []string{"http://a", "http://b", "http://a", "http://b", "http://a", "http://b", "http://a", "http://b"}, got)
@@ -96,7 +96,7 @@ func TestWhatIsGivenBackIsShared(t *testing.T) {
 	f := open(t, Times(1000, Get("http://a"))).(*indexFeed)
 	dst := make([]item, 100)
 	require.Equal(t, 100, f.claim(dst, 1))
-	f.giveBack(dst)
+	f.unclaim(dst)
 	for left := 100; left > 0; {
 		n := f.claim(dst, 5)
 		require.Equal(t, max(1, left/10), n, "with %d left for 5 workers", left)

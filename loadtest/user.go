@@ -113,7 +113,7 @@ func (u *User) send(req *Request, hop bool) (Response, error) {
 		return Response{}, err
 	}
 	w := u.worker
-	if err := w.hold(); err != nil {
+	if err := w.ensureSession(); err != nil {
 		return Response{}, err
 	}
 	now := w.run.now()
@@ -158,7 +158,7 @@ func (u *User) Pause(d time.Duration) error {
 	}
 	w := u.worker
 	until := w.run.now() + d
-	w.giveSession()
+	w.releaseSession()
 	if u.timer == nil {
 		u.timer = time.NewTimer(d)
 	} else {

@@ -89,7 +89,7 @@ func (w *worker) serve() {
 func (w *worker) arrive(it openloop.Arrival) bool {
 	r := w.run
 	w.turn, w.inHand, w.excluded = it.Number, true, r.counted.excludes(it.Number, it.Due)
-	if err := w.hold(); err != nil {
+	if err := w.ensureSession(); err != nil {
 		r.halt(err)
 		return false
 	}
@@ -119,8 +119,8 @@ func (w *worker) adopt(s Session) {
 	}
 }
 
-// hold gets the worker a session, unless it has one.
-func (w *worker) hold() error {
+// ensureSession gets the worker a session, unless it has one.
+func (w *worker) ensureSession() error {
 	if w.session != nil {
 		return nil
 	}
@@ -131,8 +131,8 @@ func (w *worker) hold() error {
 	return err
 }
 
-// giveSession gives the session back while the worker has nothing to send.
-func (w *worker) giveSession() {
+// releaseSession gives the session back while the worker has nothing to send.
+func (w *worker) releaseSession() {
 	if s := w.session; s != nil {
 		w.session = nil
 		w.run.engine.putSession(s, false)
@@ -153,7 +153,7 @@ func (w *worker) loop() {
 			if r.over(now) {
 				return
 			}
-			if err := w.hold(); err != nil {
+			if err := w.ensureSession(); err != nil {
 				r.halt(err)
 				return
 			}
@@ -162,7 +162,7 @@ func (w *worker) loop() {
 			now = w.send(it, now)
 			if now-began > slowBatch && i+1 < n {
 				// What was quick has become slow: let idle workers share the rest.
-				r.feed.giveBack(w.items[i+1 : n])
+				r.feed.unclaim(w.items[i+1 : n])
 				break
 			}
 		}
@@ -364,7 +364,7 @@ func (w *worker) report(it item, began time.Duration, attempts int, out *outcome
 		Expected: out.class == ClassNone && req.expected(out.resp.StatusCode),
 		Excluded: w.excludes(began),
 	}
-	w.extra.tell(&x)
+	w.extra.annotate(&x)
 	err := w.run.sink.put(x)
 	if err != nil {
 		w.run.halt(err)

@@ -258,13 +258,13 @@ func (s *Session) putIdleConn() {
 
 // serve begins to send requests under ctx, and to watch it.
 func (s *Session) serve(ctx context.Context) {
-	s.rest()
+	s.unwatch()
 	s.fresh = true
 	s.begin(ctx)
 }
 
-// rest ends the watching of a context.
-func (s *Session) rest() {
+// unwatch ends the watching of a context.
+func (s *Session) unwatch() {
 	s.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,7 +279,7 @@ func (s *Session) rest() {
 // Park gives the connection to the pool, and memory back, until the next request.
 func (s *Session) Park() {
 	s.putIdleConn()
-	s.rest()
+	s.unwatch()
 	s.parser.reset(false, false, 0)
 	s.parser.body = nil
 	if s.reader != nil {

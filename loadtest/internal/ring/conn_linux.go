@@ -132,7 +132,7 @@ func (c *Conn) Exchange(out []byte, in *Buffer, wary bool) (wrote, read int, err
 	r.mu.Lock()
 	err = c.refusal()
 	if err == nil && (wary || c.readable) {
-		err = c.look()
+		err = c.peek()
 	}
 	if err != nil {
 		r.mu.Unlock()
@@ -193,14 +193,14 @@ func (c *Conn) Peek() error {
 	defer c.ring.mu.Unlock()
 	err := c.refusal()
 	if err == nil {
-		err = c.look()
+		err = c.peek()
 	}
 	return c.opError("read", err)
 }
 
-// look finds out whether the peer has closed the connection or sent something.
+// peek finds out whether the peer has closed the connection or sent something.
 // The caller holds mu.
-func (c *Conn) look() error {
+func (c *Conn) peek() error {
 	for {
 		n, _, err := syscall.Recvfrom(c.fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
@@ -277,8 +277,8 @@ func (c *Conn) settle() {
 			c.read.wake <- struct{}{}
 		}
 	} else {
-		c.read.tell()
-		c.write.tell()
+		c.read.signal()
+		c.write.signal()
 	}
 	if c.gone != nil && c.read.state != opUnderWay && c.write.state != opUnderWay {
 		close(c.gone)
@@ -286,8 +286,8 @@ func (c *Conn) settle() {
 	}
 }
 
-// tell wakes the one that waits for o, once.
-func (o *operation) tell() {
+// signal wakes the one that waits for o, once.
+func (o *operation) signal() {
 	if o.state == opNone && o.buf != nil {
 		o.buf = nil
 		o.wake <- struct{}{}

@@ -70,7 +70,7 @@ func newRing(plain bool) (*Ring, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	r := &Ring{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), done: make(chan struct{})}
-	r.wait = func(uintptr) bool { return r.look() }
+	r.wait = func(uintptr) bool { return r.poll() }
 	if r.raw, err = r.file.SyscallConn(); err == nil {
 		err = r.file.SetReadDeadline(time.Time{}) // fails unless the poller has it
 	}
@@ -109,7 +109,7 @@ func (r *Ring) pump() {
 	defer close(r.done)
 	for {
 		if r.ready == 0 {
-			r.look()
+			r.poll()
 		}
 		stopping := r.gather()
 		if len(r.steps) > 0 {
@@ -131,8 +131,8 @@ func (r *Ring) pump() {
 	}
 }
 
-// look asks for events, and says whether there are any.
-func (r *Ring) look() bool {
+// poll asks for events, and reports whether there are any.
+func (r *Ring) poll() bool {
 	// It does not wait, nor does what the uring is asked for: so Go's scheduler need
 	// not know, which otherwise takes the pump for stuck and wakes a thread to
 	// replace it. That costs a quarter of all CPU time at 10 connections.
@@ -145,7 +145,7 @@ func (r *Ring) look() bool {
 	return r.ready > 0
 }
 
-// park says whether the pump may sleep.
+// park reports whether the pump may sleep.
 func (r *Ring) park() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
