@@ -67,29 +67,36 @@ func BenchmarkChild(b *testing.B) {
 	Bench(b, o)
 }
 
-// bench returns the output of BenchmarkChild in a process of its own.
-func bench(t *testing.T, what string, flags ...string) (out string, ok bool) {
-	t.Helper()
-	return benchWithin(t, "", what, flags...)
+// benched is what BenchmarkChild said in a process of its own, in a step of GitHub Actions.
+type benched struct {
+	out, summary string // what it printed, and what the summary of the step has
+	ok           bool
 }
 
-// benchWithin is bench in a step of GitHub Actions with that file for its summary.
-func benchWithin(t *testing.T, summary, what string, flags ...string) (out string, ok bool) {
+// bench runs BenchmarkChild in a process of its own.
+func bench(t *testing.T, what string, flags ...string) (b benched) {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
+	summary := filepath.Join(t.TempDir(), "summary")
+	require.NoError(t, os.WriteFile(summary, nil, 0o600))
 	cmd := exec.CommandContext(t.Context(), exe, append([]string{"-test.run=^$", "-test.bench=Child"}, flags...)...)
 	cmd.Env = append(os.Environ(), child+"="+what, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // nothing races after it
 	data, err := cmd.CombinedOutput()
-	return string(data), err == nil
+	b.out, b.ok = string(data), err == nil
+	data, err = os.ReadFile(summary)
+	require.NoError(t, err)
+	b.summary = string(data)
+	return b
 }
 
 // Whatever the time of a benchmark, it is one search, with a line that says which way its
 // metrics are better.
 func TestBenchReportsMetrics(t *testing.T) {
 	for _, flags := range [][]string{nil, {"-test.benchtime=1x"}, {"-test.benchtime=3x", "-test.count=2"}} {
-		out, ok := bench(t, "good", flags...)
-		require.True(t, ok, out)
+		b := bench(t, "good", flags...)
+		out := b.out
+		require.True(t, b.ok, out)
 		require.True(t, strings.HasPrefix(out, units), "before the first benchmark:\n%s", out)
 		require.Equal(t, 1, strings.Count(out, units))
 		lines := regexp.MustCompile(`(?m)^BenchmarkChild\S*\s+\d+\t\s+(\S+) capacity-hi-req/s\t\s+(\S+) capacity-lo-req/s\t\s+(\S+) capacity-req/s\t\s+(\S+) trials$`)
@@ -98,51 +105,46 @@ func TestBenchReportsMetrics(t *testing.T) {
 		require.Contains(t, out, "passes and one of")
 		require.Equal(t, max(1, len(flags)), strings.Count(out, "capacity 4,"), "one search for each count, and its summary\n%s", out)
 		require.NotContains(t, out, "truncated")
+		requireActionsTold(t, b, max(1, len(flags)), "<details><summary>✅ BenchmarkChild: capacity 4,", "")
 	}
 }
 
 // Without a capacity there is no metric, and the benchmark fails and says why.
 func TestBenchWithoutACapacity(t *testing.T) {
-	for what, want := range map[string]string{
-		"invalid": "INVALID: the generator was the limit", "loop": "Bench within b.Loop()", "bad": "Width is 2",
+	for what, want := range map[string]struct{ says, summary, annotation string }{
+		"invalid": {"INVALID: the generator was the limit", "<details open><summary>⚠️ BenchmarkChild: no capacity found", "no capacity found::capacity: INVALID: the generator was the limit"},
+		"bad":     {"Width is 2", "<details open><summary>🔴 BenchmarkChild: no capacity found", "no capacity found::capacity: bad configuration: Width is 2"},
+		"loop":    {"Bench within b.Loop()", "", ""},
 	} {
-		out, ok := bench(t, what)
-		require.False(t, ok, out)
-		require.Contains(t, out, "--- FAIL: BenchmarkChild")
-		require.Contains(t, out, want)
-		require.NotContains(t, out, " capacity-req/s\t")
+		b := bench(t, what)
+		require.False(t, b.ok, b.out)
+		require.Contains(t, b.out, "--- FAIL: BenchmarkChild")
+		require.Contains(t, b.out, want.says)
+		require.NotContains(t, b.out, " capacity-req/s\t")
+		if want.summary != "" {
+			requireActionsTold(t, b, 1, want.summary, want.annotation)
+		}
 	}
-	out, _ := bench(t, "invalid", "-test.v", "-test.benchtime=1x")
-	require.Contains(t, out, "warm-up", "all trials")
-	require.Contains(t, out, "control")
+	b := bench(t, "invalid", "-test.v", "-test.benchtime=1x")
+	require.Contains(t, b.out, "warm-up", "all trials")
+	require.Contains(t, b.out, "control")
 }
 
-// Within GitHub Actions each search is in the summary of its step, and one without a
-// capacity is an annotation at the line of the benchmark.
-func TestBenchTellsGitHubActions(t *testing.T) {
-	for what, want := range map[string]struct{ summary, annotation string }{
-		"good":    {"<details><summary>✅ BenchmarkChild: capacity 4,", ""},
-		"invalid": {"<details open><summary>⚠️ BenchmarkChild: no capacity found", "no capacity found::capacity: INVALID: the generator was the limit"},
-		"bad":     {"<details open><summary>🔴 BenchmarkChild: no capacity found", "no capacity found::capacity: bad configuration: Width is 2"},
-	} {
-		summary := filepath.Join(t.TempDir(), "summary")
-		require.NoError(t, os.WriteFile(summary, nil, 0o600))
-		out, ok := benchWithin(t, summary, what)
-		require.Equal(t, want.annotation == "", ok, out)
-		got, err := os.ReadFile(summary)
-		require.NoError(t, err)
-		require.Equal(t, 1, strings.Count(string(got), "<details"), string(got))
-		require.Contains(t, string(got), want.summary)
-		require.Contains(t, string(got), "(bench&#95;test.go:")
-		if what != "bad" {
-			require.Contains(t, string(got), "| goal | passes at | fails at |\n|---|---|---|\n| p99 ")
-		}
-		if want.annotation == "" {
-			require.NotContains(t, out, "::error")
-			continue
-		}
-		require.Regexp(t, `(?m)^\s+::error file=\S+[/\\]bench_test\.go,line=\d+,title=BenchmarkChild%3A `+want.annotation, out)
+// requireActionsTold requires that each of so many searches is in the summary of the step,
+// and one without a capacity an annotation at the line of the benchmark.
+func requireActionsTold(t *testing.T, b benched, searches int, summary, annotation string) {
+	t.Helper()
+	require.Equal(t, searches, strings.Count(b.summary, "<details"), b.summary)
+	require.Equal(t, searches, strings.Count(b.summary, summary), b.summary)
+	require.Contains(t, b.summary, "(bench&#95;test.go:")
+	if !strings.Contains(annotation, "bad configuration") {
+		require.Contains(t, b.summary, "| goal | passes at | fails at |\n|---|---|---|\n| p99 ")
 	}
+	if annotation == "" {
+		require.NotContains(t, b.out, "::error")
+		return
+	}
+	require.Regexp(t, `(?m)^\s+::error file=\S+[/\\]bench_test\.go,line=\d+,title=BenchmarkChild%3A `+annotation, b.out)
 }
 
 // Of several shards, shard 0 tells what all of them have found.

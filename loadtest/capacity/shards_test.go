@@ -41,7 +41,7 @@ func searchInShards(t *testing.T, o Options, n int, change func(i int, c *shards
 // what it has decided.
 func TestShardsSearchTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const workers, each, limit = 40, 20 * time.Millisecond, 50 * time.Millisecond
+		const workers, each, limit = 10, 20 * time.Millisecond, 50 * time.Millisecond
 		o := function(service(workers, each), limit)
 		alone, err := Search(t.Context(), o)
 		require.NoError(t, err, alone)
@@ -127,7 +127,7 @@ func slowCopy(t *testing.T, from string, after time.Duration) string {
 			select {
 			case <-stop:
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 			}
 		}
 	})

@@ -19,7 +19,7 @@ func TestSearchForUsers(t *testing.T) {
 	for name, think := range map[string]time.Duration{"without a pause": 0, "with pauses": 200 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := function(service(2, 10*time.Millisecond), 50*time.Millisecond)
+				o := function(service(2, 20*time.Millisecond), 100*time.Millisecond)
 				o.Budget = 10 * time.Minute
 				o.TrialDuration = 5 * time.Second
 				r, err := Search(t.Context(), o, loadtest.Walk("shop", func(_ context.Context, u *loadtest.User) error {
@@ -35,7 +35,7 @@ func TestSearchForUsers(t *testing.T) {
 				}))
 				require.NoError(t, err, r)
 				requireJSON(t, r)
-				require.InEpsilon(t, 50, r.Capacity, 0.05, r) // 200 requests a second
+				require.InEpsilon(t, 25, r.Capacity, 0.05, r) // 100 requests a second
 				require.LessOrEqual(t, r.Capacity, r.Upper)
 				for _, trial := range r.Trials[1:] {
 					require.Zero(t, trial.Dropped, r)
