@@ -21,8 +21,8 @@ func (w *world) leave() (open int, left []string) {
 	time.Sleep(time.Second)
 	open = int(w.open.Load())
 	w.tb.cleanUp()
-	for range 10 {
-		time.Sleep(time.Second)
+	for _, wait := range []time.Duration{time.Second, 9 * time.Second} {
+		time.Sleep(wait)
 		if left = started(); left == nil {
 			return open, nil
 		}

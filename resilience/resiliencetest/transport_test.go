@@ -28,7 +28,10 @@ func brunts(base http.RoundTripper) http.RoundTripper {
 
 func TestMatrixOfTransport(t *testing.T) { TestTransport(t, brunts) }
 
-func TestSweepOfTransport(t *testing.T) { SweepTransport(t, brunts) }
+// With options, all of them stricter than the defaults, of which ExampleSweepTransport is.
+func TestSweepOfTransport(t *testing.T) {
+	SweepTransport(t, brunts, MaxAttempts(2), CallDeadline(20*time.Second), TimeLimit(time.Minute), Accept())
+}
 
 // net/http passes all that is asked of a client without retries but for the connections of
 // HTTP/2 that die in silence: see TestNetHTTPKeepsADeadHTTP2Connection.
@@ -81,15 +84,15 @@ func TestCellsAreRepeatable(t *testing.T) {
 
 // A sweep finds what a client does wrong only if one event fails.
 func TestSweepCatchesPlantedBugs(t *testing.T) {
+	cfg := configure(t, nil)
+	events, _ := sweepEvents(t, cfg, planted(""))
+	require.Greater(t, len(events), 20)
 	for fault, want := range map[string]string{
 		"retries a POST":            "call 3, POST /work: the POST was executed 2 times",
 		"leaves a goroutine":        "goroutines are left",
 		"sends an empty body again": "call 2, PUT /work: the request was executed with a body that its caller did not send",
 	} {
 		t.Run(fault, func(t *testing.T) {
-			cfg := configure(t, nil)
-			events, _ := sweepEvents(t, cfg, planted(""))
-			require.Greater(t, len(events), 20)
 			var seen strings.Builder
 			for _, e := range events {
 				c := runCell(t, (&sweep{event: e}).cell(), cfg, planted(fault))
