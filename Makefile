@@ -56,9 +56,10 @@ test: ## run every test: race-checked, shuffled, leak-checked
 
 # The race detector does not see what io_uring writes, so under it Wire does without.
 .PHONY: test-wire
-test-wire: ## the tests of connections without the race detector, and so with io_uring (part of test)
+test-wire: ## the tests of connections without the race detector, and so with io_uring, and those that -race only makes slow (part of test)
 	$(GO) test -shuffle=on ./loadtest/internal/...
 	$(GO) test -shuffle=on -run 'Ring|Wire|Session|Dial|Small|Nothing' ./loadtest
+	$(GO) test -shuffle=on -run 'MaxRate|Simulation|MeanIs|Share|LatencyShapes|ParallelTests' ./fixtures
 
 # Without the race detector, which test has looked with: what is asked here is whether
 # another standard library and runtime change what the tests see.
