@@ -154,7 +154,7 @@ apidiff: ## what has changed in the exported API since REF (default: the last ta
 	@GO='$(GO)' bash tools/apidiff.sh $(REF)
 
 # mutate: of which packages the core; FILES='a.go b*.go' instead of it; JOBS at a time.
-PKG ?= internal/benchgate resilience loadtest loadtest/pace loadtest/internal/heap loadtest/internal/hist loadtest/internal/http1 loadtest/internal/openloop
+PKG ?= internal/benchgate resilience loadtest loadtest/pace loadtest/internal/heap loadtest/internal/hist loadtest/internal/http1 loadtest/internal/jsonl loadtest/internal/label loadtest/internal/lines loadtest/internal/openloop loadtest/internal/servertiming
 .PHONY: mutate
 mutate: ## plant bugs, one at a time, and see which no test notices (PKG=resilience FILES=budget.go)
 	@for pkg in $(PKG); do \

@@ -20,6 +20,7 @@ pkg=${1%/} pkg=${pkg#./}
 case $pkg in
 loadtest) core='collector.go dispatcher.go interval.go recorder.go run.go slo.go source*.go stats.go tally.go verdict.go warning.go worker.go' ;;
 loadtest/internal/heap) core='growth.go' ;;
+loadtest/internal/jsonl) core='record.go' ;;
 loadtest/internal/hist) core='histogram.go series.go' ;;
 resilience) core='backoff.go breaker*.go budget.go limiter*.go retry*.go waitlist.go window.go' ;;
 *) core='*.go' ;;
