@@ -98,12 +98,13 @@ race: ## run every test 20 times under the race detector (minutes)
 	$(GO) test -race -shuffle=on -count=20 ./...
 
 .PHONY: soak
-soak: ## the long forms of the tests of sinks, streams, replays, services and virtual time
+soak: ## the long forms of the tests of sinks, streams, replays, services, virtual time and the snippets of the docs
 	BRUNT_SOAK=1 $(GO) test $(RACE) -count=1 -run 'LeavingAStream|TwoMillion|AnHour' ./loadtest
 	BRUNT_SOAK=1 $(GO) test -count=1 -run 'LeavingAStream|TwoMillion|AnHour' ./loadtest
 	BRUNT_SOAK=1 $(GO) test -count=1 -v -run 'Saturated' ./fixtures
 	BRUNT_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Gigabyte' ./loadtest/replay
 	BRUNT_SOAK=1 $(GO) test -count=1 -v -run '^TestVirtualSustained$$' .
+	BRUNT_SOAK=1 $(GO) test $(RACE) -count=1 -v -run '^TestDocsSnippets$$' .
 
 # The server and the load generator are processes of their own.
 .PHONY: truth

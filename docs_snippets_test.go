@@ -2,6 +2,7 @@ package brunt_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/loadtest"
 )
 
 // snippet is a fence of Go, with the fences that continue it, as a Go file.
@@ -30,7 +34,8 @@ import (
 // testing speak of the Markdown file's lines.
 type snippet struct {
 	fence
-	dir   string   // of its package: one a page, or its own
+	dir   string   // of its package: its page's or its own, until gather puts several in one
+	kind  string   // of its package: "main", "idle", "fails", or "" for its page's
 	name  string   // of its file
 	code  string   // the file
 	idle  bool     // compile only: nothing of its package runs
@@ -148,9 +153,13 @@ func newSnippet(body []fence) (*snippet, error) {
 		}
 		s.code = head + importsOf(file) + "\n" + decls
 		s.tests = slices.DeleteFunc(s.tests, func(name string) bool { return name == "TestMain" })
-		if strings.Contains(decls, "func TestMain(") || s.idle || s.fails != "" {
-			s.dir = fmt.Sprintf("%s_%d", page, f.line)
+		switch {
+		case strings.Contains(decls, "func TestMain("):
+			s.kind = "main"
+		case s.idle:
+			s.kind = "idle"
 		}
+		s.apart()
 		return s, nil
 	}
 	return s, s.wrap(page, body)
@@ -195,9 +204,7 @@ func (s *snippet) wrap(page string, body []fence) error {
 	} else {
 		s.tests = []string{name}
 	}
-	if s.fails != "" {
-		s.dir = fmt.Sprintf("%s_%d", page, s.line)
-	}
+	s.apart()
 	need := importsOf(file)
 	if !strings.Contains(need, `"testing"`) {
 		need += `import "testing"; `
@@ -205,6 +212,94 @@ func (s *snippet) wrap(page string, body []fence) error {
 	s.code = "package docs; " + need + fmt.Sprintf("func %s(%s) { ctx, url := setup(%s); _, _ = ctx, url\n", name, tb, v) +
 		strings.TrimPrefix(out.String(), head) + "}\n"
 	return nil
+}
+
+// apart gives s a package of its own unless its page's will do.
+func (s *snippet) apart() {
+	if s.kind == "" && s.fails != "" {
+		s.kind = "fails"
+	}
+	if s.kind != "" {
+		s.dir += fmt.Sprintf("_%d", s.line)
+	}
+}
+
+// gather puts packages of one kind together, for each takes time to link. Those with
+// benchmarks are a kind too: go test runs none where a test has failed. What one of them
+// declares no other names: so nothing of one page makes another's compile.
+func gather(snippets []*snippet) {
+	type group struct {
+		dir, kind          string
+		declares, mentions map[string]bool
+	}
+	var groups []*group
+	byDir := make(map[string][]*snippet)
+	for _, s := range snippets {
+		byDir[s.dir] = append(byDir[s.dir], s)
+	}
+	overlap := func(a, b map[string]bool) bool {
+		for name := range a {
+			if b[name] {
+				return true
+			}
+		}
+		return false
+	}
+	for _, dir := range slices.Sorted(maps.Keys(byDir)) {
+		unit := group{kind: byDir[dir][0].kind, declares: make(map[string]bool), mentions: make(map[string]bool)}
+		for _, s := range byDir[dir] {
+			s.names(unit.declares, unit.mentions)
+			if unit.kind == "" && slices.ContainsFunc(s.tests, func(name string) bool { return strings.HasPrefix(name, "Benchmark") }) {
+				unit.kind = "bench"
+			}
+		}
+		unit.kind = cmp.Or(unit.kind, "tests")
+		i := slices.IndexFunc(groups, func(g *group) bool {
+			return g.kind == unit.kind && unit.kind != "main" && !overlap(g.declares, unit.mentions) && !overlap(unit.declares, g.mentions)
+		})
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, &group{dir: fmt.Sprintf("%s%d", unit.kind, i), kind: unit.kind, declares: make(map[string]bool), mentions: make(map[string]bool)})
+		}
+		maps.Copy(groups[i].declares, unit.declares)
+		maps.Copy(groups[i].mentions, unit.mentions)
+		for _, s := range byDir[dir] {
+			s.dir, s.name = groups[i].dir, dir+"_"+s.name
+		}
+	}
+}
+
+// names adds what s declares for all of its package, and every name in it.
+func (s *snippet) names(declares, mentions map[string]bool) {
+	file, err := parser.ParseFile(token.NewFileSet(), "", s.code, parser.SkipObjectResolution)
+	if err != nil {
+		return // the compiler will say so
+	}
+	for _, decl := range file.Decls {
+		switch decl := decl.(type) {
+		case *ast.FuncDecl:
+			if decl.Recv == nil {
+				declares[decl.Name.Name] = true
+			}
+		case *ast.GenDecl:
+			for _, spec := range decl.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					declares[spec.Name.Name] = true
+				case *ast.ValueSpec:
+					for _, id := range spec.Names {
+						declares[id.Name] = true
+					}
+				}
+			}
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			mentions[id.Name] = true
+		}
+		return true
+	})
 }
 
 // importsOf returns the import declarations that file lacks, on one line.
@@ -296,7 +391,7 @@ func goTest(t *testing.T, dir string, snippets []*snippet) []testEvent {
 	write("go.sum", read("go.sum"))
 	prelude := read("testdata/docs/prelude_test.go")
 	// With -bench, a build that fails takes the first package with it: this one.
-	write("prelude_test.go", prelude)
+	write("docs.go", "package docs\n")
 	for _, s := range snippets {
 		write(filepath.Join(s.dir, s.name), s.code)
 		write(filepath.Join(s.dir, "prelude_test.go"), prelude)
@@ -305,9 +400,11 @@ func goTest(t *testing.T, dir string, snippets []*snippet) []testEvent {
 		}
 	}
 
-	args := []string{"test", "-json", "-count=1", "-bench=.", "-benchtime=20x", "-timeout=2m"}
-	// The same flags as this binary's: then everything but the snippets is in the cache.
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	// No package runs before all are built, nor beside another: -bench sees to that.
+	args := []string{"test", "-json", "-count=1", "-bench=.", "-benchtime=20x", "-timeout=2m", "-ldflags=-s -w"}
+	// The race detector makes of seconds most of a minute: make soak has it.
+	info, ok := debug.ReadBuildInfo()
+	if ok && os.Getenv("BRUNT_SOAK") != "" && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		args = append(args, "-race")
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append(args, "./...")...)
@@ -337,6 +434,21 @@ type testEvent struct {
 	Action, Package, ImportPath, Test, Output, Key, Value string
 }
 
+// busy reports whether the output of a test that failed says that it did for one reason:
+// this machine was too busy for the load of an open loop, which says nothing of the snippet.
+func busy(output string) bool {
+	var (
+		logged = regexp.MustCompile(`(?m)^ +\S+\.\w+:\d+: .*`).FindAllString(output, -1)
+		causes = regexp.MustCompile(`(?m)^ +cause +(.+?)(?: in \d+ of \d+ seconds)?: `).FindAllStringSubmatch(output, -1)
+		has    = func(attr string) bool {
+			return regexp.MustCompile(`(?m)^=== ATTR +\S+ ` + attr + `$`).MatchString(output)
+		}
+	)
+	return has("brunt.verdict INVALID") && has("brunt.error-rate 0") &&
+		len(logged) == 1 && strings.Contains(logged[0], ": loadtest: INVALID: ") &&
+		len(causes) == 1 && causes[0][1] == string(loadtest.CauseCPU)
+}
+
 // judge says what went wrong with snippets, each with its line, or nothing.
 func judge(snippets []*snippet, events []testEvent) []string {
 	type outcome struct{ ran, failed bool }
@@ -359,58 +471,67 @@ func judge(snippets []*snippet, events []testEvent) []string {
 		case "output", "build-output":
 			output[key] += e.Output
 		case "run":
-			tests[key] = outcome{ran: true, failed: tests[key].failed}
+			// Of a benchmark there is no more; a test also ends.
+			tests[key] = outcome{ran: strings.HasPrefix(top, "Benchmark"), failed: tests[key].failed}
 		case "fail":
 			if e.Test == "" {
 				failed[dir], ended[dir] = true, true
 			} else {
 				tests[key] = outcome{ran: true, failed: true}
 			}
-		case "skip":
-			if e.Test != "" && e.Test == top {
-				tests[key] = outcome{} // a snippet that skips itself was not run
-			}
 		case "pass":
-			if e.Test == "" {
+			switch e.Test {
+			case "":
 				ended[dir] = true
+			case top: // and not one that skips itself
+				tests[key] = outcome{ran: true}
 			}
 		}
 	}
-	said := make(map[string]bool) // packages that a snippet has been blamed for
+	var (
+		accounted = make(map[string]bool)     // packages of which a test fails, as it should or not
+		blamed    = make(map[string]bool)     // those of which one fails that should not
+		missing   = make(map[string][]string) // what did not run of a package, by its directory
+		files     = make(map[string][]string)
+	)
 	for _, s := range snippets {
+		if !slices.Contains(files[s.dir], s.file) {
+			files[s.dir] = append(files[s.dir], s.file)
+		}
 		for _, name := range s.tests {
 			if s.idle {
 				break
 			}
 			key := s.dir + "." + name
-			switch got := tests[key]; {
-			case !got.ran && failed[s.dir]:
-				// It did not compile, or another one ended the process before.
-			case !got.ran:
-				faults = append(faults, fmt.Sprintf("%s: %s did not run", s.at(), name))
-			case s.fails == "" && got.failed:
-				said[s.dir] = true
+			got := tests[key]
+			if !got.ran {
+				missing[s.dir] = append(missing[s.dir], fmt.Sprintf("%s: %s did not run", s.at(), name))
+				continue
+			}
+			accounted[s.dir] = accounted[s.dir] || got.failed
+			switch {
+			case s.fails == "" && got.failed && !busy(output[key]):
+				blamed[s.dir] = true
 				faults = append(faults, fmt.Sprintf("%s: %s failed:\n%s", s.at(), name, output[key]))
-			case s.fails != "":
-				said[s.dir] = true
-				if !got.failed || !strings.Contains(output[key], s.fails) {
-					faults = append(faults, fmt.Sprintf("%s: %s was to fail with %q:\n%s", s.at(), name, s.fails, output[key]))
-				}
+			case s.fails != "" && (!got.failed || !strings.Contains(output[key], s.fails)):
+				blamed[s.dir] = true
+				faults = append(faults, fmt.Sprintf("%s: %s was to fail with %q:\n%s", s.at(), name, s.fails, output[key]))
 			}
 		}
 	}
-	var dirs []string
-	for _, s := range snippets {
-		if !slices.Contains(dirs, s.dir) {
-			dirs = append(dirs, s.dir)
-		}
-	}
-	for _, dir := range dirs {
-		if !ended[dir] || failed[dir] && !said[dir] {
-			page := snippets[slices.IndexFunc(snippets, func(s *snippet) bool { return s.dir == dir })].file
+	for _, dir := range slices.Sorted(maps.Keys(files)) {
+		switch {
+		case blamed[dir]:
+			// A test that fails may end the process, and no benchmark runs after it.
+		case !ended[dir] || failed[dir] && !accounted[dir]:
 			// The compiler speaks of dir/README.md:55, for the directory is where the file lies.
-			text := strings.NewReplacer("./"+dir+"/"+page, page, dir+"/"+page, page).Replace(output[dir+"."])
-			faults = append(faults, fmt.Sprintf("the snippets of %s did not compile or did not end:\n%s", page, text))
+			text := output[dir+"."]
+			for _, page := range files[dir] {
+				text = strings.NewReplacer("./"+dir+"/"+page, page, dir+"/"+page, page).Replace(text)
+			}
+			faults = append(faults, fmt.Sprintf("the snippets of %s did not compile or did not end:\n%s", strings.Join(files[dir], ", "), text))
+		default:
+			faults = append(faults, missing[dir]...)
 		}
 	}
 	return faults

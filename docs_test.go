@@ -1,6 +1,7 @@
 package brunt_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,21 +63,23 @@ func TestDocsSnippets(t *testing.T) {
 		t.Skip("compiles and runs a module")
 	}
 	var snippets []*snippet
-	for file, fences := range pages(t) {
-		more, err := assemble(fences)
+	all := pages(t)
+	for _, file := range slices.Sorted(maps.Keys(all)) {
+		more, err := assemble(all[file])
 		require.NoError(t, err, file)
 		snippets = append(snippets, more...)
 	}
+	gather(snippets)
 	byPage := make(map[string][]*snippet)
-	all := snippets
+	run := snippets
 	for file, tc := range planted {
 		fences, err := parseFences(file, tc.text)
 		require.NoError(t, err)
 		byPage[file], err = assemble(fences)
 		require.NoError(t, err)
-		all = append(all, byPage[file]...)
+		run = append(run, byPage[file]...)
 	}
-	events := goTest(t, t.TempDir(), all)
+	events := goTest(t, t.TempDir(), run)
 
 	for _, fault := range judge(snippets, events) {
 		t.Error(fault)
@@ -141,9 +144,88 @@ func TestDocsJudge(t *testing.T) {
 		"it passes instead":    {edit("x_7", event("run", "x_7", fails, ""), event("pass", "x_7", fails, ""), event("pass", "x_7", "", "")), `x.md:7: Test_x_line7 was to fail with "too slow"`},
 		"it fails for another": {edit("x_7", event("run", "x_7", fails, ""), event("output", "x_7", fails, "refused\n"), event("fail", "x_7", fails, ""), event("fail", "x_7", "", "")), `"too slow":` + "\nrefused"},
 		"nothing came at all":  {nil, "x.md did not compile or did not end"},
+		"it does not end":      {edit("x", event("run", "x", passes, ""), event("fail", "x", "", "")), "x.md did not compile or did not end"},
+		"it ends in silence":   {edit("x", event("run", "x", passes, ""), event("pass", "x", "", "")), "x.md:2: Test_x_line2 did not run"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, strings.Join(judge(snippets, tc.events), "\n"), tc.want)
 		})
 	}
+}
+
+// A package fails for one of its snippets, as it should, and another did not run.
+func TestDocsJudgeMissesNone(t *testing.T) {
+	snippets := []*snippet{
+		{fence: fence{file: "x.md", line: 2}, dir: "fails", tests: []string{"TestA"}, fails: "too slow"},
+		{fence: fence{file: "y.md", line: 3}, dir: "fails", tests: []string{"TestB"}, fails: "too slow"},
+	}
+	events := []testEvent{
+		{Action: "run", Package: "docs.test/fails", Test: "TestA"},
+		{Action: "output", Package: "docs.test/fails", Test: "TestA", Output: "too slow"},
+		{Action: "fail", Package: "docs.test/fails", Test: "TestA"},
+		{Action: "run", Package: "docs.test/fails", Test: "TestB"},
+		{Action: "fail", Package: "docs.test/fails"},
+	}
+	require.Equal(t, []string{"y.md:3: TestB did not run"}, judge(snippets, events))
+}
+
+// A machine that is too busy for the load of an open loop says nothing of the snippet; a
+// test that fails for anything else as well does.
+func TestDocsJudgeOnABusyMachine(t *testing.T) {
+	const (
+		invalid = "=== ATTR  TestX brunt.error-rate 0\n=== ATTR  TestX brunt.verdict INVALID\n" +
+			"    x.md:3: loadtest: INVALID: the load was not what the schedule says\n"
+		cpu = "          cause       cpu in 1 of 1 seconds: in the worst second a tenth of the requests began 2.314ms or more after they were due\n"
+		end = "          response  p50 251.1µs  p95 3.664ms\n--- FAIL: TestX (0.30s)\n"
+	)
+	for name, tc := range map[string]struct {
+		output string
+		passes bool
+	}{
+		"INVALID, by cpu":         {invalid + cpu + end, true},
+		"INVALID, by another":     {invalid + strings.Replace(cpu, "cpu", "in flight", 1) + end, false},
+		"INVALID, by another too": {invalid + cpu + "          cause       connections: as above\n" + end, false},
+		"INVALID, by none":        {invalid + end, false},
+		"requests failed":         {strings.Replace(invalid, "rate 0", "rate 0.1", 1) + cpu + end, false},
+		"FAIL":                    {strings.ReplaceAll(invalid, "INVALID", "FAIL") + cpu + end, false},
+		"something else as well":  {invalid + cpu + end + "    x.md:9: refused\n", false},
+		"a panic":                 {"panic: planted\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := []*snippet{{fence: fence{file: "x.md", line: 2}, dir: "x", tests: []string{"TestX"}}}
+			faults := judge(x, []testEvent{
+				{Action: "run", Package: "docs.test/x", Test: "TestX"},
+				{Action: "output", Package: "docs.test/x", Test: "TestX", Output: tc.output},
+				{Action: "fail", Package: "docs.test/x", Test: "TestX"},
+				{Action: "fail", Package: "docs.test/x"},
+			})
+			require.Equal(t, tc.passes, len(faults) == 0, "%q", faults)
+		})
+	}
+}
+
+func TestDocsGather(t *testing.T) {
+	var snippets []*snippet
+	for _, page := range []struct{ file, text string }{
+		{"a.md", "~~~go\nfunc TestX(t *testing.T) {}\n~~~\n~~~go\nvar mine = 1\nfunc TestY(t *testing.T) {}\n~~~\n"},
+		{"b.md", "~~~go\nfunc TestX(t *testing.T) {}\n~~~\n"},                                  // declares the same
+		{"c.md", "~~~go\nt.Log(mine)\n~~~\n"},                                                  // would not compile by itself
+		{"d.md", "~~~go\nt.Log(1)\n~~~\n~~~go\nfunc TestMain(m *testing.M) {}\n~~~\n"},         // two packages
+		{"e.md", "<!-- snippet: fails: x -->\n~~~go\nt.Error(1)\n~~~\n~~~go\nb.Log(1)\n~~~\n"}, // two kinds
+		{"f.md", "<!-- snippet: fails: x -->\n~~~go\nt.Error(1)\n~~~\n"},
+	} {
+		fences, err := parseFences(page.file, page.text)
+		require.NoError(t, err)
+		more, err := assemble(fences)
+		require.NoError(t, err)
+		snippets = append(snippets, more...)
+	}
+	gather(snippets)
+	got := make(map[string][]string)
+	for _, s := range snippets {
+		got[s.dir] = append(got[s.dir], s.at())
+	}
+	require.Equal(t, map[string][]string{
+		"tests0": {"a.md:2", "a.md:5", "d.md:2"}, "tests1": {"b.md:2", "c.md:2"}, "main2": {"d.md:5"}, "bench3": {"e.md:6"}, "fails4": {"e.md:3", "f.md:3"},
+	}, got)
 }
