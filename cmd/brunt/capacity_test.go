@@ -60,7 +60,7 @@ func searchVirtually(t *testing.T, speed float64, seed uint64) (r capacity.Resul
 		r, err = capacity.Search(t.Context(), capacity.Options{
 			SLO:      loadtest.SLO{P95: 150 * time.Millisecond},
 			Arrivals: func(rate float64) pace.Schedule { n++; return pace.Poisson(rate, n) },
-			MaxRate:  1000, TrialDuration: 2 * time.Second, DurationSum: 14 * time.Second, Budget: time.Hour,
+			MaxRate:  250, TrialDuration: time.Second, DurationSum: 7 * time.Second, Budget: time.Hour,
 		}, loadtest.Call("checkout", service.Do))
 		require.NoError(t, err)
 	})

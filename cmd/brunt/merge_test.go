@@ -77,20 +77,22 @@ func TestMerge(t *testing.T) {
 		defer mu.Unlock()
 		seen[r.URL.Path]++
 	})))
+	other := fixtures.NewServer(t, fixtures.WithHandler("/n/", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	const n = 3
-	dir := filepath.Join(t.TempDir(), "results")
-	makeRun := func(name, p50 string) {
-		start := time.Now().Add(5 * time.Second).Format(time.RFC3339Nano)
-		var cmds []*exec.Cmd
-		for i := range n {
-			cmds = append(cmds, runShard(t, fmt.Sprintf("BRUNT_SHARD=%d/%d", i, n), "BRUNT_RUN="+name, "BRUNT_START="+start,
-				"BRUNT_RESULTS="+dir, shardTarget+"="+srv.URL, shardP50+"="+p50))
-		}
-		for _, cmd := range cmds {
-			require.NoError(t, cmd.Wait())
+	dir, later := filepath.Join(t.TempDir(), "results"), filepath.Join(t.TempDir(), "later")
+	start := time.Now().Add(5 * time.Second).Format(time.RFC3339Nano) // of both runs: they wait at the same time
+	var cmds []*exec.Cmd
+	for i := range n {
+		for _, run := range [][]string{
+			{"BRUNT_RUN=met", "BRUNT_RESULTS=" + dir, shardTarget + "=" + srv.URL, shardP50 + "=1h"},
+			{"BRUNT_RUN=missed", "BRUNT_RESULTS=" + later, shardTarget + "=" + other.URL, shardP50 + "=1ns"},
+		} {
+			cmds = append(cmds, runShard(t, append(run, fmt.Sprintf("BRUNT_SHARD=%d/%d", i, n), "BRUNT_START="+start)...))
 		}
 	}
-	makeRun("met", "1h")
+	for _, cmd := range cmds {
+		require.NoError(t, cmd.Wait())
+	}
 	require.Len(t, seen, 300)
 	for path, times := range seen {
 		require.Equal(t, 1, times, path)
@@ -137,7 +139,7 @@ func TestMerge(t *testing.T) {
 	require.Empty(t, out)
 	require.Contains(t, errs, "there is no result of a shard")
 
-	makeRun("missed", "1ns")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(later)))
 	code, _, errs = runMerge(t, dir)
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, "there are results of 2 runs, met, missed: choose one")

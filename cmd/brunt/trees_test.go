@@ -23,18 +23,15 @@ func TestGeneratedCode(t *testing.T) {
 		"gen.sh": "echo \"package m\n\nconst times = $(cat times)\" >times_gen.go\n",
 	})
 	r.Write(map[string]string{"times": "2", "times_gen.go": times + "2\n"})
-	doc := filepath.Join(t.TempDir(), "report.json")
+	save, doc := t.TempDir(), filepath.Join(t.TempDir(), "report.json")
 	const lent = "the base is built with what git ignores in your tree, made from the head: times_gen.go; -prepare has each side make its own"
-	for _, form := range []string{"", "-"} {
-		code, out, errs := r.brunt(args("-json", doc, "-md="+form)...)
-		require.Equal(t, 0, code, out+errs)
-		require.Contains(t, out, map[string]string{"": "warning: " + lent, "-": "> ⚠️ the base is built with what git ignores"}[form])
-		text, err := os.ReadFile(doc)
-		require.NoError(t, err)
-		var parsed struct{ Warnings []string }
-		require.NoError(t, json.Unmarshal(text, &parsed))
-		require.Equal(t, []string{lent}, parsed.Warnings)
-	}
+	code, out, errs := r.brunt(args("-save", save, "-json", doc)...)
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, "warning: "+lent)
+	require.Contains(t, read(filepath.Join(save, "report.md")), "> ⚠️ the base is built with what git ignores")
+	var parsed struct{ Warnings []string }
+	require.NoError(t, json.Unmarshal([]byte(read(doc)), &parsed))
+	require.Equal(t, []string{lent}, parsed.Warnings)
 
 	rules := filepath.Join(t.TempDir(), "rules.json")
 	require.NoError(t, os.WriteFile(rules, []byte(`{"prepare": "sh gen.sh"}`), 0o600))
@@ -47,7 +44,7 @@ func TestGeneratedCode(t *testing.T) {
 		require.Contains(t, errs, "preparing the head: sh gen.sh")
 	}
 
-	code, _, errs := r.brunt(args("-prepare", "exit 3")...)
+	code, _, errs = r.brunt(args("-prepare", "exit 3")...)
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, `brunt: head: build failed: prepare "exit 3": sh: exit status 3`)
 	code, _, errs = r.brunt("-prepare", "true", "a.txt", "b.txt")
