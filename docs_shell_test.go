@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,24 +24,36 @@ type shell struct {
 	brunt    map[string][]string // the commands of brunt, and their flags
 }
 
-func newShell(t *testing.T) *shell {
-	t.Helper()
+// newShell builds brunt, once for all tests, and asks it.
+var newShell = sync.OnceValues(func() (*shell, error) {
 	makefile, err := os.ReadFile("Makefile")
-	require.NoError(t, err)
+	if err != nil {
+		return nil, err
+	}
 	s := &shell{makefile: string(makefile), brunt: make(map[string][]string)}
-	binary := filepath.Join(t.TempDir(), "brunt.exe") // the name matters where it has to end so
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/brunt").CombinedOutput()
-	require.NoError(t, err, string(out))
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "brunt.exe") // the name matters where it has to end so
+	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", binary, "./cmd/brunt").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, out)
+	}
 	for _, command := range []string{"compare", "live", "merge", "job kubernetes", "job slurm", "job mpi"} {
-		help, err := exec.CommandContext(t.Context(), binary, append(strings.Fields(command), "-h")...).Output()
-		require.NoError(t, err, command)
+		help, err := exec.Command(binary, append(strings.Fields(command), "-h")...).Output()
+		if err != nil {
+			return nil, fmt.Errorf("brunt %s -h: %w", command, err)
+		}
 		for _, m := range regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(string(help), -1) {
 			s.brunt[command] = append(s.brunt[command], m[1])
 		}
-		require.NotEmpty(t, s.brunt[command])
+		if len(s.brunt[command]) == 0 {
+			return nil, fmt.Errorf("brunt %s -h names no flag", command)
+		}
 	}
-	return s
-}
+	return s, nil
+})
 
 // commands returns the command lines of a fence by line, those behind a $ in a
 // console; a backslash at the end of a line joins it with the next.
@@ -211,7 +224,8 @@ func (s *shell) command(words []string) (faults []string) {
 // TestDocsShell checks everything in README.md and docs/*.md that is not Go:
 // commands, also those within a line, data, and links.
 func TestDocsShell(t *testing.T) {
-	s := newShell(t)
+	s, err := newShell()
+	require.NoError(t, err)
 	for file, fences := range pages(t) {
 		for _, f := range fences {
 			switch f.lang {
@@ -295,7 +309,8 @@ func anchors(file string) (all []string) {
 }
 
 func TestDocsShellFindsFaults(t *testing.T) {
-	s := newShell(t)
+	s, err := newShell()
+	require.NoError(t, err)
 	for _, tc := range []struct{ line, want string }{
 		{"make benchmark LATENCY=10ms COUNT=3   # slower", ""},
 		{"make bench", "make has no target bench"},
