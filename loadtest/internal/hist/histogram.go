@@ -265,18 +265,11 @@ func (h *Histogram) IsZero() bool { return h.Count() == 0 }
 
 // MarshalJSON writes all that h holds.
 func (h *Histogram) MarshalJSON() ([]byte, error) {
-	counts := make([]int64, numBuckets)
-	for bucket, n := range h.buckets {
-		counts[bucket] = n
-	}
-	hdr := hdrhistogram.Import(&hdrhistogram.Snapshot{
-		LowestTrackableValue: 1, HighestTrackableValue: int64(Max), SignificantFigures: digits, Counts: counts,
-	})
-	buf, err := hdr.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	hdr, err := h.encode()
 	if err != nil {
 		return nil, fmt.Errorf("loadtest: encoding a histogram: %w", err)
 	}
-	return json.Marshal(histogramJSON{HDR: string(buf), Min: h.min, Max: h.max, Sum: h.sum, Beyond: h.beyond})
+	return json.Marshal(histogramJSON{HDR: hdr, Min: h.min, Max: h.max, Sum: h.sum, Beyond: h.beyond})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, without loss.
@@ -289,13 +282,16 @@ func (h *Histogram) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("loadtest: decoding a histogram: %w", err)
 	}
-	// One that another tool has made may have other buckets.
-	ours := hdrhistogram.New(1, int64(Max), digits)
-	if dropped := ours.Merge(hdr); dropped > 0 {
-		return fmt.Errorf("loadtest: decoding a histogram: %d values beyond %v", dropped, Max)
+	s := hdr.Export()
+	if s.LowestTrackableValue != 1 || s.HighestTrackableValue != int64(Max) || s.SignificantFigures != digits { // by another tool
+		ours := hdrhistogram.New(1, int64(Max), digits)
+		if dropped := ours.Merge(hdr); dropped > 0 {
+			return fmt.Errorf("loadtest: decoding a histogram: %d values beyond %v", dropped, Max)
+		}
+		s = ours.Export()
 	}
 	got := New()
-	for i, n := range ours.Export().Counts {
+	for i, n := range s.Counts {
 		if n < 0 {
 			return fmt.Errorf("loadtest: decoding a histogram: a count of %d", n)
 		}
