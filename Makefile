@@ -54,11 +54,12 @@ test: ## run every test: race-checked, shuffled, leak-checked
 	GORACE="$$GORACE atexit_sleep_ms=0" $(GO) test $(RACE) -shuffle=on ./...
 	$(if $(RACE),$(MAKE) test-wire)
 
-# The race detector does not see what io_uring writes, so under it Wire does without.
+# The race detector does not see what io_uring writes, so under it Wire does without; and
+# what is tried with many seeds is tried with fewer.
 .PHONY: test-wire
-test-wire: ## the tests of connections without the race detector, and so with io_uring, and those that -race only makes slow (part of test)
+test-wire: ## the tests of connections without the race detector, and so with io_uring, and those that it only makes slow (part of test)
 	$(GO) test -shuffle=on ./loadtest/internal/...
-	$(GO) test -shuffle=on -run 'Ring|Wire|Session|Dial|Small|Nothing' ./loadtest
+	$(GO) test -shuffle=on -run 'Ring|Wire|Session|Dial|Small|Nothing|Planted|GivenUp|Harvests|Unsteady' ./loadtest
 	$(GO) test -shuffle=on -run 'MaxRate|Simulation|MeanIs|Share|LatencyShapes|ParallelTests' ./fixtures
 
 # Without the race detector, which test has looked with: what is asked here is whether

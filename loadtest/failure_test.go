@@ -116,7 +116,7 @@ func TestBrokenServersAreClassed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fixtures.NoLeaks(t)
 			target := tt.url(t)
-			n := int64(16)
+			n := int64(8) // one for each worker
 			if strings.HasPrefix(tt.name, "endless") {
 				n = 2 // each is read up to its limit
 			}

@@ -176,7 +176,7 @@ func TestIntervalsGoOnWhileTheSinkBlocks(t *testing.T) {
 func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 	for _, workers := range []int{1, 7, 1001} {
 		rec := newRecorder(workers)
-		each := 200_000 / workers
+		each := max(110, fewer(200_000)/workers)
 		var wg sync.WaitGroup
 		for range workers {
 			b := rec.buffer()

@@ -26,6 +26,9 @@ func overRings(t *testing.T, f func(t *testing.T, plain bool)) {
 	t.Helper()
 	for name, plain := range map[string]bool{"io_uring": false, "plain": true} {
 		t.Run(name, func(t *testing.T) {
+			if raceEnabled && !plain {
+				t.Skip("the race detector has it plain")
+			}
 			fixtures.NoLeaks(t)
 			f(t, plain)
 		})

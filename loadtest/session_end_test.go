@@ -144,7 +144,7 @@ func TestClosingAClientEndsItsRequests(t *testing.T) {
 // be repeated arrives twice.
 func TestSessionsSurviveChaos(t *testing.T) {
 	fixtures.NoLeaks(t)
-	for name, cfg := range allEngines(ConnectionConfig{}, 50*time.Millisecond) {
+	for name, cfg := range allEngines(ConnectionConfig{}, 20*time.Millisecond) {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			hits := map[string]int{}

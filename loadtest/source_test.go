@@ -130,7 +130,7 @@ func TestNumbersEnd(t *testing.T) {
 // Whatever a source is made of, Until ends it: no request begins after d, and
 // those in flight are finished and no errors.
 func TestUntilEndsAnySource(t *testing.T) {
-	const took, d = oddly, 3 * time.Second
+	const took, d = oddly, time.Second
 	endless := func(yield func(*Request) bool) {
 		for yield(&Request{Name: "a"}) {
 		}
