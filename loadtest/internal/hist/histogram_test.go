@@ -158,14 +158,15 @@ func TestMergeIntoMakesOnlyWhatItNeeds(t *testing.T) {
 func TestHistogramIsAnHDRHistogram(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	ours, hdr := New(), hdrhistogram.New(1, int64(Max), digits)
-	for range 5000 {
+	n := fewer(5000)
+	for range n {
 		v := 1 + rng.Int64N(min(1<<(1+rng.IntN(42)), int64(Max)))
 		ours.Record(time.Duration(v))
 		require.NoError(t, hdr.RecordValue(v))
 	}
-	for rank := 1.0; rank < 5000; rank++ {
-		want := hdr.ValueAtQuantile(100 * rank / 5000)
-		require.EqualValues(t, max(min(want, int64(ours.max)), int64(ours.min)), ours.Quantile(rank/5000), rank)
+	for rank := 1.0; rank < float64(n); rank++ {
+		want := hdr.ValueAtQuantile(100 * rank / float64(n))
+		require.EqualValues(t, max(min(want, int64(ours.max)), int64(ours.min)), ours.Quantile(rank/float64(n)), rank)
 	}
 	data, err := json.Marshal(ours)
 	require.NoError(t, err)
@@ -200,7 +201,7 @@ func FuzzHistogramDecode(f *testing.F) {
 func TestHistogramAbove(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	h, values := New(), []time.Duration(nil)
-	for range 2000 {
+	for range fewer(2000) {
 		d := time.Duration(rnd.Int64N(1 << (1 + rnd.IntN(45))))
 		h.Record(d)
 		values = append(values, d)

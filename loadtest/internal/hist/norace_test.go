@@ -3,3 +3,5 @@
 package hist
 
 const raceEnabled = false
+
+func fewer(n int) int { return n }
