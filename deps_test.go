@@ -105,6 +105,7 @@ var arrows = map[string][]string{
 	"internal/waive":     {},
 	"internal/gittest":   {"github.com/stretchr/testify/require"},
 	"internal/proctest":  {},
+	"internal/race":      {},
 	"internal/schedulertest": {
 		"github.com/stretchr/testify/require", module + "/internal/procgroup", module + "/internal/proctest",
 	},
@@ -123,7 +124,7 @@ var arrows = map[string][]string{
 
 // forTests are the packages that only tests may import.
 var forTests = []string{
-	module + "/internal/gittest", module + "/internal/proctest", module + "/internal/schedulertest", module + "/loadtest/internal/rawserver",
+	module + "/internal/gittest", module + "/internal/proctest", module + "/internal/race", module + "/internal/schedulertest", module + "/loadtest/internal/rawserver",
 }
 
 func TestImportArrows(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/pace"
 )
@@ -28,7 +29,7 @@ func soFar(sum *tally, rows []Interval) *EngineResult {
 // known is given up at the end at the latest.
 func TestWhatIsGivenUpIsMissed(t *testing.T) {
 	gave := make(map[string]int)
-	for seed := range uint64(fewer(400)) {
+	for seed := range uint64(race.Fewer(400)) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		pick := func(n int) bool { return rnd.IntN(n) == 0 }
 		var s SLO
@@ -144,7 +145,7 @@ func TestWhatIsGivenUpIsMissed(t *testing.T) {
 			}
 		}
 	}
-	if raceEnabled { // too few, and these are the seeds of the whole
+	if race.Enabled { // too few, and these are the seeds of the whole
 		return
 	}
 	for _, name := range []string{"p50", "p95", "p99", "p99.9", "max", "service p50", "service p95", "service p99", "error rate", "rejected", "missed", "dropped", "achieved", "req/s", "requests", "worst p99", "worst errors", "peak memory"} {

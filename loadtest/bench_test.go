@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/pace"
 )
 
@@ -62,14 +63,14 @@ func TestARequestAllocatesNothing(t *testing.T) {
 					}
 				})
 			}
-			small, large := allocs(1000+fewer(50_000)), allocs(1000+2*fewer(50_000))
+			small, large := allocs(1000+race.Fewer(50_000)), allocs(1000+2*race.Fewer(50_000))
 			require.Less(t, large-small, ofTheRun, "%v allocations for so many requests, %v for as many more", small, large)
 		})
 	}
 }
 
 func TestMemoryDoesNotGrowWithTheRun(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector's own memory drowns the engine's")
 	}
 	peak := func(n int) float64 {

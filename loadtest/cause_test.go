@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/internal/label"
 )
 
@@ -121,7 +122,7 @@ func TestThePlantedCauseIsNamed(t *testing.T) {
 	for name, tt := range worlds() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			seeds, wrong := fewer(20), []string(nil)
+			seeds, wrong := race.Fewer(20), []string(nil)
 			if !tt.invalid {
 				seeds *= 2
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/internal/http1"
 )
 
@@ -101,7 +102,7 @@ func TestWireAllocatesNothing(t *testing.T) {
 
 func allocatesNothing(t *testing.T, dial http1.DialFunc, reqs ...*Request) {
 	t.Helper()
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	s := wireSessionOf(t, ConnectionConfig{DialContext: dial})

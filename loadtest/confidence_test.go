@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/internal/hist"
 )
 
@@ -64,7 +65,7 @@ func noisy() func(context.Context) error {
 
 func TestARunHasIntervalsInEveryForm(t *testing.T) {
 	forEngines(t, func(t *testing.T, c config) {
-		if raceEnabled && c.name == "async" {
+		if race.Enabled && c.name == "async" {
 			t.Skip("as threaded, with ten times the requests")
 		}
 		run := func(d time.Duration) *EngineResult {
@@ -119,7 +120,7 @@ func TestARunHasIntervalsInEveryForm(t *testing.T) {
 
 func TestAnUnsteadyRunSaysSo(t *testing.T) {
 	forEngines(t, func(t *testing.T, c config) {
-		if raceEnabled && c.name == "async" {
+		if race.Enabled && c.name == "async" {
 			t.Skip("as threaded, with ten times the requests")
 		}
 		start := time.Now()

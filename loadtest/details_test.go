@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/internal/hist"
 	"example.com/brunt/loadtest/internal/rawserver"
 	"example.com/brunt/resilience"
@@ -362,7 +363,7 @@ func TestDetailsMergeExactly(t *testing.T) {
 		}
 		return r
 	}
-	for range max(1, fewer(3)) {
+	for range max(1, race.Fewer(3)) {
 		all := randomSamples(rng, 100+rng.IntN(500), len(names))
 		seeds := make([]uint64, len(all))
 		for i := range seeds {
@@ -478,7 +479,7 @@ func TestReportOfPhases(t *testing.T) {
 
 // Phases cost no allocation either, beyond what a session makes once.
 func TestPhasesAllocateNothing(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	l := listenOn(t, "tcp", "127.0.0.1:0")

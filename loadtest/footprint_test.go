@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // crowd is a server whose connections cost next to nothing: each answers its
@@ -51,7 +53,7 @@ func (c *crowdConn) SetWriteDeadline(time.Time) error { return nil }
 // What a worker takes up that waits for its server, with its session and all
 // that is ours of its connection; and what getting so far has left to collect.
 func TestAWaitingWorkerIsSmall(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector's own memory drowns the engine's")
 	}
 	const workers = 4000

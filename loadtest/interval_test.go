@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/internal/heap"
 	"example.com/brunt/loadtest/internal/hist"
 )
@@ -176,7 +177,7 @@ func TestIntervalsGoOnWhileTheSinkBlocks(t *testing.T) {
 func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 	for _, workers := range []int{1, 7, 1001} {
 		rec := newRecorder(workers)
-		each := max(110, fewer(200_000)/workers)
+		each := max(110, race.Fewer(200_000)/workers)
 		var wg sync.WaitGroup
 		for range workers {
 			b := rec.buffer()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/resilience"
 )
 
@@ -339,6 +340,6 @@ func TestAGuardedRequestAllocatesNothing(t *testing.T) {
 			}
 		})
 	}
-	small, large := allocs(1000+fewer(50_000)), allocs(1000+2*fewer(50_000))
+	small, large := allocs(1000+race.Fewer(50_000)), allocs(1000+2*race.Fewer(50_000))
 	require.Less(t, large-small, ofTheRun)
 }

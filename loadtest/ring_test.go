@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/internal/http1"
 )
 
@@ -26,7 +27,7 @@ func overRings(t *testing.T, f func(t *testing.T, plain bool)) {
 	t.Helper()
 	for name, plain := range map[string]bool{"io_uring": false, "plain": true} {
 		t.Run(name, func(t *testing.T) {
-			if raceEnabled && !plain {
+			if race.Enabled && !plain {
 				t.Skip("the race detector has it plain")
 			}
 			fixtures.NoLeaks(t)

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/pace"
 	"example.com/brunt/resilience"
 )
@@ -620,7 +621,7 @@ func TestPoliciesActOnUsers(t *testing.T) {
 // What users send costs no allocation beyond the response, as long as it is the same as
 // what was sent before: that of Wire is the header, a map and its values.
 func TestWhatAUserSendsAllocatesNothing(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	server := &crowd{release: make(chan struct{})}
@@ -845,7 +846,7 @@ func TestAbortOfUsersThatStay(t *testing.T) {
 
 // Ten thousand users that mostly pause cost kilobytes each.
 func TestAUserThatPausesIsSmall(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector's own memory drowns the engine's")
 	}
 	const users = 10_000

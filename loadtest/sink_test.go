@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/resilience"
 )
 
@@ -377,7 +378,7 @@ func heapNow() uint64 {
 
 func TestTwoMillionRecordsTakeBoundedMemory(t *testing.T) {
 	n := 2_000_000
-	if raceEnabled || testing.Short() {
+	if race.Enabled || testing.Short() {
 		n = 100_000 // kept, 22 MB
 	}
 	path := filepath.Join(t.TempDir(), "soak.jsonl")

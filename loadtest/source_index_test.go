@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // weighted is a mix of requests to "http://0", "http://1" and so on.
@@ -38,7 +40,7 @@ func TestMixGivesEachPartItsShare(t *testing.T) {
 			for shard := range shards {
 				count := make([]float64, len(weights))
 				dst := make([]item, 1)
-				for n := range int64(fewer(20_000)) {
+				for n := range int64(race.Fewer(20_000)) {
 					_, err := m.pick(dst, shard+n*shards)
 					require.NoError(t, err)
 					k, err := strconv.Atoi(dst[0].req.URL[len("http://"):])

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/race"
 )
 
 func TestStreamYieldsEveryOutcomeAndThenTheError(t *testing.T) {
@@ -121,7 +122,7 @@ func leave(t *testing.T, e Engine, src Source, n, way int) (seen int) {
 func TestLeavingAStreamEarlyLeaksNothing(t *testing.T) {
 	const workers = 4
 	times := 1000
-	if raceEnabled && os.Getenv("BRUNT_SOAK") == "" {
+	if race.Enabled && os.Getenv("BRUNT_SOAK") == "" {
 		times = 200 // the histograms of each run make it slow
 	}
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())

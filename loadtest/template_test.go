@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/race"
 )
 
 // same has every placeholder stand for value.
@@ -383,7 +384,7 @@ func TestTemplateSourceEnds(t *testing.T) {
 }
 
 func TestTemplatesAllocateWhatIsNew(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	l := listenOn(t, "tcp", "127.0.0.1:0")

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // breakerTrips makes calls at a constant rate, of which failed says which fail, for
@@ -36,7 +38,7 @@ func TestBreakerThresholdsAtRates(t *testing.T) {
 	const healthy = time.Minute
 	outage := func(at time.Duration, _ int64) bool { return at >= healthy }
 	rates := []int64{1, 100, 10_000}
-	if raceEnabled { // arithmetic on one goroutine, slow under -race
+	if race.Enabled { // arithmetic on one goroutine, slow under -race
 		rates = rates[:2]
 	}
 	for _, rate := range rates {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // shareOracle is the documentation of retryShare written down a second time: lists
@@ -110,7 +112,7 @@ func TestShareClockThatRunsBackwards(t *testing.T) {
 // What README and docs say that budgets do at 1, 100 and 10,000 requests a second:
 // the share of the requests that may be retried in a service's outage.
 func TestBudgetsAtRates(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		t.Skip("arithmetic on one goroutine, which -race makes slow and finds nothing in")
 	}
 	for _, c := range []struct {

@@ -9,6 +9,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // metric is one that the planted streams report, and which way it is better.
@@ -182,7 +184,7 @@ func trial(seed uint64, harm float64) (planted, same int, streams [2]string, rep
 func TestPlantedRegressionsAreNotLost(t *testing.T) {
 	var codes [2][3]int
 	seeds := uint64(200)
-	if raceEnabled {
+	if race.Enabled {
 		seeds = 20 // there is one goroutine, and each takes ten times as long
 	}
 	for seed := range seeds {

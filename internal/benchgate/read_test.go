@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/perf/benchfmt"
+
+	"example.com/brunt/internal/race"
 )
 
 func TestUncleanOutputNamesTheLine(t *testing.T) {
@@ -154,7 +156,7 @@ func TestAgreesWithBenchfmtOnItsCorpus(t *testing.T) {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(data, []byte("Benchmark")) || raceEnabled && len(data) > 64<<10 {
+		if err != nil || !bytes.Contains(data, []byte("Benchmark")) || race.Enabled && len(data) > 64<<10 {
 			return err // the largest take the race detector most of a minute, for one goroutine
 		}
 		files++

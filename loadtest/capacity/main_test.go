@@ -4,10 +4,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"example.com/brunt/internal/race"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -15,6 +18,9 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func TestMain(m *testing.M) {
 	if os.Getenv(child) == "" {
 		os.Unsetenv("GITHUB_STEP_SUMMARY") // benchmarks that tests make are not for the summary of this run
+	}
+	if race.Enabled {
+		runtime.GOMAXPROCS(1) // in virtual time little runs at once, and handing it over costs the race detector a third
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // responder is a service as a searcher sees it: the loss of a trial at a rate.
@@ -137,7 +139,7 @@ func anyResponder(rng *rand.Rand) (name string, r responder) {
 // definition, none of which was for nothing.
 func TestTenThousandSearches(t *testing.T) {
 	searches := 10_000
-	if raceEnabled { // there is one goroutine
+	if race.Enabled { // there is one goroutine
 		searches = 500
 	}
 	ended := map[error]int{}

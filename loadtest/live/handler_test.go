@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/htmlreport"
 )
@@ -178,7 +179,7 @@ func TestASocketThatIsNotReadIsCutOff(t *testing.T) {
 	defer conn.Close()
 	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(1<<10))
 	big := second(1, 3)
-	big.Engine = strings.Repeat("x", 32<<20) // more than sockets hold
+	big.Engine = strings.Repeat("x", race.Fewer(40<<20)) // more than sockets hold
 	f(big)
 	_, err := io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // synthetic is a process that is steady, and whose quantiles in the long run are known.
@@ -118,7 +120,7 @@ func (s synthetic) run(seed uint64, seconds, rate int, factor func(float64) floa
 // The requirement: in 93 to 97 of 100 runs the interval of the 99th percentile holds that
 // of the long run. So many runs are within two standard errors of it.
 func TestConfidenceCoversTheLongRun(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("arithmetic in one goroutine")
 	}
 	for _, tt := range []struct {

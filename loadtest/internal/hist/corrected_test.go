@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // The oracle is HdrHistogram's recordValueWithExpectedInterval, a value at a time.
@@ -38,7 +40,7 @@ func holding(latencies []time.Duration) (h *Histogram, held []time.Duration) {
 func TestCorrectedIsHdrHistogramsCorrection(t *testing.T) {
 	const seed = 11
 	rng := rand.New(rand.NewPCG(seed, seed))
-	for range fewer(20) {
+	for range race.Fewer(20) {
 		latencies := make([]time.Duration, rng.IntN(200))
 		for i := range latencies {
 			latencies[i] = time.Duration(rng.Int64N(1 << (10 + rng.IntN(20))))

@@ -11,6 +11,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"example.com/brunt/internal/race"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -158,7 +160,7 @@ func TestMergeIntoMakesOnlyWhatItNeeds(t *testing.T) {
 func TestHistogramIsAnHDRHistogram(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	ours, hdr := New(), hdrhistogram.New(1, int64(Max), digits)
-	n := fewer(5000)
+	n := race.Fewer(5000)
 	for range n {
 		v := 1 + rng.Int64N(min(1<<(1+rng.IntN(42)), int64(Max)))
 		ours.Record(time.Duration(v))
@@ -201,7 +203,7 @@ func FuzzHistogramDecode(f *testing.F) {
 func TestHistogramAbove(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	h, values := New(), []time.Duration(nil)
-	for range fewer(2000) {
+	for range race.Fewer(2000) {
 		d := time.Duration(rnd.Int64N(1 << (1 + rnd.IntN(45))))
 		h.Record(d)
 		values = append(values, d)

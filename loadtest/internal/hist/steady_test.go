@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/race"
 )
 
 // How a latency moves in the course of a run, by the share of it that is over.
@@ -32,7 +34,7 @@ func flagged(p synthetic, runs, seconds, rate int, factor func(float64) float64)
 }
 
 func TestSteadyRunsAreSeldomFlagged(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("arithmetic in one goroutine")
 	}
 	for _, tt := range []struct {

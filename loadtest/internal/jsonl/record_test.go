@@ -74,9 +74,9 @@ func FuzzAppend(f *testing.F) {
 	})
 }
 
-// Whichever of its texts is long, or all of them.
+// Whichever of its texts is long, or all of them, in which each byte takes six.
 func TestALineIsNeverTooLongToBeRead(t *testing.T) {
-	huge := strings.Repeat("\x00", MaxLine) // each byte takes six
+	require.Equal(t, 16384, LongText)
 	one := []func(*Record, *string){
 		func(r *Record, s *string) { r.URL = *s }, func(r *Record, s *string) { r.Error = s }, func(r *Record, s *string) { r.Class = *s },
 		func(r *Record, s *string) { r.Name = *s }, func(r *Record, s *string) { r.Method = *s }, func(r *Record, s *string) { r.Scenario = *s },
@@ -87,8 +87,13 @@ func TestALineIsNeverTooLongToBeRead(t *testing.T) {
 			set(r, s)
 		}
 	}
-	for _, set := range append(one, all) {
-		var r, want Record
+	for i, set := range append(one, all) {
+		huge := strings.Repeat("x", MaxLine)
+		if i == len(one) {
+			huge = strings.Repeat("\x00", 20_000)
+		}
+		before, short := huge, strings.Repeat("s", LongText) // not to be cut
+		r, want := Record{Name: short, Method: short}, Record{Name: short, Method: short}
 		cut := huge[:LongText] + "…"
 		set(&r, &huge)
 		set(&want, &cut)
@@ -97,11 +102,41 @@ func TestALineIsNeverTooLongToBeRead(t *testing.T) {
 		got, err := Parse(line[len("before\n") : len(line)-1])
 		require.NoError(t, err)
 		require.Equal(t, &want, got)
-		require.Len(t, huge, MaxLine, "what the caller has is not changed")
+		require.Equal(t, before, huge, "what the caller has is not changed")
 	}
-	// One that just fits is left as it is.
-	short := Record{Name: strings.Repeat("n", 900_000)}
-	got, err := Parse(AppendLine(nil, &short))
-	require.NoError(t, err)
-	require.Equal(t, &short, got)
+}
+
+// A line of MaxLine bytes is left as it is, wherever it is appended.
+func TestTheLongestLine(t *testing.T) {
+	frame := len(AppendLine(nil, &Record{Name: "n"})) - 1
+	for _, before := range []string{"", strings.Repeat("b", MaxLine)} {
+		for over := range 2 {
+			r := Record{Name: strings.Repeat("n", MaxLine-frame+over)}
+			line := AppendLine([]byte(before), &r)[len(before):]
+			if over == 0 {
+				require.Len(t, line, MaxLine)
+			}
+			got, err := Parse(line)
+			require.NoError(t, err)
+			require.Equal(t, over == 0, got.Name == r.Name)
+		}
+	}
+}
+
+func TestWhatIsNotARecord(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "not a JSON object", "[]": "not a JSON object", "null": "not a JSON object", "{": "unexpected end", "{}": "no url",
+		`{"url":"u"}`: "no status_code", `{"url":"u","status_code":1}`: "no latency_ms", `{"url":"u","status_code":1,"latency_ms":1}`: "no timestamp",
+	} {
+		r, err := Parse([]byte(line))
+		require.ErrorContains(t, err, want)
+		require.Nil(t, r)
+	}
+}
+
+func TestAppendAllocatesNothing(t *testing.T) {
+	text := "a plain text"
+	r := Record{URL: text, Error: &text, Latency: 1.25, Timestamp: 1.7e9}
+	buf := make([]byte, 0, 4096)
+	require.Zero(t, testing.AllocsPerRun(100, func() { AppendLine(buf, &r) }))
 }

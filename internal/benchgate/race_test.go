@@ -1,5 +1,0 @@
-//go:build race
-
-package benchgate
-
-const raceEnabled = true

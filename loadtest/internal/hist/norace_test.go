@@ -1,7 +1,0 @@
-//go:build !race
-
-package hist
-
-const raceEnabled = false
-
-func fewer(n int) int { return n }
