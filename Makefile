@@ -58,7 +58,7 @@ test: ## run every test: race-checked, shuffled, leak-checked
 # what is tried with many seeds is tried with fewer.
 .PHONY: test-wire
 test-wire: ## the tests of connections without the race detector, and so with io_uring, and those that it only makes slow (part of test)
-	$(GO) test -shuffle=on ./loadtest/internal/...
+	$(GO) test -shuffle=on ./loadtest/internal/ring ./loadtest/internal/wake ./loadtest/internal/http1 ./loadtest/internal/transport ./loadtest/internal/hist
 	$(GO) test -shuffle=on -run 'Ring|Wire|Session|Dial|Small|Nothing|Planted|GivenUp|Harvests|Unsteady' ./loadtest
 	$(GO) test -shuffle=on -run 'MaxRate|Simulation|MeanIs|Share|LatencyShapes|ParallelTests' ./fixtures
 

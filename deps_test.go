@@ -140,6 +140,17 @@ func TestImportArrows(t *testing.T) {
 	}
 }
 
+// The map in doc.go names whatever a user may import.
+func TestTheMapIsWhole(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	for _, dir := range packageDirs(t, ".") {
+		if dir != "." && !strings.Contains("/"+dir+"/", "/internal/") {
+			require.Contains(t, string(text), "["+module+"/"+dir+"]")
+		}
+	}
+}
+
 // packageDirs lists the folders below root with Go files, but for those of other
 // modules and those that the go command leaves out.
 func packageDirs(t *testing.T, root string) (dirs []string) {

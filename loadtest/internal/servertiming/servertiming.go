@@ -78,7 +78,7 @@ func parseDuration(value string, unit time.Duration) (time.Duration, bool) {
 
 // parseNumber returns how many nanoseconds a decimal number of units is.
 func parseNumber(s string, unit time.Duration) (ns float64, ok bool) {
-	if s == "" || strings.Trim(s, "0123456789.eE+-") != "" {
+	if strings.Trim(s, "0123456789.eE+-") != "" {
 		return 0, false // what else ParseFloat takes: Inf, 0x1p4
 	}
 	f, err := strconv.ParseFloat(s, 64)
@@ -90,7 +90,8 @@ func parseNumber(s string, unit time.Duration) (ns float64, ok bool) {
 // whether there is a usable one; of several with that name it is their sum. An empty name
 // stands for total or, if there is none, the only metric that has a duration.
 func readMetric(values []string, metric string) (time.Duration, bool) {
-	wanted, others := 0, 0
+	var found bool
+	var others int
 	var sum, other float64 // nanoseconds
 	for _, value := range values {
 		for value != "" {
@@ -100,7 +101,7 @@ func readMetric(values []string, metric string) (time.Duration, bool) {
 			switch {
 			case !ok:
 			case name == cmp.Or(metric, "total"):
-				wanted++
+				found = true
 				sum += ns
 			default:
 				others++
@@ -108,10 +109,10 @@ func readMetric(values []string, metric string) (time.Duration, bool) {
 			}
 		}
 	}
-	if wanted == 0 && metric == "" && others == 1 {
-		wanted, sum = 1, other
+	if !found && metric == "" && others == 1 {
+		found, sum = true, other
 	}
-	if wanted == 0 || sum >= math.MaxInt64 {
+	if !found || sum >= math.MaxInt64 {
 		return 0, false
 	}
 	return time.Duration(math.Round(sum)), true

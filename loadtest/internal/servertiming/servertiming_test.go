@@ -50,6 +50,8 @@ func TestServerTimingIsReadAsBrowsersDo(t *testing.T) {
 		{"endless", []string{"app;dur=Inf"}, "", none},
 		{"hexadecimal", []string{"app;dur=0x10"}, "", none},
 		{"out of range", []string{"app;dur=1e300"}, "", none},
+		{"a parameter without a name ends it", []string{"app;;dur=5", "app;dur=3"}, "", 3},
+		{"each in range, the sum just not", []string{"app;dur=4611686018427.387904, app;dur=4611686018427.387904"}, "app", none},
 		{"each in range, the sum not", []string{"app;dur=9e12, app;dur=9e12"}, "app", none},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
@@ -80,6 +82,8 @@ func TestParseDuration(t *testing.T) {
 		{"-17ms", time.Millisecond, -1},
 		{"fast", time.Millisecond, -1},
 		{"1e9", time.Hour, -1},
+		{"9223372036854774784", 1, math.MaxInt64 - 1023},
+		{"9223372036854775808", 1, -1}, // 1<<63
 	} {
 		got, ok := parseDuration(tt.value, tt.unit)
 		require.Equal(t, tt.want >= 0, ok, "%q: %v", tt.value, got)
@@ -141,5 +145,30 @@ func TestANumberInANamedHeader(t *testing.T) {
 		if ok {
 			require.Equal(t, tt.want, got, "%v: %q", tt.s, tt.value)
 		}
+	}
+}
+
+func TestWhatCannotBeReadIsRefused(t *testing.T) {
+	const ms = ": must be 0 for a millisecond, or positive"
+	for _, tt := range []struct {
+		s    Source
+		want []string
+	}{
+		{Source{}, nil},
+		{Source{Header: "server-timing", Metric: "db"}, nil},
+		{Source{Header: "X-Runtime"}, nil},
+		{Source{Header: "X-Runtime", Unit: 1}, nil},
+		{Source{Header: "a b"}, []string{`ServerTime.Header "a b" is not a token`}},
+		{Source{Metric: "a;b"}, []string{`ServerTime.Metric "a;b" is not a token`}},
+		{Source{Header: "X-Runtime", Metric: "db"}, []string{`ServerTime.Metric is "db": must be empty, as only Server-Timing has metrics, and Header is X-Runtime`}},
+		{Source{Unit: 1}, []string{"ServerTime.Unit is 1ns: must be 0, as Server-Timing is in milliseconds"}},
+		{Source{Unit: -1}, []string{"ServerTime.Unit is -1ns" + ms}},
+		{Source{Header: "a b", Metric: "a;b", Unit: -1}, []string{
+			`ServerTime.Header "a b" is not a token`, `ServerTime.Metric is "a;b": must be empty, as only Server-Timing has metrics, and Header is a b`, "ServerTime.Unit is -1ns" + ms,
+		}},
+	} {
+		var got []string
+		tt.s.Validate(func(err error) { got = append(got, err.Error()) })
+		require.Equal(t, tt.want, got)
 	}
 }
