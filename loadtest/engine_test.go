@@ -363,19 +363,28 @@ func TestCloseCancelsWhatOutlastsItsContext(t *testing.T) {
 	})
 }
 
+// Those of all runs, and no more than there are: the third worker of each has ended.
 func TestCloseReportsRequestsThatIgnoreTheirContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		e := newEngine(t, ThreadedConfig{MaxWorkers: 3, Client: Func(func(context.Context) error { <-release; return nil })})
+		var calls atomic.Int64
+		e := newEngine(t, ThreadedConfig{MaxWorkers: 3, Client: Func(func(context.Context) error {
+			if calls.Add(1)%3 != 0 {
+				<-release
+			}
+			return nil
+		})})
 		var wg sync.WaitGroup
-		wg.Go(func() { _, _ = e.Run(t.Context(), Times(9)) }) // ends after release
-		synctest.Wait()
+		for range 2 {
+			wg.Go(func() { _, _ = e.Run(t.Context(), Times(3)) }) // ends after release
+			synctest.Wait()
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		start := time.Now()
 		err := e.Close(ctx)
 		require.ErrorIs(t, err, ErrLeak)
-		require.ErrorContains(t, err, "3 of them for 5s")
+		require.ErrorContains(t, err, "4 of them for 5s")
 		require.Equal(t, cancelGrace, time.Since(start))
 		close(release)
 		wg.Wait()
@@ -484,7 +493,7 @@ func TestSessionsThatComeBackAfterCloseAreClosed(t *testing.T) {
 	})
 }
 
-func TestFewRequestsHireFewWorkers(t *testing.T) {
+func TestFewRequestsStartFewWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bookkeeper{do: sleep(time.Millisecond)}
 		e := newEngine(t, AsyncConfig{Client: b})

@@ -369,3 +369,35 @@ func TestPhasesOfExcludedRequests(t *testing.T) {
 		require.Equal(t, time.Second, r.PhaseQuantile(PhaseHeaders, 1).Round(10*time.Millisecond))
 	})
 }
+
+// An interval in which nothing was counted belongs to what is excluded, or is one of those
+// that are counted: a second without a request.
+func TestAnEmptyIntervalIsCountedOrNot(t *testing.T) {
+	const s = time.Second
+	between := counted{any: true, from: 2 * s, to: 8 * s}
+	begins := counted{any: true, first: 5}
+	for _, tt := range []struct {
+		c        counted
+		from, to time.Duration
+		none     bool // nothing was counted before
+		want     bool
+	}{
+		{between, 1 * s, 2*s - 1, true, true},
+		{between, 1 * s, 2 * s, true, true},
+		{between, 1 * s, 2*s + 1, true, false},
+		{between, 3 * s, 4 * s, true, false},
+		{between, 3 * s, 4 * s, false, false},
+		{between, 8*s - 1, 9 * s, false, false},
+		{between, 8 * s, 9 * s, false, true},
+		{between, 8*s + 1, 9 * s, false, true},
+		{begins, 1 * s, 2 * s, true, true},
+		{begins, 1 * s, 2 * s, false, false},
+		{begins, 100 * s, 101 * s, false, false},
+		{counted{any: true, to: 8 * s}, 1 * s, 2 * s, true, false},
+		{counted{any: true, to: 8 * s}, 8 * s, 9 * s, true, true},
+		{counted{any: true, from: 2 * s}, 3 * s, 4 * s, false, false},
+		{counted{}, 0, 0, true, false},
+	} {
+		require.Equal(t, tt.want, tt.c.outside(tt.from, tt.to, tt.none), "%+v", tt)
+	}
+}

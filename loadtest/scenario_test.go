@@ -924,3 +924,26 @@ func (c *seenClient) Do(_ context.Context, req *Request) (Response, error) {
 	c.requests = append(c.requests, req)
 	return Response{StatusCode: 200}, nil
 }
+
+// While a user paused another run took its session, and there is no further one: the run
+// ends with the client's error, and the next user does not begin.
+func TestAClosedLoopEndsIfThereIsNoSessionForTheNextUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bookkeeper{do: sleep(10 * time.Second), failAfter: 1}
+		e := newEngine(t, SyncConfig{Client: b})
+		defer closeEngine(t, e)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() { // ends with its request
+			time.Sleep(time.Second)
+			r, err := e.Run(t.Context(), Times(1, Get("http://h/")))
+			require.NoError(t, err)
+			require.EqualValues(t, 1, r.SuccessCount)
+		})
+		r, err := e.Run(t.Context(), Users(2, func(_ context.Context, u *User) error { return u.Pause(2 * time.Second) }))
+		require.ErrorIs(t, err, errTest)
+		require.EqualValues(t, 1, r.Users)
+		require.EqualValues(t, 1, r.Unsent)
+		require.Equal(t, 2*time.Second, r.Elapsed)
+	})
+}
