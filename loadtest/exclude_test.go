@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -368,6 +369,46 @@ func TestPhasesOfExcludedRequests(t *testing.T) {
 		require.EqualValues(t, 2, r.PhaseCount(PhaseHeaders))
 		require.Equal(t, time.Second, r.PhaseQuantile(PhaseHeaders, 1).Round(10*time.Millisecond))
 	})
+}
+
+func TestServerTimesOfExcludedRequests(t *testing.T) {
+	e := newEngine(t, SyncConfig{Exclude: Exclude{WarmUpRequests: 3}, Client: &service{answer: func(context.Context, int64) (Response, error) {
+		return Response{StatusCode: 200, Header: http.Header{"Server-Timing": {"total;dur=5"}}}, nil
+	}}})
+	defer closeEngine(t, e)
+	timed := Get("http://h/")
+	timed.ServerTime = &ServerTime{}
+	r, err := e.Run(t.Context(), Times(5, timed))
+	require.NoError(t, err)
+	reported, missing := r.ServerTimes()
+	require.EqualValues(t, 2, reported)
+	require.Zero(t, missing)
+}
+
+// It is when a request was due that decides, not when it was sent: here the generator falls
+// behind, as its source takes twice as long as there is.
+func TestALateRequestIsExcludedByWhenItWasDue(t *testing.T) {
+	for name, x := range map[string]Exclude{"time": {WarmUp: 100 * time.Millisecond}, "number": {WarmUpRequests: 20}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, ArrivalConfig{Schedule: pace.Constant(200).Take(100), Client: sleeps(time.Millisecond), Exclude: x})
+				defer closeEngine(t, e)
+				began := time.Now()
+				r, err := e.Run(t.Context(), Seq(func(yield func(*Request) bool) {
+					for range 100 {
+						time.Sleep(10 * time.Millisecond)
+						if !yield(&Request{}) {
+							return
+						}
+					}
+				}))
+				require.NoError(t, err)
+				require.Equal(t, began.Add(100*time.Millisecond), r.StartedAt)
+				require.EqualValues(t, 80, r.Requests)
+				require.EqualValues(t, 20, sumOf(r.Excluded).Requests)
+			})
+		})
+	}
 }
 
 // An interval in which nothing was counted belongs to what is excluded, or is one of those

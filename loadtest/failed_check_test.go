@@ -60,3 +60,13 @@ func TestOnlyTheFirstFailureOfACheckIsAskedForItsText(t *testing.T) {
 	require.Equal(t, 1, texts)
 	require.Equal(t, failedChecks{"a": {100, "text"}}, b.shard.checks)
 }
+
+// A run counts the Checks that failed, but for those that Exclude leaves out.
+func TestFailedChecksOfARun(t *testing.T) {
+	e := newEngine(t, SyncConfig{Client: sleeps(0), Exclude: Exclude{WarmUpRequests: 3}})
+	defer closeEngine(t, e)
+	r, err := e.Run(t.Context(), Times(5, &Request{Check: func(Response) error { return namedError("x") }}))
+	require.NoError(t, err)
+	require.Equal(t, map[string]FailedCheck{"x": {2, "got nothing of x"}}, r.FailedChecks)
+	require.EqualValues(t, 2, r.Errors[ClassCheck])
+}

@@ -614,6 +614,7 @@ func TestPoliciesActOnUsers(t *testing.T) {
 		}))
 		require.NoError(t, err)
 		require.Equal(t, Counts{Requests: 3, ErrorCount: 3, RejectedCount: 1, Users: 1, UserRequests: 4}, r.Counts)
+		require.EqualValues(t, 4, r.Scenarios["TestPoliciesActOnUsers"].Requests)
 		require.InDelta(t, 0.25, r.RejectedRate(), 1e-9)
 	})
 }
