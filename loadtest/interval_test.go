@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -355,4 +356,25 @@ func TestManyWorkersCostLittleEach(t *testing.T) {
 	require.EqualValues(t, 32, unsafe.Sizeof(sample{}))
 	require.EqualValues(t, 128, unsafe.Sizeof(buffer{}), "a multiple of the cache line")
 	require.Zero(t, unsafe.Sizeof(worker{})%64, "a multiple of the cache line")
+}
+
+// The peak is seen though it is gone when the second ends.
+func TestAPeakOfMemoryBetweenIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := func() {
+			block := make([]byte, 64<<20)
+			time.Sleep(100 * time.Millisecond)
+			runtime.KeepAlive(block)
+		}
+		e := newEngine(t, SyncConfig{Client: Func(func(context.Context) error {
+			hold()
+			runtime.GC()
+			return nil
+		})})
+		defer closeEngine(t, e)
+		runtime.GC()
+		r, err := e.Run(t.Context(), Times(1))
+		require.NoError(t, err)
+		require.Greater(t, r.PeakMemory, uint64(64<<20))
+	})
 }
