@@ -423,6 +423,27 @@ func TestASessionThatCannotBeOpenedEndsAnOpenLoop(t *testing.T) {
 	})
 }
 
+// Whoever cancels a run with its last request has not cut it short.
+func TestAnOpenLoopThatIsCanceledWithItsLastRequestIsComplete(t *testing.T) {
+	for cancels, want := range map[int64]error{5: nil, 4: context.Canceled} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var calls atomic.Int64
+			e := newEngine(t, ArrivalConfig{Schedule: pace.Constant(10).Take(5), Client: Func(func(context.Context) error {
+				if calls.Add(1) == cancels {
+					cancel()
+				}
+				return nil
+			})})
+			defer closeEngine(t, e)
+			r, err := e.Run(ctx, Cycle(&Request{}))
+			require.ErrorIs(t, err, want)
+			require.Equal(t, cancels, r.SuccessCount)
+		})
+	}
+}
+
 // An hour of arrivals takes no more memory than a minute of them.
 func TestAnHourOfArrivalsTakesConstantMemory(t *testing.T) {
 	if os.Getenv("BRUNT_SOAK") == "" {

@@ -133,6 +133,9 @@ func TestExcludedRequestsOfAClosedLoop(t *testing.T) {
 				}
 				require.Equal(t, r.Counts, sumOf(r.Intervals))
 				require.Equal(t, r.Counts, last.Counts)
+				if tt.n > 0 && tt.exclude.WarmUpRequests == 0 {
+					require.InEpsilon(t, float64(tt.n)/(last.Elapsed-tt.exclude.WarmUp).Seconds(), last.RPS, 1e-9)
+				}
 				for _, row := range r.Intervals {
 					require.GreaterOrEqual(t, row.From, time.Duration(0))
 				}
