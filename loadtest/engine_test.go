@@ -479,6 +479,17 @@ func TestEachWorkerHasASessionThatLaterRunsReuse(t *testing.T) {
 	})
 }
 
+func TestAnEngineDoesNotKeepRunsThatHaveEnded(t *testing.T) {
+	e, err := NewSyncEngine(SyncConfig{Client: sleeps(0)})
+	require.NoError(t, err)
+	defer closeEngine(t, e)
+	for range 3 {
+		_, err := e.Run(t.Context(), Times(1))
+		require.NoError(t, err)
+		require.Empty(t, e.runs)
+	}
+}
+
 func TestSessionsThatComeBackAfterCloseAreClosed(t *testing.T) {
 	forClosedLoops(t, func(t *testing.T, c config) {
 		b := &bookkeeper{do: sleep(time.Second)}

@@ -136,8 +136,13 @@ func TestExcludedRequestsOfAClosedLoop(t *testing.T) {
 				if tt.n > 0 && tt.exclude.WarmUpRequests == 0 {
 					require.InEpsilon(t, float64(tt.n)/(last.Elapsed-tt.exclude.WarmUp).Seconds(), last.RPS, 1e-9)
 				}
-				for _, row := range r.Intervals {
-					require.GreaterOrEqual(t, row.From, time.Duration(0))
+				var end time.Duration
+				for i, row := range r.Intervals {
+					require.Equal(t, end, row.From, "none is of the warm-up")
+					require.Greater(t, row.To, row.From)
+					require.Equal(t, row.From, r.blocks[i].From)
+					require.Equal(t, row.To, r.blocks[i].To)
+					end = row.To
 				}
 				require.NotZero(t, sumOf(r.Excluded).Requests)
 			})
