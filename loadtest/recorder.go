@@ -33,6 +33,9 @@ type sample struct {
 	excluded bool // it is not counted
 }
 
+// isUser reports whether x is a user that has ended.
+func (x *sample) isUser() bool { return x.class > classExpected }
+
 const (
 	// ringSize is how many requests a worker can end before it has to drain them, which
 	// takes a lock; quickRingSize is that of a worker whose requests take microseconds.
@@ -211,37 +214,46 @@ func (s *shard) record(endpoint int8, req *Request, out *outcome, phases *phaseT
 
 // take moves the samples of b to the tallies. The caller holds mu.
 func (s *shard) take(b *buffer) {
-	mask := uint64(len(b.samples) - 1)
-	var held *endpointTally // for as long as the name is the same
-	for head := b.head.Load(); b.tail != head; b.tail++ {
-		x := &b.samples[b.tail&mask]
-		user, t := x.class > classExpected, s.interval
+	mask, head := uint64(len(b.samples)-1), b.head.Load()
+	for i := b.tail; i != head; i++ {
+		x := &b.samples[i&mask]
+		t := s.interval
 		if x.excluded {
 			if s.excluded == nil {
 				s.excluded = newTally()
 			}
-			t = s.excluded
+			t, x.endpoint = s.excluded, noEndpoint
 		}
-		if user {
+		if x.isUser() {
 			t.countUser(x)
 		} else {
 			t.count(x)
 		}
-		if x.endpoint == noEndpoint || x.excluded {
+	}
+	// One name after the other, so that its tally is locked once: other shards want it too.
+	for i := b.tail; i != head; i++ {
+		endpoint := b.samples[i&mask].endpoint
+		if endpoint == noEndpoint {
 			continue
 		}
-		if e := &s.named[x.endpoint]; e != held {
-			held.release()
-			held = e
-			e.mu.Lock()
+		e := &s.named[endpoint]
+		e.mu.Lock()
+		t := e.get()
+		for j := i; j != head; j++ {
+			x := &b.samples[j&mask]
+			switch {
+			case x.endpoint != endpoint:
+				continue
+			case x.isUser():
+				t.countWalk(x)
+			default:
+				t.count(x)
+			}
+			x.endpoint = noEndpoint
 		}
-		if user {
-			held.get().countWalk(x)
-		} else {
-			held.get().count(x)
-		}
+		e.mu.Unlock()
 	}
-	held.release()
+	b.tail = head
 }
 
 // get returns the tally. The caller holds mu.
@@ -250,12 +262,6 @@ func (e *endpointTally) get() *tally {
 		e.tally = new(tally)
 	}
 	return e.tally
-}
-
-func (e *endpointTally) release() {
-	if e != nil {
-		e.mu.Unlock()
-	}
 }
 
 // collect drains all rings and returns the tally of the interval, which next replaces, and
