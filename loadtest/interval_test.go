@@ -218,6 +218,24 @@ func TestConcurrentHarvestsCountEachSampleOnce(t *testing.T) {
 	}
 }
 
+// While another shard holds a name, the other names of a ring are counted, and then it.
+func TestAHeldNameIsCountedLast(t *testing.T) {
+	rec := newRecorder(1)
+	b := rec.buffer()
+	for i := range ringSize {
+		b.add(sample{status: 200, endpoint: int8(i % 2)})
+	}
+	held, other := &rec.named[0], &rec.named[1]
+	held.mu.Lock()
+	b.takeNamed(b.head.Load(), (*sync.Mutex).TryLock)
+	require.Nil(t, held.tally)
+	require.EqualValues(t, ringSize/2, other.tally.Requests)
+	held.mu.Unlock()
+	b.empty()
+	require.EqualValues(t, ringSize/2, held.tally.Requests)
+	require.EqualValues(t, ringSize/2, other.tally.Requests)
+}
+
 // However a run is cut into intervals, its result is the same.
 func TestHarvestsDoNotChangeTheResult(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))

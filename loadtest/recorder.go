@@ -230,14 +230,26 @@ func (s *shard) take(b *buffer) {
 			t.count(x)
 		}
 	}
-	// One name after the other, so that its tally is locked once: other shards want it too.
+	// One name after the other, so that its tally is locked once; and first those that no
+	// other shard holds.
+	b.takeNamed(head, (*sync.Mutex).TryLock)
+	b.takeNamed(head, func(mu *sync.Mutex) bool { mu.Lock(); return true })
+	b.tail = head
+}
+
+// takeNamed moves the samples before head to the tallies of their names, as far as lock
+// succeeds. The caller holds the lock of the shard.
+func (b *buffer) takeNamed(head uint64, lock func(*sync.Mutex) bool) {
+	mask := uint64(len(b.samples) - 1)
 	for i := b.tail; i != head; i++ {
 		endpoint := b.samples[i&mask].endpoint
 		if endpoint == noEndpoint {
 			continue
 		}
-		e := &s.named[endpoint]
-		e.mu.Lock()
+		e := &b.shard.named[endpoint]
+		if !lock(&e.mu) {
+			continue
+		}
 		t := e.get()
 		for j := i; j != head; j++ {
 			x := &b.samples[j&mask]
@@ -253,7 +265,6 @@ func (s *shard) take(b *buffer) {
 		}
 		e.mu.Unlock()
 	}
-	b.tail = head
 }
 
 // get returns the tally. The caller holds mu.
