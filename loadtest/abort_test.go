@@ -176,6 +176,38 @@ func TestTheLastSlowRequestDecides(t *testing.T) {
 	}
 }
 
+// What can still be met is not given up, to the last request; what cannot is.
+func TestTheLastRequestLeftDecides(t *testing.T) {
+	counts := Counts{RejectedCount: 30, Scheduled: 40, Missed: 10, Requests: 0}
+	stalled := make([]Interval, 8)
+	for i := range stalled {
+		n := int64(100)
+		stalled[i] = Interval{From: time.Duration(i) * time.Second, To: time.Duration(i+1) * time.Second, Counts: Counts{Requests: n, SuccessCount: n, Scheduled: n}}
+	}
+	stalled[3].Counts = Counts{Scheduled: 100}
+	for _, tt := range []struct {
+		name, want, reason string
+		counts             Counts
+		rows               []Interval
+		slo                SLO
+	}{
+		{"as many as are left", "", "", counts, nil, SLO{MinRequests: 60, MaxRejectedRate: 1, MaxMissedRate: 1, MinAchievedRate: 0.01}},
+		{"one more", "requests", "60 are left of 100 planned", counts, nil, SLO{MinRequests: 61, MaxRejectedRate: 1, MaxMissedRate: 1, MinAchievedRate: 0.01}},
+		{"as fast as can be", "", "", Counts{}, nil, SLO{MinRPS: 50}},
+		{"faster", "req/s", "100 requests in 2s or more", Counts{}, nil, SLO{MinRPS: 50.1}},
+		{"a stall of a schedule", "stall", "1s, from 3s to 4s", Counts{Requests: 700, SuccessCount: 700, Scheduled: 800}, stalled, SLO{MaxStall: 500 * ms, MinAchievedRate: 0.01}},
+		{"the median of a closed loop may change", "", "", Counts{Requests: 700, SuccessCount: 700}, stalled, SLO{MaxStall: 500 * ms}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &EngineResult{Stats: Stats{Counts: tt.counts}, Intervals: tt.rows, Elapsed: 2 * time.Second}
+			planned := max(100, tt.counts.Scheduled)
+			objective, reason := tt.slo.unreachable(r, planned)
+			require.Equal(t, tt.want, objective)
+			require.Equal(t, tt.reason, reason)
+		})
+	}
+}
+
 // A run whose size is not known only gives up what no later request can make good.
 func TestWithoutASizeLessIsGivenUp(t *testing.T) {
 	bad := newTally()

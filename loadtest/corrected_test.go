@@ -21,6 +21,7 @@ func TestCorrectedShowsTheStallThatAClosedLoopHides(t *testing.T) {
 	require.InEpsilon(t, time.Millisecond, s.P99(), 0.001)
 	c := s.Corrected(10 * time.Millisecond)
 	require.EqualValues(t, 99, c.Added())
+	require.Contains(t, c.String(), "(99 latencies added to 901 measured)")
 	require.InEpsilon(t, (0.9+1+99*0.5)/1000, c.Mean().Seconds(), 0.01)
 	require.InEpsilon(t, 900*time.Millisecond, c.Quantile(0.99), 0.02)
 	require.InEpsilon(t, 500*time.Millisecond, c.Quantile(0.95), 0.02)

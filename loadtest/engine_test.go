@@ -293,6 +293,46 @@ func TestCancellationCutsRequestsInFlight(t *testing.T) {
 	})
 }
 
+// That all has begun does not make a run complete: what the context ends is missing.
+func TestARunThatIsCutShortInItsLastRequestsSaysSo(t *testing.T) {
+	forClosedLoops(t, func(t *testing.T, c config) {
+		for name, tt := range map[string]struct {
+			req  *Request
+			want error // of the request
+			got  map[ErrorClass]int64
+		}{
+			"requests":              {&Request{}, nil, map[ErrorClass]int64{ClassCanceled: int64(c.workers)}},
+			"an error of their own": {&Request{}, errTest, map[ErrorClass]int64{ClassOther: int64(c.workers)}},
+			"users": {Walk("a", func(_ context.Context, u *User) error {
+				return u.Pause(time.Hour)
+			}), nil, nil},
+		} {
+			e := newEngine(t, c.make(Func(func(ctx context.Context) error {
+				err := sleep(time.Second)(ctx)
+				if err != nil && tt.want != nil {
+					err = tt.want
+				}
+				return err
+			}), 0))
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(250*time.Millisecond, cancel)
+			r, err := e.Run(ctx, Times(c.workers, tt.req))
+			cancel()
+			if name == "an error of their own" {
+				require.NoError(t, err, "they have come to their own end")
+			} else {
+				require.ErrorIs(t, err, context.Canceled, name)
+			}
+			require.Zero(t, r.Unsent, name)
+			require.Equal(t, tt.got, r.Errors, name)
+			if name == "users" {
+				require.EqualValues(t, c.workers, r.UsersCanceled)
+			}
+			closeEngine(t, e)
+		}
+	})
+}
+
 func TestCompleteRunIsNoErrorWhenItsContextEndsLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

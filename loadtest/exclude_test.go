@@ -101,6 +101,25 @@ func TestExcludedRequestsOfAnOpenLoop(t *testing.T) {
 	})
 }
 
+// What begins in the warm-up may end after it, in an interval that began with its end.
+func TestAnExcludedIntervalThatBeginsWithTheWarmUpsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, ThreadedConfig{
+			Client: Func(sleep(700 * time.Millisecond)), MaxWorkers: 1, Exclude: Exclude{WarmUp: 2 * time.Second},
+		})
+		defer closeEngine(t, e)
+		r, err := e.Run(t.Context(), Times(10, &Request{}))
+		require.NoError(t, err)
+		require.EqualValues(t, 7, r.Requests)
+		require.EqualValues(t, 3, sumOf(r.Excluded).Requests)
+		var ends []time.Duration
+		for _, row := range r.Excluded {
+			ends = append(ends, row.From, row.To)
+		}
+		require.Equal(t, []time.Duration{-2 * time.Second, -time.Second, -time.Second, 0, 0, time.Second}, ends)
+	})
+}
+
 // In a closed loop what begins in the warm-up is not counted, or the first so many
 // requests, and nothing counts as unsent for it.
 func TestExcludedRequestsOfAClosedLoop(t *testing.T) {

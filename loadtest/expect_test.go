@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,34 @@ func TestExpectedStatusesAreSuccesses(t *testing.T) {
 						require.Contains(t, w.Text, "5 redirects", "those nobody expected")
 					}
 				}
+			}
+		})
+	}
+}
+
+// A status is counted without an example, except where others were expected; whoever gets
+// the results gets it as an error.
+func TestAStatusHasAnExampleIfAnotherWasExpected(t *testing.T) {
+	srv := fixtures.NewServer(t)
+	plain, expecting := Get(srv.URL+"/status/500"), Get(srv.URL+"/status/500")
+	expecting.Expect = []int{204}
+	for name, cfg := range allEngines(ConnectionConfig{}, 0) {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, cfg)
+			defer closeEngine(t, e)
+			for req, want := range map[*Request]map[ErrorClass]string{plain: nil, expecting: {ClassStatus: "resilience: HTTP status 500 Internal Server Error, want [204]"}} {
+				r, err := e.Run(t.Context(), Times(3, req))
+				require.NoError(t, err)
+				require.Equal(t, want, r.ErrorExamples)
+				r, err = e.RunStreaming(t.Context(), Times(3, req), func(r RequestResult) error {
+					var status *resilience.StatusError
+					require.ErrorAs(t, r.Err, &status)
+					require.Equal(t, 500, status.Code)
+					require.Equal(t, want != nil, strings.Contains(r.Err.Error(), "want [204]"), r.Err)
+					return nil
+				})
+				require.NoError(t, err)
+				require.Equal(t, want, r.ErrorExamples)
 			}
 		})
 	}

@@ -218,6 +218,7 @@ func TestARunIsWatched(t *testing.T) {
 	for range 20 {
 		r, err := e.Run(t.Context(), For(3*watchAfter))
 		require.NoError(t, err)
+		require.LessOrEqual(t, len(r.Intervals), int(r.Elapsed/harvestEvery)+1, "nothing is harvested when the monitor begins")
 		if g = r.Generator; g.CPU > 0 {
 			break
 		}

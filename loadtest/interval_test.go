@@ -236,6 +236,22 @@ func TestAHeldNameIsCountedLast(t *testing.T) {
 	require.EqualValues(t, ringSize/2, other.tally.Requests)
 }
 
+// Names that nothing was counted under are left out, and a request's name is not a scenario's.
+func TestTheResultOfNames(t *testing.T) {
+	rec := newRecorder(1)
+	b := rec.buffer()
+	b.add(sample{class: classUserFailed, endpoint: 1})
+	b.userExample(1, errTest)
+	b.add(sample{status: 200, endpoint: 2})
+	rec.harvest(true)
+	r := rec.result([]endpointName{{name: "unused"}, {name: "a", scenario: true}, {name: "a"}, {name: "unused", scenario: true}})
+	require.Nil(t, r.ErrorExamples)
+	require.Len(t, r.Endpoints, 1)
+	require.EqualValues(t, 1, r.Endpoints["a"].Requests)
+	require.Len(t, r.Scenarios, 1)
+	require.Equal(t, errTest.Error(), r.Scenarios["a"].Error)
+}
+
 // However a run is cut into intervals, its result is the same.
 func TestHarvestsDoNotChangeTheResult(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
@@ -310,6 +326,8 @@ func TestJoinedIntervals(t *testing.T) {
 	require.Equal(t, Interval{From: 0, To: 15, Counts: Counts{Requests: 8}, P50: 70, P99: 100, InFlight: 8}, a.Join(b), "side by side, both are in flight")
 	require.Equal(t, Interval{To: 20}, Interval{To: 10}.Join(Interval{From: 10, To: 20}), "nothing was sent in either")
 	require.Zero(t, Interval{Counts: Counts{Requests: 3}}.RPS())
+	require.False(t, Interval{Excluded: true}.Join(Interval{}).Excluded, "a part of it is counted")
+	require.True(t, Interval{Excluded: true}.Join(Interval{Excluded: true}).Excluded)
 }
 
 func TestMergeKeepsIntervalsAtTheirTime(t *testing.T) {

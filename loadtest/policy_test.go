@@ -115,6 +115,7 @@ func TestEveryRequestIsSentRejectedOrUnsent(t *testing.T) {
 		require.EqualValues(t, 40, r.RejectedCount)
 		require.EqualValues(t, 8, r.Requests)
 		require.InEpsilon(t, 40.0/48, r.RejectedRate(), 1e-9)
+		require.InEpsilon(t, 5.0/20, Counts{Requests: 10, RejectedCount: 5, UserRequests: 15, Users: 1, Scheduled: 6, Missed: 5}.RejectedRate(), 1e-9, "of a user's and those that no user came to send")
 		require.Equal(t, 92*time.Millisecond, r.Elapsed, "the last rejection belongs to the run")
 		require.Equal(t, r.Requests, r.good.Count()+r.bad.Count())
 

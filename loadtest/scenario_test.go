@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -404,6 +405,8 @@ func TestNamesOfScenarios(t *testing.T) {
 	require.Len(t, r.Endpoints, 33)
 	require.Len(t, r.Scenarios, 32)
 	require.EqualValues(t, 48, r.Endpoints[foldedEndpoints].Requests)
+	warnings := r.Warnings[slices.IndexFunc(r.Warnings, func(w Warning) bool { return w.Kind == WarnFoldedEndpoints }):]
+	require.Equal(t, `more than 63 request names: the others are counted together as "(others)"`, warnings[0].Text)
 	require.EqualValues(t, 49, r.Scenarios[foldedEndpoints].Started)
 }
 

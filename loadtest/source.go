@@ -195,7 +195,7 @@ func takeFrom(f feed, n int64) feed {
 	case untilFeed:
 		return untilFeed{takeFrom(f.feed, n), f.limit}
 	}
-	t := &takeFeed{feed: f, total: n}
+	t := &takeFeed{feed: f}
 	t.left.Store(n)
 	return t
 }
@@ -203,8 +203,7 @@ func takeFrom(f feed, n int64) feed {
 // takeFeed is a feed that hands out one request a claim, with a limit in number.
 type takeFeed struct {
 	feed
-	total int64
-	left  atomic.Int64
+	left atomic.Int64
 }
 
 func (f *takeFeed) claim(dst []item, share int) int {
@@ -220,13 +219,6 @@ func (f *takeFeed) claim(dst []item, share int) int {
 }
 
 func (f *takeFeed) at(_ int64, dst []item) int { return f.claim(dst, 1) }
-
-func (f *takeFeed) size() int64 {
-	if n := f.feed.size(); n >= 0 {
-		return min(n, f.total)
-	}
-	return -1
-}
 
 // Until ends src once d has passed since the run began, unless it has ended by
 // itself: no request begins after that, and those in flight are finished, not

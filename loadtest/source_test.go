@@ -159,6 +159,23 @@ func TestUntilEndsAnySource(t *testing.T) {
 	}
 }
 
+// What would begin at the very end begins no more.
+func TestNothingBeginsAtTheEndOfUntil(t *testing.T) {
+	for name, src := range map[string]Source{"until": Until(time.Second, Times(100)), "seq": Until(time.Second, Seq(func(yield func(*Request) bool) {
+		for yield(&Request{}) {
+		}
+	}))} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEngine(t, SyncConfig{Client: Func(sleep(100 * time.Millisecond))})
+			defer closeEngine(t, e)
+			r, err := e.Run(t.Context(), src)
+			require.NoError(t, err)
+			require.EqualValues(t, 10, r.Requests, name)
+			require.Equal(t, time.Second, r.Elapsed, name)
+		})
+	}
+}
+
 func TestUntilLeavesASourceThatEndsFirst(t *testing.T) {
 	forEngines(t, func(t *testing.T, c config) {
 		e := newEngine(t, c.make(Func(sleep(oddly)), 0))

@@ -34,6 +34,11 @@ func TestStallsAreToldFromRhythm(t *testing.T) {
 	}
 	short := rows(100, 100, 100, 1)
 	short[3].To = short[3].From + harvestEvery/2
+	late := rows(100, 100, 0, 100)
+	for i := range late { // as a harvest is on a busy machine
+		late[i].From += 3 * time.Millisecond
+		late[i].To += 3 * time.Millisecond
+	}
 	for _, tt := range []struct {
 		reason string
 		rows   []Interval
@@ -42,6 +47,7 @@ func TestStallsAreToldFromRhythm(t *testing.T) {
 	}{
 		{"steady", rows(100, 90, 110, 100), 0, ""},
 		{"one second", rows(100, 100, 0, 100), 0, "stalled from 2s to 3s: 0 req/s instead of about 100, 7 in flight at its end"},
+		{"harvested late", late, 0, "stalled from 2s to 3s: 0 req/s instead of about 100, 7 in flight at its end"},
 		{"three", rows(100, 100, 0, 9, 0, 100, 100), 0, "stalled from 2s to 5s: 3 req/s instead of about 100, 7 in flight at its end"},
 		{"the longest of several", rows(100, 0, 100, 0, 0, 100, 100, 0, 100), 0, "stalled from 3s to 5s: 0 req/s instead of about 100, 7 in flight at its end; and 2 shorter"},
 		{"until the end", rows(100, 100, 100, 0, 0), 0, "stalled from 3s to 5s: 0 req/s instead of about 100, 7 in flight at its end"},

@@ -87,7 +87,7 @@ func (r *EngineResult) assess() []Warning {
 			text.Share(r.ErrorCount, r.Requests), text.Duration(r.bad.Quantile(0.5)), text.Duration(r.good.Quantile(0.5)))
 	}
 	if _, ok := r.Endpoints[foldedEndpoints]; ok {
-		warn(WarnFoldedEndpoints, "more than %d request names: the others are counted together as %q", maxEndpoints-1, foldedEndpoints)
+		warn(WarnFoldedEndpoints, "more than %d request names: the others are counted together as %q", maxNames, foldedEndpoints)
 	}
 	if seen := r.Generator.starved(r.P99()); seen != "" && r.Requests > 0 {
 		warn(WarnGeneratorStarved, "this process was short of CPU, and the requests' p99 of %v is in part its own: %s; send with fewer workers, %s",

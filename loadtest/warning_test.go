@@ -38,6 +38,10 @@ func evenly(ms ...float64) *EngineResult {
 }
 
 func TestUnsteadyText(t *testing.T) {
+	late := evenly(10, 10, 10, 10, 15, 15, 15, 15)
+	for i := range late.blocks { // as a harvest is on a busy machine
+		late.blocks[i].From += 3 * time.Millisecond
+	}
 	for _, tt := range []struct {
 		reason string
 		r      *EngineResult
@@ -48,6 +52,9 @@ func TestUnsteadyText(t *testing.T) {
 		{"a step", evenly(10, 10, 10, 10, 15, 15, 15, 15), "not steady: p50 was 10.03ms until 4s and 15.01ms from then on: the percentiles are of neither"},
 		{"a warm-up", evenly(15, 15, 10, 10, 10, 10, 10, 10), "not steady: p50 was 15.01ms until 2s and 10.03ms from then on: leave the warm-up out, in a run of its own"},
 		{"a first second", evenly(30, 10, 10, 10, 10, 10, 10, 10), "not steady: p50 was 30.02ms until 1s and 10.03ms from then on: leave the warm-up out, in a run of its own"},
+		{"a better end", evenly(15, 15, 15, 15, 15, 15, 10, 10), "not steady: p50 was 15.01ms until 6s and 10.03ms from then on: the percentiles are of neither"},
+		{"a worse end", evenly(10, 10, 15, 15, 15, 15, 15, 15), "not steady: p50 was 10.03ms until 2s and 15.01ms from then on: the percentiles are of neither"},
+		{"harvested late", late, "not steady: p50 was 10.03ms until 4s and 15.01ms from then on: the percentiles are of neither"},
 		{"a drift", evenly(10, 11, 12, 13, 14, 15, 16, 17, 18), "not steady: p99 drifted from 12.05ms in the first third of the run to 18.08ms in the last: a longer run would have other percentiles"},
 	} {
 		t.Run(tt.reason, func(t *testing.T) { require.Equal(t, tt.want, tt.r.unsteadyText()) })
