@@ -43,6 +43,7 @@ func TestBreakerConfigReportsEveryFault(t *testing.T) {
 		{"negative rate", resilience.BreakerConfig{ErrorRateThreshold: -0.1}, "ErrorRateThreshold"},
 		{"infinite multiplier", resilience.BreakerConfig{LatencyThresholdMultiplier: math.Inf(1), BaselineLatency: 1}, "LatencyThresholdMultiplier"},
 		{"multiplier of nothing", resilience.BreakerConfig{LatencyThresholdMultiplier: 3}, "LatencyThresholdMultiplier is 3, want 0 without a BaselineLatency"},
+		{"threshold just beyond time", resilience.BreakerConfig{BaselineLatency: 1 << 62, LatencyThresholdMultiplier: 2}, "beyond any duration"},
 		{"threshold beyond time", resilience.BreakerConfig{BaselineLatency: math.MaxInt64 / 2}, "beyond any duration"},
 		{"longest everything", resilience.BreakerConfig{BaselineLatency: 1, OpenStateDuration: math.MaxInt64, WindowDuration: math.MaxInt64, ProbeCount: math.MaxInt}, ""},
 		{"shortest window", resilience.BreakerConfig{WindowDuration: time.Millisecond}, ""},
@@ -467,6 +468,62 @@ func TestBreakerResetClearsCountsButNotPendingCalls(t *testing.T) {
 		require.Zero(t, m.Failures)
 		require.Zero(t, m.Pending)
 	})
+}
+
+func TestBreakerResetClearsEveryTotal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, resilience.BreakerConfig{FailureThreshold: 3, OpenStateDuration: time.Minute, ProbeCount: 1})
+		round := func() {
+			breakerAllow(t, b).Done(nil)
+			breakerAllow(t, b).Ignore()
+			late := breakerAllow(t, b)
+			breakerReport(t, b, 3, errBreakerDown)
+			late.Done(nil)
+			_, err := b.Allow()
+			require.ErrorIs(t, err, resilience.ErrOpen)
+			time.Sleep(time.Minute)
+			hung := breakerAllow(t, b)
+			time.Sleep(time.Hour)
+			breakerAllow(t, b).Done(nil)
+			hung.Done(nil)
+		}
+		totals := func() [7]uint64 {
+			m := b.Metrics()
+			return [...]uint64{m.TotalAdmitted, m.TotalSuccesses, m.TotalFailures, m.TotalIgnored, m.TotalLate, m.TotalRejected, m.ExpiredProbes}
+		}
+		round()
+		first := totals()
+		for i, n := range first {
+			require.Positive(t, n, i)
+		}
+		b.Reset()
+		require.Zero(t, totals())
+		round()
+		require.Equal(t, first, totals())
+	})
+}
+
+// A call that takes as long as it may is not slow, and what happens when the breaker is made
+// has happened.
+func TestBreakerAtItsExactTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, resilience.BreakerConfig{BaselineLatency: time.Second, LatencyThresholdMultiplier: 2, FailureThreshold: 3})
+		made := time.Now()
+		breakerReport(t, b, 1, errBreakerDown)
+		require.Equal(t, made, b.Metrics().LastFailure)
+		for _, err := range []error{nil, errBreakerDown} {
+			p := breakerAllow(t, b)
+			time.Sleep(2 * time.Second)
+			p.Done(err)
+			require.Zero(t, b.Metrics().Slow)
+		}
+		require.Equal(t, resilience.StateClosed, b.State())
+	})
+}
+
+func TestBreakerStatesHaveNames(t *testing.T) {
+	require.Equal(t, "HALF_OPEN", resilience.StateHalfOpen.String())
+	require.Equal(t, "State(3)", (resilience.StateHalfOpen + 1).String())
 }
 
 func TestBreakerWaitPendingReallyWaits(t *testing.T) {

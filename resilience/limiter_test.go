@@ -357,3 +357,26 @@ func TestLimiterAllocatesNothing(t *testing.T) {
 	fn := func(context.Context) error { return nil }
 	require.Zero(t, testing.AllocsPerRun(1000, func() { _ = l.Do(ctx, fn) }))
 }
+
+// A waiter that is granted a permit at the instant at which its context ends gives it back.
+func TestLimiterAWaiterThatIsGrantedAndCanceledAtOnceHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := resilience.NewSemaphoreLimiter(resilience.LimiterConfig{MaxConcurrent: 1})
+		require.NoError(t, err)
+		for range 200 { // the waiter may see either first, or the permit alone
+			require.True(t, l.TryAcquire())
+			ctx, cancel := context.WithCancel(t.Context())
+			got := make(chan error, 1)
+			go func() { got <- l.Acquire(ctx) }() // ends with ctx
+			synctest.Wait()
+			l.Release()
+			cancel()
+			if err := <-got; err == nil {
+				l.Release()
+			} else {
+				require.ErrorIs(t, err, context.Canceled)
+			}
+			require.Zero(t, l.Metrics().Active)
+		}
+	})
+}

@@ -17,6 +17,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func TestHistogramSumIsExact(t *testing.T) {
+	require.Zero(t, (*Histogram)(nil).Sum())
+	h := New()
+	for _, d := range []time.Duration{1, 1_234_567_891, 3} {
+		h.Record(d)
+	}
+	require.InDelta(t, 1_234_567_895, h.Sum(), 0)
+}
+
 // The reference is the definition: the value at rank ceil(q·n) of the sorted list.
 func TestHistogramQuantileIsWithinAThousandthOfTheExactOne(t *testing.T) {
 	const seed = 7
