@@ -32,8 +32,8 @@ FUZZTIME ?= 30s
 # The race detector needs a C compiler on some systems; without one the tests
 # run all the same, and say so.
 RACE = $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null && echo -race)
-# Tests also wait, for sockets and for processes: with one package more than there are
-# processors, those are idle a fifth less.
+# Tests also wait, for sockets and for processes: with one package more at a time than there
+# are processors, all of them took a fifth less time on two.
 PACKAGES = -p $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 .DEFAULT_GOAL := help

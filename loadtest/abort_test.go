@@ -178,11 +178,13 @@ func TestTheLastSlowRequestDecides(t *testing.T) {
 
 // What can still be met is not given up, to the last request; what cannot is.
 func TestTheLastRequestLeftDecides(t *testing.T) {
-	counts := Counts{RejectedCount: 30, Scheduled: 40, Missed: 10, Requests: 0}
+	counts := Counts{RejectedCount: 30, Scheduled: 40, Missed: 10}
 	stalled := make([]Interval, 8)
 	for i := range stalled {
-		n := int64(100)
-		stalled[i] = Interval{From: time.Duration(i) * time.Second, To: time.Duration(i+1) * time.Second, Counts: Counts{Requests: n, SuccessCount: n, Scheduled: n}}
+		stalled[i] = Interval{
+			From: time.Duration(i) * time.Second, To: time.Duration(i+1) * time.Second,
+			Counts: Counts{Requests: 100, SuccessCount: 100, Scheduled: 100},
+		}
 	}
 	stalled[3].Counts = Counts{Scheduled: 100}
 	for _, tt := range []struct {

@@ -297,37 +297,31 @@ func TestCancellationCutsRequestsInFlight(t *testing.T) {
 func TestARunThatIsCutShortInItsLastRequestsSaysSo(t *testing.T) {
 	forClosedLoops(t, func(t *testing.T, c config) {
 		for name, tt := range map[string]struct {
-			req  *Request
-			want error // of the request
-			got  map[ErrorClass]int64
+			req           *Request
+			own, err      error // of a request that is canceled, and of the run
+			errors        map[ErrorClass]int64
+			usersCanceled int
 		}{
-			"requests":              {&Request{}, nil, map[ErrorClass]int64{ClassCanceled: int64(c.workers)}},
-			"an error of their own": {&Request{}, errTest, map[ErrorClass]int64{ClassOther: int64(c.workers)}},
+			"requests": {&Request{}, context.Canceled, context.Canceled, map[ErrorClass]int64{ClassCanceled: int64(c.workers)}, 0},
 			"users": {Walk("a", func(_ context.Context, u *User) error {
 				return u.Pause(time.Hour)
-			}), nil, nil},
+			}), nil, context.Canceled, nil, c.workers},
+			"what has failed by itself": {&Request{}, errTest, nil, map[ErrorClass]int64{ClassOther: int64(c.workers)}, 0},
 		} {
 			e := newEngine(t, c.make(Func(func(ctx context.Context) error {
-				err := sleep(time.Second)(ctx)
-				if err != nil && tt.want != nil {
-					err = tt.want
+				if sleep(time.Second)(ctx) != nil {
+					return tt.own
 				}
-				return err
+				return nil
 			}), 0))
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(250*time.Millisecond, cancel)
 			r, err := e.Run(ctx, Times(c.workers, tt.req))
 			cancel()
-			if name == "an error of their own" {
-				require.NoError(t, err, "they have come to their own end")
-			} else {
-				require.ErrorIs(t, err, context.Canceled, name)
-			}
+			require.ErrorIs(t, err, tt.err, name)
 			require.Zero(t, r.Unsent, name)
-			require.Equal(t, tt.got, r.Errors, name)
-			if name == "users" {
-				require.EqualValues(t, c.workers, r.UsersCanceled)
-			}
+			require.Equal(t, tt.errors, r.Errors, name)
+			require.EqualValues(t, tt.usersCanceled, r.UsersCanceled, name)
 			closeEngine(t, e)
 		}
 	})
