@@ -244,8 +244,7 @@ func (l *Labeler) Finish() (label Cause, back int) {
 		return l.latched, 0
 	}
 	if next, ok := agreed(l.recent[latchAfter-l.windows:], true); ok {
-		l.evidence(l.latched).held -= l.windows
-		l.evidence(next).held += l.windows
+		l.evidence(next).held = l.windows
 		l.latched, back = next, l.all
 	}
 	return l.latched, back

@@ -2,6 +2,7 @@ package label
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,18 @@ func window(letter byte) Window {
 		w.Scheduled, w.Ended, w.Waited, w.Wait, w.Mean = 0, 100, 100, 100*time.Second, 2*time.Second
 	case '0':
 		w.Scheduled, w.Ended = 0, 0
+	case 'x': // so that arrivals found no free worker
+		w.Lag, w.Dropped = 6*ms, 10
+	case 'y':
+		w.Waited, w.Wait, w.Mean, w.Dropped = 250, 500*ms, 5*ms, 10
+	case '2': // few, but enough
+		w.Scheduled, w.Ended = 20, 20
+	case '1': // too few that ended to say how long they take
+		w.Ended, w.Service = 19, time.Hour
+	case 'h': // long enough
+		w.Length, w.Lag = minLength, 6*ms
+	case 'b': // the whole run was brief
+		w.Length, w.Lag = minLength-1, 6*ms
 	case '|': // the next harvest was soon
 		w.Length = minLength - 1
 	case '-': // next to nothing was due
@@ -78,6 +91,8 @@ func TestLabelsAreLatched(t *testing.T) {
 		{"three", "...ccc...", "...ccc...", "cpu 3/3 of 9"},
 		{"a good one between", "...ccc.c..cc...", "...ccccccccc...", "cpu 6/9 of 15"},
 		{"from the beginning to the end", "ccccc", "ccccc", "cpu 5/5 of 5"},
+		{"no more than makes a cause", "ccc", "ccc", "cpu 3/3 of 3"},
+		{"twice", "...ccc...ccc...", "...ccc...ccc...", "cpu 6/6 of 15"},
 		{"not over yet", "...ccc..", "...ccccc", "cpu 3/5 of 8"},
 		{"missed is short of CPU", "...mcm...", "...ccc...", "cpu 3/3 of 9 lost 20"},
 		{"one limit brings about others", "...cfc...", "...ccc...", "cpu 2/3 of 9|in flight 1/0 of 9 lost 10"},
@@ -98,6 +113,14 @@ func TestLabelsAreLatched(t *testing.T) {
 		{"what is left after the last arrival", "...cccrrrrrr", "...ccccccccc", "cpu 3/3 of 6"},
 		{"nothing was due yet", "00ccc.", "..cccc", "cpu 3/4 of 4"},
 		{"next to nothing was due", "---------", ".........", ""},
+		{"few at first", "222sss", "...sss", "service slower 3/3 of 6"},
+		{"too few at first", "111...sss", "......sss", "service slower 3/3 of 9"},
+		{"limits of the machine", "...lll...", "...lll...", "local limits 3/3 of 9 lost 30"},
+		{"dropped for want of CPU", "...xxx...", "...ccc...", "cpu 3/3 of 9 lost 30"},
+		{"dropped for want of connections", "...yyy...", "...kkk...", "connections 3/3 of 9 lost 30"},
+		{"a thousandth of the arrivals", "...f......", "..........", ""},
+		{"more than a thousandth", "...f.....", ".........", "in flight 1/0 of 9 lost 10"},
+		{"half a second is one", "...hhh...", "...ccc...", "cpu 3/3 of 9"},
 		{"a short one between", "...c|c|c...", "...ccccc...", "cpu 3/3 of 9"},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
@@ -168,7 +191,7 @@ func TestCausesSayWhatToChange(t *testing.T) {
 // A run of fewer windows than make a cause has one if all that say something show one, and
 // then throughout.
 func TestAShortRunHasOneLabel(t *testing.T) {
-	for windows, want := range map[string]Cause{"c": CPU, "c0c|": CPU, "fc": CPU, "c.": "", ".": "", "0": ""} {
+	for windows, want := range map[string]Cause{"c": CPU, "b": CPU, "c0c|": CPU, "fc": CPU, "c.": "", ".": "", "0": ""} {
 		var l Labeler
 		for _, w := range []byte(windows) {
 			label, back := l.Add(window(w))
@@ -180,6 +203,118 @@ func TestAShortRunHasOneLabel(t *testing.T) {
 		if want != "" {
 			require.Equal(t, len(windows), back, windows)
 			require.Equal(t, l.windows, l.evidence(want).held, windows)
+		}
+	}
+}
+
+// Each cause begins exactly where its constants say.
+func TestWhatAWindowShows(t *testing.T) {
+	const us = time.Microsecond
+	healthy := band{windows: latchAfter, lag: 100 * us, low: 8 * ms, high: 12 * ms}
+	with := func(change func(*band)) band { b := healthy; change(&b); return b }
+	late, quick := with(func(b *band) { b.lag = ms }), with(func(b *band) { b.low, b.high = 1900*us, 900*us })
+	for name, tt := range map[string]struct {
+		band   band
+		change func(*Window)
+		want   Cause
+	}{
+		"nothing":                      {healthy, func(*Window) {}, ""},
+		"too few":                      {healthy, func(w *Window) { w.Scheduled, w.Ended, w.Lag = 19, 19, time.Second }, ""},
+		"enough were due":              {healthy, func(w *Window) { w.Scheduled, w.Ended, w.Lag = 20, 19, time.Second }, CPU},
+		"enough ended":                 {healthy, func(w *Window) { w.Scheduled, w.Ended, w.Lag = 19, 20, time.Second }, CPU},
+		"nearly a hundredth local":     {healthy, func(w *Window) { w.Local = 9 }, ""},
+		"a hundredth local":            {healthy, func(w *Window) { w.Local = 10 }, LocalLimits},
+		"not quite late":               {healthy, func(w *Window) { w.Lag = lateness - 1 }, ""},
+		"late":                         {healthy, func(w *Window) { w.Lag = lateness }, CPU},
+		"not later than three times":   {late, func(w *Window) { w.Lag = 3*ms - 1 }, ""},
+		"three times as late":          {late, func(w *Window) { w.Lag = 3 * ms }, CPU},
+		"not late where all is late":   {with(func(b *band) { b.lag = time.Second }), func(w *Window) { w.Lag = 3*lateness - 1 }, ""},
+		"late wherever it is":          {with(func(b *band) { b.lag = time.Second }), func(w *Window) { w.Lag = 3 * lateness }, CPU},
+		"a tenth of the response":      {healthy, func(w *Window) { w.Lag, w.Response = 6*ms, 60*ms }, CPU},
+		"less than a tenth":            {healthy, func(w *Window) { w.Lag, w.Response = 6*ms, 60*ms+us }, ""},
+		"a moment's wait":              {healthy, func(w *Window) { w.Waited, w.Wait, w.Mean = 250, 250*ms, 2*ms }, Connections},
+		"less than a moment":           {healthy, func(w *Window) { w.Waited, w.Wait, w.Mean = 250, 250*ms-1, 2*ms }, ""},
+		"a tenth of what was measured": {healthy, func(w *Window) { w.Waited, w.Wait, w.Mean = 250, 500*ms, 5*ms }, Connections},
+		"not a tenth":                  {healthy, func(w *Window) { w.Waited, w.Wait, w.Mean = 250, 500*ms-1, 5*ms }, ""},
+		"nothing ended":                {healthy, func(w *Window) { w.Ended = 0 }, Slower},
+		"not a tenth ended":            {healthy, func(w *Window) { w.Ended = 99 }, Slower},
+		"a tenth ended":                {healthy, func(w *Window) { w.Ended = 100 }, ""},
+		"one of twenty ended":          {healthy, func(w *Window) { w.Scheduled, w.Ended = 20, 1 }, Slower},
+		"twice as slow":                {healthy, func(w *Window) { w.Service = 24 * ms }, ""},
+		"slower":                       {healthy, func(w *Window) { w.Service = 24*ms + 1 }, Slower},
+		"slower by a millisecond":      {quick, func(w *Window) { w.Service = 1900 * us }, Slower},
+		"slower by less":               {quick, func(w *Window) { w.Service = 1900*us - 1 }, ""},
+		"twenty were slower":           {healthy, func(w *Window) { w.Scheduled, w.Ended, w.Service = 20, 20, 25*ms }, Slower},
+		"nineteen were slower":         {healthy, func(w *Window) { w.Scheduled, w.Ended, w.Service = 20, 19, 25*ms }, ""},
+		"half as slow":                 {healthy, func(w *Window) { w.Service = 4 * ms }, ""},
+		"faster":                       {healthy, func(w *Window) { w.Service = 4*ms - 1 }, Faster},
+		"faster by a millisecond":      {quick, func(w *Window) { w.Service = 900 * us }, Faster},
+		"faster by less":               {quick, func(w *Window) { w.Service = 900*us + 1 }, ""},
+		"twenty were faster":           {healthy, func(w *Window) { w.Scheduled, w.Ended, w.Service = 20, 20, ms }, Faster},
+		"nineteen were faster":         {healthy, func(w *Window) { w.Scheduled, w.Ended, w.Service = 20, 19, ms }, ""},
+		"nobody knows what it was":     {with(func(b *band) { b.windows-- }), func(w *Window) { w.Service = time.Second }, ""},
+	} {
+		w := window('.')
+		tt.change(&w)
+		require.Equal(t, tt.want, tt.band.judge(w), name)
+	}
+}
+
+func TestWhatIsNeededInFlight(t *testing.T) {
+	w := Window{Length: 2 * time.Second, Scheduled: 400, Ended: 100, Mean: 60 * ms, Waited: 50, Wait: time.Second}
+	require.Equal(t, 10.0, w.needed(), "200 a second of 50 ms each, after 10 ms of waiting")
+	w.Wait = time.Hour
+	require.Zero(t, w.needed())
+	w.Users, w.Walked = 4, 2*time.Second
+	require.Equal(t, 100.0, w.needed(), "200 users a second who walk for half a second")
+	require.Zero(t, Window{Length: time.Second, Scheduled: 1}.needed())
+}
+
+func TestBandsAndEvidenceSumUp(t *testing.T) {
+	var e evidence
+	heavy := Window{Length: time.Second, Scheduled: 100, Ended: 100, Mean: 100 * ms, Service: 11 * ms}
+	equal := heavy
+	equal.Lag = ms
+	for _, w := range []Window{
+		{Length: time.Second, Scheduled: 40, Ended: 30, Waited: 5, Wait: 7 * ms, Lag: 2 * ms, Service: 12 * ms},
+		{Length: time.Second, Scheduled: 30, Ended: 2, Waited: 1, Wait: ms, Service: 3 * time.Hour},
+		heavy, equal,
+		{Length: time.Second, Scheduled: 20, Ended: 20, Service: 10 * ms},
+		{Length: time.Second, Scheduled: 19, Ended: 19, Service: ms},
+	} {
+		e.add(w)
+	}
+	require.Equal(t, evidence{
+		band:  band{windows: 6, lag: 2 * ms, low: 10 * ms, high: 12 * ms},
+		ended: 271, waited: 6, wait: 8 * ms, stalled: true, worst: equal,
+	}, e)
+}
+
+func TestWhatMakesARunInvalid(t *testing.T) {
+	for _, tt := range []struct {
+		Finding
+		want bool
+	}{
+		{Finding{}, false},
+		{Finding{Cause: CPU}, false},
+		{Finding{Cause: CPU, Latched: 1, Of: 10}, true},
+		{Finding{Cause: CPU, Latched: 1, Of: 11}, false},
+		{Finding{Cause: Slower, Latched: 9, Of: 10}, false},
+		{Finding{Cause: InFlight, Windows: 3, Of: 30}, true},
+		{Finding{Cause: InFlight, Windows: 3, Of: 31}, false},
+		{Finding{Cause: InFlight, Windows: 2, Of: 10}, false},
+		{Finding{Cause: CPU, Windows: 3, Of: 6}, false},
+		{Finding{Cause: CPU, Windows: 3, Of: 5}, true},
+	} {
+		require.Equal(t, tt.want, tt.Limiting(), "%+v", tt.Finding)
+	}
+}
+
+func TestWorse(t *testing.T) {
+	inOrder := append(slices.Clone(causes), "")
+	for i, a := range inOrder {
+		for j, b := range inOrder {
+			require.Equal(t, inOrder[min(i, j)], Worse(a, b))
 		}
 	}
 }
