@@ -21,7 +21,8 @@ func startUpload(c *conn, r *Request) *upload {
 				c.tcp.Close() // nobody is going to answer
 			}
 		}()
-		u.complete = u.write(c, r.bytes) && u.write(c, r.body)
+		// An empty Write would wait for the peer of a net.Pipe to read.
+		u.complete = u.write(c, r.bytes) && (r.body == nil || u.write(c, r.body))
 		returned = true
 	}()
 	return u
