@@ -20,12 +20,16 @@ func TestPatternsWriteWhatNetHTTPWrites(t *testing.T) {
 		for _, closes := range []bool{false, true} {
 			p, err := NewPattern(post("/mark1", "mark0"), []string{"mark0", "/mark1"}, body != "", closes)
 			require.NoError(t, err)
-			for _, long := range []int{1, 9000} {
+			shortest, err := NewRequest(post("/a?b", ""), []byte(body), closes)
+			require.NoError(t, err)
+			most := maxInlineBytes - len(shortest.bytes) // to be written in one go
+			for _, long := range []int{1, 9000, most, most + 1} {
 				header := strings.Repeat("v", long)
 				want, err := NewRequest(post("/a?b", header), []byte(body), closes)
 				require.NoError(t, err)
 				got := p.Fill([]string{header, "/a?b"}, []byte(body))
 				require.Equal(t, want, got)
+				require.Equal(t, len(body) <= MaxInlineBody && long <= most, got.inline)
 			}
 		}
 	}

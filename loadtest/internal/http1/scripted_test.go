@@ -2,6 +2,7 @@ package http1
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -204,6 +205,8 @@ func TestWhatIsKept(t *testing.T) {
 			"the server ended":     {okResponse, io.EOF, false, false},
 			"the server will end":  {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", nil, false, false},
 			"an old server's":      {"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", nil, false, false},
+			"hints before":         {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + okResponse, nil, false, true},
+			"speaks HTTP/2 too":    {"HTTP/1.1 200 OK\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n", nil, false, true},
 			"the request said not": {okResponse, nil, true, false},
 		} {
 			if tt.closes && k.config.Codec == ReadResponse {
@@ -222,6 +225,44 @@ func TestWhatIsKept(t *testing.T) {
 			require.Equal(t, tt.kept, *dialed == 1, name)
 		}
 	})
+}
+
+// With net/http's reader another protocol is a body that ends with the connection; without
+// one that both sides agree on there is none. The parser refuses them.
+func TestSwitchingProtocols(t *testing.T) {
+	for header, want := range map[string]int64{
+		"Connection: Upgrade\r\nUpgrade: x\r\n": 5,
+		"Connection: Upgrade\r\n":               0,
+		"Upgrade: x\r\n":                        0,
+	} {
+		cfg, dialed := script(&scripted{reads: []reading{{text: "HTTP/1.1 101 Switching Protocols\r\n" + header + "\r\nother"}}},
+			&scripted{reads: []reading{{text: okResponse}}})
+		s := codecs[0].open(t, cfg)
+		r, err := s.Do(t.Context(), get(t, "http://scripted/"), false)
+		require.NoError(t, err, header)
+		require.Equal(t, 101, r.StatusCode)
+		require.Equal(t, want, r.Bytes, header)
+		_, err = s.Do(t.Context(), get(t, "http://scripted/"), false)
+		require.NoError(t, err)
+		require.Equal(t, 2, *dialed)
+	}
+}
+
+// A head that is too long is told from one that is malformed.
+func TestRefusedHeads(t *testing.T) {
+	const line = "X: 0123456789\r\n"
+	long := []reading{{text: "HTTP/1.1 200 OK\r\n"}}
+	for range MaxHeaderBytes/len(line) + 1 {
+		long = append(long, reading{text: line})
+	}
+	for want, reads := range map[string][]reading{
+		"response headers exceed 1048576 bytes": long,
+		`malformed HTTP status code "abc"`:      {{text: "HTTP/1.1 abc\r\n\r\n"}},
+	} {
+		cfg, _ := script(&scripted{reads: reads})
+		_, err := codecs[0].open(t, cfg).Do(t.Context(), get(t, "http://scripted/"), false)
+		require.EqualError(t, errors.Unwrap(errors.Unwrap(err)), want)
+	}
 }
 
 // Whoever asks for one header gets that, and who keeps the body all of them.
@@ -257,8 +298,10 @@ func TestPhasesOfAResponse(t *testing.T) {
 				"at once": {[]reading{{wait: 3, text: okResponse}}, map[Phase]time.Duration{PhasePool: 0, PhaseHeaders: 3, PhaseBody: 0}},
 				"no body": {[]reading{{wait: 3, text: "HTTP/1.1 204 No Content\r\n\r\n"}}, map[Phase]time.Duration{PhasePool: 0, PhaseHeaders: 3}},
 				"byte by byte": {[]reading{
-					{wait: 3, text: okResponse[:9]}, {wait: 4, text: okResponse[9 : len(okResponse)-2]},
-					{wait: 5, text: "o"}, {wait: 6, text: "k"},
+					{wait: 3, text: okResponse[:9]},
+					{wait: 4, text: okResponse[9 : len(okResponse)-2]},
+					{wait: 5, text: "o"},
+					{wait: 6, text: "k"},
 				}, map[Phase]time.Duration{PhasePool: 0, PhaseHeaders: 7, PhaseBody: 11}},
 			} {
 				cfg, _ := script(&scripted{reads: tt.reads})

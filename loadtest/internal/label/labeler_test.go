@@ -262,11 +262,11 @@ func TestWhatAWindowShows(t *testing.T) {
 
 func TestWhatIsNeededInFlight(t *testing.T) {
 	w := Window{Length: 2 * time.Second, Scheduled: 400, Ended: 100, Mean: 60 * ms, Waited: 50, Wait: time.Second}
-	require.Equal(t, 10.0, w.needed(), "200 a second of 50 ms each, after 10 ms of waiting")
+	require.InDelta(t, 10, w.needed(), 0, "200 a second of 50 ms each, after 10 ms of waiting")
 	w.Wait = time.Hour
 	require.Zero(t, w.needed())
 	w.Users, w.Walked = 4, 2*time.Second
-	require.Equal(t, 100.0, w.needed(), "200 users a second who walk for half a second")
+	require.InDelta(t, 100, w.needed(), 0, "200 users a second who walk for half a second")
 	require.Zero(t, Window{Length: time.Second, Scheduled: 1}.needed())
 }
 
