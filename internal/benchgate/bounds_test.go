@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -137,4 +138,75 @@ func TestExitCodeWithoutARow(t *testing.T) {
 	require.Equal(t, 2, judge(t, b, "", removed).ExitCode(), "the last ones are gone")
 	require.Equal(t, 2, judge(t, b, a, removed).ExitCode(), "others in place of those that are gone")
 	require.Equal(t, 0, judge(t, a+b, a, removed).ExitCode())
+}
+
+func TestWhatIsUnreadable(t *testing.T) {
+	f := Fault{Kind: Unreadable, Pkg: "p", Bench: "A", Unit: "x"}
+	for _, c := range []struct {
+		change func(*Fault, *Metric)
+		want   bool
+	}{
+		{func(*Fault, *Metric) {}, true},
+		{func(f *Fault, _ *Metric) { f.Kind = Failed }, false},
+		{func(_ *Fault, m *Metric) { m.Unit = "y" }, false},
+		{func(_ *Fault, m *Metric) { m.Bench = "B" }, false},
+		{func(_ *Fault, m *Metric) { m.Pkg = "q" }, false},
+		{func(_ *Fault, m *Metric) { m.Pkg = "" }, true}, // ignored
+	} {
+		f, m := f, Metric{Pkg: "p", Bench: "A", Unit: "x"}
+		c.change(&f, &m)
+		require.Equal(t, c.want, isUnreadable([]Fault{f}, m), "%v %v", f, m)
+	}
+}
+
+// What leaves room for a change by just the threshold is not shown to be unchanged.
+func TestRoomForTheThreshold(t *testing.T) {
+	rep := &Report{Alpha: 0.05, Family: 1}
+	row := &Row{
+		Better: -1, Threshold: 0.5, Adjusted: 1, Comparison: benchmath.Comparison{P: 1, N1: MinSamples, N2: MinSamples},
+		Summary: [2]benchmath.Summary{{Lo: 100, Hi: 100}, {Lo: 100, Hi: 150}},
+	}
+	require.Equal(t, NotShown, rep.judge(row, new(Rules)))
+	row.Threshold = math.Nextafter(0.5, 1)
+	require.Equal(t, Unchanged, rep.judge(row, new(Rules)))
+}
+
+func TestOneSidedRowsHaveOneSummary(t *testing.T) {
+	base := lines("A", 10, "ns/op", 100, .02)
+	rep := judge(t, base, strings.ReplaceAll(base, "ns/op", "ns/op 5 B/op"), nil)
+	require.Len(t, rep.OneSided, 1)
+	require.Equal(t, benchmath.Summary{}, rep.OneSided[0].Summary[Base])
+	require.InDelta(t, 5, rep.OneSided[0].Summary[Head].Center, 0)
+}
+
+// Changes are told by their size, and what has not changed in the order of the input.
+func TestOrderOfFindings(t *testing.T) {
+	for v, sorted := range map[Verdict]bool{Worse: true, Better: true, Moved: true, Noted: true, Unchanged: false, NotShown: false, NotGated: false} {
+		rep := new(Report)
+		for i, delta := range []float64{.1, -.3, .2} {
+			rep.Rows = append(rep.Rows, &Row{Metric: Metric{Bench: fmt.Sprint(i)}, Delta: delta, Verdict: v})
+		}
+		got := ""
+		for _, row := range rep.With(v) {
+			got += row.Bench
+		}
+		require.Equal(t, map[bool]string{true: "120", false: "012"}[sorted], got, v)
+		require.Equal(t, sorted, rep.Rows[0].Changed())
+	}
+}
+
+func TestUnnamedUnits(t *testing.T) {
+	for unit, want := range map[string]string{
+		"login-p99-ns": "p99-ns", "login-p99-sec": "p99-ns", "a-b-err/op": "err/op", "p99-ns": "p99-ns", "loginp99-ns": "loginp99-ns", "login-rows/s": "login-rows/s",
+	} {
+		require.Equal(t, want, unnamed(unit))
+	}
+}
+
+func TestAlphaHasARange(t *testing.T) {
+	for alpha, ok := range map[float64]bool{
+		0: true, math.SmallestNonzeroFloat64: true, math.Nextafter(1, 0): true, 1: false, -math.SmallestNonzeroFloat64: false, math.Inf(1): false, math.NaN(): false,
+	} {
+		require.Equal(t, ok, (&Rules{Alpha: alpha}).Validate() == nil, alpha)
+	}
 }

@@ -7,9 +7,9 @@ import (
 )
 
 // Changed reports whether a change of the metric is confirmed, be it gated or not.
-func (row *Row) Changed() bool {
-	return !slices.Contains([]Verdict{Unchanged, NotShown, NotGated}, row.Verdict)
-}
+func (row *Row) Changed() bool { return row.Verdict.changed() }
+
+func (v Verdict) changed() bool { return !slices.Contains([]Verdict{Unchanged, NotShown, NotGated}, v) }
 
 // Worst returns the largest change for the worse, as a share, that the intervals of the
 // two medians leave room for; +Inf if they set no bound.
@@ -46,7 +46,7 @@ func (rep *Report) Findings(v Verdict) (findings [][]*Row) {
 		}
 		findings[at] = append(findings[at], row)
 	}
-	if v == Unchanged || v == NotShown || v == NotGated {
+	if !v.changed() {
 		return findings // in the order of the input
 	}
 	byChange := func(a, b *Row) int { return cmp.Compare(math.Abs(b.Delta), math.Abs(a.Delta)) }

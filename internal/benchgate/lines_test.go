@@ -179,3 +179,33 @@ func TestNewInFewerResultsThanOthers(t *testing.T) {
 	require.Empty(t, rep.New)
 	require.Equal(t, "incomplete at head: Ahello-2: only the head has it, in 2 of what are 8 results of others: was something printed into its name?", rep.Faults[0].String())
 }
+
+// What is UTF-16 from end to end keeps its letters, and of what is so in parts ASCII stays.
+func TestUTF16KeepsItsLetters(t *testing.T) {
+	const text = "BenchmarkÄ-8 100 5 ns/op\n"
+	for name, data := range map[string]string{
+		"LE":                text16(binary.LittleEndian, "\ufeff"+text),
+		"BE":                text16(binary.BigEndian, "\ufeff"+text),
+		"LE without a mark": text16(binary.LittleEndian, text),
+		"BE without a mark": text16(binary.BigEndian, text),
+	} {
+		results, faults, err := new(Set).Parse(Base, "x", []byte(data))
+		require.NoError(t, err)
+		require.Empty(t, faults, name)
+		require.Len(t, results, 1, name)
+		require.Equal(t, "Ä-8", results[0].Name.String(), name)
+	}
+	for data, want := range map[string]bool{
+		"a\x00":                     true,
+		"a\x00b":                    false, // a byte is missing
+		"a\x00b\x00\x2d\x4e":        true,  // a third
+		"a\x00\x2d\x4e\x2d\x4e":     false, // a sixth
+		"a\x00\x0a\x4e\x2d\x00":     false, // fewer lines than line feeds
+		"\xfe\xff\x00a\x4e\x2d\x00": false,
+	} {
+		_, ok := decodeUTF16([]byte(data))
+		require.Equal(t, want, ok, "%q", data)
+	}
+}
+
+func text16(order binary.AppendByteOrder, text string) string { return utf16Text(text, order, false) }

@@ -149,7 +149,7 @@ func (s *Set) Parse(side Side, name string, data []byte) ([]*benchfmt.Result, []
 			for _, v := range r.Values {
 				units[cmp.Or(v.OrigUnit, v.Unit)] = true
 			}
-			tidyZeros(r)
+			tidyUnits(r)
 			if in.sound(number-1, r) {
 				results = append(results, r)
 			}
@@ -220,13 +220,11 @@ func once(faults []Fault) (first []Fault) {
 	return first
 }
 
-// tidyZeros gives a value of 0 the unit that its neighbors have: benchfmt leaves
-// "0 p99-ns" as it is and turns "5 p99-ns" into p99-sec.
-func tidyZeros(r *benchfmt.Result) {
+// tidyUnits gives a value of 0, or one that is not finite, the unit of its neighbors:
+// benchfmt leaves "0 p99-ns" as it is and turns "5 p99-ns" into p99-sec.
+func tidyUnits(r *benchfmt.Result) {
 	for i, v := range r.Values {
-		if v.Value == 0 && v.OrigUnit == "" {
-			_, r.Values[i].Unit = benchunit.Tidy(1, v.Unit)
-		}
+		_, r.Values[i].Unit = benchunit.Tidy(1, v.Unit)
 	}
 }
 

@@ -141,7 +141,7 @@ func agree(t *testing.T, data []byte) (read bool) {
 
 // same is about all that is kept of a result.
 func same(want, r *benchfmt.Result, glued bool) bool {
-	tidyZeros(want)
+	tidyUnits(want)
 	values := slices.DeleteFunc(slices.Clone(want.Values), func(v benchfmt.Value) bool { return math.IsNaN(v.Value) || math.IsInf(v.Value, 0) })
 	return bytes.Equal(want.Name, r.Name) && want.Iters == r.Iters && slices.Equal(values, r.Values) && (glued || want.GetConfig("pkg") == r.GetConfig("pkg"))
 }
@@ -204,4 +204,78 @@ func FuzzRules(f *testing.F) {
 			require.NoError(t, r.Validate())
 		}
 	})
+}
+
+func TestLabelsOfColumns(t *testing.T) {
+	set := &Set{Labels: [2]string{"main", ""}}
+	require.Equal(t, []string{"main", "head"}, []string{set.Label(Base), set.Label(Head)})
+}
+
+// A file without a result is an error, whatever was read before it.
+func TestFilesWithoutAResult(t *testing.T) {
+	file := func(text string) string {
+		path := t.TempDir() + "/x.txt"
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	const good, failed = "BenchmarkA-2 1 5 ns/op\n", "--- FAIL: BenchmarkB-2\n"
+	set := new(Set)
+	require.ErrorContains(t, set.ReadFile(Base, file("prose\n")), "no benchmark result in it")
+	require.NoError(t, set.ReadFile(Base, file(good+failed)))
+	require.ErrorIs(t, set.ReadFile(Base, file("prose\n")), ErrInput)
+	require.NoError(t, set.ReadFile(Head, file(failed)), "it says why")
+	require.ErrorIs(t, set.ReadFile(Head, file("")), ErrInput)
+	set.Skip = "A"
+	require.NoError(t, set.ReadFile(Head, file(good)), "all were skipped")
+	require.ErrorIs(t, set.ReadFile(Head, t.TempDir()), ErrInput)
+}
+
+func TestFaultsAreAddedOnce(t *testing.T) {
+	f := Fault{Kind: Failed, Side: "base", Pkg: "p", Bench: "A", Unit: "x", Text: "first"}
+	set := new(Set)
+	for _, change := range []func(*Fault){
+		func(*Fault) {}, func(f *Fault) { f.Kind = Vanished }, func(f *Fault) { f.Side = "head" }, func(f *Fault) { f.Pkg = "q" },
+		func(f *Fault) { f.Bench = "B" }, func(f *Fault) { f.Unit = "y" },
+	} {
+		other := f
+		change(&other)
+		set.AddFault(other)
+		other.Text = "again"
+		set.AddFault(other)
+	}
+	require.Len(t, set.Faults, 6)
+	for _, f := range set.Faults {
+		require.Equal(t, "first", f.Text)
+	}
+}
+
+func TestOutputOfJSON(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"Time":"2026","Action":"output"}`: true,
+		`{"Action":"start","Package":"p"}`:  true,
+		`{"Time":"2026"}`:                   false,
+		`{"x":1,"Action":"output"}`:         false,
+	} {
+		err := new(Set).Read(Base, "x", []byte("BenchmarkA 1 1 ns/op\n"+text+"\n"))
+		require.Equal(t, want, err != nil, text)
+		if want {
+			require.EqualError(t, err, "bad input: x:2: output of go test -json; plain output is needed")
+		}
+	}
+}
+
+func TestUnitsAreTidied(t *testing.T) {
+	results, faults, err := new(Set).Parse(Base, "x", []byte("BenchmarkA 1 0 p99-ns 5 a-ns\nBenchmarkA 1 5 p99-ns 0 a-ns\nBenchmarkB 1 NaN p99-ns\n"))
+	require.NoError(t, err)
+	require.Len(t, results, 2, "one has no value left")
+	for _, r := range results {
+		require.Equal(t, []string{"p99-sec", "a-sec"}, []string{r.Values[0].Unit, r.Values[1].Unit})
+	}
+	require.Equal(t, []Fault{{Unreadable, "base", "", "B", "p99-sec", `x:3: a value that is not a finite number: "BenchmarkB 1 NaN p99-ns"`}}, faults)
+}
+
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "Ä x": true, "\x01x": false, "x\x01": false, "\xff": false} {
+		require.Equal(t, want, printable(text), "%q", text)
+	}
 }

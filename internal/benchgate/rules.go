@@ -143,7 +143,7 @@ func (r *Rules) looks() float64 { return float64(max(1, r.Looks)) }
 // Validate reports every fault.
 func (r *Rules) Validate() error {
 	var faults []error
-	if r.Alpha != 0 && !(r.Alpha > 0 && r.Alpha < 1) {
+	if !(r.Alpha >= 0 && r.Alpha < 1) { // NaN neither
 		faults = append(faults, fmt.Errorf("%w: alpha is %v, want more than 0 and less than 1", ErrConfig, r.Alpha))
 	}
 	if r.Looks < 0 {

@@ -146,7 +146,7 @@ func (s *stream) label(i int) string {
 	if i > 0 {
 		before = rank(s.lines[i-1].feed)
 	}
-	if i+1 < len(s.lines) && !s.lines[i+1].log {
+	if i+1 < len(s.lines) {
 		after = rank(s.lines[i+1].text)
 	}
 	if labels[at] == "goos" || (before >= 0 && before < at) || after > at {
