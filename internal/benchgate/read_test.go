@@ -265,13 +265,13 @@ func TestOutputOfJSON(t *testing.T) {
 }
 
 func TestUnitsAreTidied(t *testing.T) {
-	results, faults, err := new(Set).Parse(Base, "x", []byte("BenchmarkA 1 0 p99-ns 5 a-ns\nBenchmarkA 1 5 p99-ns 0 a-ns\nBenchmarkB 1 NaN p99-ns\n"))
+	results, faults, err := new(Set).Parse(Base, "x", []byte("BenchmarkA 1 0 p99-ns 5 a-ns\nBenchmarkA 1 5 p99-ns 0 a-ns\nBenchmarkB 1 +Inf p99-ns\n"))
 	require.NoError(t, err)
 	require.Len(t, results, 2, "one has no value left")
 	for _, r := range results {
 		require.Equal(t, []string{"p99-sec", "a-sec"}, []string{r.Values[0].Unit, r.Values[1].Unit})
 	}
-	require.Equal(t, []Fault{{Unreadable, "base", "", "B", "p99-sec", `x:3: a value that is not a finite number: "BenchmarkB 1 NaN p99-ns"`}}, faults)
+	require.Equal(t, []Fault{{Unreadable, "base", "", "B", "p99-sec", `x:3: a value that is not a finite number: "BenchmarkB 1 +Inf p99-ns"`}}, faults)
 }
 
 func TestPrintable(t *testing.T) {
