@@ -103,6 +103,7 @@ var arrows = map[string][]string{
 	"internal/procgroup": {},
 	"internal/scheduler": {},
 	"internal/waive":     {},
+	"internal/faketb":    {},
 	"internal/gittest":   {"github.com/stretchr/testify/require"},
 	"internal/proctest":  {},
 	"internal/race":      {},
@@ -124,7 +125,7 @@ var arrows = map[string][]string{
 
 // forTests are the packages that only tests may import.
 var forTests = []string{
-	module + "/internal/gittest", module + "/internal/proctest", module + "/internal/race", module + "/internal/schedulertest", module + "/loadtest/internal/rawserver",
+	module + "/internal/faketb", module + "/internal/gittest", module + "/internal/proctest", module + "/internal/race", module + "/internal/schedulertest", module + "/loadtest/internal/rawserver",
 }
 
 func TestImportArrows(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest/internal/deadline"
 	"example.com/brunt/loadtest/internal/openloop"
 	"example.com/brunt/loadtest/internal/wake"
@@ -141,7 +142,7 @@ func TestNoArrivalIsLost(t *testing.T) {
 			t.Run(name+" in "+where, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var last Progress
-					watch(t, func(tb testing.TB) {
+					faketb.Run(t, func(tb *faketb.TB) {
 						defer func() { _ = recover() }()
 						client, req, sink := make(at(300, func() { hit(tb) }))
 						if sink == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest/pace"
 )
@@ -165,13 +166,13 @@ func TestPaceSendsWhenTheTextSays(t *testing.T) {
 		"none":           "Schedule has no arrivals",
 		"0/s for 1s":     `Schedule has no arrivals: it is "0/s for 1s"`,
 	} {
-		tb := watch(t, func(tb testing.TB) { Pace(tb, schedule, Get(srv.URL+"/get")) })
-		require.True(t, tb.fatal, schedule)
-		require.Len(t, tb.errors, 1)
-		require.Contains(t, tb.errors[0], want)
+		tb := faketb.Run(t, func(tb *faketb.TB) { Pace(tb, schedule, Get(srv.URL+"/get")) })
+		require.True(t, tb.FailedNow(), schedule)
+		require.Len(t, tb.Errors(), 1)
+		require.Contains(t, tb.Errors()[0], want)
 	}
-	tb := watch(t, func(tb testing.TB) { Pace(tb, "1000/s for 10s") })
-	require.Equal(t, []string{"loadtest: Pace: no requests: pass at least one, such as loadtest.Get(url)"}, tb.errors)
+	tb := faketb.Run(t, func(tb *faketb.TB) { Pace(tb, "1000/s for 10s") })
+	require.Equal(t, []string{"loadtest: Pace: no requests: pass at least one, such as loadtest.Get(url)"}, tb.Errors())
 }
 
 func TestBenchOmitsQuantilesThatAreTheMaximum(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/faketb"
 )
 
 // run1000 had 990 successes of 10 ms and 10 resets after 50 ms, in 2 s.
@@ -30,10 +32,10 @@ func TestCheckShowsObservedAgainstWanted(t *testing.T) {
 		P50: 5 * time.Millisecond, P95: 6 * time.Millisecond, P99: 7 * time.Millisecond,
 		MinRPS: 600, MinRequests: 2000, MaxPeakMemory: 1 << 20,
 	}
-	tb := watch(t, func(tb testing.TB) { Check(tb, run1000(), slo) })
-	require.False(t, tb.fatal, "the test goes on")
-	require.Len(t, tb.errors, 1, "one message")
-	golden(t, "check.golden", tb.text()+"\n")
+	tb := faketb.Run(t, func(tb *faketb.TB) { Check(tb, run1000(), slo) })
+	require.False(t, tb.FailedNow(), "the test goes on")
+	require.Len(t, tb.Errors(), 1, "one message")
+	golden(t, "check.golden", tb.Text()+"\n")
 }
 
 func TestCheckRefusesToJudgeTooFewSamples(t *testing.T) {
@@ -48,25 +50,25 @@ func TestCheckRefusesToJudgeTooFewSamples(t *testing.T) {
 		{0, SLO{}, "requests    observed 0, wanted at least 1"},
 	} {
 		samples := make([]sample, tt.n)
-		tb := watch(t, func(tb testing.TB) { Check(tb, record(epoch, time.Second, []string{"a"}, samples), tt.slo) })
-		require.Contains(t, tb.text(), tt.text)
-		tb = watch(t, func(tb testing.TB) {
+		tb := faketb.Run(t, func(tb *faketb.TB) { Check(tb, record(epoch, time.Second, []string{"a"}, samples), tt.slo) })
+		require.Contains(t, tb.Text(), tt.text)
+		tb = faketb.Run(t, func(tb *faketb.TB) {
 			Check(tb, record(epoch, time.Second, []string{"a"}, append(samples, sample{})), tt.slo)
 		})
-		require.Empty(t, tb.errors, "one more is enough")
+		require.Empty(t, tb.Errors(), "one more is enough")
 	}
 }
 
 func TestCheckRefusesNonsense(t *testing.T) {
-	tb := watch(t, func(tb testing.TB) { Check(tb, nil, SLO{}) })
-	require.True(t, tb.fatal)
-	require.Contains(t, tb.text(), "nil result")
+	tb := faketb.Run(t, func(tb *faketb.TB) { Check(tb, nil, SLO{}) })
+	require.True(t, tb.FailedNow())
+	require.Contains(t, tb.Text(), "nil result")
 
 	bad := SLO{P50: -1, P95: -1, P99: -1, MaxErrorRate: math.NaN(), MinRPS: math.Inf(1), MinRequests: -1}
-	tb = watch(t, func(tb testing.TB) { Check(tb, run1000(), bad) })
-	require.True(t, tb.fatal)
+	tb = faketb.Run(t, func(tb *faketb.TB) { Check(tb, run1000(), bad) })
+	require.True(t, tb.FailedNow())
 	for _, text := range []string{"SLO.P50", "SLO.P95", "SLO.P99", "SLO.MaxErrorRate is NaN", "SLO.MinRPS is +Inf", "SLO.MinRequests"} {
-		require.Contains(t, tb.text(), text)
+		require.Contains(t, tb.Text(), text)
 	}
 	require.ErrorIs(t, bad.Validate(), ErrConfig)
 	require.Error(t, SLO{MaxErrorRate: 1.1}.Validate())
@@ -76,27 +78,27 @@ func TestCheckRefusesNonsense(t *testing.T) {
 func TestStart(t *testing.T) {
 	t.Run("closes the engine at the end", func(t *testing.T) {
 		var e Engine
-		tb := watch(t, func(tb testing.TB) {
+		tb := faketb.Run(t, func(tb *faketb.TB) {
 			e = Start(tb, ThreadedConfig{Client: Func(func(context.Context) error { return nil })})
 			_, err := e.Run(t.Context(), Times(10))
 			require.NoError(t, err)
 		})
-		require.Empty(t, tb.errors)
+		require.Empty(t, tb.Errors())
 		_, err := e.Run(t.Context(), Times(10))
 		require.ErrorIs(t, err, ErrClosed)
 	})
 	t.Run("refuses a bad configuration", func(t *testing.T) {
-		tb := watch(t, func(tb testing.TB) { Start(tb, SyncConfig{Timeout: -1}) })
-		require.True(t, tb.fatal)
-		require.Contains(t, tb.text(), "Timeout is -")
-		tb = watch(t, func(tb testing.TB) { Start(tb, nil) })
-		require.True(t, tb.fatal)
-		require.Contains(t, tb.text(), "without a configuration")
+		tb := faketb.Run(t, func(tb *faketb.TB) { Start(tb, SyncConfig{Timeout: -1}) })
+		require.True(t, tb.FailedNow())
+		require.Contains(t, tb.Text(), "Timeout is -")
+		tb = faketb.Run(t, func(tb *faketb.TB) { Start(tb, nil) })
+		require.True(t, tb.FailedNow())
+		require.Contains(t, tb.Text(), "without a configuration")
 	})
 	t.Run("fails when something is left", func(t *testing.T) {
-		tb := watch(t, func(tb testing.TB) { Start(tb, SyncConfig{Client: leaky{}}) })
-		require.False(t, tb.fatal)
-		require.True(t, strings.HasPrefix(tb.text(), "loadtest: closing the engine: test error"), tb.text())
+		tb := faketb.Run(t, func(tb *faketb.TB) { Start(tb, SyncConfig{Client: leaky{}}) })
+		require.False(t, tb.FailedNow())
+		require.True(t, strings.HasPrefix(tb.Text(), "loadtest: closing the engine: test error"), tb.Text())
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest/pace"
 )
 
@@ -623,7 +624,7 @@ func TestPanicsAndGoexitsReachTheCallerOfRun(t *testing.T) {
 				t.Run("FailNow", func(t *testing.T) {
 					defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 					after := false
-					tb := watch(t, func(tb testing.TB) {
+					tb := faketb.Run(t, func(tb *faketb.TB) {
 						var n atomic.Int64
 						run(t, func() {
 							if n.Add(1) == 3 {
@@ -632,8 +633,8 @@ func TestPanicsAndGoexitsReachTheCallerOfRun(t *testing.T) {
 						})
 						after = true
 					})
-					require.True(t, tb.fatal)
-					require.Equal(t, []string{"enough"}, tb.errors)
+					require.True(t, tb.FailedNow())
+					require.Equal(t, []string{"enough"}, tb.Errors())
 					require.False(t, after, "FailNow ends the goroutine that called Run")
 				})
 			})
@@ -841,12 +842,12 @@ func TestEveryRequestIsCountedWhateverTheirNumber(t *testing.T) {
 
 func TestGoexitInsideACheckDoesNotDependOnTheScheduler(t *testing.T) {
 	for range 20 {
-		tb := watch(t, func(tb testing.TB) {
+		tb := faketb.Run(t, func(tb *faketb.TB) {
 			e := Start(tb, AsyncConfig{Client: Func(func(context.Context) error { runtime.Gosched(); return nil })})
 			_, _ = e.Run(t.Context(), Times(10_000, &Request{Check: func(Response) error { tb.FailNow(); return nil }}))
 			tb.Errorf("Run returned")
 		})
-		require.True(t, tb.fatal)
-		require.Empty(t, tb.errors)
+		require.True(t, tb.FailedNow())
+		require.Empty(t, tb.Errors())
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest/internal/rawserver"
 	"example.com/brunt/resilience"
 )
@@ -327,12 +328,12 @@ func TestNothingLeaksWhenThingsGoWrong(t *testing.T) {
 				},
 				"FailNow in a check": func(t *testing.T) {
 					srv := fixtures.NewServer(t)
-					tb := watch(t, func(tb testing.TB) {
+					tb := faketb.Run(t, func(tb *faketb.TB) {
 						_, _ = Start(tb, config()).Run(t.Context(), checked(srv, tb.FailNow))
 						tb.Errorf("Run returned")
 					})
-					require.True(t, tb.fatal)
-					require.Empty(t, tb.errors)
+					require.True(t, tb.FailedNow())
+					require.Empty(t, tb.Errors())
 				},
 			} {
 				t.Run(fmt.Sprintf("%s/%s/%s", name, pooling, ending), func(t *testing.T) {

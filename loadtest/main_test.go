@@ -2,13 +2,10 @@ package loadtest
 
 import (
 	"flag"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,49 +36,6 @@ func golden(t *testing.T, name, got string) {
 	require.NoError(t, err, "run with -update to make it")
 	require.Equal(t, strings.ReplaceAll(string(want), "\r\n", "\n"), got)
 }
-
-// fakeTB stands in for a test that is expected to fail.
-type fakeTB struct {
-	testing.TB
-
-	mu       sync.Mutex
-	errors   []string
-	fatal    bool
-	cleanups []func()
-}
-
-// watch runs f as a test of its own and returns how it went.
-func watch(t *testing.T, f func(tb testing.TB)) *fakeTB {
-	t.Helper()
-	tb := &fakeTB{TB: t}
-	done := make(chan struct{})
-	go func() { // ends with f or its FailNow
-		defer close(done)
-		defer func() {
-			for i := len(tb.cleanups) - 1; i >= 0; i-- {
-				tb.cleanups[i]()
-			}
-		}()
-		f(tb)
-	}()
-	<-done
-	return tb
-}
-
-func (f *fakeTB) Helper()           {}
-func (f *fakeTB) Cleanup(fn func()) { f.cleanups = append(f.cleanups, fn) }
-func (f *fakeTB) Failed() bool      { f.mu.Lock(); defer f.mu.Unlock(); return len(f.errors) > 0 }
-func (f *fakeTB) FailNow()          { f.mu.Lock(); f.fatal = true; f.mu.Unlock(); runtime.Goexit() }
-func (f *fakeTB) text() string      { f.mu.Lock(); defer f.mu.Unlock(); return strings.Join(f.errors, "\n") }
-
-func (f *fakeTB) Errorf(format string, args ...any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.errors = append(f.errors, fmt.Sprintf(format, args...))
-}
-
-func (f *fakeTB) Fatalf(format string, args ...any) { f.Errorf(format, args...); f.FailNow() }
-func (f *fakeTB) Fatal(args ...any)                 { f.Errorf("%s", fmt.Sprint(args...)); f.FailNow() }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 

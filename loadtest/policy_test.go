@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/internal/race"
 	"example.com/brunt/resilience"
 )
@@ -83,8 +84,8 @@ func TestBreakerProtectsAFailingServerAndRecovers(t *testing.T) {
 		require.Equal(t, 10*time.Millisecond, r.Quantile(0), "and flatters no percentile")
 		require.EqualValues(t, b.Metrics().TotalRejected, r.RejectedCount)
 		require.Contains(t, r.String(), "rejected by the breaker")
-		tb := watch(t, func(tb testing.TB) { Check(tb, r, SLO{MaxErrorRate: 1, MaxRejectedRate: 0.001}) })
-		require.Contains(t, tb.text(), "rejected    observed")
+		tb := faketb.Run(t, func(tb *faketb.TB) { Check(tb, r, SLO{MaxErrorRate: 1, MaxRejectedRate: 0.001}) })
+		require.Contains(t, tb.Text(), "rejected    observed")
 	})
 }
 
@@ -317,12 +318,12 @@ func TestPanicsReleaseThePermit(t *testing.T) {
 		b.Reset() // that many failures open it
 
 		cfg.Client = Func(nop)
-		tb := watch(t, func(tb testing.TB) {
+		tb := faketb.Run(t, func(tb *faketb.TB) {
 			_, _ = Start(tb, cfg).Run(t.Context(), Times(10, &Request{Check: func(Response) error { tb.FailNow(); return nil }}))
 			tb.Errorf("Run returned")
 		})
-		require.True(t, tb.fatal)
-		require.Empty(t, tb.errors)
+		require.True(t, tb.FailedNow())
+		require.Empty(t, tb.Errors())
 	}
 	require.Zero(t, b.Metrics().Pending)
 }

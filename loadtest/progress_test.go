@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest/pace"
 )
 
@@ -151,8 +152,8 @@ func TestPanicsAndGoexitsInOnProgressReachTheCallerOfRun(t *testing.T) {
 				t.Run("FailNow", func(t *testing.T) {
 					defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 					synctest.Test(t, func(t *testing.T) {
-						tb := watch(t, func(tb testing.TB) { run(t, func() { tb.Fatal("enough") }) })
-						require.Equal(t, []string{"enough"}, tb.errors)
+						tb := faketb.Run(t, func(tb *faketb.TB) { run(t, func() { tb.Fatal("enough") }) })
+						require.Equal(t, []string{"enough"}, tb.Errors())
 					})
 				})
 			})

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/faketb"
 )
 
 func TestJudgeShowsEachObjective(t *testing.T) {
@@ -64,19 +66,19 @@ func TestCheckFailsWhereJudgeDoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := tt.slo.Judge(tt.r)
-			tb := watch(t, func(tb testing.TB) { Check(tb, tt.r, tt.slo) })
+			tb := faketb.Run(t, func(tb *faketb.TB) { Check(tb, tt.r, tt.slo) })
 			if tt.want == "" {
 				require.Equal(t, VerdictPass, v.Kind)
-				require.Empty(t, tb.errors)
+				require.Empty(t, tb.Errors())
 				return
 			}
 			require.Equal(t, VerdictFail, v.Kind)
 			require.Len(t, v.Missed(), 1)
 			require.Equal(t, tt.want, v.Missed()[0].String())
-			require.Len(t, tb.errors, 1)
-			require.Contains(t, tb.text(), "loadtest: 1 of the objectives missed\n  "+tt.want)
+			require.Len(t, tb.Errors(), 1)
+			require.Contains(t, tb.Text(), "loadtest: 1 of the objectives missed\n  "+tt.want)
 			if tt.r.ErrorCount > 0 {
-				require.Contains(t, tb.text(), "10 × reset: example of reset")
+				require.Contains(t, tb.Text(), "10 × reset: example of reset")
 			}
 		})
 	}
@@ -100,10 +102,10 @@ func TestJudgeFailsClosed(t *testing.T) {
 func TestAForgottenFieldIsNamed(t *testing.T) {
 	r := run1000()
 	r.RejectedCount = 1
-	text := watch(t, func(tb testing.TB) { Check(tb, r, SLO{P99: time.Second}) }).text()
+	text := faketb.Run(t, func(tb *faketb.TB) { Check(tb, r, SLO{P99: time.Second}) }).Text()
 	require.Contains(t, text, "wanted at most 0 % (set SLO.MaxErrorRate to allow some: 0 allows none)")
 	require.Contains(t, text, "wanted at most 0 % (set SLO.MaxRejectedRate to allow some: 0 allows none)")
-	text = watch(t, func(tb testing.TB) { Check(tb, r, SLO{MaxErrorRate: 0.001, MaxRejectedRate: 0.0001}) }).text()
+	text = faketb.Run(t, func(tb *faketb.TB) { Check(tb, r, SLO{MaxErrorRate: 0.001, MaxRejectedRate: 0.0001}) }).Text()
 	require.NotContains(t, text, "set SLO.")
 }
 
@@ -111,7 +113,7 @@ func TestAForgottenFieldIsNamed(t *testing.T) {
 func TestCheckDoesNotRepeatTheReport(t *testing.T) {
 	r := run1000()
 	r.Warnings = []Warning{{Kind: WarnStall, Text: "stalled"}}
-	text := watch(t, func(tb testing.TB) { Check(tb, r, SLO{}) }).text()
+	text := faketb.Run(t, func(tb *faketb.TB) { Check(tb, r, SLO{}) }).Text()
 	lines := strings.Split(r.String(), "\n")
 	for _, line := range []int{0, 1, len(lines) - 2} { // requests, outcome and resources
 		require.NotContains(t, text, strings.TrimSpace(lines[line]))

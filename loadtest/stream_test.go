@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/brunt/fixtures"
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/internal/race"
 )
 
@@ -204,11 +205,11 @@ func TestPanicsAndGoexitsReachTheConsumerOfAStream(t *testing.T) {
 					consume(func() { panic(errTest) })
 				}()
 				after := false
-				tb := watch(t, func(tb testing.TB) {
+				tb := faketb.Run(t, func(tb *faketb.TB) {
 					consume(func() { tb.Fatal("enough") })
 					after = true
 				})
-				require.Equal(t, []string{"enough"}, tb.errors)
+				require.Equal(t, []string{"enough"}, tb.Errors())
 				require.False(t, after)
 			})
 		}

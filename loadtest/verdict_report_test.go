@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/faketb"
 )
 
 // attributes returns what a test with the verdict has as attributes.
@@ -74,9 +76,9 @@ func TestVerdictForActions(t *testing.T) {
 func TestAPlantedFailureIsNotReported(t *testing.T) {
 	t.Setenv("GITHUB_ACTIONS", "true")
 	t.Setenv("GITHUB_STEP_SUMMARY", t.TempDir()) // that cannot be written would be logged
-	tb := watch(t, func(tb testing.TB) { Check(tb, run1000(), SLO{}) })
-	require.Len(t, tb.errors, 1)
-	require.NotContains(t, tb.text(), "::error")
+	tb := faketb.Run(t, func(tb *faketb.TB) { Check(tb, run1000(), SLO{}) })
+	require.Len(t, tb.Errors(), 1)
+	require.NotContains(t, tb.Text(), "::error")
 }
 
 // One line is one line, whatever a request is called and an error says: a workflow command
@@ -84,9 +86,9 @@ func TestAPlantedFailureIsNotReported(t *testing.T) {
 func TestNoLineOfTheMessageIsAnothersName(t *testing.T) {
 	r := run1000()
 	r.ErrorExamples[ClassReset] = "x\r::error::y"
-	tb := watch(t, func(tb testing.TB) {
+	tb := faketb.Run(t, func(tb *faketb.TB) {
 		Check(tb, r, SLO{MaxErrorRate: 1, Endpoints: map[string]SLO{"a\n::error::b\r::error::c": {}}})
 	})
-	require.Contains(t, tb.text(), "a ::error::b ::error::c requests")
-	require.NotRegexp(t, `[\n\r]\s*::`, tb.text())
+	require.Contains(t, tb.Text(), "a ::error::b ::error::c requests")
+	require.NotRegexp(t, `[\n\r]\s*::`, tb.Text())
 }

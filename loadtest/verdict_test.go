@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/brunt/internal/faketb"
 )
 
 // open1000 had 1,000 arrivals, all of which took 10 ms, 2 ms of them lag; a tenth was
@@ -151,7 +153,7 @@ func TestObjectivesOfOpenLoopsNamesAndSeconds(t *testing.T) {
 			}
 			require.Equal(t, tt.missed, missed)
 			require.Equal(t, tt.kind, v.Kind, "%v", v)
-			tb := watch(t, func(tb testing.TB) { Check(tb, tt.r, tt.slo) })
+			tb := faketb.Run(t, func(tb *faketb.TB) { Check(tb, tt.r, tt.slo) })
 			require.Equal(t, tt.kind != VerdictPass, tb.Failed())
 		})
 	}
@@ -161,7 +163,7 @@ func TestObjectivesOfOpenLoopsNamesAndSeconds(t *testing.T) {
 func TestCheckSaysInvalidInOtherWords(t *testing.T) {
 	r := found(CauseConnections, 5, 3, 12)
 	r.Warnings = append(r.assess(), Warning{WarnStall, "stalled"})
-	tb := watch(t, func(tb testing.TB) { Check(tb, r, SLO{P99: ms}) })
+	tb := faketb.Run(t, func(tb *faketb.TB) { Check(tb, r, SLO{P99: ms}) })
 	require.Equal(t, "loadtest: INVALID: the load was not what the schedule says, so this run says nothing of the service; change what is named here and run again\n"+
 		"  cause       connections in 5 of 12 seconds: seen; to change\n"+
 		"  p99         observed 10ms, wanted at most 1ms\n"+
@@ -169,7 +171,7 @@ func TestCheckSaysInvalidInOtherWords(t *testing.T) {
 		"  service   p50 8ms  p95 8ms  p99 8ms  max 8ms\n"+
 		"  lag       p50 2ms  p95 2ms  p99 2ms  max 2ms\n"+
 		"  status    200 × 1,000\n"+
-		"  warning   stalled", tb.text())
+		"  warning   stalled", tb.Text())
 	require.Contains(t, r.String(), "\n  warning   connections in 5 of 12 seconds: seen; to change\n")
 
 	v := SLO{P99: ms}.Judge(r)

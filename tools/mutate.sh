@@ -72,7 +72,7 @@ chmod +x "$tmp/bin/go"
 # from the cache they take no time. invert-negatives repeats what arithmetic-base does.
 echo "mutating ${files[*]} of $pkg"
 gremlins=$("$go" tool -modfile="$PWD/tools/go.mod" -n gremlins)
-PATH="$tmp/bin:$PATH" GOFLAGS="$("$go" env GOFLAGS) -count=1 -short -vet=off -ldflags=-w -run=${TESTS:-^(Test|Fuzz)}" \
+PATH="$tmp/bin:$PATH" GOFLAGS="$("$go" env GOFLAGS) -count=1 -short -failfast -vet=off -ldflags=-w -run=${TESTS:-^(Test|Fuzz)}" \
 	"$gremlins" unleash "./$pkg" "${exclude[@]}" \
 	--invert-negatives=false --invert-logical --invert-loopctrl --invert-assignments \
 	--invert-bitwise --invert-bwassign --remove-self-assignments \

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -14,38 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/pace"
 	"example.com/brunt/loadtest/shards"
 )
-
-// shardTB is the test of a shard in another process, which may fail.
-type shardTB struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (*shardTB) Helper()                  {}
-func (*shardTB) Name() string             { return "TestLoad" }
-func (*shardTB) Context() context.Context { return context.Background() }
-func (f *shardTB) Cleanup(fn func())      { f.cleanups = append(f.cleanups, fn) }
-func (*shardTB) Logf(string, ...any)      {}
-func (*shardTB) Errorf(string, ...any)    {}
-func (*shardTB) Fatalf(string, ...any)    { runtime.Goexit() }
-func (*shardTB) Fatal(...any)             { runtime.Goexit() }
-func (f *shardTB) run(fn func(testing.TB)) { // as a test does, to its end
-	done := make(chan struct{})
-	go func() { // ends with fn
-		defer close(done)
-		defer func() {
-			for _, c := range f.cleanups {
-				c()
-			}
-		}()
-		fn(f)
-	}()
-	<-done
-}
 
 // Of four shards one is not as it has to be. It is named, the exit code is 2, and nothing is
 // written, neither to standard output nor to a file.
@@ -118,7 +90,10 @@ func TestMergeNamesTheShardThatIsNotRight(t *testing.T) {
 							time.Sleep(tt.late)
 						}
 						c := shards.Config{Shard: loadtest.Shard{Index: i, Count: 4}, Name: "r", Start: start, Dir: dir}
-						new(shardTB).run(func(tb testing.TB) { c.Run(tb, cfg, loadtest.Cycle(), loadtest.SLO{P50: time.Second}) })
+						faketb.Run(t, func(tb *faketb.TB) {
+							tb.TestName = "TestLoad"
+							c.Run(tb, cfg, loadtest.Cycle(), loadtest.SLO{P50: time.Second})
+						})
 					})
 				}
 				all.Wait()

@@ -3,7 +3,6 @@
 package schedulertest
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,57 +13,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/internal/proctest"
 )
-
-// fakeTB is a test that is expected to fail.
-type fakeTB struct {
-	testing.TB
-	cleanups []func()
-	errors   []string
-	logs     []string
-}
-
-func (f *fakeTB) Name() string { return "fake" }
-func (f *fakeTB) Helper()      {}
-func (f *fakeTB) Failed() bool { return len(f.errors) > 0 }
-func (f *fakeTB) Logf(format string, args ...any) {
-	f.logs = append(f.logs, fmt.Sprintf(format, args...))
-}
-func (f *fakeTB) Context() context.Context          { return context.Background() }
-func (f *fakeTB) Cleanup(fn func())                 { f.cleanups = append(f.cleanups, fn) }
-func (f *fakeTB) Error(args ...any)                 { f.errors = append(f.errors, fmt.Sprint(args...)) }
-func (f *fakeTB) Errorf(format string, args ...any) { f.Error(fmt.Sprintf(format, args...)) }
-func (f *fakeTB) FailNow()                          { panic(f) }
-func (f *fakeTB) Fatalf(format string, args ...any) { f.Errorf(format, args...); f.FailNow() }
 
 // labTest runs fn in a lab of its own and returns what it was failed for, and what was
 // logged then.
 func labTest(t *testing.T, fn func(*Lab)) (failures, logs string) {
 	t.Helper()
-	f := &fakeTB{}
 	var dir string
-	func() {
-		defer func() {
-			if r := recover(); r != nil && r != any(f) {
-				panic(r)
-			}
-		}()
-		l := New(f)
+	tb := faketb.Run(nil, func(tb *faketb.TB) {
+		l := New(tb)
 		dir = l.Dir
 		fn(l)
-	}()
-	for len(f.cleanups) > 0 {
-		last := len(f.cleanups) - 1
-		cleanup := f.cleanups[last]
-		f.cleanups = f.cleanups[:last]
-		cleanup()
-	}
+	})
 	require.NoDirExists(t, dir)
-	if !f.Failed() {
-		require.Empty(t, f.logs)
+	if !tb.Failed() {
+		require.Empty(t, tb.Logs())
 	}
-	return strings.Join(f.errors, "\n"), strings.Join(f.logs, "\n")
+	return strings.Join(tb.Errors(), "\n"), strings.Join(tb.Logs(), "\n")
 }
 
 // pidOf is the process that has written its number to a file of the lab.

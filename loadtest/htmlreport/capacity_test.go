@@ -220,7 +220,7 @@ func TestOptionsOfASearch(t *testing.T) {
 }
 
 func TestAttachCapacity(t *testing.T) {
-	tb := &recorder{TB: t, dir: t.TempDir()}
+	tb := &recorder{dir: t.TempDir()}
 	r := searched(t, 0)
 	path := AttachCapacity(tb, fixed, r)
 	require.Equal(t, filepath.Join(tb.dir, "report.html"), path)
@@ -228,9 +228,9 @@ func TestAttachCapacity(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, writtenSearch(t, fixed, r), string(text))
 	require.Equal(t, filepath.Join(tb.dir, "report-2.html"), AttachCapacity(tb, fixed, r))
-	require.Empty(t, tb.errors)
+	require.Empty(t, tb.Errors())
 	require.Empty(t, AttachCapacity(tb, fixed, capacity.Result{}))
-	require.Len(t, tb.errors, 1)
+	require.Len(t, tb.Errors(), 1)
 }
 
 // hostileSearch has text in each place that others fill.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/internal/text"
 	"example.com/brunt/loadtest/progress"
@@ -126,31 +127,27 @@ func TestWriteFile(t *testing.T) {
 
 // recorder is a test whose artifacts go to dir.
 type recorder struct {
-	testing.TB
-	dir          string
-	logs, errors []string
+	faketb.TB
+	dir string
 }
 
-func (r *recorder) Helper()                   {}
-func (r *recorder) ArtifactDir() string       { return r.dir }
-func (r *recorder) Logf(f string, _ ...any)   { r.logs = append(r.logs, f) }
-func (r *recorder) Errorf(f string, _ ...any) { r.errors = append(r.errors, f) }
+func (r *recorder) ArtifactDir() string { return r.dir }
 
 func TestAttach(t *testing.T) {
-	tb := &recorder{TB: t, dir: t.TempDir()}
+	tb := &recorder{dir: t.TempDir()}
 	require.Equal(t, filepath.Join(tb.dir, "report.html"), Attach(tb, fixed, stored(t)))
 	require.Equal(t, filepath.Join(tb.dir, "report-2.html"), Attach(tb, fixed, stored(t)))
-	require.Empty(t, tb.errors)
-	require.Len(t, tb.logs, 2)
+	require.Empty(t, tb.Errors())
+	require.Len(t, tb.Logs(), 2)
 	require.Empty(t, Attach(tb, fixed, nil))
-	require.Len(t, tb.errors, 1)
+	require.Len(t, tb.Errors(), 1)
 
-	gone := &recorder{TB: t, dir: filepath.Join(tb.dir, "gone")}
+	gone := &recorder{dir: filepath.Join(tb.dir, "gone")}
 	require.Empty(t, Attach(gone, fixed, stored(t)))
-	require.Len(t, gone.errors, 1)
-	notDir := &recorder{TB: t, dir: filepath.Join(tb.dir, "report.html")}
+	require.Len(t, gone.Errors(), 1)
+	notDir := &recorder{dir: filepath.Join(tb.dir, "report.html")}
 	require.Empty(t, Attach(notDir, fixed, stored(t)))
-	require.Len(t, notDir.errors, 1)
+	require.Len(t, notDir.Errors(), 1)
 }
 
 func TestEnvironment(t *testing.T) {

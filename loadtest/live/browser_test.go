@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/internal/text"
 )
@@ -173,11 +174,11 @@ func await(t *testing.T, told <-chan seen, ok func(seen) bool) (all []seen) {
 // the next run that is there.
 func TestBrowserFollowsARun(t *testing.T) {
 	var upstream atomic.Pointer[url.URL]
-	start := func() (*fakeTB, func(loadtest.Progress)) {
-		tb := new(fakeTB)
+	start := func() (*faketb.TB, func(loadtest.Progress)) {
+		tb := new(faketb.TB)
 		f := Show(tb, "127.0.0.1:0")
-		t.Cleanup(tb.end)
-		at, err := url.Parse(tb.url(t))
+		t.Cleanup(tb.End)
+		at, err := url.Parse(shownAt(t, tb))
 		require.NoError(t, err)
 		upstream.Store(at)
 		return tb, f
@@ -193,7 +194,7 @@ func TestBrowserFollowsARun(t *testing.T) {
 	})
 	r, err := engine.Run(t.Context(), loadtest.For(15*time.Second))
 	require.NoError(t, err)
-	tb.end()
+	tb.End()
 	all := await(t, told, func(s seen) bool { return s.Lost })
 	byN := make(map[int]seen)
 	last := 0
@@ -228,7 +229,7 @@ func TestBrowserFollowsARun(t *testing.T) {
 	f(second(7, 11))
 	next := await(t, told, func(s seen) bool { return !s.Lost && strings.Contains(s.State, "running: 7s") })
 	require.Equal(t, "77", next[len(next)-1].Tiles["requests"])
-	tb.end()
+	tb.End()
 }
 
 // The shards of a directory are drawn as one run, and the one that is missing is named until
@@ -243,8 +244,8 @@ func TestBrowserFollowsShards(t *testing.T) {
 	upstream.Store(at)
 	told := watchPage(t, &upstream)
 	await(t, told, func(s seen) bool { return strings.Contains(s.State, "waiting for the progress") })
-	tb := new(fakeTB)
-	defer tb.end()
+	tb := new(faketb.TB)
+	defer tb.End()
 	both := []func(loadtest.Progress){record(tb, shardOf(dir, 0, 2)), record(tb, shardOf(dir, 1, 2))}
 	both[0](second(1, 10))
 	one := await(t, told, func(s seen) bool { return s.Rendered == "5" })

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/internal/race"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/htmlreport"
@@ -173,9 +174,9 @@ func TestASlowBrowserHoldsUpNothing(t *testing.T) {
 
 // A real browser that reads nothing: it is cut off, and the test ends.
 func TestASocketThatIsNotReadIsCutOff(t *testing.T) {
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	f := Show(tb, "127.0.0.1:0", nil)
-	conn := tb.dial(t)
+	conn := dial(t, tb)
 	defer conn.Close()
 	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(1<<10))
 	big := second(1, 3)
@@ -190,24 +191,24 @@ func TestASocketThatIsNotReadIsCutOff(t *testing.T) {
 	}
 	client := &http.Client{Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
-	page := read(t, get(t, client, tb.url(t)))
+	page := read(t, get(t, client, shownAt(t, tb)))
 	require.Contains(t, page, "running: 1m41s of 1m0s")
-	tb.end() // returns, although it is still not read
+	tb.End() // returns, although it is still not read
 }
 
 // Over a socket: the page, then the events, and the last of them when the test ends.
 func TestEventsOverASocket(t *testing.T) {
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	f := Show(tb, "localhost:0")
 	f(second(1, 3))
 	client := &http.Client{Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
-	page := read(t, get(t, client, tb.url(t)))
-	require.Contains(t, page, "TestCheckout")
+	page := read(t, get(t, client, shownAt(t, tb)))
+	require.Contains(t, page, "TestFake")
 	require.Contains(t, page, "connect-src &#39;self&#39;")
 	require.Contains(t, page, "new EventSource")
 
-	stream := get(t, client, tb.url(t)+"events")
+	stream := get(t, client, shownAt(t, tb)+"events")
 	defer stream.Close()
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, 1<<20)
@@ -225,7 +226,7 @@ func TestEventsOverASocket(t *testing.T) {
 	end := second(2, 3)
 	end.Done = true
 	f(end)
-	tb.end()
+	tb.End()
 	u, ok = next()
 	for ok && !strings.Contains(u.Main, "done after 2s") {
 		u, ok = next()

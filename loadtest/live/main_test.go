@@ -7,61 +7,32 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/htmlreport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeTB keeps what is logged; Fatal panics with a fatal.
-type fakeTB struct {
-	testing.TB
-	mu       sync.Mutex
-	logs     []string
-	cleanups []func()
-}
-
-type fatal string
-
-func (*fakeTB) Helper()            {}
-func (*fakeTB) Name() string       { return "TestCheckout" }
-func (*fakeTB) Fatal(args ...any)  { panic(fatal(fmt.Sprint(args...))) }
-func (f *fakeTB) Cleanup(c func()) { f.cleanups = append(f.cleanups, c) }
-
-func (f *fakeTB) Logf(format string, args ...any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.logs = append(f.logs, fmt.Sprintf(format, args...))
-}
-
-// end ends the test.
-func (f *fakeTB) end() {
-	for i := len(f.cleanups) - 1; i >= 0; i-- {
-		f.cleanups[i]()
-	}
-	f.cleanups = nil
-}
-
-// url returns the address that was logged.
-func (f *fakeTB) url(t *testing.T) string {
+// shownAt returns the address that was logged.
+func shownAt(t *testing.T, tb *faketb.TB) string {
 	t.Helper()
-	require.Len(t, f.logs, 1)
-	url, ok := strings.CutPrefix(f.logs[0], "live: ")
-	require.True(t, ok, f.logs[0])
+	require.Len(t, tb.Logs(), 1)
+	url, ok := strings.CutPrefix(tb.Logs()[0], "live: ")
+	require.True(t, ok, tb.Logs()[0])
 	return url
 }
 
 // dial connects to what was logged.
-func (f *fakeTB) dial(t *testing.T) net.Conn {
+func dial(t *testing.T, tb *faketb.TB) net.Conn {
 	t.Helper()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.Trim(strings.TrimPrefix(f.url(t), "http://"), "/"))
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.Trim(strings.TrimPrefix(shownAt(t, tb), "http://"), "/"))
 	require.NoError(t, err)
 	return conn
 }
@@ -82,19 +53,6 @@ func read(t *testing.T, r io.ReadCloser) string {
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
 	return string(text)
-}
-
-// ends returns the text with which f ends its test.
-func ends(t *testing.T, f func()) (text string) {
-	t.Helper()
-	defer func() {
-		t.Helper()
-		got, ok := recover().(fatal)
-		require.True(t, ok, "it must end the test")
-		text = string(got)
-	}()
-	f()
-	return ""
 }
 
 // second is the report after second i of a run of a minute, in which n requests ended.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/shards"
 )
@@ -23,9 +24,9 @@ func shardOf(dir string, i, n int) shards.Config {
 	return shards.Config{Name: "nightly.7", Dir: dir, Shard: loadtest.Shard{Index: i, Count: n}}
 }
 
-const shard0Of2 = "nightly.7.TestCheckout.0-of-2.progress.jsonl"
+const shard0Of2 = "nightly.7.TestFake.0-of-2.progress.jsonl"
 
-var of = shard{"nightly.7", "TestCheckout", 0, 2}
+var of = shard{"nightly.7", "TestFake", 0, 2}
 
 // A report is taken from the file of the shard that it is of, and of no shard that is none.
 func TestAShardHasItsFile(t *testing.T) {
@@ -34,12 +35,12 @@ func TestAShardHasItsFile(t *testing.T) {
 		require.NoError(t, err)
 		return data
 	}
-	s := shard{"nightly.7", "/TestCheckout/big one!", 0, 2}
-	require.Equal(t, "nightly.7.TestCheckout-big-one.0-of-2.progress.jsonl", s.file())
+	s := shard{"nightly.7", "/TestFake/big one!", 0, 2}
+	require.Equal(t, "nightly.7.TestFake-big-one.0-of-2.progress.jsonl", s.file())
 	f := new(file)
 	require.NoError(t, f.take(report(s), s.file(), time.Now()))
 	require.Equal(t, s, f.shard)
-	for _, other := range []shard{{"nightly.7", "TestCheckout", 0, 2}, {"nightly", "7", 0, 2}, {"nightly.7", s.Name, 1, 2}, {"nightly.7", s.Name, 0, 3}, {"a/../nightly.7", s.Name, 0, 2}} {
+	for _, other := range []shard{{"nightly.7", "TestFake", 0, 2}, {"nightly", "7", 0, 2}, {"nightly.7", s.Name, 1, 2}, {"nightly.7", s.Name, 0, 3}, {"a/../nightly.7", s.Name, 0, 2}} {
 		require.ErrorContains(t, f.take(report(other), s.file(), time.Now()), "it is of "+other.file())
 	}
 	for _, none := range []shard{{"a", "b", 2, 2}, {"a", "b", 0, 0}, {"a", "b", -1, 2}, {"a", "b", 0, 9_999_999}, {"", "b", 0, 1}} {
@@ -85,9 +86,9 @@ func TestAnotherAttemptEndsTheLineBefore(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, shard0Of2)
 	require.NoError(t, os.WriteFile(path, []byte(`{"brunt_prog`), 0o644))
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	record(tb, shardOf(dir, 0, 2))(second(1, 5))
-	tb.end()
+	tb.End()
 	f := new(file)
 	require.NoError(t, f.read(path, time.Now()))
 	require.ErrorContains(t, f.fault, "line 1:")
@@ -100,10 +101,10 @@ func TestALineIsTheReport(t *testing.T) {
 	var want loadtest.Progress
 	fill(reflect.ValueOf(&want).Elem(), new(int64))
 	want.Last.Cause, want.Last.Excluded = loadtest.CauseInFlight, true
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	record(tb, shardOf(dir, 0, 2))(want)
-	tb.end()
-	require.Empty(t, tb.logs)
+	tb.End()
+	require.Empty(t, tb.Logs())
 	data, err := os.ReadFile(filepath.Join(dir, shard0Of2))
 	require.NoError(t, err)
 	var l line
@@ -139,18 +140,18 @@ func fill(v reflect.Value, n *int64) {
 func TestRecordWithoutAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "taken")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	require.Nil(t, record(tb, shardOf(file, 0, 2)))
-	require.Len(t, tb.logs, 1)
-	require.Contains(t, tb.logs[0], "is not shown")
+	require.Len(t, tb.Logs(), 1)
+	require.Contains(t, tb.Logs()[0], "is not shown")
 
-	tb = new(fakeTB)
+	tb = new(faketb.TB)
 	f := record(tb, shardOf(t.TempDir(), 0, 2))
-	tb.end() // closes the file
+	tb.End() // closes the file
 	f(second(1, 1))
 	f(second(2, 1))
-	require.Len(t, tb.logs, 1, "it says so once")
-	require.Contains(t, tb.logs[0], "not shown any more")
+	require.Len(t, tb.Logs(), 1, "it says so once")
+	require.Contains(t, tb.Logs()[0], "not shown any more")
 }
 
 // What shards record is what one page shows: the counts of all, at their time.
@@ -159,7 +160,7 @@ func TestShardsInADirectory(t *testing.T) {
 		dir := t.TempDir()
 		w := &watcher{dir: dir}
 		require.Equal(t, "waiting for the progress of a run", w.view().State)
-		tb := new(fakeTB)
+		tb := new(faketb.TB)
 		var want loadtest.Counts
 		results := make(chan *loadtest.EngineResult, 3)
 		for i := range 3 {
@@ -177,7 +178,7 @@ func TestShardsInADirectory(t *testing.T) {
 		}
 		time.Sleep(4500 * time.Millisecond)
 		l := w.view()
-		require.Equal(t, "nightly.7 TestCheckout", l.Title)
+		require.Equal(t, "nightly.7 TestFake", l.Title)
 		require.Equal(t, "3 of 4 shards running: 4s of 10s", l.State)
 		require.Equal(t, []loadtest.Warning{{Kind: "shards", Text: "1 of 4 shards are missing: 3"}}, l.Result.Warnings)
 		require.Len(t, l.Last, 3)
@@ -194,8 +195,8 @@ func TestShardsInADirectory(t *testing.T) {
 		require.Equal(t, "0 of 4 shards running, 3 done: 10s of 10s", l.State)
 		require.Equal(t, want, l.Result.Counts)
 		require.Empty(t, l.Last)
-		tb.end()
-		require.Empty(t, tb.logs)
+		tb.End()
+		require.Empty(t, tb.Logs())
 	})
 }
 
@@ -203,8 +204,8 @@ func TestShardsInADirectory(t *testing.T) {
 func TestASilentShardIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		tb := new(fakeTB)
-		defer tb.end()
+		tb := new(faketb.TB)
+		defer tb.End()
 		both := []func(loadtest.Progress){}
 		for i := range 2 {
 			both = append(both, record(tb, shardOf(dir, i, 2)))
@@ -242,7 +243,7 @@ func TestASilentShardIsNamed(t *testing.T) {
 		next.Name = "nightly.8"
 		record(tb, next)(second(1, 10))
 		l = w.view()
-		require.Equal(t, "nightly.8 TestCheckout", l.Title)
+		require.Equal(t, "nightly.8 TestFake", l.Title)
 		require.Equal(t, "1 of 2 shards running: 1s of 1m0s; the last of 2 runs in "+dir, l.State)
 	})
 }
@@ -250,7 +251,7 @@ func TestASilentShardIsNamed(t *testing.T) {
 // Whatever lies in the directory is named, and is no harm to what is good.
 func TestForeignFilesAreNamed(t *testing.T) {
 	dir := t.TempDir()
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	f := record(tb, shardOf(dir, 0, 2))
 	f(second(1, 10))
 	write := func(name, text string) {
@@ -258,8 +259,8 @@ func TestForeignFilesAreNamed(t *testing.T) {
 	}
 	data, err := os.ReadFile(filepath.Join(dir, shard0Of2))
 	require.NoError(t, err)
-	write("nightly.7.TestCheckout.1-of-2.progress.jsonl", strings.Replace(string(data), `"shard":0`, `"shard":1`, 1)+"{}\n"+strings.Repeat("x", 3*maxLine)+"\n"+string(data[:20]))
-	write("nightly.7.TestCheckout.0-of-3.progress.jsonl", strings.Replace(string(data), `"shards":2`, `"shards":3`, 1)+string(data))
+	write("nightly.7.TestFake.1-of-2.progress.jsonl", strings.Replace(string(data), `"shard":0`, `"shard":1`, 1)+"{}\n"+strings.Repeat("x", 3*maxLine)+"\n"+string(data[:20]))
+	write("nightly.7.TestFake.0-of-3.progress.jsonl", strings.Replace(string(data), `"shards":2`, `"shards":3`, 1)+string(data))
 	write("old"+suffix, strings.ReplaceAll(string(data), ":\"20", ":\"19"))
 	write("strange"+suffix, string(data))
 	write("result.json", "of others")
@@ -274,18 +275,18 @@ func TestForeignFilesAreNamed(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"a.b.0-of-1.progress.jsonl: not a regular file",
-		`nightly.7.TestCheckout.0-of-3.progress.jsonl: line 2: it is of nightly.7.TestCheckout.0-of-2.progress.jsonl: "{`,
-		"nightly.7.TestCheckout.0-of-3.progress.jsonl: of 3 shards, where this run has 2",
-		`nightly.7.TestCheckout.1-of-2.progress.jsonl: line 2: not the progress of a run: "{}"`,
+		`nightly.7.TestFake.0-of-3.progress.jsonl: line 2: it is of nightly.7.TestFake.0-of-2.progress.jsonl: "{`,
+		"nightly.7.TestFake.0-of-3.progress.jsonl: of 3 shards, where this run has 2",
+		`nightly.7.TestFake.1-of-2.progress.jsonl: line 2: not the progress of a run: "{}"`,
 		`old.progress.jsonl: line 1: not the progress of a run: "{`,
-		`strange.progress.jsonl: line 1: it is of nightly.7.TestCheckout.0-of-2.progress.jsonl: "{`,
+		`strange.progress.jsonl: line 1: it is of nightly.7.TestFake.0-of-2.progress.jsonl: "{`,
 	}, func() []string {
 		for i, text := range texts {
 			texts[i], _, _ = strings.Cut(text, `\"brunt_progress`) // the rest of the line
 		}
 		return texts
 	}())
-	tb.end()
+	tb.End()
 
 	w.dir = filepath.Join(dir, "strange"+suffix) // what cannot be read any more
 	l = w.view()
@@ -370,7 +371,7 @@ func FuzzFile(f *testing.F) {
 	f.Add(good, 100)
 	f.Add(good[:len(good)-20], 0)
 	f.Add([]byte("{}\n[]\nnull\n\n"), 3)
-	f.Add([]byte(`{"brunt_progress":1,"run":"nightly.7","name":"TestCheckout","shards":2,"began":"2026-11-26T12:00:00Z","elapsed_ns":1,"done":true,"interval":{"from_seconds":-1e9,"to_seconds":1e9,"excluded":true}}`+"\n"), 9)
+	f.Add([]byte(`{"brunt_progress":1,"run":"nightly.7","name":"TestFake","shards":2,"began":"2026-11-26T12:00:00Z","elapsed_ns":1,"done":true,"interval":{"from_seconds":-1e9,"to_seconds":1e9,"excluded":true}}`+"\n"), 9)
 	f.Fuzz(func(t *testing.T, data []byte, at int) {
 		dir := t.TempDir()
 		whole, grown := new(file), new(file)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/loadtest"
 )
 
@@ -19,10 +20,11 @@ func TestOnlyLoopbackAddressesAreServed(t *testing.T) {
 		require.ErrorContains(t, err, addr)
 		require.ErrorContains(t, err, "use 127.0.0.1:0")
 		require.Nil(t, ln)
-		tb := new(fakeTB)
-		require.Contains(t, ends(t, func() { Show(tb, addr) }), "not a loopback address")
-		require.Empty(t, tb.logs)
-		require.Empty(t, tb.cleanups)
+		tb := faketb.Run(t, func(tb *faketb.TB) { Show(tb, addr) })
+		require.Len(t, tb.Fatals(), 1)
+		require.Contains(t, tb.Fatals()[0], "not a loopback address")
+		require.Empty(t, tb.Logs())
+		require.Zero(t, tb.Cleanups())
 	}
 	for _, addr := range []string{"127.0.0.1:0", "localhost:0"} {
 		ln, err := Listen(addr)
@@ -39,25 +41,25 @@ func TestOnlyLoopbackAddressesAreServed(t *testing.T) {
 // Without an address there is nothing, not even a report to take.
 func TestOffByDefault(t *testing.T) {
 	t.Setenv("BRUNT_LIVE", "")
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	require.Nil(t, Show(tb, ""))
 	called := 0
 	Show(tb, "", func(loadtest.Progress) { called++ })(second(1, 1))
 	require.Equal(t, 1, called)
-	require.Empty(t, tb.logs)
-	require.Empty(t, tb.cleanups)
+	require.Empty(t, tb.Logs())
+	require.Zero(t, tb.Cleanups())
 }
 
 func TestTheEnvironmentSaysWhere(t *testing.T) {
 	t.Setenv("BRUNT_LIVE", "127.0.0.1:0")
 	for _, addr := range []string{"", "0.0.0.0:1"} {
-		tb := new(fakeTB)
+		tb := new(faketb.TB)
 		require.NotNil(t, Show(tb, addr))
-		require.True(t, strings.HasPrefix(tb.url(t), "http://127.0.0.1:"))
-		tb.end()
+		require.True(t, strings.HasPrefix(shownAt(t, tb), "http://127.0.0.1:"))
+		tb.End()
 	}
 	t.Setenv("BRUNT_LIVE", ":8089")
-	require.Contains(t, ends(t, func() { Show(new(fakeTB), "127.0.0.1:0") }), `":8089"`)
+	require.Contains(t, faketb.Run(t, func(tb *faketb.TB) { Show(tb, "127.0.0.1:0") }).Text(), `":8089"`)
 }
 
 // A port that is taken costs the view, not the run.
@@ -65,13 +67,13 @@ func TestATakenPortIsLogged(t *testing.T) {
 	ln, err := Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	called := 0
 	Show(tb, ln.Addr().String(), func(loadtest.Progress) { called++ })(second(1, 1))
 	require.Equal(t, 1, called)
-	require.Len(t, tb.logs, 1)
-	require.Contains(t, tb.logs[0], "the run is not shown")
-	require.Empty(t, tb.cleanups)
+	require.Len(t, tb.Logs(), 1)
+	require.Contains(t, tb.Logs()[0], "the run is not shown")
+	require.Zero(t, tb.Cleanups())
 }
 
 // What a benchmark prints must not be torn: the test's log is all that is written to,
@@ -83,20 +85,20 @@ func TestNothingIsPrinted(t *testing.T) {
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout, os.Stderr = file, file
 	defer func() { os.Stdout, os.Stderr = stdout, stderr }()
-	tb := new(fakeTB)
+	tb := new(faketb.TB)
 	f := Show(tb, "127.0.0.1:0")
 	f(second(1, 1))
-	conn := tb.dial(t)
+	conn := dial(t, tb)
 	_, err = io.WriteString(conn, "nonsense\r\n\r\n")
 	require.NoError(t, err)
 	_, err = io.ReadAll(conn)
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-	tb.end()
+	tb.End()
 	text, err := os.ReadFile(file.Name())
 	require.NoError(t, err)
 	require.Empty(t, string(text))
-	require.Len(t, tb.logs, 1)
+	require.Len(t, tb.Logs(), 1)
 	_, err = new(net.Dialer).DialContext(t.Context(), "tcp", conn.RemoteAddr().String())
 	require.Error(t, err, "it ends with the test")
 }

@@ -80,7 +80,7 @@ func TestClocksThatDisagreeShowInTheSeriesAlone(t *testing.T) {
 					}
 					return true
 				}) {
-					require.False(t, tb.failed, "%d: %s", i, tb.text())
+					require.False(t, tb.Failed(), "%d: %s", i, tb.Text())
 				}
 				ahead(t, filepath.Join(dir, "r.TestLoad.1-of-2.json"), tt.by)
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/internal/scheduler"
 	"example.com/brunt/loadtest"
 	"example.com/brunt/loadtest/pace"
@@ -24,54 +24,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeTB is a test that may fail.
-type fakeTB struct {
-	testing.TB
-	name     string
-	mu       sync.Mutex
-	log      []string
-	failed   bool
-	cleanups []func()
-}
-
-func (f *fakeTB) Helper()                  {}
-func (f *fakeTB) Name() string             { return f.name }
-func (f *fakeTB) Context() context.Context { return context.Background() }
-func (f *fakeTB) Cleanup(fn func())        { f.cleanups = append(f.cleanups, fn) }
-
-func (f *fakeTB) Logf(format string, args ...any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.log = append(f.log, fmt.Sprintf(format, args...))
-}
-
-func (f *fakeTB) Errorf(format string, args ...any) { f.Logf(format, args...); f.failed = true }
-
-func (f *fakeTB) Fatalf(format string, args ...any) {
-	f.Errorf(format, args...)
-	runtime.Goexit()
-}
-
-func (f *fakeTB) Fatal(args ...any) { f.Fatalf("%s", fmt.Sprint(args...)) }
-
 // try runs fn as a test of that name, and returns how it went.
-func try(name string, fn func(testing.TB)) *fakeTB {
-	f := &fakeTB{name: name}
-	done := make(chan struct{})
-	go func() { // ends with fn
-		defer close(done)
-		defer func() {
-			for i := len(f.cleanups) - 1; i >= 0; i-- {
-				f.cleanups[i]()
-			}
-		}()
-		fn(f)
-	}()
-	<-done
-	return f
+func try(name string, fn func(testing.TB)) *faketb.TB {
+	return faketb.Run(nil, func(tb *faketb.TB) {
+		tb.TestName = name
+		fn(tb)
+	})
 }
-
-func (f *fakeTB) text() string { return strings.Join(f.log, "\n") }
 
 // planned is a run of n shards that begins in a second.
 func planned(dir string, i, n int) Config {
@@ -88,9 +47,9 @@ var slo = loadtest.SLO{P99: 10 * time.Millisecond}
 
 // runShards has n shards make a run at once, each as change changes it, and returns how
 // they went.
-func runShards(n int, dir string, change func(i int, p *Config, c *loadtest.ArrivalConfig) bool) []*fakeTB {
+func runShards(n int, dir string, change func(i int, p *Config, c *loadtest.ArrivalConfig) bool) []*faketb.TB {
 	var all sync.WaitGroup
-	out := make([]*fakeTB, n)
+	out := make([]*faketb.TB, n)
 	for i := range n {
 		p, cfg := planned(dir, i, n), schedule(200)
 		if change != nil && !change(i, &p, &cfg) {
@@ -118,8 +77,8 @@ func TestShardsMakeOneRun(t *testing.T) {
 		start := time.Now().Add(time.Second)
 		dir := filepath.Join(t.TempDir(), "made", "anew")
 		for i, tb := range runShards(4, dir, nil) {
-			require.False(t, tb.failed, tb.text())
-			require.Equal(t, fmt.Sprintf("shards: shard %d/4: %s", i, filepath.Join(dir, fmt.Sprintf("r.TestLoad.%d-of-4.json", i))), tb.text())
+			require.False(t, tb.Failed(), tb.Text())
+			require.Equal(t, fmt.Sprintf("shards: shard %d/4: %s", i, filepath.Join(dir, fmt.Sprintf("r.TestLoad.%d-of-4.json", i))), tb.Text())
 		}
 		files := readAll(t, dir)
 		require.Len(t, files, 4)
@@ -139,8 +98,8 @@ func TestShardsMakeOneRun(t *testing.T) {
 		alone := try("TestLoad", func(tb testing.TB) {
 			whole = Config{Shard: loadtest.Shard{Index: 0, Count: 1}}.Run(tb, schedule(200), loadtest.Cycle(), slo)
 		})
-		require.False(t, alone.failed, alone.text())
-		require.Empty(t, alone.log)
+		require.False(t, alone.Failed(), alone.Text())
+		require.Empty(t, alone.Logs())
 		require.Equal(t, whole.Counts, merged[0].Result.Counts)
 		want, err := json.Marshal(&whole.Stats)
 		require.NoError(t, err)
@@ -152,8 +111,8 @@ func TestShardsMakeOneRun(t *testing.T) {
 		failed := try("TestLoad", func(tb testing.TB) {
 			Config{Shard: loadtest.Shard{Index: 0, Count: 1}}.Run(tb, schedule(200), loadtest.Cycle(), strict)
 		})
-		require.True(t, failed.failed, "alone it judges itself")
-		require.Contains(t, failed.text(), "1 of the objectives missed")
+		require.True(t, failed.Failed(), "alone it judges itself")
+		require.Contains(t, failed.Text(), "1 of the objectives missed")
 	})
 }
 
@@ -168,8 +127,8 @@ func TestALateShard(t *testing.T) {
 			}
 			return true
 		})
-		require.True(t, tbs[1].failed)
-		require.Contains(t, tbs[1].text(), "shards: INVALID: shard 1/3 was ready 20ms after the start")
+		require.True(t, tbs[1].Failed())
+		require.Contains(t, tbs[1].Text(), "shards: INVALID: shard 1/3 was ready 20ms after the start")
 		files := readAll(t, dir)
 		files[0].Start, files[2].Start = files[1].Start, files[1].Start // it is the clocks that differed
 		for _, f := range []*File{files[0], files[2]} {
@@ -296,9 +255,9 @@ func TestAShardThatIsInvalidFails(t *testing.T) {
 			}
 			return true
 		})
-		require.False(t, tbs[0].failed, tbs[0].text())
-		require.True(t, tbs[1].failed)
-		require.Contains(t, tbs[1].text(), "shards: shard 1/2: INVALID")
+		require.False(t, tbs[0].Failed(), tbs[0].Text())
+		require.True(t, tbs[1].Failed())
+		require.Contains(t, tbs[1].Text(), "shards: shard 1/2: INVALID")
 	})
 }
 
@@ -448,21 +407,21 @@ func TestRunRefuses(t *testing.T) {
 	run := func(tb testing.TB) {
 		Run(tb, loadtest.SyncConfig{Client: loadtest.Func(func(context.Context) error { return nil })}, loadtest.Times(3), loadtest.SLO{})
 	}
-	require.False(t, try("TestTwice", run).failed)
+	require.False(t, try("TestTwice", run).Failed())
 	tb := try("TestTwice", run)
-	require.True(t, tb.failed)
-	require.Contains(t, tb.text(), "Run was called before in this test")
-	require.False(t, try("TestTwice/other", run).failed)
+	require.True(t, tb.Failed())
+	require.Contains(t, tb.Text(), "Run was called before in this test")
+	require.False(t, try("TestTwice/other", run).Failed())
 
 	t.Setenv("BRUNT_SHARD", "0/2")
-	require.Contains(t, try("TestEnv", run).text(), "BRUNT_START is not set: 2 shards")
+	require.Contains(t, try("TestEnv", run).Text(), "BRUNT_START is not set: 2 shards")
 	t.Setenv("BRUNT_SHARD", "x")
-	require.Contains(t, try("TestEnv", run).text(), `BRUNT_SHARD is "x"`)
+	require.Contains(t, try("TestEnv", run).Text(), `BRUNT_SHARD is "x"`)
 	t.Setenv("BRUNT_SHARD", "")
 	bad := try("TestSLO", func(tb testing.TB) {
 		Run(tb, loadtest.SyncConfig{}, loadtest.Times(1), loadtest.SLO{MaxErrorRate: 2})
 	})
-	require.Contains(t, bad.text(), "MaxErrorRate is 2")
+	require.Contains(t, bad.Text(), "MaxErrorRate is 2")
 }
 
 // A run that is ended tells that in its file.
@@ -473,7 +432,7 @@ func TestARunThatIsEnded(t *testing.T) {
 		tb := try("TestLoad", func(tb testing.TB) {
 			p.Run(tb, schedule(200), loadtest.Seq(func(yield func(*loadtest.Request) bool) { yield(nil) }), slo)
 		})
-		require.True(t, tb.failed)
+		require.True(t, tb.Failed())
 		files := readAll(t, dir)
 		require.Len(t, files, 1)
 		require.Contains(t, files[0].Error, "request 0 of the sequence")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/resilience"
 )
 
@@ -135,22 +136,6 @@ func TestRunContainsWhatHappens(t *testing.T) {
 	}
 }
 
-// fakeTB records what a subtest would be told.
-type fakeTB struct {
-	testing.TB
-	errors, skips []string
-}
-
-func (f *fakeTB) Helper() {}
-
-func (f *fakeTB) Skip(args ...any) { f.skips = append(f.skips, fmt.Sprint(args...)) }
-
-func (f *fakeTB) Skipf(format string, args ...any) { f.Skip(fmt.Sprintf(format, args...)) }
-
-func (f *fakeTB) Errorf(format string, args ...any) {
-	f.errors = append(f.errors, fmt.Sprintf(format, args...))
-}
-
 func TestSubtestsComplain(t *testing.T) {
 	for _, c := range []struct {
 		status         Status
@@ -169,13 +154,13 @@ func TestSubtestsComplain(t *testing.T) {
 		{Holds, true, 1, 0, "p holds: take it off the accepted deviations", `its reason is "documented"`},
 		{Unsupported, true, 1, 0, "p is unsupported (seen)", "take it off"},
 	} {
-		var tb fakeTB
-		judge(&tb, Result{Property: "p", Status: c.status, Details: "seen", Explanation: "why"}, c.accepted, "documented")
-		require.Len(t, tb.errors, c.errors, "%v, accepted %v", c.status, c.accepted)
-		require.Len(t, tb.skips, c.skips, "%v, accepted %v", c.status, c.accepted)
-		said := strings.Join(append(tb.errors, tb.skips...), "")
-		require.Contains(t, said, c.says)
-		require.Contains(t, said, c.saysMore)
+		tb := faketb.Run(t, func(tb *faketb.TB) {
+			judge(tb, Result{Property: "p", Status: c.status, Details: "seen", Explanation: "why"}, c.accepted, "documented")
+		})
+		require.Len(t, tb.Errors(), c.errors, "%v, accepted %v", c.status, c.accepted)
+		require.Len(t, tb.Skips(), c.skips, "%v, accepted %v", c.status, c.accepted)
+		require.Contains(t, tb.Text(), c.says)
+		require.Contains(t, tb.Text(), c.saysMore)
 	}
 }
 
@@ -190,9 +175,8 @@ func TestDeviationsAreChecked(t *testing.T) {
 		{[]Deviation{{"a", " "}}, `resiliencetest: deviation "a" is accepted without a reason`},
 		{[]Deviation{{"a", "documented"}, {"a", "as well"}}, `resiliencetest: deviation "a" is accepted twice`},
 	} {
-		var tb fakeTB
-		acceptedReasons(&tb, []string{"a", "b"}, c.accepted)
-		require.Equal(t, c.want, strings.Join(tb.errors, "\n"))
+		tb := faketb.Run(t, func(tb *faketb.TB) { acceptedReasons(tb, []string{"a", "b"}, c.accepted) })
+		require.Equal(t, c.want, strings.Join(tb.Errors(), "\n"))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/brunt/internal/faketb"
 	"example.com/brunt/resilience"
 )
 
@@ -104,25 +105,6 @@ func TestSweepCatchesPlantedBugs(t *testing.T) {
 	}
 }
 
-// recorder is a TB that keeps what it is told.
-type recorder struct {
-	testing.TB
-	said []string
-}
-
-func (*recorder) Helper() {}
-func (r *recorder) Errorf(format string, args ...any) {
-	r.said = append(r.said, "error: "+fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) Skipf(format string, args ...any) {
-	r.said = append(r.said, "skip: "+fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.said = append(r.said, "fatal: "+fmt.Sprintf(format, args...))
-}
-
 func TestCellsAreReported(t *testing.T) {
 	of := func(v Verdict) Cell {
 		c := Cell{Fault: "f", Shape: "GET", Verdict: v, Outcome: "gave up", Error: "EOF", Reproduction: "do this"}
@@ -134,27 +116,34 @@ func TestCellsAreReported(t *testing.T) {
 	for _, row := range []struct {
 		cell     Cell
 		accepted bool
-		want     []string
+		want     string
 	}{
-		{of(Pass), false, nil},
-		{of(Pass), true, []string{`error: f/GET passes: take it off the accepted deviations, where its reason is "why"`}},
-		{of(Fail), false, []string{"error: f/GET: it is so\nseen: FAIL: gave up after 0 attempts, 0 dials and 0s, 0 executions: EOF\nreproduce: do this\nto accept it: resiliencetest.Deviation{Property: \"f/GET\", Reason: \"…\"}"}},
-		{of(Fail), true, []string{"skip: accepted deviation: why\nf/GET: it is so"}},
-		{of(Known), false, []string{"skip: f/GET: it is so"}},
-		{of(Known), true, []string{"skip: f/GET: it is so"}},
-		{of(Invalid), false, []string{"error: f/GET: INVALID, which is not passed: it is so\nreproduce: do this"}},
-		{of(Invalid), true, []string{"error: f/GET: INVALID, which is not passed: it is so\nreproduce: do this"}},
+		{of(Pass), false, ""},
+		{of(Pass), true, `error: f/GET passes: take it off the accepted deviations, where its reason is "why"`},
+		{of(Fail), false, "error: f/GET: it is so\nseen: FAIL: gave up after 0 attempts, 0 dials and 0s, 0 executions: EOF\nreproduce: do this\nto accept it: resiliencetest.Deviation{Property: \"f/GET\", Reason: \"…\"}"},
+		{of(Fail), true, "skip: accepted deviation: why\nf/GET: it is so"},
+		{of(Known), false, "skip: f/GET: it is so"},
+		{of(Known), true, "skip: f/GET: it is so"},
+		{of(Invalid), false, "error: f/GET: INVALID, which is not passed: it is so\nreproduce: do this"},
+		{of(Invalid), true, "error: f/GET: INVALID, which is not passed: it is so\nreproduce: do this"},
 	} {
-		var r recorder
-		report(&r, row.cell, row.accepted, "why")
-		require.Equal(t, row.want, r.said)
+		tb := faketb.Run(t, func(tb *faketb.TB) { report(tb, row.cell, row.accepted, "why") })
+		said := ""
+		for _, text := range tb.Errors() {
+			said += "error: " + text
+		}
+		for _, text := range tb.Skips() {
+			said += "skip: " + text
+		}
+		require.Equal(t, row.want, said)
 	}
 }
 
 func TestTransportOptionsThatAreNotLegal(t *testing.T) {
-	var r recorder
-	configure(&r, []TransportOption{MaxAttempts(0), CallDeadline(-time.Second), TimeLimit(-2 * time.Second), Faults("calm", "storms")})
-	require.Equal(t, []string{"fatal: resiliencetest: options: MaxAttempts is 0, want 1 or more; CallDeadline is -1s, want more than 0; TimeLimit is -2s, want more than the CallDeadline, -1s; Faults has \"storms\", which is no line of the matrix"}, r.said)
+	tb := faketb.Run(t, func(tb *faketb.TB) {
+		configure(tb, []TransportOption{MaxAttempts(0), CallDeadline(-time.Second), TimeLimit(-2 * time.Second), Faults("calm", "storms")})
+	})
+	require.Equal(t, []string{"resiliencetest: options: MaxAttempts is 0, want 1 or more; CallDeadline is -1s, want more than 0; TimeLimit is -2s, want more than the CallDeadline, -1s; Faults has \"storms\", which is no line of the matrix"}, tb.Fatals())
 }
 
 func TestMatrix(t *testing.T) {
