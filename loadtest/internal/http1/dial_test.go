@@ -3,7 +3,6 @@ package http1
 import (
 	"context"
 	"net"
-	"net/http"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -64,18 +63,5 @@ func TestADialThatOutlastsItsContext(t *testing.T) {
 			_, err := c.connect(expired{t.Context(), tt.deadline}, get(t, "http://h/"), nil)
 			require.Equal(t, &Error{PhasePool, tt.want}, err)
 		}
-	})
-}
-
-// The parser's requests go over a connection of the system's by the quickest way there is.
-func TestWhatIsQuick(t *testing.T) {
-	srv := rawserver.Start(t, forever(okResponse))
-	forCodecs(t, func(t *testing.T, k codec) {
-		s := k.open(t, Config{})
-		_, err := s.Do(t.Context(), request(t, http.MethodGet, srv, nil), false)
-		require.NoError(t, err)
-		_, system := s.conn.dialed().(*net.TCPConn)
-		want := !system || k.config.Codec == Parse && newRawConn(s.conn.dialed()) != nil
-		require.Equal(t, want, s.conn.fast != nil)
 	})
 }

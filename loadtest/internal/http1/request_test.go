@@ -3,6 +3,7 @@ package http1
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,5 +56,9 @@ func TestRequestsKnowWhatMayBeDone(t *testing.T) {
 		r, err := NewRequest(hr, []byte(tt.body), tt.closes)
 		require.NoError(t, err)
 		require.Equal(t, []bool{tt.idempotent, tt.ending, tt.body == ""}, []bool{r.Idempotent, r.closes, r.bare}, name)
+		head, body, ok := strings.Cut(string(r.bytes), "\r\n\r\n")
+		require.True(t, ok)
+		require.Equal(t, tt.body, body)
+		require.Equal(t, tt.closes, strings.HasSuffix(head, "\r\nConnection: close"), head)
 	}
 }

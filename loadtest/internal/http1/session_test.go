@@ -246,3 +246,16 @@ func TestSessionsOutliveTheirContexts(t *testing.T) {
 		require.EqualValues(t, 2, s.client.Conns.Opened())
 	})
 }
+
+// The parser's requests go over a connection of the system's by the quickest way there is.
+func TestWhatIsQuick(t *testing.T) {
+	srv := rawserver.Start(t, forever(okResponse))
+	forCodecs(t, func(t *testing.T, k codec) {
+		s := k.open(t, Config{})
+		_, err := s.Do(t.Context(), request(t, http.MethodGet, srv, nil), false)
+		require.NoError(t, err)
+		_, system := s.conn.dialed().(*net.TCPConn)
+		want := !system || k.config.Codec == Parse && newRawConn(s.conn.dialed()) != nil
+		require.Equal(t, want, s.conn.fast != nil)
+	})
+}
