@@ -69,7 +69,8 @@ END
 chmod +x "$tmp/bin/go"
 
 # -count=1: gremlins takes how long a test may run from how long the tests took, and
-# from the cache they take no time. invert-negatives repeats what arithmetic-base does.
+# from the cache they take no time. -failfast: what the first test notices need hang no
+# other. invert-negatives repeats what arithmetic-base does.
 echo "mutating ${files[*]} of $pkg"
 gremlins=$("$go" tool -modfile="$PWD/tools/go.mod" -n gremlins)
 PATH="$tmp/bin:$PATH" GOFLAGS="$("$go" env GOFLAGS) -count=1 -short -failfast -vet=off -ldflags=-w -run=${TESTS:-^(Test|Fuzz)}" \

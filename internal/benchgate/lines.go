@@ -75,8 +75,8 @@ func decode(data []byte) []byte {
 	return slices.DeleteFunc(slices.Clone(data), strange)
 }
 
-// decodeUTF16 reports whether data, which is not empty, is UTF-16 from end to end: a third of it is
-// zeros, and it has as many line feeds as bytes like one.
+// decodeUTF16 reports whether data, which is not empty, is UTF-16 from end to end: a third
+// of it is zeros, and it has as many line feeds as bytes like one.
 func decodeUTF16(data []byte) (text []byte, ok bool) {
 	var order binary.ByteOrder = binary.LittleEndian
 	if bytes.HasPrefix(data, []byte{0xfe, 0xff}) || data[0] == 0 {
