@@ -210,3 +210,10 @@ func TestAlphaHasARange(t *testing.T) {
 		require.Equal(t, ok, (&Rules{Alpha: alpha}).Validate() == nil, alpha)
 	}
 }
+
+// Of what is known rates alone are better the higher they are.
+func TestDirectionsThatAreKnown(t *testing.T) {
+	for unit, way := range directions {
+		require.Equal(t, map[bool]int{true: +1, false: -1}[strings.HasSuffix(unit, "/s")], way, unit)
+	}
+}
