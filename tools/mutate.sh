@@ -9,7 +9,8 @@
 #	         let live the others may kill; all but the examples by default, which go on
 #	         in real time after a test has failed
 #	JOBS     how many bugs at a time; by default one for every processor
-#	TIMEOUT  how many times as long as without a bug the tests may take, 5 by default
+#	TIMEOUT  how many times as long as without a bug the tests may take, with what
+#	         is built for them, 10 by default
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 go=${GO:-go}
@@ -80,7 +81,7 @@ PATH="$tmp/bin:$PATH" GOFLAGS="$("$go" env GOFLAGS) -count=1 -short -failfast -v
 	"$gremlins" unleash "./$pkg" "${exclude[@]}" \
 	--invert-negatives=false --invert-logical --invert-loopctrl --invert-assignments \
 	--invert-bitwise --invert-bwassign --remove-self-assignments \
-	--timeout-coefficient "${TIMEOUT:-5}" --workers "${JOBS:-0}" | tee "$tmp/log"
+	--timeout-coefficient "${TIMEOUT:-10}" --workers "${JOBS:-0}" | tee "$tmp/log"
 
 # gremlins leaves with success when it is interrupted.
 grep -q '^Mutation testing completed' "$tmp/log" || exit 1

@@ -3,6 +3,7 @@ package http1
 import (
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +19,8 @@ func exchangeWith(t *testing.T, serve func(net.Conn), out []byte, wary bool) (wr
 	t.Helper()
 	l := rawserver.Listen(t)
 	defer l.Close()
+	var served sync.WaitGroup
+	defer served.Wait() // after all is closed
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
 	require.NoError(t, err)
 	defer c.Close()
@@ -28,12 +31,7 @@ func exchangeWith(t *testing.T, serve func(net.Conn), out []byte, wary bool) (wr
 		serve(server)
 		require.Eventually(t, func() bool { return (&conn{Conn: c, tcp: &trackedConn{Conn: c}}).peek() != nil }, 30*time.Second, time.Microsecond)
 	} else {
-		done := make(chan struct{})
-		go func() { // ends with serve
-			defer close(done)
-			serve(server)
-		}()
-		defer func() { <-done }()
+		served.Go(func() { serve(server) }) // ends when the connections are closed
 	}
 	var in ring.Buffer
 	defer in.Free()
@@ -87,6 +85,7 @@ func TestInterruptedCallsAreRepeated(t *testing.T) {
 			if calls++; calls < 3 {
 				return -1, syscall.EINTR
 			}
+			require.Equal(t, 3, calls)
 			return len(p), want
 		}, 7, make([]byte, 5))
 		require.Equal(t, []any{3, 5, want}, []any{calls, n, err})
