@@ -269,9 +269,8 @@ func (b *CircuitBreaker) RecordLatency(d time.Duration) {
 // [BreakerMetrics]; the generation and the timeline go on. Results of calls
 // admitted before are late.
 func (b *CircuitBreaker) Reset() {
-	if b.core.reset(b.now()) {
-		b.notify.deliver()
-	}
+	b.core.reset(b.now())
+	b.notify.deliver()
 }
 
 // State returns the state the last call left the breaker in. In particular it

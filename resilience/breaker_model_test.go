@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"context"
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
@@ -341,4 +342,18 @@ func TestBreakerRateIsExact(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Results look whether they were the last only as long as somebody waits for that.
+func TestWaitPendingIsOver(t *testing.T) {
+	b, err := NewCircuitBreaker(BreakerConfig{})
+	require.NoError(t, err)
+	permit, err := b.Allow()
+	require.NoError(t, err)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, b.WaitPending(ended), context.Canceled)
+	permit.Done(nil)
+	require.NoError(t, b.WaitPending(t.Context()))
+	require.Zero(t, b.waiting.Load())
 }

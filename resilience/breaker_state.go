@@ -224,15 +224,13 @@ func (c *breakerCore) slowCall(now int64) (moved bool) {
 }
 
 // reset closes the breaker and clears its counts.
-func (c *breakerCore) reset(now int64) (moved bool) {
+func (c *breakerCore) reset(now int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	moved = c.era.Load().state != StateClosed
 	c.move(StateClosed, now, ReasonReset, windowCounts{})
 	c.lastFailure = -1
 	c.openedAt = -1
 	c.cleared = c.totalsLocked()
-	return moved
 }
 
 // totalsLocked reads the counts since the breaker was made. Admitted is read

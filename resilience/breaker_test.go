@@ -447,6 +447,18 @@ func TestBreakerTimelineIsBounded(t *testing.T) {
 	})
 }
 
+// Whoever resets a breaker has told of it when Reset returns.
+func TestBreakerResetTellsOfItsTransition(t *testing.T) {
+	var told []resilience.Reason
+	b := newBreaker(t, resilience.BreakerConfig{FailureThreshold: 1, OnStateChange: func(tr resilience.Transition) { told = append(told, tr.Reason) }})
+	b.Reset()
+	require.Empty(t, told, "it was closed")
+	breakerReport(t, b, 1, errBreakerDown)
+	require.Len(t, told, 1)
+	b.Reset()
+	require.Equal(t, resilience.ReasonReset, told[1])
+}
+
 func TestBreakerResetClearsCountsButNotPendingCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, resilience.BreakerConfig{FailureThreshold: 3})
