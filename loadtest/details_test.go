@@ -551,7 +551,7 @@ func TestStreamWaitIsAPhase(t *testing.T) {
 			for _, p := range []Phase{PhasePool, PhaseHeaders, PhaseBody} {
 				require.EqualValues(t, 4*workers, r.PhaseCount(p), "%v", p)
 			}
-			require.EqualValues(t, 1, r.PhaseCount(PhaseConnect))
+			require.EqualValues(t, 1, r.PhaseCount(PhaseConnect), "opened %d, %v", r.ConnectionsOpened, r)
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhasePool, 1), takes/2, "somebody waited for another's")
 			// The server may be at work before this process has noted that it has written.
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhaseHeaders, 0), takes/2)
