@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,6 @@ type TB struct {
 	mu       sync.Mutex
 	said     []entry
 	cleanups []func()
-	added    int             // cleanups, those that were called too
 	ctx      context.Context // canceled before the cleanups
 	cancel   context.CancelFunc
 }
@@ -62,11 +62,7 @@ func (t *TB) last() (f func()) {
 }
 
 // Cleanups returns how many cleanups were asked for.
-func (t *TB) Cleanups() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.added
-}
+func (t *TB) Cleanups() int { return len(t.of("cleanup")) }
 
 // Logs returns what was logged.
 func (t *TB) Logs() []string { return t.of("log") }
@@ -90,10 +86,8 @@ func (t *TB) of(kinds ...string) (texts []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range t.said {
-		for _, kind := range kinds {
-			if e.kind == kind {
-				texts = append(texts, e.text)
-			}
+		if slices.Contains(kinds, e.kind) {
+			texts = append(texts, e.text)
 		}
 	}
 	return texts
@@ -120,9 +114,10 @@ func (t *TB) Skip(args ...any)                  { t.say("skip", fmt.Sprint(args.
 func (t *TB) Skipf(format string, args ...any)  { t.Skip(fmt.Sprintf(format, args...)) }
 
 func (t *TB) Cleanup(f func()) {
+	t.say("cleanup", "")
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cleanups, t.added = append(t.cleanups, f), t.added+1
+	t.cleanups = append(t.cleanups, f)
 }
 
 func (t *TB) Context() context.Context {
