@@ -61,11 +61,11 @@ func window(letter byte) Window {
 	case '1': // too few that ended to say how long they take
 		w.Ended, w.Service = 19, time.Hour
 	case 'h': // long enough
-		w.Length, w.Lag = minLength, 6*ms
+		w.Length, w.Lag = 500*ms, 6*ms
 	case 'b': // the whole run was brief
-		w.Length, w.Lag = minLength-1, 6*ms
+		w.Length, w.Lag = 500*ms-1, 6*ms
 	case '|': // the next harvest was soon
-		w.Length = minLength - 1
+		w.Length = 500*ms - 1
 	case '-': // next to nothing was due
 		w.Scheduled, w.Ended, w.Lag = 19, 19, time.Second
 	}
@@ -207,7 +207,7 @@ func TestAShortRunHasOneLabel(t *testing.T) {
 	}
 }
 
-// Each cause begins exactly where its constants say.
+// Each cause begins at just these figures; the constants themselves are not asked.
 func TestWhatAWindowShows(t *testing.T) {
 	const us = time.Microsecond
 	healthy := band{windows: latchAfter, lag: 100 * us, low: 8 * ms, high: 12 * ms}
@@ -224,13 +224,15 @@ func TestWhatAWindowShows(t *testing.T) {
 		"enough ended":                 {healthy, func(w *Window) { w.Scheduled, w.Ended, w.Lag = 19, 20, time.Second }, CPU},
 		"nearly a hundredth local":     {healthy, func(w *Window) { w.Local = 9 }, ""},
 		"a hundredth local":            {healthy, func(w *Window) { w.Local = 10 }, LocalLimits},
-		"not quite late":               {healthy, func(w *Window) { w.Lag = lateness - 1 }, ""},
-		"late":                         {healthy, func(w *Window) { w.Lag = lateness }, CPU},
+		"not quite late":               {healthy, func(w *Window) { w.Lag = 2*ms - 1 }, ""},
+		"late":                         {healthy, func(w *Window) { w.Lag = 2 * ms }, CPU},
 		"not later than three times":   {late, func(w *Window) { w.Lag = 3*ms - 1 }, ""},
 		"three times as late":          {late, func(w *Window) { w.Lag = 3 * ms }, CPU},
-		"not late where all is late":   {with(func(b *band) { b.lag = time.Second }), func(w *Window) { w.Lag = 3*lateness - 1 }, ""},
-		"late wherever it is":          {with(func(b *band) { b.lag = time.Second }), func(w *Window) { w.Lag = 3 * lateness }, CPU},
+		"not late where all is late":   {with(func(b *band) { b.lag = time.Second }), func(w *Window) { w.Lag = 6*ms - 1 }, ""},
+		"late wherever it is":          {with(func(b *band) { b.lag = time.Second }), func(w *Window) { w.Lag = 6 * ms }, CPU},
 		"a tenth of the response":      {healthy, func(w *Window) { w.Lag, w.Response = 6*ms, 60*ms }, CPU},
+		"long, however slow":           {healthy, func(w *Window) { w.Lag, w.Response = 20*ms, time.Hour }, CPU},
+		"not quite that long":          {healthy, func(w *Window) { w.Lag, w.Response = 20*ms-1, time.Hour }, ""},
 		"less than a tenth":            {healthy, func(w *Window) { w.Lag, w.Response = 6*ms, 60*ms+us }, ""},
 		"a moment's wait":              {healthy, func(w *Window) { w.Waited, w.Wait, w.Mean = 250, 250*ms, 2*ms }, Connections},
 		"less than a moment":           {healthy, func(w *Window) { w.Waited, w.Wait, w.Mean = 250, 250*ms-1, 2*ms }, ""},
