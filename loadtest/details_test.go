@@ -551,7 +551,11 @@ func TestStreamWaitIsAPhase(t *testing.T) {
 			for _, p := range []Phase{PhasePool, PhaseHeaders, PhaseBody} {
 				require.EqualValues(t, 4*workers, r.PhaseCount(p), "%v", p)
 			}
-			require.EqualValues(t, 1, r.PhaseCount(PhaseConnect), "opened %d, %v", r.ConnectionsOpened, r)
+			// Of HTTP/2 another may take the place of the first, seldom: see transport's
+			// TestRequestsOvertakenByTheSettingsAreSentAgain.
+			require.Equal(t, r.ConnectionsOpened, r.PhaseCount(PhaseConnect), "%v", r)
+			most := map[string]int64{"http/1.1": 1, "h2": 2, "h2c": 2}[proto]
+			require.True(t, 1 <= r.ConnectionsOpened && r.ConnectionsOpened <= most, "%v", r)
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhasePool, 1), takes/2, "somebody waited for another's")
 			// The server may be at work before this process has noted that it has written.
 			require.GreaterOrEqual(t, r.PhaseQuantile(PhaseHeaders, 0), takes/2)

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -258,6 +260,97 @@ func TestLimitsLetStreamsBeUsed(t *testing.T) {
 			requireQuiet(t, p)
 		})
 	}
+}
+
+// A server that has been told that its settings arrived takes for a fault what it would
+// only have refused before, and after that net/http uses the connection for nothing new.
+// What was sent before the settings came, but came after their acknowledgment, is sent
+// again on another, which keeps to the limit too.
+func TestRequestsOvertakenByTheSettingsAreSentAgain(t *testing.T) {
+	fixtures.NoLeaks(t)
+	const requests = 3
+	var sockets openSockets
+	var dials atomic.Int64
+	sent, answered := make(chan struct{}), make(chan struct{})
+	u, speaks := rawserver.Speaking(t, "h2c", 1, func(w http.ResponseWriter, r *http.Request) {
+		select { // the first waits until all others have had their answer
+		case <-answered:
+			fmt.Fprint(w, "hello")
+		case <-r.Context().Done():
+		}
+	})
+	speaks.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := sockets.dial(ctx, network, addr)
+		if err == nil && dials.Add(1) == 1 {
+			conn = &overtakingConn{Conn: conn, wait: requests - 1, sent: sent}
+		}
+		return conn, err
+	}
+	p, _ := poolOf(t, speaks, Limits{Total: 1})
+	var wg sync.WaitGroup
+	for range requests {
+		wg.Go(func() { // ends after one request
+			if got, err := (&client{RoundTripper: p}).get(t.Context(), u); err != nil || got != "hello" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+	<-sent
+	awaitWaiting(t, p, requests-1) // for the connection that takes the place of the first
+	close(answered)
+	wg.Wait()
+	requireQuiet(t, p)
+	require.EqualValues(t, 2, dials.Load())
+	require.Equal(t, 1, sockets.peak, "connections at once")
+}
+
+// overtakingConn is a client's connection of HTTP/2 on which the acknowledgment of the
+// server's settings overtakes all requests after the first.
+type overtakingConn struct {
+	net.Conn
+	wait int           // requests to come
+	sent chan struct{} // closed when they have; the client reads nothing before
+
+	// Guarded by the client's lock on what it writes.
+	held  []byte
+	acked bool
+}
+
+func (c *overtakingConn) Read(p []byte) (int, error) {
+	<-c.sent
+	return c.Conn.Read(p)
+}
+
+// Write takes whole frames, of which the client flushes one or several at a time.
+func (c *overtakingConn) Write(p []byte) (int, error) {
+	const settings, headers, ack = 4, 1, 1 // RFC 9113, section 6
+	var now []byte
+	rest := p
+	if preface := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); bytes.HasPrefix(rest, preface) {
+		now, rest = append(now, preface...), rest[len(preface):]
+	}
+	for len(rest) > 0 {
+		frame := rest[:9+int(rest[0])<<16+int(rest[1])<<8+int(rest[2])]
+		rest = rest[len(frame):]
+		switch kind, stream := frame[3], binary.BigEndian.Uint32(frame[5:9]); {
+		case kind == headers && stream > 1 && !c.acked:
+			c.held = append(c.held, frame...)
+			if c.wait--; c.wait == 0 {
+				close(c.sent)
+			}
+			continue
+		case kind == settings && frame[4] == ack:
+			c.acked = true
+			now = append(now, frame...)
+			now = append(now, c.held...)
+			continue
+		}
+		now = append(now, frame...)
+	}
+	if _, err := c.Conn.Write(now); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // awaitWaiting waits until so many requests wait for a connection of p.
