@@ -74,7 +74,8 @@ type EngineResult struct {
 	SinkTime time.Duration
 	// ConnectionsOpened is how many connections were opened for requests of this
 	// run, those of runs beside it not among them. A connection counts for the
-	// request that had it dialed, though another one may have been quicker to use it.
+	// request that had it dialed, though another one may have been quicker to use it,
+	// and for none if it came about only when the run was over.
 	ConnectionsOpened int64
 	// ConnectionsUnknown is set where the client does not count connections: a Func, or
 	// one that is no [ConnectionCounter]. ConnectionsOpened is 0 then and means
