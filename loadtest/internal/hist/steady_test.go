@@ -108,6 +108,7 @@ func TestUnsteady(t *testing.T) {
 		{"level", evenly(10, 10, 10, 10, 10, 10, 10, 10), false, 0, 0},
 		{"too few to tell", evenly(10, 10, 10, 10, 20, 20, 20), false, 0, 0},
 		{"a step of less than a tenth", evenly(10, 10, 10, 10, 10.9, 10.9, 10.9, 10.9), false, 0, 0},
+		{"a step of more than a tenth", evenly(10, 10, 10, 10, 11.1, 11.1, 11.1, 11.1), true, 4, 1.11},
 		{"one slow second in the middle is a stall, not a level", evenly(10, 10, 10, 10, 1000, 10, 10, 10, 10, 10), false, 0, 0},
 		{"one slow second at the end", evenly(10, 10, 10, 10, 10, 10, 10, 10, 10, 20), false, 0, 0},
 		{"up and down", evenly(10, 15, 10, 15, 10, 15, 10, 15, 10, 15), false, 0, 0},
