@@ -216,7 +216,8 @@ func TestARunIsWatched(t *testing.T) {
 	var g Generator
 	// On a machine that is busy enough a monitor begins too late to see anything.
 	for range 20 {
-		r, err := e.Run(t.Context(), For(3*watchAfter))
+		// So long that what follows the monitor's begin is an interval and no sliver.
+		r, err := e.Run(t.Context(), For(watchAfter+harvestEvery*2/3))
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(r.Intervals), int(r.Elapsed/harvestEvery)+1, "nothing is harvested when the monitor begins")
 		if g = r.Generator; g.CPU > 0 {
