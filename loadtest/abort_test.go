@@ -223,6 +223,10 @@ func TestWithoutASizeLessIsGivenUp(t *testing.T) {
 	objective, reason := SLO{Max: ms}.unreachable(r, -1)
 	require.Equal(t, "max", objective)
 	require.Equal(t, "100 requests took longer than 1ms", reason)
+	// Where it is known, the reason says what would be left.
+	objective, reason = SLO{P99: ms}.unreachable(r, 2000)
+	require.Equal(t, "p99", objective)
+	require.Equal(t, "100 requests took longer than 1ms, and 20 of 2,000 may", reason)
 }
 
 // Half a minute of nothing but errors is not waited for.
