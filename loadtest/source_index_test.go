@@ -29,7 +29,7 @@ func weighted(weights ...float64) []Weighted {
 // After any number of requests each part of a mix has had its share, in all of them
 // and in those of one shard of several.
 func TestMixGivesEachPartItsShare(t *testing.T) {
-	for _, weights := range [][]float64{{1}, {90, 9, 1}, {1, 1}, {math.Pi, math.E, 1e-3}, {math.MaxFloat64, math.MaxFloat64}, {5e-324, 5e-324}, {1, 2, 3, 4, 5, 6, 7, 8, 9}} {
+	for _, weights := range [][]float64{{1}, {90, 9, 1}, {1, 1}, {math.Pi, math.E, 1e-3}, {math.MaxFloat64, math.MaxFloat64}, {5e-324, 5e-324}, {1, 1e-20}, {1, 2, 3, 4, 5, 6, 7, 8, 9}} {
 		m, err := newMix(weighted(weights...), newEndpoints(), (*Request).Validate)
 		require.NoError(t, err)
 		var sum float64
