@@ -21,7 +21,7 @@ import (
 func snapshot(p99, late time.Duration, cpu float64) resilience.MonitorSnapshot {
 	return resilience.MonitorSnapshot{
 		Interval:     time.Second,
-		SchedLatency: resilience.MonitorQuantiles{Count: 1000, P99: p99},
+		SchedLatency: resilience.MonitorQuantiles{Count: 20, P99: p99},
 		TimerLag:     resilience.MonitorTimerLag{Probes: 10, Mean: late, Max: 2 * late},
 		CPU:          resilience.MonitorCPU{Fresh: cpu > 0, Saturation: cpu, GCShare: cpu / 10},
 		Runnable:     7,
@@ -30,7 +30,7 @@ func snapshot(p99, late time.Duration, cpu float64) resilience.MonitorSnapshot {
 
 func TestFindingsOfAMonitor(t *testing.T) {
 	few := snapshot(time.Hour, 0, 0)
-	few.SchedLatency.Count = fewWaits - 1
+	few.SchedLatency.Count = 19
 	short := snapshot(9*time.Millisecond, 0, 0)
 	short.Interval = time.Second / 2
 	busy := snapshot(time.Millisecond, 0, 0)
@@ -89,12 +89,16 @@ func TestWhatStarvesAGenerator(t *testing.T) {
 		{"waits", Generator{Watched: time.Minute, SchedLatency: 2 * ms}, 20 * ms, "goroutines that were ready waited 2ms for a processor (p99)"},
 		{"waits that do not matter", Generator{Watched: time.Minute, SchedLatency: 2 * ms}, 21 * ms, ""},
 		{"short waits, though of short requests", Generator{Watched: time.Minute, SchedLatency: 999 * time.Microsecond}, ms, ""},
+		{"waits of a millisecond", Generator{Watched: time.Minute, SchedLatency: ms}, ms, "goroutines that were ready waited 1ms for a processor (p99)"},
 		{"late timers", Generator{Watched: time.Minute, TimerLag: 5 * ms}, 50 * ms, "timers fired 5ms late"},
 		{"timers a little late", Generator{Watched: time.Minute, TimerLag: 4 * ms}, ms, ""},
 		{"late timers that do not matter", Generator{Watched: time.Minute, TimerLag: 5 * ms}, 51 * ms, ""},
 		{"saturation", Generator{Watched: time.Minute, CPU: 0.95}, time.Second, "95 % of all processor time was in use"},
 		{"a peak is no saturation", Generator{Watched: time.Minute, CPU: 0.94, PeakCPU: 1, PeakSchedLatency: time.Second, PeakTimerLag: time.Second}, ms, ""},
-		{"too short to judge", Generator{Watched: starvedBriefly - 1, SchedLatency: time.Second, TimerLag: time.Second, CPU: 1}, time.Second, ""},
+		{"too short to judge", Generator{Watched: 250*ms - 1, SchedLatency: time.Second, TimerLag: time.Second, CPU: 1}, time.Second, ""},
+		{"a quarter of a second", Generator{Watched: 250 * ms, SchedLatency: ms}, ms, "goroutines that were ready waited 1ms for a processor (p99)"},
+		{"two seconds, busy", Generator{Watched: 2 * time.Second, CPU: 1}, ms, "100 % of all processor time was in use"},
+		{"a little less, busy", Generator{Watched: 2*time.Second - 1, CPU: 1}, ms, ""},
 		{
 			"half a second", // as measured with 200 requests at once on two processors, before a server of 1 ms
 			Generator{Watched: 400 * ms, SchedLatency: 25 * ms, TimerLag: 3 * ms, CPU: 0.988},
