@@ -62,7 +62,7 @@ test: ## run every test: race-checked, shuffled, leak-checked
 .PHONY: test-wire
 test-wire: ## the tests of connections without the race detector, and so with io_uring, and those that it only makes slow (part of test)
 	$(GO) test -shuffle=on $(PACKAGES) ./loadtest/internal/ring ./loadtest/internal/wake ./loadtest/internal/http1 ./loadtest/internal/transport ./loadtest/internal/hist
-	$(GO) test -shuffle=on $(PACKAGES) -run 'Ring|Wire|Session|Dial|Small|Nothing|Planted|GivenUp|Harvests|Unsteady|MaxRate|Simulation|MeanIs|Share|LatencyShapes|ParallelTests' ./loadtest ./fixtures
+	$(GO) test -shuffle=on $(PACKAGES) -run 'Ring|Wire|Session|Dial|Small|Nothing|Memory|Templates|Planted|GivenUp|Harvests|Unsteady|MaxRate|Simulation|MeanIs|Share|AtRates|LatencyShapes|ParallelTests' ./loadtest ./fixtures ./resilience
 
 # Without the race detector, which test has looked with: what is asked here is whether
 # another standard library and runtime change what the tests see.
