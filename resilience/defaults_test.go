@@ -29,5 +29,5 @@ func TestDefaults(t *testing.T) {
 	retry.RetryBudgetMinPerSecond, retry.RetryBudgetWindow = 10, 10*time.Second
 	require.Equal(t, retry, RetryConfig{RetryBudgetRatio: 0.2}.withDefaults())
 
-	require.EqualValues(t, time.Minute/windowBuckets, BreakerConfig{}.rules().width)
+	require.EqualValues(t, 6*time.Second, BreakerConfig{}.rules().width, "a tenth of the window")
 }

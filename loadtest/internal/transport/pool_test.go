@@ -295,7 +295,11 @@ func TestRequestsOvertakenByTheSettingsAreSentAgain(t *testing.T) {
 			}
 		})
 	}
-	<-sent
+	select {
+	case <-sent:
+	case <-time.After(30 * time.Second):
+		t.Fatal("not all requests were sent before the server's settings came")
+	}
 	awaitWaiting(t, p, requests-1) // for the connection that takes the place of the first
 	close(answered)
 	wg.Wait()
